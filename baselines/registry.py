@@ -1,0 +1,63 @@
+"""Finding a method by its name: the module `baselines/<name>.py`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from importlib import import_module
+from typing import Any, Protocol, cast
+
+from torch import Tensor
+
+
+class Statistic(Protocol):
+    """Gathers what a method needs from a layer's inputs, batch by batch."""
+
+    def update(self, inputs_TI: Tensor) -> None:
+        """Take in one batch of T tokens with I features."""
+
+
+class Method(Protocol):
+    """What a module in this folder provides to be a method.
+
+    `prepare` runs once for all layers that see the same input, `prune` once a layer. `prune`
+    returns the new weight and the bool mask of the `keep` weights that survive, both [O, I]; the
+    driver sets what is outside the mask to zero. Settings are a frozen dataclass.
+    """
+
+    Statistic: Callable[[], Statistic]
+    Settings: type
+
+    def prepare(self, statistic: Any, settings: Any) -> Any: ...
+
+    def prune(
+        self, weight_OI: Tensor, prepared: Any, keep: int, settings: Any
+    ) -> tuple[Tensor, Tensor]: ...
+
+
+def load(name: str) -> Method:
+    """The method called `name`. Raises ValueError where no such method exists."""
+    try:
+        module = import_module(f"baselines.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"baselines.{name}":
+            raise
+        raise ValueError(
+            f"unknown method {name!r}: there is no module baselines/{name}.py"
+        ) from None
+    missing = [
+        part for part in ("Statistic", "Settings", "prepare", "prune") if not hasattr(module, part)
+    ]
+    if missing:
+        raise ValueError(f"baselines/{name}.py is not a method: it lacks {', '.join(missing)}")
+    return cast(Method, module)
+
+
+def make_settings(method: Method, name: str, values: Mapping[str, Any]) -> Any:
+    """The method's settings from plain values. Raises ValueError on an unknown setting."""
+    known = {field.name for field in fields(method.Settings)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise ValueError(
+            f"methods.{name}: unknown setting {', '.join(unknown)}; "
+            f"known: {', '.join(sorted(known))}"
+        )
+    return method.Settings(**values)

@@ -1,0 +1,34 @@
+"""Wanda: score |W_ij| * ||x_j||_2, lowest removed within each output row.
+
+Sun et al. 2023, "A Simple and Effective Pruning Approach for Large Language Models",
+arXiv 2306.11695, equation 1. Axes: O outputs, I inputs.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from baselines.selection import keep_largest, keep_largest_per_row
+from baselines.statistics import FeatureNorm
+
+Statistic = FeatureNorm
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`budget`: where weights compete, in each `row` (as published) or in the whole `layer`."""
+
+    budget: str = "row"
+
+
+def prepare(statistic: FeatureNorm, settings: Settings) -> Tensor:
+    """The norm of every input feature, [I]; shared by all layers that see this input."""
+    return statistic.norm_I
+
+
+def prune(
+    weight_OI: Tensor, norm_I: Tensor, keep: int, settings: Settings
+) -> tuple[Tensor, Tensor]:
+    """The weight unchanged, and the mask [O, I] of the `keep` weights with the best scores."""
+    select = {"layer": keep_largest, "row": keep_largest_per_row}[settings.budget]
+    return weight_OI, select(weight_OI.float().abs() * norm_I, keep)

@@ -1,0 +1,1 @@
+"""LEAP: learnable end-to-end adaptive pruning of large language models."""
