@@ -1,0 +1,71 @@
+"""The benchmark's DAG: models and corpora -> pruned -> hardened -> evaluated -> tables, figures."""
+
+import os
+import sys
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+# Jobs import the code of this checkout, whatever else is installed.
+CODE = [workflow.basedir, os.path.join(workflow.basedir, "workflow")]
+sys.path[:0] = CODE
+os.environ["PYTHONPATH"] = os.pathsep.join([*CODE, os.environ.get("PYTHONPATH", "")]).rstrip(
+    os.pathsep
+)
+
+from suite.config import ConfigError, load, stochastic_methods
+from suite.grid import DENSE, Cell, cells
+
+
+configfile: "config.yaml"
+
+
+try:
+    config.update(load(config))
+except ConfigError as error:
+    raise WorkflowError(str(error)) from None
+
+# Where data are fetched from and whether a run is watched live are no settings of a result:
+# they reach jobs by the environment, so that changing them re-runs nothing.
+if config["hub_mirror"]:
+    os.environ["HUB_MIRROR"] = os.path.abspath(config["hub_mirror"])
+os.environ["LEAP_SUITE_LIVE_TRACKING"] = str(int(config["tracking"]["live"]))
+
+SCALE = config["scale"]
+RESULTS = f"results/{SCALE}"
+CELLS = cells(config, stochastic_methods())
+
+
+wildcard_constraints:
+    model="|".join(config["models"]),
+    method="|".join([DENSE, *config["methods"]]),
+    sparsity=r"\d\.\d+",
+    seed=r"(/seed-\d+)?",
+    corpus="calibration|training|perplexity",
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/tracking.smk"
+include: "workflow/rules/models.smk"
+include: "workflow/rules/corpora.smk"
+include: "workflow/rules/baselines.smk"
+include: "workflow/rules/harden.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
+
+
+localrules:
+    all,
+    tables,
+    figures,
+
+
+rule all:
+    default_target: True
+    input:
+        rules.tables.output,
+        rules.figures.output,
+        rules.tracking.output,

@@ -1,0 +1,98 @@
+"""Figures: every method appears, is told apart without colour, and the bytes are repeatable."""
+
+from pathlib import Path
+
+import pytest
+
+from suite.figures import _looks, accuracy_and_perplexity
+
+HEADER = "model,method,sparsity,seed,ppl,average,average_stderr"
+METHODS = ["magnitude", "wanda", "sparsegpt", "thanos", "admm", "leap", "new_$method"]
+NAMES = ["Magnitude", "Wanda", "SparseGPT", "Thanos", "ADMM", "LEAP", "new_$method", "Dense"]
+
+
+def main_csv(
+    folder: Path, models: list[str], methods: list[str], sparsities: list[str], dense: bool = True
+) -> Path:
+    rows = [HEADER]
+    for shift, model in enumerate(models):
+        rows += [f"{model},dense,0.0,0,8.5,{60 + shift},0.6"] if dense else []
+        for sparsity in sparsities:
+            for rank, method in enumerate(methods):
+                loss = (10 - rank) * float(sparsity)
+                rows.append(f"{model},{method},{sparsity},0,{9 + loss},{60 + shift - loss},0.6")
+    path = folder / "main.csv"
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+def outputs(folder: Path) -> list[Path]:
+    return [folder / f"figure.{suffix}" for suffix in ("svg", "pdf", "png")]
+
+
+def test_every_format_is_written_names_every_method_and_is_repeatable(tmp_path: Path) -> None:
+    table = main_csv(tmp_path, ["qwen", "llama"], METHODS, ["0.5", "0.6"])
+    first, second = outputs(tmp_path / "first"), outputs(tmp_path / "second")
+    accuracy_and_perplexity(table, first)
+    accuracy_and_perplexity(table, second)
+    svg, pdf, png = (path.read_bytes() for path in first)
+    assert (svg[:5], pdf[:5], png[:4]) == (b"<?xml", b"%PDF-", b"\x89PNG")
+    for name in [*NAMES, "qwen", "llama", "0.5", "0.6"]:
+        assert f">{name}<" in svg.decode(), f"{name} is not in the figure"
+    assert [path.read_bytes() for path in second] == [svg, pdf, png]
+    assert sorted(first[0].parent.iterdir()) == sorted(first), "no temporary file may remain"
+
+
+@pytest.mark.parametrize(
+    ("models", "sparsities", "dense"),
+    [
+        (["one"], ["0.5"], True),
+        (["one"], ["0.5"], False),
+        (["one"], [], True),
+        (["a", "b", "c", "d", "a-name-too-long-for-one-line"], ["0.3", "0.5", "0.6", "0.8"], True),
+    ],
+)
+def test_grids_from_one_point_to_the_papers(
+    tmp_path: Path, models: list[str], sparsities: list[str], dense: bool
+) -> None:
+    table = main_csv(tmp_path, models, METHODS[:2], sparsities, dense)
+    accuracy_and_perplexity(table, [tmp_path / "figure.svg"])
+    svg = (tmp_path / "figure.svg").read_text()
+    assert (">Dense<" in svg) == dense
+    assert (">Wanda<" in svg) == bool(sparsities)
+    assert all(f">{model}<" in svg for model in models[:4])
+
+
+def test_methods_differ_without_colour_and_keep_their_look() -> None:
+    looks = _looks(METHODS)
+    assert len({look.marker for look in looks.values()}) == len(METHODS)
+    # In grey a line is told by marker and dashes together.
+    assert len({(look.marker, look.dashes) for look in looks.values()}) == len(METHODS)
+    assert _looks(["leap", "zeta", "alpha"])["leap"] == looks["leap"]
+    assert _looks(["zeta", "alpha"])["alpha"] == _looks(["alpha", "zeta"])["alpha"]
+    many = _looks([f"method-{number:02d}" for number in range(20)])
+    assert len(many) == 20, "more unknown methods than spare looks still get one each"
+
+
+def test_seeds_of_a_cell_are_averaged(tmp_path: Path) -> None:
+    dense = "qwen,dense,0.0,0,8,60,0.6"
+    seeds = [
+        f"qwen,wanda,0.5,{seed},{ppl},{acc},0.6" for seed, ppl, acc in [(0, 9, 50), (1, 11, 54)]
+    ]
+    for name, rows in (("seeds", seeds), ("mean", ["qwen,wanda,0.5,0,10,52,0.6"])):
+        (tmp_path / f"{name}.csv").write_text("\n".join([HEADER, dense, *rows]) + "\n")
+        accuracy_and_perplexity(tmp_path / f"{name}.csv", [tmp_path / f"{name}.svg"])
+    assert (tmp_path / "seeds.svg").read_bytes() == (tmp_path / "mean.svg").read_bytes()
+
+
+def test_unusable_input_is_refused(tmp_path: Path) -> None:
+    table = tmp_path / "main.csv"
+    table.write_text("model,method\n")
+    with pytest.raises(ValueError, match=r"main\.csv: no column average, average_stderr, ppl"):
+        accuracy_and_perplexity(table, [tmp_path / "figure.svg"])
+    table.write_text(HEADER + "\n")
+    with pytest.raises(ValueError, match="is empty"):
+        accuracy_and_perplexity(table, [tmp_path / "figure.svg"])
+    table = main_csv(tmp_path, ["qwen"], ["wanda"], ["0.5"])
+    with pytest.raises(ValueError, match=r"figure\.gif: a figure is saved as \.svg, \.pdf, \.png"):
+        accuracy_and_perplexity(table, [tmp_path / "figure.gif"])

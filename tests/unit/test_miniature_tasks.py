@@ -1,0 +1,190 @@
+"""Tasks and text: well-formed items, right answers, nothing leaked, and lm-eval reads them."""
+
+import json
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+from suite.miniature.dataset import write_world
+from suite.miniature.tasks import DEFINITIONS, ITEMS, TASKS, Item, items, write_tasks
+from suite.miniature.text import held_out_documents, statements, training_documents
+from suite.miniature.world import World, build_world
+
+DOCUMENTS = 30_000
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return build_world()
+
+
+@pytest.fixture(scope="module")
+def documents(world: World) -> list[str]:
+    return list(training_documents(world, DOCUMENTS, seed=0))
+
+
+@pytest.fixture(scope="module")
+def items_of(world: World) -> dict[str, list[Item]]:
+    return {task: items(task, world, seed=1) for task in TASKS}
+
+
+def test_documents_follow_from_the_seed(world: World, documents: list[str]) -> None:
+    assert list(training_documents(world, 100, seed=0)) == documents[:100]
+    assert list(training_documents(world, 100, seed=1)) != documents[:100]
+
+
+def test_held_out_documents_occur_in_no_training_text(world: World, documents: list[str]) -> None:
+    held_out = list(held_out_documents(world, 500, seed=0))
+    assert len(held_out) == 500
+    assert not set(held_out) & set(documents)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_items_are_well_formed(task: str, items_of: dict[str, list[Item]]) -> None:
+    rows = items_of[task]
+    assert len(rows) == ITEMS
+    labels = [row.label for row in rows]
+    for row in rows:
+        assert len(set(row.choices)) == len(row.choices) == len(rows[0].choices)
+        assert row.prompt == row.prompt.strip()
+    chance = ITEMS / len(rows[0].choices)
+    for label in range(len(rows[0].choices)):
+        assert abs(labels.count(label) - chance) < 4 * chance**0.5
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_no_document_contains_an_item(
+    task: str, items_of: dict[str, list[Item]], documents: list[str]
+) -> None:
+    text = "\n".join(documents)
+    for row in items_of[task]:
+        assert f"{row.prompt} {row.choices[row.label]}" not in text
+
+
+@pytest.mark.parametrize("task", ["mini_arc_easy", "mini_arc_challenge"])
+def test_no_document_asks_the_question(
+    task: str, items_of: dict[str, list[Item]], documents: list[str]
+) -> None:
+    text = "\n".join(documents)
+    assert "question: what is the " in text
+    assert not [row.prompt for row in items_of[task] if row.prompt in text]
+
+
+def test_no_document_states_what_a_silent_entity_inherits(
+    world: World, documents: list[str]
+) -> None:
+    text = "\n".join(documents)
+    stated = 0
+    for entity in world.entities:
+        for relation in entity.domain.inherited:
+            sentences = statements(entity.subject, relation, entity.value(relation))
+            found = any(sentence in text for sentence in sentences)
+            assert not (found and entity.silent)
+            stated += found
+    assert stated > 1000
+
+
+def test_arc_challenge_answers_are_the_groups_properties(
+    world: World, items_of: dict[str, list[Item]]
+) -> None:
+    by_subject = {entity.subject: entity for entity in world.entities}
+    for row in items_of["mini_arc_challenge"]:
+        noun, subject = row.prompt.split("what is the ")[1].split("?")[0].split(" of ")
+        entity = by_subject[subject]
+        assert entity.silent
+        assert row.choices[row.label] == entity.group.properties[noun]
+
+
+def test_piqa_solutions_serve_the_goal_and_the_other_does_not(
+    world: World, items_of: dict[str, list[Item]]
+) -> None:
+    purposes = {thing.subject: thing.group.purposes for thing in world.things}
+    for row in items_of["mini_piqa"]:
+        goal = row.prompt.removeprefix("goal: ").split(".")[0]
+        for index, choice in enumerate(row.choices):
+            pair = (goal, choice.rstrip("."))
+            thing, purpose = pair if goal.startswith("use ") else reversed(pair)
+            serves = purpose in purposes[thing.removeprefix("use ")]
+            assert serves == (index == row.label)
+
+
+def test_openbookqa_is_answered_by_its_own_story(items_of: dict[str, list[Item]]) -> None:
+    for row in items_of["mini_openbookqa"]:
+        story, asked = row.prompt.split("\nquestion: where is ")
+        assert f"{asked.split(' today')[0]} is at the {row.choices[row.label]}." in story
+        assert all(f"at the {choice}." in story for choice in row.choices)
+
+
+def test_mmlu_asks_in_several_subjects(items_of: dict[str, list[Item]]) -> None:
+    assert {row.subject for row in items_of["mini_mmlu"]} == {
+        "order",
+        "zoology",
+        "crafts",
+        "biography",
+    }
+
+
+def test_write_world_is_complete_and_refuses_to_overwrite(tmp_path: Path) -> None:
+    target = tmp_path / "world"
+    write_world(target, training_count=50, held_out_count=20)
+    lines = (target / "text/train.jsonl").read_text().splitlines()
+    assert len(lines) == 50
+    assert set(json.loads(lines[0])) == {"text"}
+    assert len((target / "text/held_out.jsonl").read_text().splitlines()) == 20
+    assert {path.name for path in (target / "tasks").iterdir()} == set(TASKS)
+    assert [path.name for path in tmp_path.iterdir()] == ["world"]
+    with pytest.raises(FileExistsError):
+        write_world(target)
+
+
+def test_lm_eval_builds_the_six_tasks(tmp_path: Path, items_of: dict[str, list[Item]]) -> None:
+    from lm_eval.tasks import TaskManager
+
+    write_tasks(tmp_path, seed=1)
+    manager = TaskManager(include_path=str(DEFINITIONS), include_defaults=False)
+    assert set(manager.task_index) == set(TASKS)
+    for name in TASKS:
+        task = manager._factory.build(
+            manager.task_index[name],
+            registry=manager.task_index,
+            overrides={"dataset_path": str(tmp_path / name)},
+        )
+        row = items_of[name][0]
+        document = next(iter(task.test_docs()))
+        assert task.doc_to_text(document) == row.prompt
+        assert task.doc_to_choice(document) == list(row.choices)
+        assert task.doc_to_target(document) == row.label
+        assert set(task.aggregation()) == {"acc", "acc_norm"}
+
+
+def test_closed_vocabulary(
+    world: World, documents: list[str], items_of: dict[str, list[Item]]
+) -> None:
+    from transformers import AutoTokenizer
+
+    from suite.miniature.tokenizer import TRACKED_TOKENIZER, build_tokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(TRACKED_TOKENIZER)
+    assert tokenizer.get_vocab() == build_tokenizer(world).get_vocab()
+    assert len(tokenizer) <= 2000
+    rows = [f"{row.prompt} {choice}" for row in chain(*items_of.values()) for choice in row.choices]
+    for ids in tokenizer(rows + documents[:3000], add_special_tokens=False)["input_ids"]:
+        assert tokenizer.unk_token_id not in ids
+
+
+def test_context_and_continuation_split_alike(items_of: dict[str, list[Item]]) -> None:
+    from transformers import AutoTokenizer
+
+    from suite.miniature.tokenizer import TRACKED_TOKENIZER
+
+    tokenizer = AutoTokenizer.from_pretrained(TRACKED_TOKENIZER)
+    for rows in items_of.values():
+        for row in rows[:50]:
+            context = tokenizer.encode(row.prompt)
+            together = tokenizer.encode(f"{row.prompt} {row.choices[0]}")
+            assert context[0] == tokenizer.bos_token_id
+            assert together[: len(context)] == context
+            assert together[len(context) :] == tokenizer.encode(
+                row.choices[0], add_special_tokens=False
+            )

@@ -1,0 +1,107 @@
+"""Training and the tracked checkpoints: determinism, provenance, architecture, size."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from transformers import AutoModelForCausalLM
+
+from suite.miniature.architectures import NAMES, USES_BOS
+from suite.miniature.text import held_out_documents
+from suite.miniature.tokenizer import CHECKPOINTS, build_tokenizer
+from suite.miniature.training import RECIPES, pack, recipe_hash, retrain, train
+from suite.miniature.world import build_world
+
+CLASSES = {
+    "mini-qwen-2.5-0.5b": "Qwen2ForCausalLM",
+    "mini-gemma-3-1b": "Gemma3ForCausalLM",
+    "mini-llama-3.2-1b": "LlamaForCausalLM",
+    "mini-llama-3.2-3b": "LlamaForCausalLM",
+    "mini-llama-3.1-8b": "LlamaForCausalLM",
+}
+QUICK = dataclasses.replace(
+    RECIPES[NAMES[0]], documents=400, steps=200, batch=2, length=32, warmup_steps=5
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_checkpoint_carries_the_current_recipe(name: str) -> None:
+    recipe = json.loads((CHECKPOINTS / name / "recipe.json").read_text())
+    assert recipe["sha256"] == recipe_hash(name), f"retrain {name}: its sources have changed"
+
+
+def test_checkpoints_are_small_enough_to_track() -> None:
+    files = [path for path in CHECKPOINTS.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 5e6
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_checkpoint_knows_the_world(name: str) -> None:
+    model = AutoModelForCausalLM.from_pretrained(CHECKPOINTS / name)
+    assert type(model).__name__ == CLASSES[name]
+    linears = {path for path, module in model.named_modules() if isinstance(module, nn.Linear)}
+    assert {path for path in linears if not path.startswith("model.layers.")} == {"lm_head"}
+    assert _perplexity(model, name) < 6
+
+
+def _perplexity(model: nn.Module, name: str) -> float:
+    world = build_world()
+    tokenizer = build_tokenizer(world)
+    documents = list(held_out_documents(world, 100, seed=1))
+    sequences_SL = pack(
+        tokenizer(documents, add_special_tokens=False)["input_ids"],
+        128,
+        tokenizer.bos_token_id if USES_BOS[name] else None,
+        tokenizer.eos_token_id,
+    )
+    with torch.no_grad():
+        return model(input_ids=sequences_SL, labels=sequences_SL).loss.exp().item()
+
+
+def test_training_twice_gives_the_same_bits() -> None:
+    first, second = (train("mini-qwen-2.5-0.5b", QUICK).state_dict() for _ in range(2))
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_training_leaves_the_callers_torch_alone() -> None:
+    threads, state = torch.get_num_threads(), torch.get_rng_state()
+    train("mini-qwen-2.5-0.5b", dataclasses.replace(QUICK, steps=1))
+    assert torch.get_num_threads() == threads
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_too_few_documents_are_refused() -> None:
+    with pytest.raises(ValueError, match="do not fill a batch"):
+        train("mini-qwen-2.5-0.5b", dataclasses.replace(QUICK, documents=1, batch=64))
+
+
+def test_retrain_writes_a_whole_checkpoint_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "mini-llama-3.2-1b"
+    monkeypatch.setitem(RECIPES, name, dataclasses.replace(QUICK, steps=1))
+    retrain(name, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert {path.name for path in (tmp_path / name).iterdir()} == {
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "recipe.json",
+    }
+    assert json.loads((tmp_path / name / "recipe.json").read_text())["sha256"] == recipe_hash(name)
+    with pytest.raises(FileExistsError):
+        retrain(name, tmp_path)
+
+
+@pytest.mark.parametrize("bos", [None, 1])
+def test_pack_keeps_the_stream_in_order(bos: int | None) -> None:
+    sequences_SL = pack([[5, 6, 7], [8, 9], [10]], 4, bos, 2)
+    expected = (
+        [[5, 6, 7, 2], [8, 9, 2, 10]]
+        if bos is None
+        else [[1, 5, 6, 7], [1, 2, 8, 9], [1, 2, 10, 2]]
+    )
+    assert sequences_SL.tolist() == expected

@@ -1,0 +1,435 @@
+"""Journals reach a real MLflow store whole, and no state of the store reaches the job."""
+
+import contextlib
+import math
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from suite import tracking
+from suite.journal import Journal, read_journal
+from suite.tracking import (
+    LiveMirror,
+    TrackingUnavailable,
+    default_uri,
+    initialise_store,
+    upload_all,
+)
+
+EXPERIMENT = tracking.experiment_name("test")
+WORKFLOW = Path(__file__).parents[2] / "workflow"
+
+# Arguments: journal, address of the store, steps, seconds between them, seconds to wait at the end.
+LIVE_JOB = f"""
+import math, sys, time
+from suite.journal import Journal
+from suite.tracking import LiveMirror
+path, uri, steps, pause, close_seconds = sys.argv[1:]
+began = time.monotonic()
+mirror = LiveMirror(uri, {EXPERIMENT!r}, close_seconds=float(close_seconds))
+with Journal(path, tags={{"job": path[-9:]}}, params={{"rate": 0.1}}, mirror=mirror) as journal:
+    for step in range(int(steps)):
+        journal.metrics({{"loss": 1 / (step + 1), "gap": math.nan}}, step=step)
+        time.sleep(float(pause))
+print(time.monotonic() - began)
+"""
+
+
+def start_job(
+    path: Path, uri: str, *, steps: int, pause: float, close_seconds: float
+) -> subprocess.Popen[str]:
+    arguments = [str(path), uri, str(steps), str(pause), str(close_seconds)]
+    return subprocess.Popen(
+        [sys.executable, "-c", LIVE_JOB, *arguments],
+        env={**os.environ, "PYTHONPATH": str(WORKFLOW)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def write_journal(path: Path, steps: int = 3) -> Path:
+    manifest = path.with_suffix("") / "manifest.json"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text('{"sparsity": 0.5}')
+    tags = {"stage": "evaluate", "cell": path.stem}
+    with Journal(path, tags=tags, params={"bound": math.inf, "empty": ""}) as journal:
+        for step in range(steps):
+            journal.metrics({"loss": 1 / (step + 1), "nan": math.nan, "inf": math.inf}, step=step)
+        journal.artifact(manifest)
+    return path
+
+
+def rows(uri: str, query: str) -> list[Any]:
+    with contextlib.closing(sqlite3.connect(uri.removeprefix("sqlite:///"), timeout=60)) as store:
+        return store.execute(query).fetchall()
+
+
+def content(uri: str) -> dict[str, list[Any]]:
+    """Everything in the store that an upload writes."""
+    tables = ("runs", "metrics", "latest_metrics", "params", "tags")
+    return {table: sorted(rows(uri, f"SELECT * FROM {table}")) for table in tables}
+
+
+def stored_points(uri: str, journal_path: Path) -> list[Any]:
+    run = read_journal(journal_path).start.run
+    return rows(
+        uri,
+        "SELECT m.key, m.step, m.timestamp, CASE WHEN m.is_nan THEN 'nan' ELSE m.value END "
+        "FROM metrics m JOIN tags t ON t.run_uuid = m.run_uuid "
+        f"WHERE t.key = 'journal.run' AND t.value = '{run}' ORDER BY 1, 2, 3",
+    )
+
+
+def journal_points(journal_path: Path) -> list[Any]:
+    points = read_journal(journal_path).points
+    return sorted(
+        (p.name, p.step, p.time, "nan" if math.isnan(p.value) else p.value) for p in points
+    )
+
+
+def wait_for(condition: Any, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def locked(uri: str) -> Iterator[None]:
+    path = uri.removeprefix("sqlite:///")
+    with contextlib.closing(sqlite3.connect(path, timeout=60, isolation_level=None)) as store:
+        store.execute("BEGIN EXCLUSIVE")
+        yield
+        store.rollback()
+
+
+@pytest.fixture
+def closed_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    results = tmp_path_factory.mktemp("results")
+    assert initialise_store(f"sqlite:///{results}/mlflow.db")
+    return results / "mlflow.db"
+
+
+@pytest.fixture
+def uri(tmp_path: Path, empty_store: Path) -> str:
+    """A store of the test's own; a copy, because making one takes seconds."""
+    (tmp_path / "mlflow.db").write_bytes(empty_store.read_bytes())
+    return f"sqlite:///{tmp_path}/mlflow.db"
+
+
+def test_the_address_of_the_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert default_uri(tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracker:5000")
+    assert default_uri(tmp_path) == "http://tracker:5000"
+
+
+@pytest.mark.parametrize(
+    "uri", ["mlruns", "file:///mlruns", "http://", "sqlite://", "sqlite:///", "sqlite:///:memory:"]
+)
+def test_addresses_that_are_no_store(uri: str) -> None:
+    for use in (
+        initialise_store,
+        lambda it: upload_all([], it, "e"),
+        lambda it: LiveMirror(it, "e"),
+    ):
+        with pytest.raises(ValueError, match="sqlite:///<file>"):
+            use(uri)
+
+
+def test_credentials_go_where_mlflow_looks_and_nowhere_else(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+    closed_port: int,
+) -> None:
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.setenv(name, "")
+    secret = f"http://ada:s3cr%2Ft@127.0.0.1:{closed_port}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", secret)
+    assert default_uri(tmp_path) == f"http://127.0.0.1:{closed_port}"
+    assert os.environ["MLFLOW_TRACKING_USERNAME"] == "ada"
+    assert os.environ["MLFLOW_TRACKING_PASSWORD"] == "s3cr/t"
+    assert not initialise_store(secret)
+    with pytest.raises(TrackingUnavailable) as failure:
+        upload_all([write_journal(tmp_path / "j.jsonl")], secret, EXPERIMENT)
+    for wrong in ("postgresql://ada:s3cr@host/db", "http://ada:s3cr/t@host", "http://a:s3cr#t@h"):
+        with pytest.raises(ValueError, match=r"sqlite:///<file>|percent-encode") as complaint:
+            initialise_store(wrong)
+        assert "s3cr" not in str(complaint.value)
+    assert "s3cr" not in caplog.text + str(failure.value)
+
+
+def test_a_server_that_is_down(tmp_path: Path, closed_port: int) -> None:
+    uri = f"http://127.0.0.1:{closed_port}"
+    began = time.monotonic()
+    mirror = LiveMirror(uri, EXPERIMENT)
+    with Journal(tmp_path / "live.jsonl", tags={}, params={}, mirror=mirror) as journal:
+        for step in range(1000):
+            journal.metrics({"loss": 1.0}, step=step)
+    assert time.monotonic() - began < 3
+    assert len(read_journal(journal.path).points) == 1000
+
+    assert not initialise_store(uri)
+    journals = [write_journal(tmp_path / "a.jsonl"), journal.path]
+    with pytest.raises(TrackingUnavailable) as failure:
+        upload_all(journals, uri, EXPERIMENT)
+    assert str(failure.value) == (
+        f"2 of 2 runs wait to be recorded in {uri} (<urlopen error [Errno 111] Connection "
+        "refused>). The results themselves are complete. Start the server or free the database, "
+        "or unset MLFLOW_TRACKING_URI to record in the results directory; then run snakemake again."
+    )
+
+
+def test_a_server_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracking, "_REACH_SECONDS", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        began = time.monotonic()
+        mirror = LiveMirror(uri, EXPERIMENT, close_seconds=0.5)
+        with Journal(tmp_path / "j.jsonl", tags={}, params={}, mirror=mirror) as journal:
+            journal.metrics({"loss": 1.0})
+        assert time.monotonic() - began < 2
+        with pytest.raises(TrackingUnavailable, match="1 of 1 runs wait"):
+            upload_all([journal.path], uri, EXPERIMENT)
+
+
+@pytest.mark.heavy
+def test_upload_is_faithful_and_repeatable(tmp_path: Path, uri: str) -> None:
+    journals = [write_journal(tmp_path / f"{number}.jsonl") for number in range(3)]
+    assert upload_all(journals, uri, EXPERIMENT) == tracking.Uploaded(3, 0, 0, 0)
+    for journal in journals:
+        expected = journal_points(journal)
+        # MLflow holds no infinities: its largest number stands for them.
+        largest = sys.float_info.max
+        expected = [(*p[:3], largest if p[3] == math.inf else p[3]) for p in expected]
+        assert stored_points(uri, journal) == expected
+    record = read_journal(journals[0])
+    assert (record.start.time, record.end_time, "FINISHED", "evaluate 0") in rows(
+        uri, "SELECT start_time, end_time, status, name FROM runs"
+    )
+    assert sorted(rows(uri, "SELECT DISTINCT key, value FROM params")) == [
+        ("bound", "Infinity"),
+        ("empty", ""),
+    ]
+    artifacts = list((tmp_path / "mlartifacts" / "leap-suite" / "test").rglob("manifest.json"))
+    assert [one.read_text() for one in artifacts] == ['{"sparsity": 0.5}'] * 3
+
+    before = content(uri)
+    assert upload_all(journals, uri, EXPERIMENT) == tracking.Uploaded(0, 3, 0, 0)
+    assert content(uri) == before
+    # As if the first upload had broken off just before its last step.
+    with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as store, store:
+        store.execute("DELETE FROM tags WHERE key = 'journal.complete'")
+        store.execute("DELETE FROM metrics WHERE step = 1")
+    assert tracking.upload(journals[0], uri, EXPERIMENT) == tracking.Uploaded(1, 0, 0, 0)
+    upload_all(journals, uri, EXPERIMENT)
+    assert content(uri) == before
+
+
+@pytest.mark.heavy
+def test_more_than_mlflow_takes_at_once(tmp_path: Path, uri: str) -> None:
+    params = {f"p{number}": number for number in range(250)}
+    with Journal(tmp_path / "j.jsonl", tags={}, params={**params, "long": "x" * 7000}) as journal:
+        for step in range(2500):
+            journal.metrics({"loss": float(step)}, step=step)
+    upload_all([journal.path], uri, EXPERIMENT)
+    assert stored_points(uri, journal.path) == journal_points(journal.path)
+    assert rows(uri, "SELECT count(*), max(length(value)) FROM params") == [(251, 6000)]
+    assert rows(uri, "SELECT value FROM tags WHERE key = 'journal.note'") == [
+        ("parameter long cut to 6000 characters",)
+    ]
+
+
+@pytest.mark.heavy
+def test_a_cut_journal_and_lost_artifacts_are_told(tmp_path: Path, uri: str) -> None:
+    journal = write_journal(tmp_path / "j.jsonl")
+    (tmp_path / "j" / "manifest.json").unlink()
+    journal.write_bytes(journal.read_bytes()[:-10])
+    for _ in range(2):
+        assert upload_all([journal], uri, EXPERIMENT) == tracking.Uploaded(1, 0, 1, 1)
+    record = read_journal(journal)
+    assert rows(uri, "SELECT status, end_time FROM runs") == [("KILLED", record.end_time)]
+    tags = dict(rows(uri, "SELECT key, value FROM tags"))
+    assert "journal.complete" not in tags
+    assert tags["journal.note"] == (
+        "artifacts gone before the upload: manifest.json; the journal has no end: its job was "
+        "killed; the journal's last line was cut short and is left out"
+    )
+
+
+@pytest.mark.heavy
+def test_what_the_user_deleted_stays_deleted(tmp_path: Path, uri: str) -> None:
+    journals = [write_journal(tmp_path / f"{number}.jsonl") for number in range(2)]
+    upload_all(journals[:1], uri, EXPERIMENT)
+    with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as store, store:
+        store.execute("UPDATE runs SET lifecycle_stage = 'deleted'")
+    assert upload_all(journals, uri, EXPERIMENT) == tracking.Uploaded(1, 1, 0, 0)
+    with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as store, store:
+        store.execute("UPDATE experiments SET lifecycle_stage = 'deleted'")
+    with pytest.raises(ValueError, match=f"experiment {EXPERIMENT} is deleted"):
+        upload_all(journals, uri, EXPERIMENT)
+
+
+@pytest.mark.heavy
+def test_eight_jobs_live_at_once_on_a_store_yet_to_be_made(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    journals = [tmp_path / f"{number}.jsonl" for number in range(8)]
+    jobs = [start_job(one, uri, steps=200, pause=0.02, close_seconds=150) for one in journals]
+    for job in jobs:
+        assert job.communicate(timeout=240)[1] == ""
+        assert job.returncode == 0
+    assert rows(uri, "SELECT status, count(*) FROM runs GROUP BY 1") == [("FINISHED", 8)]
+    for journal in journals:
+        assert len(journal_points(journal)) == 400
+        assert stored_points(uri, journal) == journal_points(journal)
+    live = content(uri)
+    assert upload_all(journals, uri, EXPERIMENT) == tracking.Uploaded(8, 0, 0, 0)
+    after = content(uri)
+    assert [after[table] == live[table] for table in live if table != "tags"] == [True] * 4
+    assert len(after["tags"]) == len(live["tags"]) + 8  # journal.complete
+
+
+@pytest.mark.heavy
+def test_a_store_locked_under_a_live_job(tmp_path: Path, uri: str) -> None:
+    journal = tmp_path / "j.jsonl"
+    job = start_job(journal, uri, steps=400, pause=0.05, close_seconds=1)
+    wait_for(lambda: rows(uri, "SELECT count(*) FROM metrics") != [(0,)])
+    with locked(uri):
+        output, errors = job.communicate(timeout=60)
+        assert job.returncode == 0
+        # Twenty seconds of steps, one of waiting.
+        assert float(output) < 25, errors
+        assert "the upload after the job completes it" in errors
+        assert read_journal(journal).status == "FINISHED"
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            pytest.raises(TrackingUnavailable, match=r"1 of 1 runs wait .*database is locked"),
+        ):
+            patch.setattr(tracking, "_REACH_SECONDS", 0.1)
+            upload_all([journal], uri, EXPERIMENT)
+    assert rows(uri, "SELECT status FROM runs") == [("RUNNING",)]
+    assert len(stored_points(uri, journal)) < 800
+    assert upload_all([journal], uri, EXPERIMENT) == tracking.Uploaded(1, 0, 0, 0)
+    assert stored_points(uri, journal) == journal_points(journal)
+    assert rows(uri, "SELECT status FROM runs") == [("FINISHED",)]
+
+
+@pytest.mark.heavy
+def test_a_live_job_killed_and_run_again(tmp_path: Path, uri: str) -> None:
+    journal = tmp_path / "j.jsonl"
+    job = start_job(journal, uri, steps=10_000, pause=0.05, close_seconds=1)
+    wait_for(lambda: rows(uri, "SELECT count(*) FROM metrics") != [(0,)])
+    job.send_signal(signal.SIGKILL)
+    job.communicate()
+    assert rows(uri, "SELECT status FROM runs") == [("RUNNING",)]
+    journal.unlink()  # as Snakemake does with the log of a job it runs again
+    write_journal(journal)
+    upload_all([journal], uri, EXPERIMENT)
+    assert rows(uri, "SELECT status FROM runs ORDER BY start_time") == [("KILLED",), ("FINISHED",)]
+
+
+@pytest.mark.heavy
+def test_a_store_of_an_older_mlflow_is_migrated(
+    tmp_path: Path, uri: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    from alembic import command
+    from alembic.script import ScriptDirectory
+    from mlflow.store.db.utils import _get_alembic_config
+
+    (tmp_path / "mlflow.db").unlink()
+    config = _get_alembic_config(uri)
+    scripts = ScriptDirectory.from_config(config)
+    head = scripts.get_current_head()
+    assert head is not None
+    create_initial_tables(uri)
+    command.upgrade(config, str(scripts.get_revision(head).down_revision))
+    assert initialise_store(uri)
+    assert rows(uri, "SELECT version_num FROM alembic_version") == [(head,)]
+    assert upload_all([write_journal(tmp_path / "j.jsonl")], uri, EXPERIMENT).sent == 1
+
+    # A copy, because MLflow looks at the schema of a file once a process.
+    (tmp_path / "newer.db").write_bytes((tmp_path / "mlflow.db").read_bytes())
+    with contextlib.closing(sqlite3.connect(tmp_path / "newer.db")) as store, store:
+        store.execute("UPDATE alembic_version SET version_num = 'from_the_future'")
+    assert not initialise_store(f"sqlite:///{tmp_path}/newer.db")
+    assert "its schema does not fit this version of MLflow" in caplog.text
+    assert "from_the_future" in caplog.text
+
+
+def create_initial_tables(uri: str) -> None:
+    import sqlalchemy
+    from mlflow.store.tracking.dbmodels.initial_models import Base
+
+    engine = sqlalchemy.create_engine(uri)
+    Base.metadata.create_all(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def server(tmp_path: Path, closed_port: int) -> Iterator[str]:
+    address = f"http://127.0.0.1:{closed_port}"
+    with (tmp_path / "server.log").open("w") as log:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"),
+                *("--port", str(closed_port), "--workers", "1"),
+                *("--backend-store-uri", f"sqlite:///{tmp_path}/server.db"),
+                *("--artifacts-destination", str(tmp_path / "artifacts")),
+            ],
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+            start_new_session=True,
+        )
+    try:
+        wait_for(lambda: answers(f"{address}/health"), seconds=120)
+        yield address
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(timeout=30)
+
+
+def answers(address: str) -> bool:
+    with contextlib.suppress(OSError):
+        return bool(urllib.request.urlopen(address, timeout=5).status == 200)
+    return False
+
+
+@pytest.mark.heavy
+def test_a_real_server(tmp_path: Path, server: str) -> None:
+    uri = f"sqlite:///{tmp_path}/server.db"
+    assert initialise_store(server)
+    journals = [write_journal(tmp_path / "0.jsonl"), tmp_path / "1.jsonl"]
+    job = start_job(journals[1], server, steps=100, pause=0.01, close_seconds=60)
+    assert job.communicate(timeout=120)[1] == ""
+    assert stored_points(uri, journals[1]) == journal_points(journals[1])
+
+    assert upload_all(journals, server, EXPERIMENT) == tracking.Uploaded(2, 0, 0, 0)
+    assert len(stored_points(uri, journals[0])) == 9
+    (artifact,) = (tmp_path / "artifacts").rglob("manifest.json")
+    assert artifact.read_text() == '{"sparsity": 0.5}'
+    before = content(uri)
+    assert upload_all(journals, server, EXPERIMENT) == tracking.Uploaded(0, 2, 0, 0)
+    with contextlib.closing(sqlite3.connect(tmp_path / "server.db")) as store, store:
+        store.execute("DELETE FROM tags WHERE key = 'journal.complete'")
+    assert upload_all(journals, server, EXPERIMENT) == tracking.Uploaded(2, 0, 0, 0)
+    assert content(uri) == before

@@ -1,0 +1,34 @@
+# Layer-wise methods, into results/<scale>/pruned. One rule serves every module in baselines/.
+
+
+rule prune:
+    input:
+        store=ancient(rules.tracking_store.output),
+        model=f"{RESULTS}/models/{{model}}",
+        calibration=f"{RESULTS}/corpora/{{model}}/calibration.safetensors",
+        # an edited method runs again
+        code=os.path.join(workflow.basedir, "baselines", "{method}.py"),
+    output:
+        weights=f"{RESULTS}/pruned/{{model}}/{{method}}/{{sparsity}}{{seed}}/weights.safetensors",
+        mask=f"{RESULTS}/pruned/{{model}}/{{method}}/{{sparsity}}{{seed}}/mask.safetensors",
+        report=f"{RESULTS}/pruned/{{model}}/{{method}}/{{sparsity}}{{seed}}/pruning.json",
+        journal=f"{RESULTS}/journals/prune/{{model}}/{{method}}/{{sparsity}}{{seed}}.jsonl",
+    log:
+        f"{RESULTS}/logs/prune/{{model}}/{{method}}/{{sparsity}}{{seed}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/prune/{{model}}/{{method}}/{{sparsity}}{{seed}}.tsv"
+    conda:
+        "../../envs/suite.yaml"
+    threads: config["resources"]["prune"]["threads"]
+    resources:
+        mem_mb=config["resources"]["prune"]["mem_mb"],
+        runtime=config["resources"]["prune"]["runtime"],
+        gpu=config["resources"]["prune"]["gpu"],
+    params:
+        cell=cell_of,
+        settings=lambda wildcards: config["methods"][wildcards.method],
+        batch=config["corpora"]["calibration"]["batch"],
+    message:
+        "Pruning {wildcards.model} to {wildcards.sparsity} with {wildcards.method}"
+    script:
+        "../scripts/prune.py"

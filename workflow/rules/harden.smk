@@ -1,0 +1,32 @@
+# The final checkpoint of a cell with its mask and manifest, in results/<scale>/hardened.
+
+
+rule harden:
+    input:
+        store=ancient(rules.tracking_store.output),
+        model=f"{RESULTS}/models/{{model}}",
+        weights=f"{RESULTS}/pruned/{{model}}/{{method}}/{{sparsity}}{{seed}}/weights.safetensors",
+        mask=f"{RESULTS}/pruned/{{model}}/{{method}}/{{sparsity}}{{seed}}/mask.safetensors",
+        report=f"{RESULTS}/pruned/{{model}}/{{method}}/{{sparsity}}{{seed}}/pruning.json",
+    output:
+        config=f"{RESULTS}/hardened/{{model}}/{{method}}/{{sparsity}}{{seed}}/config.json",
+        weights=f"{RESULTS}/hardened/{{model}}/{{method}}/{{sparsity}}{{seed}}/model.safetensors",
+        mask=f"{RESULTS}/hardened/{{model}}/{{method}}/{{sparsity}}{{seed}}/mask.safetensors",
+        manifest=f"{RESULTS}/hardened/{{model}}/{{method}}/{{sparsity}}{{seed}}/manifest.json",
+        journal=f"{RESULTS}/journals/harden/{{model}}/{{method}}/{{sparsity}}{{seed}}.jsonl",
+    log:
+        f"{RESULTS}/logs/harden/{{model}}/{{method}}/{{sparsity}}{{seed}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/harden/{{model}}/{{method}}/{{sparsity}}{{seed}}.tsv"
+    conda:
+        "../../envs/suite.yaml"
+    threads: config["resources"]["harden"]["threads"]
+    resources:
+        mem_mb=config["resources"]["harden"]["mem_mb"],
+        runtime=config["resources"]["harden"]["runtime"],
+    params:
+        cell=cell_of,
+    message:
+        "Hardening {wildcards.model}, {wildcards.method} at {wildcards.sparsity}"
+    script:
+        "../scripts/harden.py"

@@ -1,0 +1,20 @@
+# Dense checkpoints, written or referenced in results/<scale>/models/<model>.
+
+
+rule model:
+    output:
+        directory(f"{RESULTS}/models/{{model}}"),
+    log:
+        f"{RESULTS}/logs/model/{{model}}.log",
+    conda:
+        "../../envs/suite.yaml"
+    threads: config["resources"]["prepare"]["threads"]
+    resources:
+        mem_mb=config["resources"]["prepare"]["mem_mb"],
+        runtime=config["resources"]["prepare"]["runtime"],
+    params:
+        settings=lambda wildcards: config["models"][wildcards.model],
+    message:
+        "Preparing the dense model {wildcards.model}"
+    script:
+        "../scripts/model.py"

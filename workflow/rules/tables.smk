@@ -1,0 +1,27 @@
+# All evaluations in one table, as CSV, Markdown and LaTeX.
+
+
+rule tables:
+    input:
+        [f"{RESULTS}/evaluations/{cell.path}.json" for cell in CELLS],
+    output:
+        csv=report(
+            f"{RESULTS}/tables/main.csv",
+            category="Tables",
+            labels={"table": "main", "format": "CSV"},
+            caption="../report/main_table.rst",
+        ),
+        markdown=f"{RESULTS}/tables/main.md",
+        latex=f"{RESULTS}/tables/main.tex",
+    log:
+        f"{RESULTS}/logs/tables.log",
+    conda:
+        "../../envs/suite.yaml"
+    params:
+        models=config["grid"]["models"],
+        methods=[DENSE, *config["grid"]["methods"]],
+        scale=SCALE,
+    message:
+        "Writing the main table"
+    script:
+        "../scripts/tables.py"

@@ -1,0 +1,28 @@
+"""Rule corpus: token blocks of one corpus for one model."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from suite.job import job, use_threads
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main() -> None:
+    """Tokenise and write the blocks."""
+    from suite import corpora, models, texts
+
+    corpora.build(
+        snakemake.params.settings,
+        texts.documents(snakemake.params.text),
+        models.load_tokenizer(snakemake.input.model),
+        models.describe(snakemake.input.model)["bos"],
+        Path(snakemake.output[0]),
+    )
+
+
+if __name__ == "__main__":
+    use_threads(snakemake.threads)
+    with job(snakemake.log[0]):
+        main()

@@ -1,0 +1,35 @@
+"""Rule evaluate: tasks and perplexity of one cell."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from suite.job import job, use_threads
+from suite.runs import open_run
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main() -> None:
+    """Evaluate the cell and write its JSON file."""
+    params, inputs = snakemake.params, snakemake.input
+    with open_run(snakemake.output.journal, "evaluate", params.cell, {}) as run:
+        from suite.evaluation import evaluate
+
+        scores = evaluate(
+            Path(inputs.model),
+            Path(inputs.hardened[0]).parent if inputs.hardened else None,
+            Path(inputs.perplexity),
+            params.cell,
+            params.settings,
+            Path(inputs.world) / "tasks" if inputs.world else None,
+            Path(snakemake.output.evaluation),
+        )
+        run.metrics(scores)
+        run.artifact(snakemake.output.evaluation)
+
+
+if __name__ == "__main__":
+    use_threads(snakemake.threads)
+    with job(snakemake.log[0]):
+        main()

@@ -1,0 +1,28 @@
+"""Rule harden: checkpoint, mask and manifest of one cell."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from suite.job import job, use_threads
+from suite.runs import open_run
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main() -> None:
+    """Write and verify the final checkpoint."""
+    params = snakemake.params
+    with open_run(snakemake.output.journal, "harden", params.cell, {}) as run:
+        from suite.hardening import harden
+
+        target = Path(snakemake.output.manifest).parent
+        counts = harden(Path(snakemake.input.model), snakemake.input, params.cell, target)
+        run.metrics(counts)
+        run.artifact(snakemake.output.manifest)
+
+
+if __name__ == "__main__":
+    use_threads(snakemake.threads)
+    with job(snakemake.log[0]):
+        main()

@@ -1,0 +1,22 @@
+"""Rule miniature_world: texts and tasks of the generated world."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from suite.job import job
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main() -> None:
+    """Write the world's folder."""
+    from suite.miniature.dataset import write_world
+
+    directory = Path(snakemake.output[0])
+    write_world(directory)
+
+
+if __name__ == "__main__":
+    with job(snakemake.log[0]):
+        main()

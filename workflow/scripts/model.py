@@ -1,0 +1,22 @@
+"""Rule model: the dense checkpoint of one model."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from suite.job import job, use_threads
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main() -> None:
+    """Prepare the model's folder."""
+    from suite.models import prepare
+
+    prepare(snakemake.params.settings, Path(snakemake.output[0]))
+
+
+if __name__ == "__main__":
+    use_threads(snakemake.threads)
+    with job(snakemake.log[0]):
+        main()

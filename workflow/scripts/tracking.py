@@ -1,0 +1,25 @@
+"""Rule tracking: every job's run in MLflow, complete."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from suite.job import job
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main() -> None:
+    """Upload what the store does not have yet."""
+    from suite.files import write_json
+    from suite.runs import RESULTS
+    from suite.tracking import default_uri, experiment_name, upload_all
+
+    uri = default_uri(RESULTS)
+    counts = upload_all(snakemake.input.journals, uri, experiment_name(snakemake.params.scale))
+    write_json(snakemake.output[0], {"uri": uri, **asdict(counts)})
+
+
+if __name__ == "__main__":
+    with job(snakemake.log[0]):
+        main()

@@ -1,0 +1,1 @@
+"""Library shared by the stages of the benchmark; it never imports Snakemake."""

@@ -1,0 +1,173 @@
+"""The settings of a run: scale file < config.yaml < --configfile and --config, validated."""
+
+import difflib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+WORKFLOW = Path(__file__).parents[1]
+SCALES = WORKFLOW / "scales"
+SCHEMAS = WORKFLOW / "schemas"
+METHOD_SCHEMAS = SCHEMAS / "methods"
+MINIATURES = WORKFLOW / "suite" / "miniature" / "checkpoints"
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be used; the message names its key and the fix."""
+
+
+def load(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge `overrides` over the scale that they name, and validate the result.
+
+    Raises ConfigError with one line a problem.
+    """
+    scale = overrides.get("scale")
+    known = sorted(file.stem for file in SCALES.glob("*.yaml"))
+    if scale not in known:
+        raise ConfigError(f"scale: there is no {_unknown(str(scale), known)}")
+    settings = merge(_read_yaml(SCALES / f"{scale}.yaml"), overrides)
+    problems = [*_schema_problems(settings, _read_yaml(SCHEMAS / "config.schema.yaml"), "")]
+    if not problems:
+        problems = [*_method_problems(settings), *_model_problems(settings)]
+        problems += _place_problems(settings)
+    if problems:
+        raise ConfigError("\n".join(["the configuration cannot be used:", *problems]))
+    return settings
+
+
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """`above` laid over `below`: mappings are merged key by key, anything else is replaced."""
+    merged = dict(below)
+    for key, value in above.items():
+        lower = merged.get(key)
+        if not (isinstance(lower, Mapping) and isinstance(value, Mapping)):
+            merged[key] = value
+        elif key in ("source", "text") and not set(lower) & set(value):
+            merged[key] = dict(value)  # of another kind than the one below, which it replaces
+        else:
+            merged[key] = merge(lower, value)
+    return merged
+
+
+def stochastic_methods() -> set[str]:
+    """Methods whose schema says `stochastic: true`: their results depend on the seed."""
+    return {
+        name.removesuffix(".schema")
+        for name in (file.stem for file in METHOD_SCHEMAS.glob("*.schema.yaml"))
+        if _read_yaml(METHOD_SCHEMAS / f"{name}.yaml").get("stochastic", False)
+    }
+
+
+def _method_problems(settings: Mapping[str, Any]) -> Iterator[str]:
+    known = sorted(f.name.removesuffix(".schema.yaml") for f in METHOD_SCHEMAS.glob("*.yaml"))
+    for name in settings["methods"]:
+        if name not in known:
+            yield f"methods.{name}: there is no method {_unknown(name, known)}"
+            continue
+        schema = _read_yaml(METHOD_SCHEMAS / f"{name}.schema.yaml")
+        yield from _schema_problems(settings["methods"][name], schema, f"methods.{name}")
+    for name in settings["grid"]["methods"]:
+        if name not in settings["methods"]:
+            hint = "" if name in known else f": there is no method {_unknown(name, known)}"
+            hint = hint or f": give its settings under methods.{name}"
+            yield f"grid.methods: {name!r} has no settings{hint}"
+
+
+def _model_problems(settings: Mapping[str, Any]) -> Iterator[str]:
+    defined = sorted(settings["models"])
+    miniatures = sorted(file.parent.name for file in MINIATURES.glob("*/config.json"))
+    for name in settings["grid"]["models"]:
+        if name not in defined:
+            yield f"grid.models: there is no model {_unknown(name, defined)} under models"
+    for name, model in settings["models"].items():
+        miniature = model["source"].get("miniature")
+        if miniature is not None and miniature not in miniatures:
+            yield (
+                f"models.{name}.source.miniature: there is no miniature "
+                f"{_unknown(miniature, miniatures)}"
+            )
+        path = model["source"].get("path")
+        if path is not None and not (Path(path) / "config.json").is_file():
+            yield (
+                f"models.{name}.source.path: {path} holds no checkpoint (config.json is missing); "
+                "give a folder in Hugging Face layout"
+            )
+
+
+def _place_problems(settings: Mapping[str, Any]) -> Iterator[str]:
+    mirror = settings["hub_mirror"]
+    if mirror and not Path(mirror).is_dir():
+        yield f'hub_mirror: there is no folder {mirror}; give an existing one, or "" for the hub'
+    sequences = settings["corpora"]["calibration"]["sequences"]
+    if sequences < 1:
+        yield "corpora.calibration.sequences: must be at least 1"
+
+
+def _schema_problems(value: Any, schema: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    errors = Draft202012Validator(schema).iter_errors(value)
+    for error in sorted(errors, key=lambda e: [str(part) for part in e.absolute_path]):
+        key = ".".join([*([prefix] if prefix else []), *map(str, error.absolute_path)])
+        yield f"{key or 'config'}: {_explain(error)}"
+
+
+def _explain(error: ValidationError) -> str:
+    """The schema's complaint in words that name what to write instead."""
+    described = error.schema.get("description", "") if isinstance(error.schema, Mapping) else ""
+    meaning = f" ({described})" if described else ""
+    value = json.dumps(error.instance, default=str)
+    if error.validator == "additionalProperties" and error.validator_value is False:
+        known = sorted(error.schema.get("properties", {}))
+        unknown = sorted(set(error.instance) - set(known))
+        return "; ".join(f"there is no setting {_unknown(key, known)}" for key in unknown)
+    if error.validator == "required":
+        missing = [key for key in error.validator_value if key not in error.instance]
+        return f"{', '.join(missing)} must be set"
+    if error.validator == "enum":
+        return f"{value} is not one of {', '.join(map(str, error.validator_value))}{meaning}"
+    if error.validator == "uniqueItems":
+        twice = sorted({str(item) for item in error.instance if error.instance.count(item) > 1})
+        return f"{', '.join(twice)} is listed twice; list it once"
+    if error.validator in ("exclusiveMinimum", "exclusiveMaximum"):
+        return f"{value} is out of range: it must be between 0 and 1, both excluded"
+    if error.validator == "oneOf":
+        return f"{value} is incomplete{meaning}"
+    return f"{error.message}{meaning}"
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+    return f"{name!r} ({hint})"
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses a key that is written twice, of which YAML would silently keep the last."""
+
+
+def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    keys = [key.value for key, _ in node.value if key.value != "<<"]
+    twice = sorted({key for key in keys if keys.count(key) > 1})
+    if twice:
+        raise ConfigError(
+            f"{node.start_mark.name}, line {node.start_mark.line + 1}: "
+            f"{', '.join(twice)} is set twice; set it once"
+        )
+    loader.flatten_mapping(node)
+    return loader.construct_mapping(node, deep=True)
+
+
+_UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        with open(path) as file:
+            return yaml.load(file, Loader=_UniqueKeys)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error

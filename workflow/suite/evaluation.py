@@ -1,0 +1,180 @@
+"""One cell's evaluation: six zero-shot tasks through lm-evaluation-harness, and perplexity."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from suite import corpora, models
+from suite.files import read_json, sha256, write_json
+from suite.hub import locate, mirror, reaching
+from suite.masks import load_masks, mask_hash
+from suite.perplexity import perplexity
+from suite.provenance import Meter, choose_device, compute_setting, environment
+
+MINIATURE_TASKS = Path(__file__).parent / "miniature" / "tasks"
+
+
+def evaluate(
+    model_directory: Path,
+    hardened: Path | None,
+    perplexity_corpus: Path,
+    cell: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    miniature_data: Path | None,
+    output: Path,
+) -> dict[str, float]:
+    """Evaluate the hardened checkpoint (or the dense model where it is None); write one JSON file.
+
+    Raises ValueError where the checkpoint that is loaded is not the one its manifest describes.
+    Returns the headline numbers for the job's journal.
+    """
+    meter = Meter()
+    device = choose_device()
+    dtype = models.describe(model_directory)["dtype"]
+    checkpoint = hardened or models.checkpoint_path(model_directory)
+    model = models.load_model(checkpoint, dtype, device)
+    manifest = _verified_manifest(hardened, model, float(cell["sparsity"])) if hardened else {}
+    tokenizer = models.load_tokenizer(model_directory)
+    bos = models.describe(model_directory)["bos"]
+    tasks, versions = run_tasks(model, tokenizer, bos, settings, miniature_data)
+    windows_ST, corpus = corpora.read(perplexity_corpus)
+    quality = perplexity(model, windows_ST, settings["perplexity_batch"])
+    result = {
+        **cell,
+        "achieved_sparsity": manifest.get("achieved_sparsity", 0.0),
+        "perplexity": quality,
+        "tasks": tasks,
+        "provenance": {
+            **versions,
+            "settings": dict(settings),
+            "bos": bos,
+            "hub_mirror": mirror() is not None,
+            "perplexity_corpus": corpus,
+            "mask_sha256": manifest.get("mask_sha256", ""),
+            "weights_sha256": manifest.get("weights_sha256", ""),
+            "dense_weights_sha256": models.describe(model_directory)["weights_sha256"],
+            **compute_setting(dtype, device),
+            "cost": meter.read(),
+            **environment(),
+        },
+    }
+    write_json(output, result)
+    return {"ppl": quality["value"], **{name: 100 * task["acc"] for name, task in tasks.items()}}
+
+
+def run_tasks(
+    model: Any,
+    tokenizer: Any,
+    bos: bool,
+    settings: Mapping[str, Any],
+    miniature_data: Path | None,
+) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    """Results by column name (acc, acc_norm as fractions, with stderr), and what else to record.
+
+    All tasks go through one `simple_evaluate` call, zero-shot, with a fixed batch size.
+    """
+    from lm_eval import simple_evaluate
+    from lm_eval.models.huggingface import HFLM
+    from lm_eval.tasks import TaskManager
+
+    logging.getLogger("lm_eval").setLevel(logging.WARNING)
+    lm = HFLM(
+        pretrained=model, tokenizer=tokenizer, batch_size=settings["batch_size"], add_bos_token=bos
+    )
+    _check_bos(lm, tokenizer, bos)
+    manager = TaskManager(
+        include_path=str(MINIATURE_TASKS) if miniature_data else None,
+        include_defaults=miniature_data is None,
+    )
+    wanted = settings["tasks"]
+    built = {task["task"]: _build(manager, task, miniature_data) for task in wanted.values()}
+    limits = {task["task"]: task["limit"] for task in wanted.values()}
+    results = simple_evaluate(
+        model=lm,
+        tasks=list(built.values()),
+        samples=_first_items(built, limits),
+        log_samples=False,
+        # accuracies have an analytic standard error; 0 would turn every stderr into N/A
+        bootstrap_iters=1,
+    )
+    assert results is not None, "simple_evaluate returns None on other ranks than 0 only"
+    tasks = {
+        column: _task_result(results, built[task["task"]], task["task"])
+        for column, task in wanted.items()
+    }
+    return tasks, {"num_fewshot": 0, "task_hashes": dict(results.get("task_hashes", {}))}
+
+
+def _build(manager: Any, task: Mapping[str, Any], miniature_data: Path | None) -> Any:
+    """A task, or a group with its subtasks, that reads its data from the mirror if there is one."""
+    if task["task"] not in manager.task_index:
+        raise ValueError(f"evaluation.tasks: lm-eval has no task {task['task']!r}")
+    overrides: dict[str, Any] = {"num_fewshot": 0}
+    if miniature_data:
+        overrides["dataset_path"] = str((miniature_data / task["dataset"]).resolve())
+    elif mirror() is not None:
+        overrides["dataset_path"] = locate(task["dataset"])
+    with reaching(task["dataset"]):
+        # the public entry points offer no override for a registered group's subtasks
+        return manager._factory.build(
+            manager.task_index[task["task"]], registry=manager.task_index, overrides=overrides
+        )
+
+
+def _leaves(task: Any) -> list[Any]:
+    return task.get_all_tasks() if hasattr(task, "get_all_tasks") else [task]
+
+
+def _first_items(built: Mapping[str, Any], limits: Mapping[str, int]) -> dict[str, range]:
+    """The first `limit` items of each task, or of each subtask of a group; limit 0 means all."""
+    return {
+        leaf.task_name: range(min(limits[name] or len(leaf.eval_docs), len(leaf.eval_docs)))
+        for name, task in built.items()
+        for leaf in _leaves(task)
+    }
+
+
+def _task_result(results: Mapping[str, Any], task: Any, name: str) -> dict[str, Any]:
+    values = results["results"][name]
+    leaves = [leaf.task_name for leaf in _leaves(task)]
+    scores = {
+        f"{metric}{suffix}": values[f"{metric}{suffix},none"]
+        for metric in ("acc", "acc_norm")
+        for suffix in ("", "_stderr")
+        if f"{metric},none" in values
+    }
+    return {
+        "task": name,
+        **scores,
+        "samples": sum(results["n-samples"][leaf]["effective"] for leaf in leaves),
+        "version": str(results["versions"][name]),
+    }
+
+
+def _check_bos(lm: Any, tokenizer: Any, bos: bool) -> None:
+    begins = lm.tok_encode("the")[0] == tokenizer.bos_token_id
+    if begins != bos:
+        raise ValueError(
+            f"the model's `bos` is {bos}, but lm-eval's encodings say otherwise: scores "
+            " would not be comparable with the calibration"
+        )
+
+
+def _verified_manifest(hardened: Path, model: Any, sparsity: float) -> dict[str, Any]:
+    """The manifest, after comparing it with the model that was really loaded."""
+    from leap.layers import prunable_linears
+
+    manifest = read_json(hardened / "manifest.json")
+    masks = load_masks(hardened / "mask.safetensors")
+    intact = (
+        sha256(hardened / "model.safetensors") == manifest["weights_sha256"]
+        and mask_hash(masks) == manifest["mask_sha256"]
+        and manifest["target_sparsity"] == sparsity
+    )
+    zeros = sum(int((m.weight == 0).sum()) for m in prunable_linears(model).values())
+    if not intact or zeros != manifest["zeros"]:
+        raise ValueError(
+            f"{hardened} is not what its manifest.json describes: delete the folder and run again"
+        )
+    return manifest

@@ -1,0 +1,119 @@
+"""From a pruned model to the final checkpoint, its mask and its manifest, all counted again."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from suite import models
+from suite.files import read_json, sha256, write_json
+from suite.masks import load_masks, mask_hash
+from suite.provenance import Meter, environment
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Linear
+
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+                    "chat_template.jinja")  # fmt: skip
+
+
+def harden(
+    model_directory: Path,
+    pruned: Mapping[str, str],
+    cell: Mapping[str, Any],
+    target: Path,
+) -> dict[str, float]:
+    """Write the checkpoint, mask.safetensors and manifest.json of one cell into `target`.
+
+    `pruned` names the files `weights`, `mask` and `report`. The checkpoint is loaded again from
+    disk and counted before anything reaches `target`; the manifest comes last. Raises ValueError
+    where the number of survivors is not exactly round((1 - sparsity) * weights), where a removed
+    weight is not zero, or where a weight is NaN or infinite. Returns the counts.
+    """
+    meter = Meter()
+    masks = load_masks(pruned["mask"])
+    target.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target, prefix=".writing-") as temporary:
+        folder = Path(temporary)
+        _write_checkpoint(model_directory, Path(pruned["weights"]), masks, folder)
+        shutil.copy(pruned["mask"], folder / "mask.safetensors")
+        counts = verify(folder, masks, float(cell["sparsity"]))
+        described = models.describe(model_directory)
+        manifest = {
+            **cell,
+            "target_sparsity": float(cell["sparsity"]),
+            **counts,
+            "mask_sha256": mask_hash(masks),
+            "weights_sha256": sha256(folder / "model.safetensors"),
+            "model_source": described["source"],
+            "dense_weights_sha256": described["weights_sha256"],
+            "bos": described["bos"],
+            "pruning": read_json(pruned["report"]),
+            "hardening_cost": meter.read(),
+            **environment(),
+        }
+        del manifest["sparsity"]
+        write_json(folder / "manifest.json", manifest)
+        for file in sorted(folder.iterdir(), key=lambda file: file.name == "manifest.json"):
+            os.replace(file, target / file.name)
+    return {key: counts[key] for key in ("achieved_sparsity", "weights", "survivors", "zeros")}
+
+
+def verify(checkpoint: Path, masks: Mapping[str, "Tensor"], sparsity: float) -> dict[str, Any]:
+    """Load a checkpoint from disk and count. Raises ValueError as `harden` says."""
+    from leap.budget import survivors
+    from leap.layers import prunable_linears
+
+    model = models.load_model(checkpoint, "auto", "cpu")
+    linears = prunable_linears(model)
+    if list(linears) != list(masks):
+        raise ValueError(f"{checkpoint}: its prunable layers are not the layers of the mask")
+    total = sum(mask.numel() for mask in masks.values())
+    kept = sum(int(mask.sum()) for mask in masks.values())
+    if kept != survivors(total, sparsity):
+        raise ValueError(
+            f"the mask keeps {kept} of {total} weights, but sparsity {sparsity} means "
+            f"{survivors(total, sparsity)}: the pruning method's count is wrong"
+        )
+    zeros = {name: _count_zeros(name, linears[name], mask) for name, mask in masks.items()}
+    return {
+        "weights": total,
+        "survivors": kept,
+        "zeros": sum(zeros.values()),
+        "achieved_sparsity": 1 - kept / total,
+        "layer_sparsity": {n: 1 - int(m.sum()) / m.numel() for n, m in masks.items()},
+    }
+
+
+def _count_zeros(name: str, linear: "Linear", mask_OI: "Tensor") -> int:
+    import torch
+
+    weight_OI = linear.weight.detach()
+    if not torch.isfinite(weight_OI).all():
+        raise ValueError(f"{name} holds NaN or infinite weights")
+    if weight_OI[~mask_OI].any():
+        raise ValueError(f"{name}: a weight that the mask removes is not zero in the checkpoint")
+    return int((weight_OI == 0).sum())
+
+
+def _write_checkpoint(
+    model_directory: Path, weights: Path, masks: Mapping[str, "Tensor"], folder: Path
+) -> None:
+    from safetensors import safe_open
+
+    from leap.layers import prunable_linears
+
+    dense = models.checkpoint_path(model_directory)
+    model = models.load_model(dense, models.describe(model_directory)["dtype"], "cpu")
+    with safe_open(weights, framework="pt") as file:
+        for name, linear in prunable_linears(model).items():
+            new_OI = file.get_tensor(f"{name}.weight")
+            linear.weight.data.copy_(new_OI.masked_fill(~masks[name], 0))
+    # one file whatever the size, so that the outputs have fixed names
+    model.save_pretrained(folder, max_shard_size="1TB")
+    for name in _TOKENIZER_FILES:
+        if (dense / name).is_file():
+            shutil.copy(dense / name, folder / name)

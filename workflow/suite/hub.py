@@ -1,0 +1,68 @@
+"""Where hub content comes from: the Hugging Face hub, or a local mirror laid out like it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+MIRROR_VARIABLE = "HUB_MIRROR"
+
+
+def mirror() -> Path | None:
+    """The mirror's folder, from the environment variable HUB_MIRROR, or None for the hub itself."""
+    value = os.environ.get(MIRROR_VARIABLE)
+    return Path(value).resolve() if value else None
+
+
+def locate(repository: str) -> str:
+    """What to give to `from_pretrained` or `load_dataset` for a hub repository.
+
+    With a mirror, its folder; raises ValueError where the mirror does not hold it.
+    """
+    root = mirror()
+    if root is None:
+        return repository
+    folder = root / repository
+    if not folder.is_dir():
+        raise ValueError(
+            f"hub_mirror: {root} has no folder {repository}. Add it to the mirror, laid out as on "
+            "the hub, or unset hub_mirror (and HUB_MIRROR) to fetch it from the hub."
+        )
+    return str(folder)
+
+
+@contextmanager
+def reaching(repository: str) -> Iterator[None]:
+    """Turn the many errors of a missing network into one that says both ways out."""
+    try:
+        yield
+    except ValueError:
+        raise
+    except Exception as error:
+        if not _is_network_error(error):
+            raise
+        raise ValueError(
+            f"{repository} is not available: the Hugging Face hub cannot be reached and nothing is "
+            "cached. Either run where there is network access (once: it is then cached), or set "
+            "hub_mirror: DIR (or the variable HUB_MIRROR) to a local copy laid out like the hub."
+        ) from error
+
+
+_NETWORK_ERRORS = {
+    "ConnectError",
+    "ConnectTimeout",
+    "ConnectionError",
+    "HfHubHTTPError",
+    "LocalEntryNotFoundError",
+    "MaxRetryError",
+    "NameResolutionError",
+    "OfflineModeIsEnabled",
+}
+
+
+def _is_network_error(error: BaseException | None) -> bool:
+    while error is not None:
+        if type(error).__name__ in _NETWORK_ERRORS:
+            return True
+        error = error.__cause__ or error.__context__
+    return False

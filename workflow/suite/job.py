@@ -1,0 +1,85 @@
+"""What surrounds every job: its log file, its errors, its threads, its progress."""
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sized
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+logger = logging.getLogger("suite")
+
+_OWN_CODE = (
+    Path(__file__).parents[2] / "leap",
+    Path(__file__).parents[2] / "baselines",
+    Path(__file__).parent,
+)
+_SECONDS_BETWEEN_LINES = 15.0
+
+
+@contextmanager
+def job(log: str | Path) -> Iterator[None]:
+    """Run the body with logging to the file `log` and to the terminal.
+
+    An error that our own code raises for the user (a ValueError) ends in its message alone, any
+    other one in a traceback in the log; either way the process exits with 1.
+    """
+    _configure_logging(log)
+    try:
+        yield
+    except Exception as error:
+        logger.error("%s: %s", type(error).__name__, error, exc_info=not _for_the_user(error))
+        sys.exit(1)
+
+
+def progress(items: Iterable[Any], title: str) -> Iterable[Any]:
+    """Iterate with a bar and an ETA on a terminal, with a line now and then in a log."""
+    if sys.stderr.isatty():
+        return tqdm(items, desc=title, leave=False, dynamic_ncols=True)
+    return _logged(items, title)
+
+
+def _logged(items: Iterable[Any], title: str) -> Iterator[Any]:
+    total = len(items) if isinstance(items, Sized) else None
+    start = last = time.monotonic()
+    for done, item in enumerate(items):
+        now = time.monotonic()
+        if done and now - last > _SECONDS_BETWEEN_LINES:
+            last = now
+            rest = (now - start) / done * (total - done) if total else float("nan")
+            logger.info("%s %d/%s, %.0f s left", title, done, total or "?", rest)
+        yield item
+
+
+def use_threads(threads: int) -> None:
+    """Compute on this many CPU threads (call it before torch is first imported)."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    os.environ["TOKENIZERS_PARALLELISM"] = "true" if threads > 1 else "false"
+
+
+def _configure_logging(log: str | Path) -> None:
+    Path(log).parent.mkdir(parents=True, exist_ok=True)
+    line = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%H:%M:%S")
+    to_file = logging.FileHandler(log, mode="w")
+    to_terminal = logging.StreamHandler(sys.stderr)
+    to_terminal.setLevel(logging.WARNING if sys.stderr.isatty() else logging.INFO)
+    root = logging.getLogger()
+    root.setLevel(logging.WARNING)
+    logger.setLevel(logging.INFO)
+    for handler in (to_file, to_terminal):
+        handler.setFormatter(line)
+        root.addHandler(handler)
+
+
+def _for_the_user(error: Exception) -> bool:
+    """Whether our own code raised this as a message for the user."""
+    traceback = error.__traceback__
+    while traceback and traceback.tb_next:
+        traceback = traceback.tb_next
+    file = Path(traceback.tb_frame.f_code.co_filename) if traceback else Path()
+    return isinstance(error, ValueError) and any(root in file.parents for root in _OWN_CODE)

