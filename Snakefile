@@ -15,6 +15,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join([*CODE, os.environ.get("PYTHONPATH", 
     os.pathsep
 )
 
+from suite.config import MINIATURES as MINIATURE_CHECKPOINTS
 from suite.config import ConfigError, load, stochastic_methods
 from suite.grid import DENSE, Cell, cells
 
@@ -48,6 +49,7 @@ wildcard_constraints:
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/tracking.smk"
+include: "workflow/rules/miniatures.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/corpora.smk"
 include: "workflow/rules/baselines.smk"
@@ -59,6 +61,7 @@ include: "workflow/rules/figures.smk"
 
 localrules:
     all,
+    miniatures,
     tables,
     figures,
 

@@ -36,6 +36,7 @@ class Recording:
     hidden: list[Tensor]
 
 
+@torch.no_grad()
 def record(model: nn.Module, blocks: nn.ModuleList, batches: Sequence[Tensor]) -> Recording:
     """Record how `model` calls its `blocks` on `batches` of token ids [B, T].
 

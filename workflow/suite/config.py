@@ -30,8 +30,12 @@ def load(overrides: Mapping[str, Any]) -> dict[str, Any]:
     known = sorted(file.stem for file in SCALES.glob("*.yaml"))
     if scale not in known:
         raise ConfigError(f"scale: there is no {_unknown(str(scale), known)}")
-    settings = merge(_read_yaml(SCALES / f"{scale}.yaml"), overrides)
-    problems = [*_schema_problems(settings, _read_yaml(SCHEMAS / "config.schema.yaml"), "")]
+    schema = _read_yaml(SCHEMAS / "config.schema.yaml")
+    settings = typed(merge(_read_yaml(SCALES / f"{scale}.yaml"), overrides), schema, schema)
+    for name in set(settings.get("methods", {})) & set(known_methods()):
+        method_schema = _method_schema(name)
+        settings["methods"][name] = typed(settings["methods"][name], method_schema, method_schema)
+    problems = [*_schema_problems(settings, schema, "")]
     if not problems:
         problems = [*_method_problems(settings), *_model_problems(settings)]
         problems += _place_problems(settings)
@@ -54,23 +58,48 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def typed(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
+    """`value` with the numbers and booleans that the schema asks for.
+
+    Snakemake hands on what is nested in --config as text: {sparsities: [0.5]} arrives as ["0.5"].
+    Text that is no such number stays as it is, for the validation to name.
+    """
+    if "$ref" in schema:
+        schema = {**root["$defs"][schema["$ref"].rsplit("/", 1)[1]], **schema}
+    if isinstance(value, Mapping):
+        fields, other = schema.get("properties", {}), schema.get("additionalProperties")
+        default = other if isinstance(other, Mapping) else {}
+        return {key: typed(item, fields.get(key, default), root) for key, item in value.items()}
+    if isinstance(value, list):
+        return [typed(item, schema.get("items", {}), root) for item in value]
+    if isinstance(value, str) and schema.get("type") in ("number", "integer", "boolean"):
+        parsed = yaml.safe_load(value)
+        return parsed if isinstance(parsed, int | float) else value
+    return value
+
+
+def known_methods() -> list[str]:
+    """Methods are known by their schema files."""
+    return sorted(f.name.removesuffix(".schema.yaml") for f in METHOD_SCHEMAS.glob("*.yaml"))
+
+
 def stochastic_methods() -> set[str]:
     """Methods whose schema says `stochastic: true`: their results depend on the seed."""
-    return {
-        name.removesuffix(".schema")
-        for name in (file.stem for file in METHOD_SCHEMAS.glob("*.schema.yaml"))
-        if _read_yaml(METHOD_SCHEMAS / f"{name}.yaml").get("stochastic", False)
-    }
+    return {name for name in known_methods() if _method_schema(name).get("stochastic", False)}
+
+
+def _method_schema(name: str) -> dict[str, Any]:
+    return _read_yaml(METHOD_SCHEMAS / f"{name}.schema.yaml")
 
 
 def _method_problems(settings: Mapping[str, Any]) -> Iterator[str]:
-    known = sorted(f.name.removesuffix(".schema.yaml") for f in METHOD_SCHEMAS.glob("*.yaml"))
+    known = known_methods()
     for name in settings["methods"]:
         if name not in known:
             yield f"methods.{name}: there is no method {_unknown(name, known)}"
             continue
-        schema = _read_yaml(METHOD_SCHEMAS / f"{name}.schema.yaml")
-        yield from _schema_problems(settings["methods"][name], schema, f"methods.{name}")
+        values = settings["methods"][name]
+        yield from _schema_problems(values, _method_schema(name), f"methods.{name}")
     for name in settings["grid"]["methods"]:
         if name not in settings["methods"]:
             hint = "" if name in known else f": there is no method {_unknown(name, known)}"

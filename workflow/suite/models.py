@@ -93,8 +93,8 @@ def load_tokenizer(directory: str | Path) -> "PreTrainedTokenizerBase":
     bos = describe(directory)["bos"]
     if bos and tokenizer.bos_token is None:
         raise ValueError(
-            f"models.{Path(directory).name}.bos is true, but its tokenizer has no BOS token: "
-            "set bos: false"
+            f"the model's `bos` is true, but its tokenizer ({tokenizer.name_or_path}) has no BOS "
+            "token: set bos: false"
         )
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
         single=f"{tokenizer.bos_token} $A" if bos else "$A",

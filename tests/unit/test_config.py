@@ -1,0 +1,157 @@
+"""Settings: merging, what is accepted, and what is said about what is not."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import yaml
+
+from baselines import registry
+from suite import config
+from suite.grid import Cell, cells
+
+BASE = {"scale": "mini", "hub_mirror": ""}
+
+
+@pytest.mark.parametrize("scale", ["smoke", "mini", "laptop", "paper"])
+def test_every_scale_is_complete(scale):
+    settings = config.load({**BASE, "scale": scale})
+    assert set(settings["grid"]["models"]) <= set(settings["models"])
+    assert list(settings["evaluation"]["tasks"]) == [
+        "piqa", "arc_easy", "arc_challenge", "winogrande", "openbookqa", "mmlu",
+    ]  # fmt: skip
+
+
+def test_overrides_win_key_by_key_and_lists_are_replaced():
+    settings = config.load(
+        {**BASE, "grid": {"sparsities": [0.7]}, "methods": {"wanda": {"budget": "layer"}}}
+    )
+    assert settings["grid"]["sparsities"] == [0.7]
+    assert settings["grid"]["methods"] == ["magnitude", "wanda"]
+    assert settings["methods"]["wanda"] == {"budget": "layer"}
+
+
+def test_text_from_the_command_line_becomes_what_the_schema_asks_for():
+    text = {"grid": {"sparsities": ["0.7"], "seeds": ["1"]}, "tracking": {"live": "true"}}
+    text["evaluation"] = {"tasks": {"piqa": {"limit": "7"}}}
+    settings = config.load({**BASE, **text})
+    assert settings["grid"]["sparsities"] == [0.7]
+    assert settings["grid"]["seeds"] == [1]
+    assert settings["tracking"]["live"] is True
+    assert settings["evaluation"]["tasks"]["piqa"]["limit"] == 7
+
+
+def test_a_source_of_another_kind_replaces_the_one_below(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    source = {"path": str(tmp_path)}
+    override = {"models": {"mini-llama-3.2-1b": {"source": source}}}
+    settings = config.load({**BASE, **override})
+    assert settings["models"]["mini-llama-3.2-1b"]["source"] == source
+
+
+BAD = {
+    "unknown scale": ({"scale": "mnii"}, "scale: there is no 'mnii' (did you mean 'mini'?)"),
+    "unknown key": ({"grd": {}}, "there is no setting 'grd' (did you mean 'grid'?)"),
+    "unknown nested key": (
+        {"corpora": {"calibration": {"lenght": 3}}},
+        "corpora.calibration: there is no setting 'lenght' (did you mean 'length'?)",
+    ),
+    "unknown method": (
+        {"grid": {"methods": ["wnda"]}},
+        "grid.methods: 'wnda' has no settings: there is no method 'wnda' (did you mean 'wanda'?)",
+    ),
+    "unknown method settings": (
+        {"methods": {"wandda": {}}},
+        "methods.wandda: there is no method 'wandda' (did you mean 'wanda'?)",
+    ),
+    "unknown method setting": (
+        {"methods": {"wanda": {"budgte": "row"}}},
+        "methods.wanda: there is no setting 'budgte' (did you mean 'budget'?)",
+    ),
+    "bad method setting": (
+        {"methods": {"wanda": {"budget": "column"}}},
+        'methods.wanda.budget: "column" is not one of row, layer',
+    ),
+    "unknown model": (
+        {"grid": {"models": ["mini-lama-3.2-1b"]}},
+        "grid.models: there is no model 'mini-lama-3.2-1b' (did you mean 'mini-llama-3.2-1b'?)",
+    ),
+    "sparsity 1": ({"grid": {"sparsities": [1]}}, "grid.sparsities.0: 1 is out of range"),
+    "sparsity 0": ({"grid": {"sparsities": [0.5, 0]}}, "grid.sparsities.1: 0 is out of range"),
+    "sparsity in percent": ({"grid": {"sparsities": [50]}}, "between 0 and 1"),
+    "duplicate": ({"grid": {"sparsities": [0.5, 0.50]}}, "0.5 is listed twice"),
+    "no number": ({"grid": {"sparsities": ["half"]}}, "grid.sparsities.0: 'half' is not of type"),
+    "not a list": ({"grid": {"methods": "wanda"}}, "grid.methods: 'wanda' is not of type 'array'"),
+    "missing mirror": ({"hub_mirror": "/no/such/folder"}, "hub_mirror: there is no folder"),
+    "missing path": (
+        {"models": {"m": {"source": {"path": "/no/such"}, "dtype": "float32", "bos": True}}},
+        "models.m.source.path: /no/such holds no checkpoint",
+    ),
+    "missing key": (
+        {"models": {"m": {"source": {"miniature": "mini-llama-3.2-1b"}, "dtype": "float32"}}},
+        "models.m: bos must be set",
+    ),
+    "two sources": (
+        {"models": {"m": {"source": {"path": "x", "miniature": "y"},
+                          "dtype": "float32", "bos": True}}},
+        "models.m.source",
+    ),
+    "branch instead of commit": (
+        {"models": {"m": {"source": {"hub": {"id": "a/b", "revision": "main"}},
+                          "dtype": "float32", "bos": True}}},
+        "models.m.source.hub.revision",
+    ),
+    "shell in a name": (
+        {"models": {"x; touch y": {"source": {"path": "."}, "dtype": "float32", "bos": True}}},
+        "x; touch y",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_settings_are_named_with_the_fix(name):
+    override, message = BAD[name]
+    with pytest.raises(config.ConfigError) as error:
+        config.load({**BASE, **override})
+    assert message in str(error.value)
+
+
+def test_a_key_that_is_set_twice_in_a_scale_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "twice.yaml").write_text("grid: {}\nmodels: {}\ngrid: {}\n")
+    monkeypatch.setattr(config, "SCALES", tmp_path)
+    with pytest.raises(config.ConfigError, match="grid is set twice"):
+        config.load({**BASE, "scale": "twice"})
+
+
+def test_every_schema_describes_every_field():
+    def undescribed(schema: dict, place: str):
+        for key, field in schema.get("properties", {}).items():
+            if "description" not in field:
+                yield f"{place}.{key}"
+            yield from undescribed(field, f"{place}.{key}")
+        for key, part in schema.get("$defs", {}).items():
+            yield from undescribed(part, f"{place}#{key}")
+        if "properties" in schema and schema.get("additionalProperties") is not False:
+            yield f"{place} admits unknown keys"
+
+    for file in config.SCHEMAS.rglob("*.yaml"):
+        assert list(undescribed(yaml.safe_load(file.read_text()), file.name)) == []
+
+
+@pytest.mark.parametrize(
+    "file", sorted(config.METHOD_SCHEMAS.glob("*.yaml")), ids=lambda file: file.name
+)
+def test_a_method_and_its_schema_have_the_same_settings(file: Path):
+    schema = yaml.safe_load(file.read_text())
+    module = registry.load(file.name.removesuffix(".schema.yaml"))
+    assert sorted(schema["properties"]) == sorted(field.name for field in fields(module.Settings))
+
+
+def test_cells_have_dense_once_and_more_seeds_only_where_they_matter():
+    grid = {"models": ["m"], "methods": ["a", "b"], "sparsities": [0.5, 0.65], "seeds": [0, 3]}
+    found = cells({"grid": grid}, {"b"})
+    assert [cell.path for cell in found] == [
+        "m/dense/0.0", "m/a/0.5", "m/b/0.5", "m/b/0.5/seed-3",
+        "m/a/0.65", "m/b/0.65", "m/b/0.65/seed-3",
+    ]  # fmt: skip
+    assert found[0] == Cell("m", "dense", "0.0")

@@ -1,0 +1,105 @@
+"""Evaluation through the real lm-evaluation-harness."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from suite import corpora, evaluation, hardening, models, pruning, texts
+from suite.config import load
+from suite.files import read_json
+from suite.miniature.dataset import write_world
+
+NAME = "mini-gemma-3-1b"
+MINI = load({"scale": "mini", "hub_mirror": ""})
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A model with its corpora and the miniature world."""
+    folder = tmp_path_factory.mktemp("evaluation")
+    write_world(folder / "world", training_count=400, held_out_count=60)
+    models.prepare(MINI["models"][NAME], folder / "model")
+    tokenizer = models.load_tokenizer(folder / "model")
+    for corpus, text, length in (("calibration", "train", 24), ("perplexity", "held_out", 64)):
+        wanted = {**MINI["corpora"][corpus], "length": length, "sequences": 8}
+        source = texts.documents({"file": folder / f"world/text/{text}.jsonl"})
+        corpora.build(wanted, source, tokenizer, True, folder / f"{corpus}.safetensors")
+    return folder
+
+
+def limited(items: int) -> dict:
+    settings = json.loads(json.dumps(MINI["evaluation"]))
+    for task in settings["tasks"].values():
+        task["limit"] = items
+    return settings
+
+
+def evaluate(place: Path, cell: dict, hardened: Path | None, items: int = 30) -> dict:
+    output = place / f"{cell['method']}.json"
+    evaluation.evaluate(
+        place / "model", hardened, place / "perplexity.safetensors", cell, limited(items),
+        place / "world/tasks", output,
+    )  # fmt: skip
+    return read_json(output)
+
+
+def test_pruning_nothing_gives_exactly_the_dense_scores(place):
+    dense = evaluate(place, {"method": "dense", "sparsity": "0.0"}, None)
+    files = {key: str(place / "pruned" / key) for key in ("weights", "mask", "report")}
+    pruning.prune(place / "model", place / "calibration.safetensors", "wanda", {}, 0.0, 8, files)
+    cell = {"method": "wanda", "sparsity": "0.0"}
+    counts = hardening.harden(place / "model", files, cell, place / "hardened")
+    assert counts["achieved_sparsity"] == 0
+    pruned = evaluate(place, cell, place / "hardened")
+    assert pruned["tasks"] == dense["tasks"]
+    assert pruned["perplexity"] == dense["perplexity"]
+    for task in dense["tasks"].values():
+        assert task["samples"] == 30
+        assert task["acc_stderr"] > 0 or task["acc"] in (0, 1)
+
+
+def test_a_mask_with_a_wrong_count_is_not_hardened(place, tmp_path):
+    files = {key: str(tmp_path / key) for key in ("weights", "mask", "report")}
+    pruning.prune(
+        place / "model", place / "calibration.safetensors", "magnitude", {}, 0.5, 8, files
+    )
+    cell = {"method": "magnitude", "sparsity": "0.6"}
+    with pytest.raises(ValueError, match=r"but sparsity 0\.6 means"):
+        hardening.harden(place / "model", files, cell, tmp_path / "hardened")
+    assert list((tmp_path / "hardened").iterdir()) == []
+
+
+def test_an_unknown_task_is_named(place):
+    settings = limited(2)
+    settings["tasks"]["piqa"]["task"] = "mini_pika"
+    model = models.load_model(place / "model", "float32", "cpu")
+    tokenizer = models.load_tokenizer(place / "model")
+    with pytest.raises(ValueError, match="lm-eval has no task 'mini_pika'"):
+        evaluation.run_tasks(model, tokenizer, True, settings, place / "world/tasks")
+
+
+@pytest.mark.shared
+@pytest.mark.heavy
+def test_the_real_tasks_are_read_from_the_mirror(place, mirror, monkeypatch):
+    """All six tasks of the paper, two items each (of each of MMLU's 57 subjects)."""
+    monkeypatch.setenv("HUB_MIRROR", str(mirror))
+    settings = load({"scale": "paper", "hub_mirror": str(mirror)})["evaluation"]
+    for task in settings["tasks"].values():
+        task["limit"] = 2
+    model = models.load_model(place / "model", "float32", "cpu")
+    tokenizer = models.load_tokenizer(place / "model")
+    tasks, _ = evaluation.run_tasks(model, tokenizer, True, settings, None)
+    assert {name: task["samples"] for name, task in tasks.items()} == {
+        "piqa": 2, "arc_easy": 2, "arc_challenge": 2, "winogrande": 2, "openbookqa": 2, "mmlu": 114,
+    }  # fmt: skip
+    assert all(0 <= task["acc"] <= 1 and task["acc_stderr"] >= 0 for task in tasks.values())
+
+
+@pytest.mark.shared
+def test_wikitext_from_the_mirror_is_the_original(mirror, monkeypatch):
+    monkeypatch.setenv("HUB_MIRROR", str(mirror))
+    setting = load({"scale": "paper", "hub_mirror": ""})["corpora"]["perplexity"]["text"]
+    rows = list(texts.documents(setting))
+    assert len(rows) == 4358
+    assert rows[:2] == ["", " = Robert Boulter = \n"]

