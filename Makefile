@@ -6,8 +6,6 @@ SHELL := bash
 
 # The pins were made with 3.11, so it is preferred where there are several.
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
-# Where `make ui` finds the runs: the store that the workflow itself writes to.
-MLFLOW_TRACKING_URI ?= sqlite:///results/mlflow.db
 
 VENV := .venv
 READY := $(VENV)/.ready
@@ -32,7 +30,7 @@ lint: $(READY)
 	    || { echo "envs/suite.yaml differs from envs/requirements.txt: run make pins" >&2; exit 1; }
 
 ui: $(READY)
-	mlflow server --host 127.0.0.1 --backend-store-uri "$(MLFLOW_TRACKING_URI)"
+	mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///results/mlflow.db --workers 1
 
 # Copies the pins into the conda environment file.
 pins:

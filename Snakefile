@@ -11,9 +11,6 @@ min_version("9.0")
 # Jobs import the code of this checkout, whatever else is installed.
 CODE = [workflow.basedir, os.path.join(workflow.basedir, "workflow")]
 sys.path[:0] = CODE
-os.environ["PYTHONPATH"] = os.pathsep.join([*CODE, os.environ.get("PYTHONPATH", "")]).rstrip(
-    os.pathsep
-)
 
 from suite.config import MINIATURES as MINIATURE_CHECKPOINTS
 from suite.config import ConfigError, load, stochastic_methods
@@ -23,16 +20,19 @@ from suite.grid import DENSE, Cell, cells
 configfile: "config.yaml"
 
 
+config["hub_mirror"] = config.get("hub_mirror") or os.environ.get("HUB_MIRROR", "")
 try:
     config.update(load(config))
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
-# Where data are fetched from and whether a run is watched live are no settings of a result:
+# Where code and data come from and whether a run is watched live are no settings of a result:
 # they reach jobs by the environment, so that changing them re-runs nothing.
-if config["hub_mirror"]:
-    os.environ["HUB_MIRROR"] = os.path.abspath(config["hub_mirror"])
-os.environ["LEAP_SUITE_LIVE_TRACKING"] = str(int(config["tracking"]["live"]))
+os.environ.update(
+    PYTHONPATH=os.pathsep.join(filter(None, [*CODE, os.environ.get("PYTHONPATH")])),
+    HUB_MIRROR=config["hub_mirror"] and os.path.abspath(config["hub_mirror"]),
+    LEAP_SUITE_LIVE_TRACKING=str(int(config["tracking"]["live"])),
+)
 
 SCALE = config["scale"]
 RESULTS = f"results/{SCALE}"

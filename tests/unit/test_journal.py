@@ -226,7 +226,7 @@ def test_a_failing_mirror_does_not_touch_the_job(tmp_path: Path, failing: str) -
 
 def test_the_journal_costs_no_heavy_import() -> None:
     script = (
-        "import sys, suite.journal, suite.tracking; "
+        "import sys, suite.journal, suite.tracking.live; "
         "assert not {'mlflow', 'torch', 'numpy'} & set(sys.modules)"
     )
     environment = {**os.environ, "PYTHONPATH": str(WORKFLOW)}

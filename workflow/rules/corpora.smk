@@ -1,20 +1,6 @@
 # Texts and their token blocks, in results/<scale>/corpora/<model>.
 
 
-def text_setting(wildcards):
-    """The corpus' text, with the miniature world's texts as files."""
-    text = config["corpora"][wildcards.corpus]["text"]
-    if "miniature" in text:
-        return {"file": f"{RESULTS}/world/text/{text['miniature']}.jsonl"}
-    return text
-
-
-def text_inputs(wildcards):
-    """The miniature world's folder, for corpora whose text comes from it."""
-    text = config["corpora"][wildcards.corpus]["text"]
-    return f"{RESULTS}/world" if "miniature" in text else []
-
-
 rule miniature_world:
     output:
         directory(f"{RESULTS}/world"),

@@ -1,23 +1,6 @@
 # Six zero-shot tasks and perplexity of a cell, one JSON file each in results/<scale>/evaluations.
 
 
-def checkpoint_inputs(wildcards):
-    """The hardened checkpoint; none for dense, which is read from the model's own folder."""
-    if wildcards.method == DENSE:
-        return []
-    folder = f"{RESULTS}/hardened/{wildcards.model}/{wildcards.method}/{wildcards.sparsity}"
-    names = ("manifest.json", "config.json", "model.safetensors", "mask.safetensors")
-    return [f"{folder}{wildcards.seed}/{name}" for name in names]
-
-
-def task_inputs(wildcards):
-    """The miniature world, where the tasks are its tasks."""
-    miniature = any(
-        task["task"].startswith("mini_") for task in config["evaluation"]["tasks"].values()
-    )
-    return f"{RESULTS}/world" if miniature else []
-
-
 rule evaluate:
     input:
         store=ancient(rules.tracking_store.output),

@@ -1,15 +1,6 @@
 # MLflow: the store is made before any job writes to it, and completed from the jobs' journals.
 
 
-def journals(wildcards):
-    """The journal of every job of prune, harden and evaluate."""
-    return [
-        f"{RESULTS}/journals/{stage}/{cell.path}.jsonl"
-        for cell in CELLS
-        for stage in (["evaluate"] if cell.method == DENSE else ["prune", "harden", "evaluate"])
-    ]
-
-
 rule tracking_store:
     output:
         f"{RESULTS}/tracking/store.json",

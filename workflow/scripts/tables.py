@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Write the table as CSV, Markdown and LaTeX."""
-    from suite.tables import main_table, write_csv, write_latex, write_markdown
+    from suite.evaluations import main_table
+    from suite.tables import write_csv, write_latex, write_markdown
 
     params, outputs = snakemake.params, snakemake.output
     cells = main_table([Path(file) for file in snakemake.input], params.models, params.methods)

@@ -13,7 +13,8 @@ def main() -> None:
     """Upload what the store does not have yet."""
     from suite.files import write_json
     from suite.runs import RESULTS
-    from suite.tracking import default_uri, experiment_name, upload_all
+    from suite.tracking.store import default_uri, experiment_name
+    from suite.tracking.upload import upload_all
 
     uri = default_uri(RESULTS)
     counts = upload_all(snakemake.input.journals, uri, experiment_name(snakemake.params.scale))

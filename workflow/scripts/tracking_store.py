@@ -12,7 +12,7 @@ def main() -> None:
     """Create or migrate the store; a store that is down stops nothing."""
     from suite.files import write_json
     from suite.runs import RESULTS
-    from suite.tracking import default_uri, initialise_store
+    from suite.tracking.store import default_uri, initialise_store
 
     uri = default_uri(RESULTS)
     write_json(snakemake.output[0], {"uri": uri, "reachable": initialise_store(uri)})

@@ -93,6 +93,7 @@ def run_tasks(
     results = simple_evaluate(
         model=lm,
         tasks=list(built.values()),
+        task_manager=manager,  # or it would index lm-eval's 13,000 task files once more
         samples=_first_items(built, limits),
         log_samples=False,
         # accuracies have an analytic standard error; 0 would turn every stderr into N/A

@@ -23,7 +23,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from suite.files import replacing
-from suite.tables import DENSE, method_label
+from suite.grid import DENSE
+from suite.tables import method_label
 
 STYLE = Path(__file__).with_name("suite.mplstyle")
 

@@ -39,20 +39,27 @@ def reaching(repository: str) -> Iterator[None]:
     except ValueError:
         raise
     except Exception as error:
-        if not _is_network_error(error):
-            raise
-        raise ValueError(
-            f"{repository} is not available: the Hugging Face hub cannot be reached and nothing is "
-            "cached. Either run where there is network access (once: it is then cached), or set "
-            "hub_mirror: DIR (or the variable HUB_MIRROR) to a local copy laid out like the hub."
-        ) from error
+        causes = _error_names(error)
+        if causes & _ACCESS_ERRORS:
+            raise ValueError(
+                f"the hub gives no access to {repository}: check its name and revision; if it is "
+                "gated, accept its licence on its page and export HF_TOKEN"
+            ) from None
+        if causes & _NETWORK_ERRORS:
+            raise ValueError(
+                f"{repository} is not available: the Hugging Face hub cannot be reached and "
+                "nothing is cached. Either run once where there is network access (it is then "
+                "cached), or set hub_mirror: DIR (or the variable HUB_MIRROR) to a local copy laid "
+                "out like the hub."
+            ) from None
+        raise
 
 
+_ACCESS_ERRORS = {"GatedRepoError", "RepositoryNotFoundError", "RevisionNotFoundError"}
 _NETWORK_ERRORS = {
     "ConnectError",
     "ConnectTimeout",
     "ConnectionError",
-    "HfHubHTTPError",
     "LocalEntryNotFoundError",
     "MaxRetryError",
     "NameResolutionError",
@@ -60,9 +67,10 @@ _NETWORK_ERRORS = {
 }
 
 
-def _is_network_error(error: BaseException | None) -> bool:
+def _error_names(error: BaseException | None) -> set[str]:
+    """Class names of an error and of what led to it; libraries wrap them in many layers."""
+    names: set[str] = set()
     while error is not None:
-        if type(error).__name__ in _NETWORK_ERRORS:
-            return True
+        names.add(type(error).__name__)
         error = error.__cause__ or error.__context__
-    return False
+    return names

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 logger = logging.getLogger("suite")
 
 _OWN_CODE = (
@@ -29,6 +27,9 @@ def job(log: str | Path) -> Iterator[None]:
     other one in a traceback in the log; either way the process exits with 1.
     """
     _configure_logging(log)
+    if not sys.stderr.isatty():
+        # for the bars of libraries; read when tqdm is first imported
+        os.environ.setdefault("TQDM_MININTERVAL", str(_SECONDS_BETWEEN_LINES))
     try:
         yield
     except Exception as error:
@@ -39,6 +40,8 @@ def job(log: str | Path) -> Iterator[None]:
 def progress(items: Iterable[Any], title: str) -> Iterable[Any]:
     """Iterate with a bar and an ETA on a terminal, with a line now and then in a log."""
     if sys.stderr.isatty():
+        from tqdm import tqdm
+
         return tqdm(items, desc=title, leave=False, dynamic_ncols=True)
     return _logged(items, title)
 

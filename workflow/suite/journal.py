@@ -45,7 +45,7 @@ _NAME = re.compile(r"[\w\-./: ]{1,250}", re.ASCII)
 
 
 class Mirror(Protocol):
-    """Something that wants a journal's events as they happen (see ``tracking.LiveMirror``)."""
+    """Something that wants a journal's events as they happen (see ``suite.tracking.live``)."""
 
     def send(self, event: Event) -> None:
         """Take one event; must return at once."""

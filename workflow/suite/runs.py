@@ -39,6 +39,7 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Scal
 def _mirror(scale: str) -> Mirror | None:
     if os.environ.get(LIVE_VARIABLE) != "1":
         return None
-    from suite.tracking import LiveMirror, default_uri, experiment_name
+    from suite.tracking.live import LiveMirror
+    from suite.tracking.store import default_uri, experiment_name
 
     return LiveMirror(default_uri(RESULTS), experiment_name(scale))
