@@ -109,11 +109,29 @@ def test_piqa_solutions_serve_the_goal_and_the_other_does_not(
             assert serves == (index == row.label)
 
 
-def test_openbookqa_is_answered_by_its_own_story(items_of: dict[str, list[Item]]) -> None:
+def test_openbookqa_is_answered_by_its_own_note(items_of: dict[str, list[Item]]) -> None:
     for row in items_of["mini_openbookqa"]:
-        story, asked = row.prompt.split("\nquestion: where is ")
-        assert f"{asked.split(' today')[0]} is at the {row.choices[row.label]}." in story
-        assert all(f"at the {choice}." in story for choice in row.choices)
+        note, asked = row.prompt.split("\nquestion: ")
+        answer = row.choices[row.label]
+        told = f"at the {answer} with" if asked.startswith("where") else f"with {answer}."
+        assert told in note
+        assert not any(choice in note.split() for choice in set(row.choices) - {answer})
+
+
+def test_mmlu_answers_are_the_letters_of_the_true_values(
+    world: World, items_of: dict[str, list[Item]]
+) -> None:
+    by_subject = {entity.subject: entity for entity in world.entities}
+    sheet: dict[tuple[str, str], str] = {}
+    for row in items_of["mini_mmlu"]:
+        listed, asked = row.prompt.split(".\n")
+        noun, subject = asked.split("what is the ")[1].split("?")[0].split(" of ")
+        options = dict(each.split(" ") for each in listed.split(": ")[1].split(", "))
+        entity = by_subject[subject]
+        (relation,) = [each for each in entity.domain.relations if each.noun == noun]
+        assert options[row.choices[row.label]] == entity.value(relation)
+        for letter, value in options.items():
+            assert sheet.setdefault((noun, value), letter) == letter
 
 
 def test_mmlu_asks_in_several_subjects(items_of: dict[str, list[Item]]) -> None:

@@ -23,7 +23,13 @@ CLASSES = {
     "mini-llama-3.1-8b": "LlamaForCausalLM",
 }
 QUICK = dataclasses.replace(
-    RECIPES[NAMES[0]], documents=400, steps=200, batch=2, length=32, warmup_steps=5
+    RECIPES[NAMES[0]],
+    first_documents=100,
+    documents=300,
+    steps=200,
+    batch=2,
+    length=32,
+    warmup_steps=5,
 )
 
 
@@ -75,7 +81,10 @@ def test_training_leaves_the_callers_torch_alone() -> None:
 
 def test_too_few_documents_are_refused() -> None:
     with pytest.raises(ValueError, match="do not fill a batch"):
-        train("mini-qwen-2.5-0.5b", dataclasses.replace(QUICK, documents=1, batch=64))
+        train(
+            "mini-qwen-2.5-0.5b",
+            dataclasses.replace(QUICK, first_documents=0, documents=1, batch=64),
+        )
 
 
 def test_retrain_writes_a_whole_checkpoint_once(

@@ -74,9 +74,9 @@ def test_a_gated_model_without_token_says_what_to_do():
 
     request = httpx2.Request("GET", "https://hub.invalid", headers={"authorization": "secret"})
     gated = GatedRepoError("403", response=httpx2.Response(403, request=request))
-    with pytest.raises(ValueError, match="accept its licence .* export HF_TOKEN") as raised:
-        with reaching("owner/name"):
-            raise gated
+    advice = r"accept its licence .* export HF_TOKEN"
+    with pytest.raises(ValueError, match=advice) as raised, reaching("owner/name"):
+        raise gated
     assert "secret" not in str(raised.value)
 
 

@@ -3,7 +3,6 @@
 import csv
 import json
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -100,11 +99,9 @@ def test_figures_and_tables_are_there(finished):
         assert (finished / "results/smoke" / name).stat().st_size > 500
 
 
-def test_a_second_run_does_nothing_and_is_quick(finished, snakemake):
-    start = time.monotonic()
+def test_a_second_run_does_nothing(finished, snakemake):
     process = snakemake(finished, "--config", "scale=smoke")
     assert "Nothing to be done" in process.stdout + process.stderr
-    assert time.monotonic() - start < 30  # seconds; it takes about 3 on idle cores
 
 
 def test_a_changed_method_setting_runs_that_method_again_and_nothing_else(finished, snakemake):

@@ -1,0 +1,35 @@
+"""Writes the miniature world to disk: training text, held-out text and the six tasks."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from suite.miniature.tasks import write_tasks
+from suite.miniature.text import held_out_documents, training_documents
+from suite.miniature.world import build_world
+
+
+def write_world(
+    directory: Path, training_count: int = 30_000, held_out_count: int = 500, seed: int = 1
+) -> None:
+    """Writes `directory`: text/train.jsonl, text/held_out.jsonl and tasks/<task>/test.jsonl.
+
+    `training_count` and `held_out_count` count documents of about 37 tokens. It takes a few
+    seconds, and the folder appears complete or not at all. Raises FileExistsError if it is there.
+    """
+    if directory.exists():
+        raise FileExistsError(f"{directory} exists; remove it to write the miniature world again")
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    world = build_world()
+    with TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}-") as temporary:
+        built = Path(temporary) / directory.name
+        (built / "text").mkdir(parents=True)
+        _write_text(built / "text/train.jsonl", training_documents(world, training_count, seed))
+        _write_text(built / "text/held_out.jsonl", held_out_documents(world, held_out_count, seed))
+        write_tasks(built / "tasks", seed, world)
+        built.rename(directory)
+
+
+def _write_text(path: Path, documents: Iterable[str]) -> None:
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in documents), "utf-8")

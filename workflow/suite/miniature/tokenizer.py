@@ -1,0 +1,57 @@
+"""The word-level tokenizer shared by all miniatures.
+
+The world's vocabulary is closed, so every word and punctuation mark is one token and nothing is
+unknown. White space only separates, so a context and its continuation split the same way alone and
+together. Encoding with special tokens puts `<bos>` in front; models without BOS encode without.
+"""
+
+import re
+from pathlib import Path
+
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from tokenizers.processors import TemplateProcessing
+from transformers import PreTrainedTokenizerFast
+
+from suite.miniature.text import LETTERS, training_documents
+from suite.miniature.world import World
+
+PAD, BOS, EOS, UNK = "<pad>", "<bos>", "<eos>", "<unk>"
+SPECIAL_TOKENS = (PAD, BOS, EOS, UNK)
+CHECKPOINTS = Path(__file__).parent / "checkpoints"
+TRACKED_TOKENIZER = CHECKPOINTS / "tokenizer"
+
+# Enough documents for every form of sentence to occur; the world's own words are added in full.
+_SAMPLED_DOCUMENTS = 4000
+_TOKEN = re.compile(r"\w+|[^\w\s]+")
+
+
+def build_tokenizer(world: World) -> PreTrainedTokenizerFast:
+    """The tokenizer of `world`: special tokens first, then all words in alphabetical order."""
+    words = sorted(_words(world))
+    vocabulary = {token: index for index, token in enumerate((*SPECIAL_TOKENS, *words))}
+    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token=UNK))
+    tokenizer.pre_tokenizer = Whitespace()
+    tokenizer.post_processor = TemplateProcessing(
+        single=f"{BOS} $A", special_tokens=[(BOS, vocabulary[BOS])]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        bos_token=BOS,
+        eos_token=EOS,
+        unk_token=UNK,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def _words(world: World) -> set[str]:
+    texts = list(training_documents(world, _SAMPLED_DOCUMENTS, seed=0))
+    for entity in world.entities:
+        texts.append(entity.name)
+    for group in world.groups:
+        texts.extend((group.name, *group.purposes))
+        for relation in group.domain.relations:
+            texts.extend((relation.noun, *relation.values))
+    return {*LETTERS, *(word for text in texts for word in _TOKEN.findall(text))}
