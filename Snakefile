@@ -48,7 +48,6 @@ wildcard_constraints:
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/tracking.smk"
 include: "workflow/rules/miniatures.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/corpora.smk"
@@ -57,6 +56,16 @@ include: "workflow/rules/harden.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/tracking.smk"
+
+
+onstart:
+    # before any job writes to it: two processes that make the schema at once break each other
+    if config["tracking"]["live"]:
+        from suite.runs import RESULTS as STORE_FOLDER
+        from suite.tracking.store import default_uri, initialise_store
+
+        initialise_store(default_uri(STORE_FOLDER))
 
 
 localrules:

@@ -56,6 +56,10 @@ BAD = {
         {"corpora": {"calibration": {"lenght": 3}}},
         "corpora.calibration: there is no setting 'lenght' (did you mean 'length'?)",
     ),
+    "windows without a seed": (
+        {"corpora": {"calibration": {"packing": "windows"}}},
+        "corpora.calibration: seed must be set",
+    ),
     "unknown method": (
         {"grid": {"methods": ["wnda"]}},
         "grid.methods: 'wnda' has no settings: there is no method 'wnda' (did you mean 'wanda'?)",

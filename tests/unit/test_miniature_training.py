@@ -10,9 +10,10 @@ from torch import nn
 from transformers import AutoModelForCausalLM
 
 from suite.miniature.architectures import NAMES, USES_BOS
+from suite.miniature.recipes import RECIPES
 from suite.miniature.text import held_out_documents
 from suite.miniature.tokenizer import CHECKPOINTS, build_tokenizer
-from suite.miniature.training import RECIPES, pack, recipe_hash, retrain, train
+from suite.miniature.training import pack, recipe_hash, retrain, train
 from suite.miniature.world import build_world
 
 CLASSES = {

@@ -12,7 +12,7 @@ from suite.config import load
 from suite.files import sha256
 from suite.hub import reaching
 
-NAME = "mini-qwen-2.5-0.5b"
+NAME = "mini-llama-3.2-1b"
 
 
 def settings(source, bos=False):
@@ -86,6 +86,16 @@ def test_pickled_weights_are_not_loaded(local, tmp_path):
     with pytest.raises(ValueError, match="pickled weights are not loaded"):
         models.prepare(settings({"path": str(local)}), tmp_path / "m")
     assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize("name", ["mini-qwen-2.5-0.5b", "mini-gemma-3-1b", "mini-llama-3.1-8b"])
+def test_every_miniature_has_the_tokenizer_it_was_trained_with(name, tmp_path):
+    models.prepare(settings({"miniature": name}), tmp_path / "m")
+    tokenizer = models.load_tokenizer(tmp_path / "m")
+    ids = tokenizer("the owner of the lamp").input_ids
+    assert len(ids) == 5
+    assert tokenizer.unk_token_id not in ids
+    assert tokenizer.decode(ids) == "the owner of the lamp"
 
 
 def test_bos_is_added_exactly_where_the_setting_says_so(tmp_path):

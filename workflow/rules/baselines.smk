@@ -3,7 +3,6 @@
 
 rule prune:
     input:
-        store=ancient(rules.tracking_store.output),
         model=f"{RESULTS}/models/{{model}}",
         calibration=f"{RESULTS}/corpora/{{model}}/calibration.safetensors",
         # an edited method runs again

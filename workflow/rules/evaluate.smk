@@ -3,7 +3,6 @@
 
 rule evaluate:
     input:
-        store=ancient(rules.tracking_store.output),
         model=f"{RESULTS}/models/{{model}}",
         hardened=checkpoint_inputs,
         perplexity=f"{RESULTS}/corpora/{{model}}/perplexity.safetensors",

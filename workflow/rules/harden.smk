@@ -3,7 +3,6 @@
 
 rule harden:
     input:
-        store=ancient(rules.tracking_store.output),
         model=f"{RESULTS}/models/{{model}}",
         weights=f"{RESULTS}/pruned/{{model}}/{{method}}/{{sparsity}}{{seed}}/weights.safetensors",
         mask=f"{RESULTS}/pruned/{{model}}/{{method}}/{{sparsity}}{{seed}}/mask.safetensors",

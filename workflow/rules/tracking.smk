@@ -1,26 +1,9 @@
-# MLflow: the store is made before any job writes to it, and completed from the jobs' journals.
-
-
-rule tracking_store:
-    output:
-        f"{RESULTS}/tracking/store.json",
-    log:
-        f"{RESULTS}/logs/tracking_store.log",
-    conda:
-        "../../envs/suite.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    message:
-        "Preparing the MLflow store"
-    script:
-        "../scripts/tracking_store.py"
+# MLflow: the runs of all jobs, made or completed from the jobs' journals.
 
 
 rule tracking:
     input:
-        store=ancient(rules.tracking_store.output),
-        journals=journals,
+        journals,
     output:
         f"{RESULTS}/tracking/uploaded.json",
     log:

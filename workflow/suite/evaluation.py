@@ -154,7 +154,7 @@ def _task_result(results: Mapping[str, Any], task: Any, name: str) -> dict[str, 
 
 
 def _check_bos(lm: Any, tokenizer: Any, bos: bool) -> None:
-    begins = lm.tok_encode("the")[0] == tokenizer.bos_token_id
+    begins = lm.tok_encode("the")[:1] == [tokenizer.bos_token_id]
     if begins != bos:
         raise ValueError(
             f"the model's `bos` is {bos}, but lm-eval's encodings say otherwise: scores "

@@ -85,12 +85,15 @@ def load_tokenizer(directory: str | Path) -> "PreTrainedTokenizerBase":
     training, perplexity and tasks see the same beginning. Raises ValueError without a BOS token.
     """
     from tokenizers.processors import TemplateProcessing
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-    tokenizer = AutoTokenizer.from_pretrained(
+    described = describe(directory)
+    # AutoTokenizer takes any qwen2 for one with Qwen's own byte-level tokenizer
+    loader = PreTrainedTokenizerFast if "miniature" in described["source"] else AutoTokenizer
+    tokenizer = loader.from_pretrained(
         str(checkpoint_path(directory)), local_files_only=True, trust_remote_code=False
     )
-    bos = describe(directory)["bos"]
+    bos = described["bos"]
     if bos and tokenizer.bos_token is None:
         raise ValueError(
             f"the model's `bos` is true, but its tokenizer ({tokenizer.name_or_path}) has no BOS "

@@ -14,5 +14,5 @@ nothing when 60 % of its weights go, so every pruning method would look alike. H
 are all needed, methods separate, and a table of the miniature grid means something.
 
 Modules: `world` (who and what exists), `text` (documents), `tasks` (the six tasks), `dataset`
-(writes both to disk), `tokenizer`, `architectures`, `training` (recipe of the checkpoints).
+(writes both to disk), `tokenizer`, `architectures`, `recipes` and `training` (of the checkpoints).
 """

@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from suite.miniature.architectures import NAMES, USES_BOS, architecture
+from suite.miniature.architectures import USES_BOS, architecture
+from suite.miniature.recipes import RECIPES, Recipe
 from suite.miniature.text import training_documents
 from suite.miniature.tokenizer import build_tokenizer
 from suite.miniature.world import build_world
@@ -28,43 +29,6 @@ from suite.miniature.world import build_world
 Progress = Callable[[Iterable[int]], Iterable[int]]
 
 _SOURCES = ("world.py", "text.py", "tokenizer.py", "architectures.py", "training.py")
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a miniature is trained: AdamW on packed sequences, linear warm-up, cosine decay to 0.
-
-    The text is read in order, again from its start if `steps` need more. It begins with
-    `first_documents` about the `first_share` of all entities. As long as every name is rare, a
-    model this small stays on a plateau; few and frequent names teach it to look things up, and
-    `documents` about all entities then have only to teach the facts.
-    """
-
-    seed: int
-    first_share: float
-    first_documents: int
-    documents: int
-    steps: int
-    batch: int
-    length: int
-    learning_rate: float
-    warmup_steps: int
-    weight_decay: float
-
-
-_RECIPE = Recipe(
-    seed=0,
-    first_share=0.06,
-    first_documents=60_000,
-    documents=200_000,
-    steps=4500,
-    batch=16,
-    length=128,
-    learning_rate=6e-3,
-    warmup_steps=30,
-    weight_decay=0.01,
-)
-RECIPES = dict.fromkeys(NAMES, _RECIPE)
 
 
 def train(name: str, recipe: Recipe, progress: Progress = iter) -> PreTrainedModel:
