@@ -1,6 +1,7 @@
 """The benchmark's DAG: models and corpora -> pruned -> hardened -> evaluated -> tables, figures."""
 
 import os
+import re
 import sys
 
 from snakemake.exceptions import WorkflowError
@@ -13,7 +14,7 @@ CODE = [workflow.basedir, os.path.join(workflow.basedir, "workflow")]
 sys.path[:0] = CODE
 
 from suite.config import MINIATURES as MINIATURE_CHECKPOINTS
-from suite.config import ConfigError, load, stochastic_methods
+from suite.config import ConfigError, load, methods_that_are
 from suite.grid import DENSE, cells
 
 
@@ -36,12 +37,12 @@ os.environ.update(
 
 SCALE = config["scale"]
 RESULTS = f"results/{SCALE}"
-CELLS = cells(config, stochastic_methods())
+CELLS = cells(config, methods_that_are("stochastic", config))
 
 
 wildcard_constraints:
-    model="|".join(config["models"]),
-    method="|".join([DENSE, *config["methods"]]),
+    model="|".join(map(re.escape, config["models"])),
+    method="|".join(map(re.escape, [DENSE, *config["methods"]])),
     sparsity=r"\d\.\d+",
     seed=r"(/seed-\d+)?",
     corpus="calibration|training|perplexity",
@@ -52,6 +53,7 @@ include: "workflow/rules/miniatures.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/corpora.smk"
 include: "workflow/rules/baselines.smk"
+include: "workflow/rules/leap.smk"
 include: "workflow/rules/harden.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/tables.smk"

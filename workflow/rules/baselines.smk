@@ -6,7 +6,7 @@ rule prune:
         model=f"{RESULTS}/models/{{model}}",
         calibration=f"{RESULTS}/corpora/{{model}}/calibration.safetensors",
         # an edited method runs again
-        code=os.path.join(workflow.basedir, "baselines", "{method}.py"),
+        code=method_code,
     output:
         weights=f"{RESULTS}/pruned/{{model}}/{{method}}/{{sparsity}}{{seed}}/weights.safetensors",
         mask=f"{RESULTS}/pruned/{{model}}/{{method}}/{{sparsity}}{{seed}}/mask.safetensors",
@@ -16,6 +16,8 @@ rule prune:
         f"{RESULTS}/logs/prune/{{model}}/{{method}}/{{sparsity}}{{seed}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/prune/{{model}}/{{method}}/{{sparsity}}{{seed}}.tsv"
+    wildcard_constraints:
+        method=one_of(LAYER_WISE),
     conda:
         "../../envs/suite.yaml"
     threads: config["resources"]["prune"]["threads"]
@@ -25,6 +27,7 @@ rule prune:
         gpu=config["resources"]["prune"]["gpu"],
     params:
         cell=cell_of,
+        implementation=lambda wildcards: IMPLEMENTATIONS[wildcards.method],
         settings=lambda wildcards: config["methods"][wildcards.method],
         batch=config["corpora"]["calibration"]["batch"],
     message:

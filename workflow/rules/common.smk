@@ -1,5 +1,14 @@
 # Functions of wildcards that give rules their inputs and parameters.
 
+IMPLEMENTATIONS = config["implementations"]
+TRAINED = sorted(methods_that_are("trained", config))
+LAYER_WISE = sorted(set(IMPLEMENTATIONS) - set(TRAINED))
+
+
+def one_of(names):
+    """A wildcard's constraint: one of these names, or nothing at all."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
 
 def cell_of(wildcards):
     """What identifies the cell of a job, for its manifest, evaluation and run."""
@@ -35,6 +44,44 @@ def checkpoint_inputs(wildcards):
     return [f"{folder}{wildcards.seed}/{name}" for name in names]
 
 
+def method_code(wildcards):
+    """The files whose edit makes a method's results out of date."""
+    implementation = IMPLEMENTATIONS[wildcards.method]
+    if wildcards.method in LAYER_WISE:
+        return os.path.join(workflow.basedir, "baselines", f"{implementation}.py")
+    parts = ("gates", "gated", "objective", "schedule", "training", "warm_start")
+    return [os.path.join(workflow.basedir, implementation, f"{part}.py") for part in parts]
+
+
+def pruned_inputs(wildcards):
+    """What a method left behind: new weights and masks, or learned logits."""
+    folder = f"{RESULTS}/pruned/{wildcards.model}/{wildcards.method}/{wildcards.sparsity}"
+    folder += wildcards.seed
+    if wildcards.method in TRAINED:
+        return {"logits": f"{folder}/logits.safetensors", "report": f"{folder}/training.json"}
+    return {
+        "weights": f"{folder}/weights.safetensors",
+        "mask": f"{folder}/mask.safetensors",
+        "report": f"{folder}/pruning.json",
+    }
+
+
+def prior_mask(wildcards):
+    """The one-shot masks that a training starts from; nothing for a random start."""
+    start = config["methods"][wildcards.method]["warm_start"]
+    if start == "random":
+        return {}
+    # layer-wise masks do not depend on a seed
+    folder = f"{RESULTS}/pruned/{wildcards.model}/{start}/{wildcards.sparsity}"
+    return {"prior": f"{folder}/mask.safetensors"}
+
+
+def training_settings(wildcards):
+    """A trained method's settings; how logits are hardened later does not change them."""
+    settings = config["methods"][wildcards.method]
+    return {key: value for key, value in settings.items() if key != "hardening"}
+
+
 def task_inputs(wildcards):
     """The miniature world, where the tasks are its tasks."""
     miniature = any(
@@ -44,9 +91,14 @@ def task_inputs(wildcards):
 
 
 def journals(wildcards):
-    """The journal of every job of prune, harden and evaluate."""
+    """The journal of every job of prune, train, harden and evaluate."""
     return [
-        f"{RESULTS}/journals/{stage}/{cell.path}.jsonl"
-        for cell in CELLS
-        for stage in (["evaluate"] if cell.method == DENSE else ["prune", "harden", "evaluate"])
+        f"{RESULTS}/journals/{stage}/{cell.path}.jsonl" for cell in CELLS for stage in stages(cell)
     ]
+
+
+def stages(cell):
+    """The jobs that lead to a cell's evaluation, and that are recorded."""
+    if cell.method == DENSE:
+        return ["evaluate"]
+    return ["train" if cell.method in TRAINED else "prune", "harden", "evaluate"]

@@ -3,10 +3,8 @@
 
 rule harden:
     input:
+        unpack(pruned_inputs),
         model=f"{RESULTS}/models/{{model}}",
-        weights=f"{RESULTS}/pruned/{{model}}/{{method}}/{{sparsity}}{{seed}}/weights.safetensors",
-        mask=f"{RESULTS}/pruned/{{model}}/{{method}}/{{sparsity}}{{seed}}/mask.safetensors",
-        report=f"{RESULTS}/pruned/{{model}}/{{method}}/{{sparsity}}{{seed}}/pruning.json",
     output:
         config=f"{RESULTS}/hardened/{{model}}/{{method}}/{{sparsity}}{{seed}}/config.json",
         weights=f"{RESULTS}/hardened/{{model}}/{{method}}/{{sparsity}}{{seed}}/model.safetensors",
@@ -25,6 +23,8 @@ rule harden:
         runtime=config["resources"]["harden"]["runtime"],
     params:
         cell=cell_of,
+        # layer-wise methods give masks, of which there is nothing to decide
+        rule=lambda wildcards: config["methods"][wildcards.method].get("hardening", "exact"),
     message:
         "Hardening {wildcards.model}, {wildcards.method} at {wildcards.sparsity}"
     script:

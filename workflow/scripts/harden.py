@@ -17,7 +17,8 @@ def main() -> None:
         from suite.hardening import harden
 
         target = Path(snakemake.output.manifest).parent
-        counts = harden(Path(snakemake.input.model), snakemake.input, params.cell, target)
+        model = Path(snakemake.input.model)
+        counts = harden(model, dict(snakemake.input.items()), params.cell, params.rule, target)
         run.metrics(counts)
         run.artifact(snakemake.output.manifest)
 

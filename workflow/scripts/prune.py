@@ -19,7 +19,7 @@ def main() -> None:
         cost = prune(
             Path(snakemake.input.model),
             Path(snakemake.input.calibration),
-            params.cell["method"],
+            params.implementation,
             params.settings,
             float(params.cell["sparsity"]),
             params.batch,

@@ -10,6 +10,8 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from suite import variants
+
 WORKFLOW = Path(__file__).parents[1]
 SCALES = WORKFLOW / "scales"
 SCHEMAS = WORKFLOW / "schemas"
@@ -32,13 +34,14 @@ def load(overrides: Mapping[str, Any]) -> dict[str, Any]:
         raise ConfigError(f"scale: there is no {_unknown(str(scale), known)}")
     schema = _read_yaml(SCHEMAS / "config.schema.yaml")
     settings = typed(merge(_read_yaml(SCALES / f"{scale}.yaml"), overrides), schema, schema)
-    for name in set(settings.get("methods", {})) & set(known_methods()):
-        method_schema = _method_schema(name)
-        settings["methods"][name] = typed(settings["methods"][name], method_schema, method_schema)
     problems = [*_schema_problems(settings, schema, "")]
     if not problems:
+        settings["methods"] = variants.with_ablations(settings)
+        problems = [*variants.problems(settings["methods"])]
+    if not problems:
+        settings["methods"], settings["implementations"] = variants.resolve(settings["methods"])
         problems = [*_method_problems(settings), *_model_problems(settings)]
-        problems += _place_problems(settings)
+        problems += [*_place_problems(settings), *_training_problems(settings)]
     if problems:
         raise ConfigError("\n".join(["the configuration cannot be used:", *problems]))
     return settings
@@ -83,9 +86,16 @@ def known_methods() -> list[str]:
     return sorted(f.name.removesuffix(".schema.yaml") for f in METHOD_SCHEMAS.glob("*.yaml"))
 
 
-def stochastic_methods() -> set[str]:
-    """Methods whose schema says `stochastic: true`: their results depend on the seed."""
-    return {name for name in known_methods() if _method_schema(name).get("stochastic", False)}
+def methods_that_are(keyword: str, settings: Mapping[str, Any]) -> set[str]:
+    """Configured methods whose schema has this keyword.
+
+    `stochastic`: results depend on the seed. `trained`: they learn on the training corpus.
+    """
+    return {
+        name
+        for name, implementation in settings["implementations"].items()
+        if _method_schema(implementation).get(keyword, False)
+    }
 
 
 def _method_schema(name: str) -> dict[str, Any]:
@@ -94,12 +104,13 @@ def _method_schema(name: str) -> dict[str, Any]:
 
 def _method_problems(settings: Mapping[str, Any]) -> Iterator[str]:
     known = known_methods()
-    for name in settings["methods"]:
-        if name not in known:
-            yield f"methods.{name}: there is no method {_unknown(name, known)}"
+    for name, implementation in settings["implementations"].items():
+        if implementation not in known:
+            yield f"methods.{name}: there is no method {_unknown(implementation, known)}"
             continue
-        values = settings["methods"][name]
-        yield from _schema_problems(values, _method_schema(name), f"methods.{name}")
+        schema = _method_schema(implementation)
+        settings["methods"][name] = typed(settings["methods"][name], schema, schema)
+        yield from _schema_problems(settings["methods"][name], schema, f"methods.{name}")
     for name in settings["grid"]["methods"]:
         if name not in settings["methods"]:
             hint = "" if name in known else f": there is no method {_unknown(name, known)}"
@@ -135,6 +146,21 @@ def _place_problems(settings: Mapping[str, Any]) -> Iterator[str]:
     sequences = settings["corpora"]["calibration"]["sequences"]
     if sequences < 1:
         yield "corpora.calibration.sequences: must be at least 1"
+
+
+def _training_problems(settings: Mapping[str, Any]) -> Iterator[str]:
+    """What methods that are trained need: a corpus, and the one-shot mask they start from."""
+    methods = settings["methods"]
+    trained = methods_that_are("trained", settings)
+    for name in sorted(trained):
+        if name in settings["grid"]["methods"] and "training" not in settings["corpora"]:
+            yield f"corpora.training: must be set, since {name} is trained on it"
+        start = methods[name].get("warm_start", "random")
+        if start != "random" and (start not in methods or start in trained):
+            yield (
+                f"methods.{name}.warm_start: {start!r} is neither random nor one of the "
+                "layer-wise methods that have settings under methods"
+            )
 
 
 def _schema_problems(value: Any, schema: Mapping[str, Any], prefix: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from suite import models
 from suite.files import read_json, sha256, write_json
-from suite.masks import load_masks, mask_hash
+from suite.masks import load_masks, mask_hash, save_masks
 from suite.provenance import Meter, environment
 
 if TYPE_CHECKING:
@@ -24,23 +24,27 @@ def harden(
     model_directory: Path,
     pruned: Mapping[str, str],
     cell: Mapping[str, Any],
+    rule: str,
     target: Path,
 ) -> dict[str, float]:
     """Write the checkpoint, mask.safetensors and manifest.json of one cell into `target`.
 
-    `pruned` names the files `weights`, `mask` and `report`. The checkpoint is loaded again from
-    disk and counted before anything reaches `target`; the manifest comes last. Raises ValueError
-    where the number of survivors is not exactly round((1 - sparsity) * weights), where a removed
-    weight is not zero, or where a weight is NaN or infinite. Returns the counts.
+    `pruned` names the files `weights`, `mask` and `report` of a layer-wise method, or `logits`
+    and `report` of a trained one, whose weights are the dense model's. `rule` is `exact`, or
+    `threshold` for positive logits, whose count is only near the target. The checkpoint is loaded
+    again from disk and counted before anything reaches `target`; the manifest comes last. Raises
+    ValueError where the number of survivors is not exactly round((1 - sparsity) * weights) with
+    `exact`, where a removed weight is not zero, or where a weight is NaN or infinite. Returns the
+    counts.
     """
     meter = Meter()
-    masks = load_masks(pruned["mask"])
+    masks, choice = _masks(pruned, rule, float(cell["sparsity"]))
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target, prefix=".writing-") as temporary:
         folder = Path(temporary)
-        _write_checkpoint(model_directory, Path(pruned["weights"]), masks, folder)
-        shutil.copy(pruned["mask"], folder / "mask.safetensors")
-        counts = verify(folder, masks, float(cell["sparsity"]))
+        _write_checkpoint(model_directory, pruned.get("weights"), masks, folder)
+        save_masks(masks, folder / "mask.safetensors")
+        counts = verify(folder, masks, float(cell["sparsity"]), rule)
         described = models.describe(model_directory)
         manifest = {
             **cell,
@@ -51,6 +55,7 @@ def harden(
             "model_source": described["source"],
             "dense_weights_sha256": described["weights_sha256"],
             "bos": described["bos"],
+            "hardening": choice,
             "pruning": read_json(pruned["report"]),
             "hardening_cost": meter.read(),
             **environment(),
@@ -62,7 +67,9 @@ def harden(
     return {key: counts[key] for key in ("achieved_sparsity", "weights", "survivors", "zeros")}
 
 
-def verify(checkpoint: Path, masks: Mapping[str, "Tensor"], sparsity: float) -> dict[str, Any]:
+def verify(
+    checkpoint: Path, masks: Mapping[str, "Tensor"], sparsity: float, rule: str
+) -> dict[str, Any]:
     """Load a checkpoint from disk and count. Raises ValueError as `harden` says."""
     from leap.budget import survivors
     from leap.layers import prunable_linears
@@ -73,7 +80,7 @@ def verify(checkpoint: Path, masks: Mapping[str, "Tensor"], sparsity: float) -> 
         raise ValueError(f"{checkpoint}: its prunable layers are not the layers of the mask")
     total = sum(mask.numel() for mask in masks.values())
     kept = sum(int(mask.sum()) for mask in masks.values())
-    if kept != survivors(total, sparsity):
+    if rule == "exact" and kept != survivors(total, sparsity):
         raise ValueError(
             f"the mask keeps {kept} of {total} weights, but sparsity {sparsity} means "
             f"{survivors(total, sparsity)}: the pruning method's count is wrong"
@@ -88,6 +95,24 @@ def verify(checkpoint: Path, masks: Mapping[str, "Tensor"], sparsity: float) -> 
     }
 
 
+def _masks(
+    pruned: Mapping[str, str], rule: str, sparsity: float
+) -> tuple[dict[str, "Tensor"], dict[str, Any]]:
+    """The final masks, and how they were chosen."""
+    if pruned.get("mask"):
+        return load_masks(pruned["mask"]), {"rule": rule}
+    from safetensors.torch import load_file
+
+    from leap import hardening
+
+    stored = load_file(pruned["logits"])
+    # safetensors sorts by name; ties are broken in model order
+    logits = {name: stored[name] for name in read_json(pruned["report"])["layers"]}
+    at_threshold = hardening.threshold_masks(logits)
+    masks = at_threshold if rule == "threshold" else hardening.exact_masks(logits, sparsity)
+    return masks, {"rule": rule, "threshold_density": hardening.density(at_threshold)}
+
+
 def _count_zeros(name: str, linear: "Linear", mask_OI: "Tensor") -> int:
     import torch
 
@@ -100,7 +125,7 @@ def _count_zeros(name: str, linear: "Linear", mask_OI: "Tensor") -> int:
 
 
 def _write_checkpoint(
-    model_directory: Path, weights: Path, masks: Mapping[str, "Tensor"], folder: Path
+    model_directory: Path, weights: str | None, masks: Mapping[str, "Tensor"], folder: Path
 ) -> None:
     from safetensors import safe_open
 
@@ -108,10 +133,13 @@ def _write_checkpoint(
 
     dense = models.checkpoint_path(model_directory)
     model = models.load_model(dense, models.describe(model_directory)["dtype"], "cpu")
-    with safe_open(weights, framework="pt") as file:
-        for name, linear in prunable_linears(model).items():
-            new_OI = file.get_tensor(f"{name}.weight")
-            linear.weight.data.copy_(new_OI.masked_fill(~masks[name], 0))
+    linears = prunable_linears(model)
+    if weights is not None:
+        with safe_open(weights, framework="pt") as file:
+            for name, linear in linears.items():
+                linear.weight.data.copy_(file.get_tensor(f"{name}.weight"))
+    for name, linear in linears.items():
+        linear.weight.data.masked_fill_(~masks[name], 0)
     # one file whatever the size, so that the outputs have fixed names
     model.save_pretrained(folder, max_shard_size="1TB")
     for name in _TOKENIZER_FILES:

@@ -1,0 +1,92 @@
+"""A model whose prunable layers multiply their frozen weights by freshly drawn masks."""
+
+import hashlib
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from leap.gates import Relaxation, gate
+from leap.layers import decoder_blocks, prunable_linears
+
+
+@dataclass
+class Draw:
+    """What all gates of a model share while one micro-batch goes through it."""
+
+    relaxation: Relaxation
+    norm: str
+    recompute: bool
+    key: tuple[int, ...] = ()
+
+
+class GatedLinear(nn.Module):
+    """A linear layer with the logits [O, I] of its gates; weight and bias stay frozen.
+
+    After a forward pass `kept` is the sum of the mask and `norm` the norm of the masked weight,
+    both part of the graph.
+    """
+
+    def __init__(self, linear: nn.Linear, logits_OI: Tensor, index: int, draw: Draw) -> None:
+        super().__init__()
+        self.linear = linear
+        self.logits = nn.Parameter(logits_OI)
+        self.index = index
+        self.draw = draw
+        self.kept = self.norm = torch.zeros(())
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        draw = self.draw
+        seed = noise_seed(*draw.key, self.index)
+        masked_OI, self.kept, self.norm = gate(
+            self.logits, self.linear.weight, draw.relaxation, seed, draw.norm, draw.recompute
+        )
+        return nn.functional.linear(inputs, masked_OI, self.linear.bias)
+
+
+def noise_seed(*key: int) -> int:
+    """A generator's seed from integers, well spread: equal keys, equal noise, on any process."""
+    digest = hashlib.blake2b(struct.pack(f"<{len(key)}q", *key), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+@contextmanager
+def gated(
+    model: nn.Module,
+    first: Callable[[int, str, nn.Linear], Tensor],
+    draw: Draw,
+    checkpointing: bool,
+) -> Iterator[dict[str, GatedLinear]]:
+    """Put gates on every prunable layer for the duration of the body, and freeze all else.
+
+    `first(index, name, linear)` gives the float32 logits [O, I] that a layer begins with. With
+    `checkpointing` a decoder block keeps its inputs only and is computed again in the backward
+    pass.
+    """
+    linears = prunable_linears(model)
+    blocks = decoder_blocks(model)[1]
+    # names, not tensors: whoever splits the model over processes replaces its tensors
+    trainable = [name for name, p in model.named_parameters() if p.requires_grad]
+    model.requires_grad_(False)
+    gates: dict[str, GatedLinear] = {}
+    for index, name in enumerate(list(linears)):
+        linear = linears.pop(name)
+        logits_OI = first(index, name, linear).to(linear.weight.device)
+        gates[name] = GatedLinear(linear, logits_OI, index, draw)
+        model.set_submodule(name, gates[name])
+    for block in blocks if checkpointing else []:
+        block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+    try:
+        yield gates
+    finally:
+        for block in blocks if checkpointing else []:
+            del block.forward
+        for name, gate_module in gates.items():
+            model.set_submodule(name, gate_module.linear)
+        for name in trainable:
+            model.get_parameter(name).requires_grad_(True)

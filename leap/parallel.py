@@ -1,0 +1,84 @@
+"""Several processes that train one model: data-parallel, with or without sharded states.
+
+Started by torchrun; without it there is one process, and nothing here does anything.
+"""
+
+import os
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from torch import distributed as dist
+
+
+def start() -> None:
+    """Join the other processes, if torchrun started this one."""
+    if "WORLD_SIZE" in os.environ and not dist.is_initialized():
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+
+
+def rank() -> int:
+    """This process among all of them, from 0."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def processes() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def add_up(values: Tensor) -> Tensor:
+    """The sum over all processes, in place."""
+    if processes() > 1:
+        dist.all_reduce(values)
+    return values
+
+
+def add_up_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Replace each gradient by its sum over all processes."""
+    for parameter in parameters:
+        if parameter.grad is not None:
+            add_up(parameter.grad)
+
+
+def anywhere(flag: bool, device: torch.device) -> bool:
+    """Whether the flag is set in any process; every process gets the same answer."""
+    if processes() == 1:
+        return flag
+    return bool(add_up(torch.tensor(int(flag), device=device)))
+
+
+def smallest(value: int, device: torch.device) -> int:
+    """The smallest value of any process."""
+    if processes() == 1:
+        return value
+    tensor = torch.tensor(value, device=device)
+    dist.all_reduce(tensor, dist.ReduceOp.MIN)
+    return int(tensor)
+
+
+def shard(model: nn.Module, blocks: nn.ModuleList) -> None:
+    """Split all weights and logits over the processes (FSDP2), block by block.
+
+    A block's weights are put together again for as long as it computes. Gradients and whatever
+    the optimiser keeps are split in the same way.
+    """
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    mesh = init_device_mesh("cuda" if torch.cuda.is_available() else "cpu", (processes(),))
+    for block in blocks:
+        fully_shard(block, mesh=mesh)
+    fully_shard(model, mesh=mesh)
+
+
+def local(tensor: Tensor) -> Tensor:
+    """This process' part of a split tensor, or the tensor itself."""
+    return tensor.to_local() if hasattr(tensor, "to_local") else tensor
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """A split tensor put together, or the tensor itself."""
+    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor

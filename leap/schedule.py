@@ -1,0 +1,21 @@
+"""What changes from step to step. Steps count from 0; `steps` is how many there are."""
+
+import math
+
+
+def progress(step: int, steps: int) -> float:
+    """step / steps: 0 at the first step, just below 1 at the last, as in the official code."""
+    return step / steps
+
+
+def linear(ends: tuple[float, float], step: int, steps: int) -> float:
+    """From the first value towards the last one: the schedule of alpha and of tau."""
+    first, last = ends
+    return first + (last - first) * progress(step, steps)
+
+
+def learning_rate(peak: float, warmup: int, step: int, steps: int) -> float:
+    """Linear warm-up over `warmup` steps, the peak at the last of them, then a cosine to zero."""
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))

@@ -1,0 +1,101 @@
+"""Everything that decides what LEAP learns, and the named settings of the paper and its code."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+NOISES = ("logistic", "gumbel")
+SCOPES = ("global", "per_block")
+MAGNITUDES = ("norm_ratio", "l1", "none")
+HARDENINGS = ("exact", "threshold")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """LEAP's settings; the defaults are the official code's, but for the exact hardening.
+
+    sparsity: fraction of the prunable weights to remove.
+    steps, batch, micro_batch: optimiser steps, sequences a step over all processes, and sequences
+        that go through the model together; each such micro-batch draws fresh masks.
+    learning_rate, warmup_steps: of AdamW, with linear warm-up and cosine decay to zero.
+    alpha, tau: first and last value of the logits' scale and of the temperature, linear.
+    noise: `logistic` or `gumbel`; hard: straight-through sampling in the forward pass.
+    density_strength, density_scope: weight of |mean M - (1 - sparsity)|, taken over the whole
+        model (`global`) or as the mean over decoder blocks (`per_block`).
+    magnitude, magnitude_strength: the term that rewards kept magnitude (see `leap.objective`).
+    init_std, prior_strength: spread of the first logits, and how far a prior mask moves them
+        apart, in units of that spread.
+    hardening: `exact` keeps the (1 - sparsity) * N largest logits, `threshold` the positive ones.
+    recompute: draw masks again for the backward pass instead of keeping them.
+    checkpointing: keep no activations inside a decoder block, compute them again.
+    sharding: split weights, logits and optimiser state over the processes (FSDP2).
+    seed: of the first logits, the noise and the order of the data.
+    """
+
+    sparsity: float
+    steps: int = 2000
+    batch: int = 256
+    micro_batch: int = 1
+    learning_rate: float = 1e-3
+    warmup_steps: int = 5
+    alpha: tuple[float, float] = (25.0, 350.0)
+    tau: tuple[float, float] = (4.0, 0.05)
+    noise: str = "logistic"
+    hard: bool = False
+    density_strength: float = 7.0
+    density_scope: str = "global"
+    magnitude: str = "norm_ratio"
+    magnitude_strength: float = 10.0
+    init_std: float = 0.014
+    prior_strength: float = 3.0
+    hardening: str = "exact"
+    recompute: bool = False
+    checkpointing: bool = False
+    sharding: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "alpha", tuple(self.alpha))
+        object.__setattr__(self, "tau", tuple(self.tau))
+        for problem in _problems(self):
+            raise ValueError(problem)
+
+
+# What differs from the defaults. The official code and the paper's text disagree about the noise
+# and the magnitude term. The logistic noise is the default because a single Gumbel's mean is not
+# zero, and the norm ratio because it does not depend on the model's size.
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "default": {},
+    "paper": {"noise": "gumbel", "magnitude": "l1"},
+    "official-code": {"hardening": "threshold"},
+}
+
+
+def _problems(settings: Settings) -> list[str]:
+    """Each says which setting is wrong and what it may be."""
+    checks = {
+        "sparsity": (0 < settings.sparsity < 1, "between 0 and 1, both excluded"),
+        "steps": (settings.steps >= 1, "at least 1"),
+        "micro_batch": (settings.micro_batch >= 1, "at least 1"),
+        "batch": (
+            settings.batch >= 1 and settings.batch % max(1, settings.micro_batch) == 0,
+            f"a multiple of micro_batch ({settings.micro_batch})",
+        ),
+        "learning_rate": (settings.learning_rate > 0, "positive"),
+        "warmup_steps": (settings.warmup_steps >= 0, "at least 0"),
+        "alpha": (len(settings.alpha) == 2 and min(settings.alpha) > 0, "two positive numbers"),
+        "tau": (len(settings.tau) == 2 and min(settings.tau) > 0, "two positive numbers"),
+        "noise": (settings.noise in NOISES, f"one of {', '.join(NOISES)}"),
+        "density_strength": (settings.density_strength >= 0, "at least 0"),
+        "density_scope": (settings.density_scope in SCOPES, f"one of {', '.join(SCOPES)}"),
+        "magnitude": (settings.magnitude in MAGNITUDES, f"one of {', '.join(MAGNITUDES)}"),
+        "magnitude_strength": (settings.magnitude_strength >= 0, "at least 0"),
+        "init_std": (settings.init_std > 0, "positive"),
+        "prior_strength": (settings.prior_strength >= 0, "at least 0"),
+        "hardening": (settings.hardening in HARDENINGS, f"one of {', '.join(HARDENINGS)}"),
+    }
+    return [
+        f"{name} is {getattr(settings, name)!r}, but must be {wanted}"
+        for name, (fine, wanted) in checks.items()
+        if not fine
+    ]

@@ -1,0 +1,322 @@
+"""LEAP's training: logits learned end to end on the language-modelling loss, weights frozen.
+
+Axes: S sequences, T tokens, O outputs, I inputs, L prunable layers. Everything random is a
+function of (seed, step, micro-batch, layer), so a training that is taken up again, or spread over
+processes, sees the same masks and the same data.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from leap import hardening, parallel
+from leap.gated import Draw, GatedLinear, gated, noise_seed
+from leap.gates import Relaxation
+from leap.interruption import Interrupted, Stop, listening
+from leap.layers import decoder_blocks, prunable_linears
+from leap.objective import density_term, magnitude_term
+from leap.schedule import learning_rate, linear, progress
+from leap.settings import Settings
+from leap.state import StateFolder, fingerprint
+from leap.warm_start import first_logits
+
+Report = Callable[[int, dict[str, float]], None]
+
+_BETAS = (0.9, 0.95)
+_SAVING_SHARE = 0.02  # of the time
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+_NORMS = {"norm_ratio": "l2", "l1": "l1", "none": "none"}
+_SCALARS = (
+    "loss", "lm_loss", "density_term", "magnitude_term", "density", "alpha", "tau",
+    "learning_rate", "tokens_per_second", "seconds",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Learned:
+    """The result: final logits, float32 [O, I] on the CPU by layer name, in model order."""
+
+    logits: dict[str, Tensor]
+    settings: Settings
+
+    @property
+    def masks(self) -> dict[str, Tensor]:
+        """Bool masks [O, I] by layer name, hardened as the settings say."""
+        if self.settings.hardening == "threshold":
+            return hardening.threshold_masks(self.logits)
+        return hardening.exact_masks(self.logits, self.settings.sparsity)
+
+
+def learn_masks(
+    model: nn.Module,
+    blocks_ST: Tensor,
+    settings: Settings,
+    prior: Mapping[str, Tensor] | None = None,
+    *,
+    state: Path | None = None,
+    save_seconds: float = 60.0,
+    report: Report = lambda step, values: None,
+) -> Learned:
+    """Learn which weights of a causal LM to keep; the model itself is left as it was.
+
+    `blocks_ST` are training token ids. `prior` holds one-shot masks [O, I] (bool) by layer name,
+    for the warm start; without it logits start at random. `report(step, values)` is called after
+    every step, also once more for the steps before an interruption.
+
+    With `state` the training can be taken up again: its state is saved there, at least
+    `save_seconds` apart and for at most 2 % of the time, and on SIGTERM (exit status 143). The
+    caller deletes the folder when the result is safe. Under torchrun all processes take part,
+    after `leap.parallel.start()`; with `sharding` the model stays split afterwards.
+
+    Raises ValueError for unusable settings or data, a loss that is not finite, and the state of
+    another training.
+    """
+    _check(model, blocks_ST, settings, prior)
+    model.eval()
+    part = f"{parallel.rank()}-of-{parallel.processes()}" if settings.sharding else "whole"
+    states = None
+    if state is not None:
+        states = StateFolder(state, fingerprint(model, blocks_ST, prior, settings), part)
+
+    def first(index: int, name: str, linear_layer: nn.Linear) -> Tensor:
+        shape = (linear_layer.out_features, linear_layer.in_features)
+        seed = noise_seed(settings.seed, -1, index)
+        mask_OI = None if prior is None else prior[name]
+        return first_logits(shape, settings.init_std, seed, mask_OI, settings.prior_strength)
+
+    draw = Draw(Relaxation(1.0, 1.0), _NORMS[settings.magnitude], settings.recompute)
+    with gated(model, first, draw, settings.checkpointing) as gates, listening() as stop:
+        training = _Training(model, gates, draw, blocks_ST, settings)
+        _run(training, states, save_seconds, stop, report)
+        logits = {name: parallel.whole(g.logits.detach()).cpu() for name, g in gates.items()}
+    return Learned(logits, settings)
+
+
+def apply_masks(model: nn.Module, masks: Mapping[str, Tensor]) -> None:
+    """Set the weights outside the masks to zero, in place."""
+    with torch.no_grad():
+        for name, linear_layer in prunable_linears(model).items():
+            linear_layer.weight.masked_fill_(~masks[name].to(linear_layer.weight.device), 0)
+
+
+class _Training:
+    """A model with gates, its optimiser, and the metrics of every step so far."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        gates: dict[str, GatedLinear],
+        draw: Draw,
+        blocks_ST: Tensor,
+        settings: Settings,
+    ) -> None:
+        self.model = model
+        self.gates = gates
+        self.draw = draw
+        self.blocks_ST = blocks_ST
+        self.settings = settings
+        self.device = next(iter(gates.values())).logits.device
+        prefix, blocks = decoder_blocks(model)
+        self.block_L = [int(name.removeprefix(f"{prefix}.").split(".")[0]) for name in gates]
+        self.size_L = self._scalars(gate.logits.numel() for gate in gates.values())
+        order = 1 if draw.norm == "l1" else 2
+        self.weight_norm_L = self._scalars(
+            float(torch.linalg.vector_norm(gate.linear.weight.detach().float(), ord=order))
+            for gate in gates.values()
+        )
+        if settings.sharding:
+            parallel.shard(model, blocks)
+        self.optimiser = torch.optim.AdamW(
+            [gate.logits for gate in gates.values()],
+            lr=settings.learning_rate, betas=_BETAS, weight_decay=0.0, fused=True,
+        )  # fmt: skip
+        self.columns = [*_SCALARS, *(f"density/{name}" for name in gates)]
+        self.history = torch.zeros(settings.steps, len(self.columns), dtype=torch.float64)
+
+    def _scalars(self, values: Iterable[float]) -> Tensor:
+        return torch.tensor(list(values), dtype=torch.float64, device=self.device)
+
+    def metrics(self, step: int) -> dict[str, float]:
+        """The metrics of a step that has been taken, by name."""
+        return dict(zip(self.columns, self.history[step].tolist(), strict=True))
+
+
+def _run(
+    training: _Training,
+    states: StateFolder | None,
+    save_seconds: float,
+    stop: Stop,
+    report: Report,
+) -> None:
+    """Take every step that is left, saving the state now and then."""
+    begin = _restore(training, states) if states else 0
+    for step in range(begin):
+        report(step, training.metrics(step))
+    saved, cost = time.monotonic(), 0.0
+    for step in range(begin, training.settings.steps):
+        started = time.monotonic()
+        due = states is not None and started - saved >= max(save_seconds, cost / _SAVING_SHARE)
+        if step > begin and parallel.anywhere(due, training.device):
+            _save(training, states, step)
+            saved = time.monotonic()
+            cost = saved - started
+        values = _gradients(training, step, stop)
+        if values is None:
+            _save(training, states, step)
+            raise Interrupted
+        _update(training, step, values, time.monotonic() - started)
+        report(step, training.metrics(step))
+
+
+def _gradients(training: _Training, step: int, stop: Stop) -> list[float] | None:
+    """Gradients of one step's loss over all processes, and its metrics; None when stopped.
+
+    Metrics are the loss and its three terms, the whole density and each layer's, averaged over
+    the micro-batches.
+    """
+    settings, draw = training.settings, training.draw
+    ratio = progress(step, settings.steps)
+    alpha, tau = (linear(e, step, settings.steps) for e in (settings.alpha, settings.tau))
+    draw.relaxation = Relaxation(alpha, tau, settings.noise, settings.hard)
+    micro_batches = settings.batch // settings.micro_batch
+    training.optimiser.zero_grad()
+    total = torch.zeros(5 + len(training.gates), dtype=torch.float64, device=training.device)
+    for micro in range(parallel.rank(), micro_batches, parallel.processes()):
+        if parallel.anywhere(stop.requested, training.device):
+            return None
+        draw.key = (settings.seed, step, micro)
+        loss, values = _loss(training, _tokens(training, step, micro), ratio)
+        # split gradients are averaged over the processes, whole ones added up
+        copies = parallel.processes() if settings.sharding else 1
+        (loss * (copies / micro_batches)).backward()
+        total += values / micro_batches
+    if not settings.sharding:
+        parallel.add_up_gradients(gate.logits for gate in training.gates.values())
+    return parallel.add_up(total).tolist()
+
+
+def _loss(training: _Training, ids_BT: Tensor, ratio: float) -> tuple[Tensor, Tensor]:
+    """The loss of one micro-batch under freshly drawn masks, and its metrics."""
+    settings, gates = training.settings, training.gates.values()
+    lm_loss = training.model(input_ids=ids_BT, labels=ids_BT, use_cache=False).loss
+    kept_L = torch.stack([gate.kept for gate in gates])
+    density = settings.density_strength * density_term(
+        kept_L, training.size_L, training.block_L, 1 - settings.sparsity, settings.density_scope
+    )
+    loss = lm_loss + density
+    magnitude = torch.zeros_like(density)
+    if settings.magnitude != "none":
+        norm_L = torch.stack([gate.norm for gate in gates])
+        magnitude = settings.magnitude_strength * magnitude_term(
+            settings.magnitude, norm_L, training.weight_norm_L, ratio
+        )
+        loss = loss + magnitude
+    share_L = kept_L.detach() / training.size_L
+    whole = kept_L.detach().sum() / training.size_L.sum()
+    terms = [part.detach().double() for part in (loss, lm_loss, density, magnitude)]
+    return loss, torch.cat([torch.stack([*terms, whole]), share_L])
+
+
+def _update(training: _Training, step: int, values: list[float], seconds: float) -> None:
+    """One optimiser step and a line of history. Raises ValueError for a loss that is not finite."""
+    settings = training.settings
+    if not all(math.isfinite(value) for value in values):
+        raise ValueError(
+            f"the loss is not finite at step {step} (LM loss {values[1]}): lower learning_rate "
+            "or raise the last tau; a saved state of an earlier step is kept"
+        )
+    rate = learning_rate(settings.learning_rate, settings.warmup_steps, step, settings.steps)
+    for group in training.optimiser.param_groups:
+        group["lr"] = rate
+    training.optimiser.step()
+    relaxation = training.draw.relaxation
+    speed = settings.batch * training.blocks_ST.shape[1] / seconds
+    line = [*values[:5], relaxation.alpha, relaxation.tau, rate, speed, seconds, *values[5:]]
+    training.history[step] = torch.tensor(line, dtype=torch.float64)
+
+
+def _tokens(training: _Training, step: int, micro: int) -> Tensor:
+    """Token ids [B, T] of a micro-batch: the corpus in an order drawn anew for every epoch."""
+    settings, blocks_ST = training.settings, training.blocks_ST
+    start = step * settings.batch + micro * settings.micro_batch
+    places = range(start, start + settings.micro_batch)
+    rows = [_order(settings.seed, place // len(blocks_ST), len(blocks_ST))[place % len(blocks_ST)]
+            for place in places]  # fmt: skip
+    return blocks_ST[torch.stack(rows)].long().to(training.device)
+
+
+@lru_cache(maxsize=2)
+def _order(seed: int, epoch: int, sequences: int) -> Tensor:
+    generator = torch.Generator().manual_seed(noise_seed(seed, -2, epoch))
+    return torch.randperm(sequences, generator=generator)
+
+
+def _save(training: _Training, states: StateFolder | None, step: int) -> None:
+    """Write the state before `step`: logits, both moments of the optimiser, metrics so far."""
+    if states is None or (parallel.rank() and not training.settings.sharding):
+        return
+    tensors = {"history": training.history[:step]}
+    for name, gate in training.gates.items():
+        moments = training.optimiser.state.get(gate.logits, {})
+        tensors[f"logits/{name}"] = parallel.local(gate.logits)
+        for moment in _MOMENTS:
+            tensors[f"{moment}/{name}"] = parallel.local(
+                moments.get(moment, torch.zeros_like(gate.logits))
+            )
+        if not torch.isfinite(tensors[f"logits/{name}"]).all():
+            raise ValueError(f"a logit of {name} is not finite: lower learning_rate")
+    states.save(step, tensors)
+
+
+@torch.no_grad()
+def _restore(training: _Training, states: StateFolder) -> int:
+    """Load the newest state that all processes have; return the step to go on with."""
+    found = states.newest()
+    common = parallel.smallest(found[0] if found else 0, training.device)
+    if found and found[0] > common:
+        found = states.newest(below=common + 1)
+    if not found or common == 0:
+        return 0
+    step, tensors = found
+    if step != common:
+        raise ValueError(f"{states.folder} lacks the state of step {common}: delete the folder")
+    training.history[:step] = tensors["history"]
+    for name, gate in training.gates.items():
+        parallel.local(gate.logits).copy_(tensors[f"logits/{name}"])
+        state = training.optimiser.state[gate.logits]
+        state["step"] = torch.tensor(float(step), device=training.device)
+        for moment in _MOMENTS:
+            state[moment] = torch.zeros_like(gate.logits)
+            parallel.local(state[moment]).copy_(tensors[f"{moment}/{name}"])
+    return step
+
+
+def _check(
+    model: nn.Module,
+    blocks_ST: Tensor,
+    settings: Settings,
+    prior: Mapping[str, Tensor] | None,
+) -> None:
+    context = getattr(model.config, "max_position_embeddings", blocks_ST.shape[1])
+    if blocks_ST.ndim != 2 or len(blocks_ST) == 0:
+        raise ValueError(f"training tokens must be [sequences, tokens], not {blocks_ST.shape}")
+    if blocks_ST.shape[1] > context:
+        raise ValueError(
+            f"training sequences have {blocks_ST.shape[1]} tokens, but the model's context is "
+            f"{context}: make them shorter"
+        )
+    micro_batches = settings.batch // settings.micro_batch
+    if micro_batches % parallel.processes():
+        raise ValueError(
+            f"batch / micro_batch is {micro_batches}, which {parallel.processes()} processes "
+            "cannot share evenly: choose a multiple"
+        )
+    names = list(prunable_linears(model))
+    if prior is not None and list(prior) != names:
+        raise ValueError("the prior masks are not those of this model's prunable layers")

@@ -1,0 +1,36 @@
+# Methods that are trained, into results/<scale>/pruned. An interrupted training leaves its state
+# in results/<scale>/training, which is no output: it has to outlive a failed job.
+
+
+rule train:
+    input:
+        unpack(prior_mask),
+        model=f"{RESULTS}/models/{{model}}",
+        training=f"{RESULTS}/corpora/{{model}}/training.safetensors",
+        # an edited method runs again
+        code=method_code,
+    output:
+        logits=f"{RESULTS}/pruned/{{model}}/{{method}}/{{sparsity}}{{seed}}/logits.safetensors",
+        report=f"{RESULTS}/pruned/{{model}}/{{method}}/{{sparsity}}{{seed}}/training.json",
+        journal=f"{RESULTS}/journals/train/{{model}}/{{method}}/{{sparsity}}{{seed}}.jsonl",
+    log:
+        f"{RESULTS}/logs/train/{{model}}/{{method}}/{{sparsity}}{{seed}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/train/{{model}}/{{method}}/{{sparsity}}{{seed}}.tsv"
+    wildcard_constraints:
+        method=one_of(TRAINED),
+    conda:
+        "../../envs/suite.yaml"
+    threads: config["resources"]["train"]["threads"]
+    resources:
+        mem_mb=config["resources"]["train"]["mem_mb"],
+        runtime=config["resources"]["train"]["runtime"],
+        gpu=config["resources"]["train"]["gpu"],
+    params:
+        cell=cell_of,
+        settings=training_settings,
+        state=f"{RESULTS}/training/{{model}}/{{method}}/{{sparsity}}{{seed}}",
+    message:
+        "Learning masks of {wildcards.model} at {wildcards.sparsity} with {wildcards.method}"
+    script:
+        "../scripts/train.py"

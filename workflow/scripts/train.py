@@ -1,0 +1,39 @@
+"""Rule train: learned logits of one cell. With several GPUs, one process on each."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from suite.job import job, use_threads
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main() -> None:
+    """Train and write logits, report and journal."""
+    from suite.learning import learn
+
+    params, inputs = snakemake.params, snakemake.input
+    learn(
+        Path(inputs.model),
+        Path(inputs.training),
+        Path(inputs.prior) if inputs.get("prior") else None,
+        params.cell,
+        params.settings,
+        Path(params.state),
+        snakemake.output,
+    )
+
+
+if __name__ == "__main__":
+    gpus = snakemake.resources.get("gpu", 0)
+    use_threads(max(1, snakemake.threads // max(1, gpus)))
+    if gpus > 1 and "WORLD_SIZE" not in os.environ:
+        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={gpus}"]
+        # this very process becomes the launcher, so that signals reach it
+        os.execv(sys.executable, [sys.executable, *launcher, sys.argv[0]])
+    rank = os.environ.get("RANK", "0")
+    with job(snakemake.log[0] if rank == "0" else f"{snakemake.log[0]}.{rank}"):
+        main()

@@ -1,0 +1,66 @@
+"""Methods by name: variants of another method, named presets, and what ablations add.
+
+Under `methods`, `like: leap` takes the settings of leap and changes some of them; `preset: paper`
+starts from a named set of settings. Both are resolved here, so that rules see plain settings.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from leap.settings import PRESETS, Settings
+
+# What a cell of the grid decides, not its method's settings.
+_OF_THE_CELL = ("sparsity", "seed")
+
+
+def ablation_names(settings: Mapping[str, Any]) -> list[str]:
+    """Method names of the ablation's variants, which are called <base>-<variant>."""
+    ablations = settings.get("ablations", {})
+    return [f"{ablations['base']}-{variant}" for variant in ablations.get("variants", {})]
+
+
+def with_ablations(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """`methods`, and one more for every variant of the ablations."""
+    methods = {name: dict(values) for name, values in settings["methods"].items()}
+    ablations = settings.get("ablations", {})
+    for variant, changes in ablations.get("variants", {}).items():
+        methods[f"{ablations['base']}-{variant}"] = {"like": ablations["base"], **changes}
+    return methods
+
+
+def resolve(
+    methods: Mapping[str, Mapping[str, Any]],
+) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """Complete settings by method name, and the name of the method that each one is a variant of.
+
+    Call `problems` first.
+    """
+    resolved, implementations = {}, {}
+    for name, own in methods.items():
+        values = {**methods.get(own.get("like", ""), {}), **own}
+        implementations[name] = values.pop("like", name)
+        if "preset" in values:
+            values = {**_preset(values.pop("preset")), **values}
+        resolved[name] = values
+    return resolved, implementations
+
+
+def problems(methods: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """What is wrong with `like` and `preset`, one line each."""
+    for name, own in methods.items():
+        like = own.get("like")
+        if like is not None and like not in methods:
+            yield f"methods.{name}.like: there is no method {like!r} under methods"
+        elif like is not None and "like" in methods[like]:
+            yield f"methods.{name}.like: {like!r} is itself a variant; name what it is like"
+        if own.get("preset", "default") not in PRESETS:
+            known = ", ".join(PRESETS)
+            yield f"methods.{name}.preset: there is no preset {own['preset']!r} (known: {known})"
+
+
+def _preset(name: str) -> dict[str, Any]:
+    """All settings of LEAP under this preset, as plain values."""
+    settings = asdict(Settings(sparsity=0.5, **PRESETS[name]))
+    plain = {key: list(v) if isinstance(v, tuple) else v for key, v in settings.items()}
+    return {key: value for key, value in plain.items() if key not in _OF_THE_CELL}
