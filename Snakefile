@@ -16,6 +16,7 @@ sys.path[:0] = CODE
 from suite.config import MINIATURES as MINIATURE_CHECKPOINTS
 from suite.config import ConfigError, load, methods_that_are
 from suite.grid import DENSE, cells
+from suite.variants import study_cells, study_methods
 
 
 configfile: "config.yaml"
@@ -45,7 +46,7 @@ wildcard_constraints:
     method="|".join(map(re.escape, [DENSE, *config["methods"]])),
     sparsity=r"\d\.\d+",
     seed=r"(/seed-\d+)?",
-    corpus="calibration|training|perplexity",
+    corpus="calibration|training|validation|perplexity",
 
 
 include: "workflow/rules/common.smk"
@@ -58,6 +59,8 @@ include: "workflow/rules/harden.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/ablations.smk"
+include: "workflow/rules/search.smk"
 include: "workflow/rules/tracking.smk"
 
 
@@ -75,6 +78,8 @@ localrules:
     miniatures,
     tables,
     figures,
+    ablations,
+    search,
 
 
 rule all:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import leap
 from baselines import registry
 from suite import config
 from suite.grid import Cell, cells
@@ -27,7 +28,7 @@ def test_overrides_win_key_by_key_and_lists_are_replaced():
         {**BASE, "grid": {"sparsities": [0.7]}, "methods": {"wanda": {"budget": "layer"}}}
     )
     assert settings["grid"]["sparsities"] == [0.7]
-    assert settings["grid"]["methods"] == ["magnitude", "wanda"]
+    assert settings["grid"]["methods"] == ["magnitude", "wanda", "leap"]
     assert settings["methods"]["wanda"] == {"budget": "layer"}
 
 
@@ -67,6 +68,18 @@ BAD = {
     "unknown method settings": (
         {"methods": {"wandda": {}}},
         "methods.wandda: there is no method 'wandda' (did you mean 'wanda'?)",
+    ),
+    "variant of nothing": (
+        {"methods": {"mine": {"like": "waanda"}}},
+        "methods.mine.like: there is no method 'waanda' under methods",
+    ),
+    "unknown preset": (
+        {"methods": {"leap": {"preset": "papr"}}},
+        "methods.leap.preset: there is no preset 'papr'",
+    ),
+    "warm start from a trained method": (
+        {"methods": {"leap": {"warm_start": "leap"}}},
+        "methods.leap.warm_start: 'leap' is neither random nor one of the layer-wise methods",
     ),
     "unknown method setting": (
         {"methods": {"wanda": {"budgte": "row"}}},
@@ -147,8 +160,38 @@ def test_every_schema_describes_every_field():
 )
 def test_a_method_and_its_schema_have_the_same_settings(file: Path):
     schema = yaml.safe_load(file.read_text())
-    module = registry.load(file.name.removesuffix(".schema.yaml"))
-    assert sorted(schema["properties"]) == sorted(field.name for field in fields(module.Settings))
+    name = file.name.removesuffix(".schema.yaml")
+    if schema.get("trained"):
+        of_the_cell, of_the_suite = {"sparsity", "seed"}, {"warm_start"}
+        known = {field.name for field in fields(leap.Settings)} - of_the_cell | of_the_suite
+    else:
+        known = {field.name for field in fields(registry.load(name).Settings)}
+    assert set(schema["properties"]) == known
+
+
+def test_a_preset_gives_every_setting_and_what_is_written_beside_it_wins():
+    overrides = {"methods": {"leap": {"preset": "paper", "steps": 7}}}
+    leap_settings = config.load({**BASE, **overrides})["methods"]["leap"]
+    assert leap_settings["noise"] == "gumbel"
+    assert leap_settings["magnitude"] == "l1"
+    assert leap_settings["steps"] == 7
+    assert "preset" not in leap_settings
+
+
+def test_a_variant_takes_the_settings_of_the_method_it_is_like():
+    overrides = {"methods": {"wanda-layer": {"like": "wanda", "budget": "layer"}}}
+    settings = config.load({**BASE, **overrides})
+    assert settings["methods"]["wanda-layer"] == {"budget": "layer"}
+    assert settings["implementations"]["wanda-layer"] == "wanda"
+    assert settings["methods"]["wanda"] == {"budget": "row"}
+
+
+def test_every_variant_of_the_ablations_differs_from_its_base():
+    settings = config.load(BASE)
+    base = settings["ablations"]["base"]
+    for variant in settings["ablations"]["variants"]:
+        assert settings["methods"][f"{base}-{variant}"] != settings["methods"][base], variant
+        assert settings["implementations"][f"{base}-{variant}"] == base
 
 
 def test_cells_have_dense_once_and_more_seeds_only_where_they_matter():

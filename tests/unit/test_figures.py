@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from suite.figures import _looks, accuracy_and_perplexity
+from suite.figures.quality import accuracy_and_perplexity
+from suite.figures.style import method_looks
 
 HEADER = "model,method,sparsity,seed,ppl,average,average_stderr"
 METHODS = ["magnitude", "wanda", "sparsegpt", "thanos", "admm", "leap", "new_$method"]
@@ -64,13 +65,13 @@ def test_grids_from_one_point_to_the_papers(
 
 
 def test_methods_differ_without_colour_and_keep_their_look() -> None:
-    looks = _looks(METHODS)
+    looks = method_looks(METHODS)
     assert len({look.marker for look in looks.values()}) == len(METHODS)
     # In grey a line is told by marker and dashes together.
     assert len({(look.marker, look.dashes) for look in looks.values()}) == len(METHODS)
-    assert _looks(["leap", "zeta", "alpha"])["leap"] == looks["leap"]
-    assert _looks(["zeta", "alpha"])["alpha"] == _looks(["alpha", "zeta"])["alpha"]
-    many = _looks([f"method-{number:02d}" for number in range(20)])
+    assert method_looks(["leap", "zeta", "alpha"])["leap"] == looks["leap"]
+    assert method_looks(["zeta", "alpha"])["alpha"] == method_looks(["alpha", "zeta"])["alpha"]
+    many = method_looks([f"method-{number:02d}" for number in range(20)])
     assert len(many) == 20, "more unknown methods than spare looks still get one each"
 
 

@@ -47,6 +47,7 @@ def test_the_paper_grid_is_planned_without_torch_gpu_or_network(tmp_path):
     )  # fmt: skip
     text = process.stdout + process.stderr
     assert process.returncode == 0, text[-3000:]
-    # five models, dense and two methods at two sparsities
-    for rule, jobs in {"model": 5, "prune": 20, "harden": 20, "evaluate": 25}.items():
+    # five models, dense, two layer-wise methods and LEAP at two sparsities
+    planned = {"model": 5, "prune": 20, "train": 10, "harden": 30, "evaluate": 35}
+    for rule, jobs in planned.items():
         assert any(line.split() == [rule, str(jobs)] for line in text.splitlines()), rule

@@ -16,7 +16,7 @@ from suite.masks import load_masks
 pytestmark = pytest.mark.heavy
 
 MODELS = ("mini-qwen-2.5-0.5b", "mini-llama-3.2-1b")
-METHODS = ("magnitude", "wanda")
+METHODS = ("magnitude", "wanda", "leap")
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_every_cell_has_a_row(finished):
     assert cells == [
         (model, method, sparsity)
         for model in MODELS
-        for method, sparsity in (("dense", "0.0"), ("magnitude", "0.5"), ("wanda", "0.5"))
+        for method, sparsity in [("dense", "0.0"), *((method, "0.5") for method in METHODS)]
     ]
     for row in rows:
         evaluation = (
@@ -73,6 +73,9 @@ def test_checkpoints_load_and_their_sparsity_is_exact(finished, model, method):
     ).input_ids == [1145, 716]
     for key in ("mask_sha256", "weights_sha256", "packages", "git_commit", "pruning", "seed"):
         assert key in manifest
+    if method == "leap":
+        assert 0.3 < manifest["hardening"]["threshold_density"] < 0.7
+        assert not (finished / f"results/smoke/training/{model}/leap/0.5").exists()
 
 
 def test_every_job_is_a_run_in_mlflow(finished):
@@ -83,7 +86,7 @@ def test_every_job_is_a_run_in_mlflow(finished):
     runs = client.search_runs([experiment.experiment_id])
     stages = [run.data.tags["stage"] for run in runs]
     assert {stage: stages.count(stage) for stage in set(stages)} == {
-        "prune": 4, "harden": 4, "evaluate": 6,
+        "prune": 4, "train": 2, "harden": 6, "evaluate": 8,
     }  # fmt: skip
     assert {run.info.status for run in runs} == {"FINISHED"}
     (one,) = [
@@ -109,11 +112,21 @@ def test_a_second_run_does_nothing(finished, snakemake):
 def test_a_changed_method_setting_runs_that_method_again_and_nothing_else(finished, snakemake):
     change = ("scale=smoke", "methods={wanda: {budget: layer}}")
     process = snakemake(finished, "--dry-run", "--config", *change)
+    # LEAP starts from Wanda's masks
     assert rules_to_run(process) == {
-        "prune": 2, "harden": 2, "evaluate": 2, "tables": 1, "figures": 1, "tracking": 1,
+        "prune": 2, "train": 2, "harden": 4, "evaluate": 4,
+        "tables": 1, "figures": 1, "tracking": 1,
     }  # fmt: skip
     text = process.stdout + process.stderr
     assert "magnitude at 0.5" not in text
+
+
+def test_another_hardening_rule_trains_nothing_again(finished, snakemake):
+    change = ("scale=smoke", "methods={leap: {hardening: threshold}}")
+    process = snakemake(finished, "--dry-run", "--config", *change)
+    assert rules_to_run(process) == {
+        "harden": 2, "evaluate": 2, "tables": 1, "figures": 1, "tracking": 1,
+    }  # fmt: skip
 
 
 def test_an_edited_method_runs_again(finished, snakemake):

@@ -1,4 +1,4 @@
-# All evaluations in one table, as CSV, Markdown and LaTeX.
+# All evaluations in one table, as CSV, Markdown and LaTeX, and what they say of the paper's claim.
 
 
 rule tables:
@@ -13,6 +13,7 @@ rule tables:
         ),
         markdown=f"{RESULTS}/tables/main.md",
         latex=f"{RESULTS}/tables/main.tex",
+        headline=f"{RESULTS}/tables/headline.json",
     log:
         f"{RESULTS}/logs/tables.log",
     conda:
@@ -20,8 +21,9 @@ rule tables:
     params:
         models=config["grid"]["models"],
         methods=[DENSE, *config["grid"]["methods"]],
+        layer_wise=[method for method in config["grid"]["methods"] if method in LAYER_WISE],
         scale=SCALE,
     message:
-        "Writing the main table"
+        "Writing the main table and the headline"
     script:
         "../scripts/tables.py"

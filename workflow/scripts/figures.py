@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Draw the figure in every format."""
-    from suite.figures import accuracy_and_perplexity
+    from suite.figures.quality import accuracy_and_perplexity
 
     accuracy_and_perplexity(Path(snakemake.input[0]), [Path(file) for file in snakemake.output])
 

@@ -10,8 +10,9 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Write the table as CSV, Markdown and LaTeX."""
+    """Write the table as CSV, Markdown and LaTeX, and the headline."""
     from suite.evaluations import main_table
+    from suite.headline import write_headline
     from suite.tables import write_csv, write_latex, write_markdown
 
     params, outputs = snakemake.params, snakemake.output
@@ -19,6 +20,7 @@ def main() -> None:
     write_csv(cells, Path(outputs.csv))
     write_markdown(cells, Path(outputs.markdown), params.scale)
     write_latex(cells, Path(outputs.latex), params.scale)
+    write_headline(cells, params.layer_wise, Path(outputs.headline))
 
 
 if __name__ == "__main__":

@@ -36,12 +36,14 @@ def load(overrides: Mapping[str, Any]) -> dict[str, Any]:
     settings = typed(merge(_read_yaml(SCALES / f"{scale}.yaml"), overrides), schema, schema)
     problems = [*_schema_problems(settings, schema, "")]
     if not problems:
-        settings["methods"] = variants.with_ablations(settings)
+        settings["methods"] = variants.with_studies(settings)
         problems = [*variants.problems(settings["methods"])]
     if not problems:
         settings["methods"], settings["implementations"] = variants.resolve(settings["methods"])
         problems = [*_method_problems(settings), *_model_problems(settings)]
-        problems += [*_place_problems(settings), *_training_problems(settings)]
+        problems += [*_place_problems(settings)]
+    if not problems:
+        problems = [*_training_problems(settings)]
     if problems:
         raise ConfigError("\n".join(["the configuration cannot be used:", *problems]))
     return settings
@@ -120,6 +122,10 @@ def _method_problems(settings: Mapping[str, Any]) -> Iterator[str]:
 
 def _model_problems(settings: Mapping[str, Any]) -> Iterator[str]:
     defined = sorted(settings["models"])
+    for study in variants.STUDIES:
+        for name in settings.get(study, {}).get("models", []):
+            if name not in defined:
+                yield f"{study}.models: there is no model {_unknown(name, defined)} under models"
     miniatures = sorted(file.parent.name for file in MINIATURES.glob("*/config.json"))
     for name in settings["grid"]["models"]:
         if name not in defined:

@@ -58,6 +58,15 @@ def read_cell(path: Path) -> Cell:
         raise ValueError(f"{path}: {error}") from None
 
 
+def read_cells(evaluations: Sequence[Path]) -> list[Cell]:
+    """Read evaluation files whose numbers are to be compared with each other, in the order given.
+
+    Raises ValueError if a file is missing or malformed, if a cell occurs twice, or if two cells
+    answered different tasks.
+    """
+    return [cell for _, cell in _read(evaluations)]
+
+
 def main_table(
     evaluations: Sequence[Path], models: Sequence[str], methods: Sequence[str]
 ) -> list[Cell]:
@@ -68,11 +77,7 @@ def main_table(
     occurs twice, if a model or method is not listed, or if two cells answered different tasks:
     numbers in one column must be comparable.
     """
-    read = [(path, read_cell(path)) for path in evaluations]
-    if not read:
-        raise ValueError("no evaluation files given")
-    _check_unique(read)
-    _check_comparable(read)
+    read = _read(evaluations)
     method_order = [DENSE, *(method for method in methods if method != DENSE)]
     for path, cell in read:
         _check_listed(path, "model", cell.model, models)
@@ -84,6 +89,15 @@ def main_table(
         return list(models).index(cell.model), float(cell.sparsity), method, cell.seed
 
     return sorted((cell for _, cell in read), key=position)
+
+
+def _read(evaluations: Sequence[Path]) -> list[tuple[Path, Cell]]:
+    read = [(path, read_cell(path)) for path in evaluations]
+    if not read:
+        raise ValueError("no evaluation files given")
+    _check_unique(read)
+    _check_comparable(read)
+    return read
 
 
 def _cell(evaluation: Any) -> Cell:

@@ -63,11 +63,27 @@ def method_label(method: str) -> str:
     return _METHOD_LABELS.get(method, method)
 
 
-def write_csv(cells: Sequence[Cell], path: Path) -> None:
-    """Write `main.csv`: one row a cell, in the order given."""
+def markdown_text(text: str) -> str:
+    """`text` with the signs escaped that mean something in Markdown."""
+    return text.translate(_MARKDOWN.escapes)
+
+
+def write_frame(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV, an unknown number as an empty field."""
     with replacing(path) as temporary:
         # Ten digits are more than any result has, and hide that 100 * 0.57 is 56.99999999999999.
-        _frame(cells).to_csv(temporary, index=False, float_format="%.10g", lineterminator="\n")
+        frame.to_csv(temporary, index=False, float_format="%.10g", lineterminator="\n")
+
+
+def write_lines(path: Path, lines: Sequence[str]) -> None:
+    """Write a text file, UTF-8 and with the same line ends everywhere."""
+    with replacing(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+
+
+def write_csv(cells: Sequence[Cell], path: Path) -> None:
+    """Write `main.csv`: one row a cell, in the order given."""
+    write_frame(_frame(cells), path)
 
 
 def write_markdown(cells: Sequence[Cell], path: Path, scale: str) -> None:
@@ -78,7 +94,7 @@ def write_markdown(cells: Sequence[Cell], path: Path, scale: str) -> None:
     for model, rows in _blocks(cells, _MARKDOWN):
         lines += ["", f"### {model}", ""]
         lines += [f"| {' | '.join(row)} |" for row in (header, rule, *rows)]
-    _write(path, lines)
+    write_lines(path, lines)
 
 
 def write_latex(cells: Sequence[Cell], path: Path, scale: str) -> None:
@@ -100,7 +116,7 @@ def write_latex(cells: Sequence[Cell], path: Path, scale: str) -> None:
     for model, rows in _blocks(cells, _LATEX):
         lines += [r"\midrule", rf"\multicolumn{{{len(header)}}}{{l}}{{\textit{{{model}}}}} \\"]
         lines += [rf"{' & '.join(row)} \\" for row in rows]
-    _write(path, [*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"])
+    write_lines(path, [*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"])
 
 
 def _frame(cells: Sequence[Cell]) -> pd.DataFrame:
@@ -153,8 +169,3 @@ def _print(value: float) -> str:
 def _caption(cells: Sequence[Cell], scale: str) -> str:
     rows = {(cell.model, cell.method, float(cell.sparsity)) for cell in cells}
     return f"Scale `{scale}`. {_CAPTION}" + (_CAPTION_SEEDS if len(cells) > len(rows) else "")
-
-
-def _write(path: Path, lines: Sequence[str]) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")

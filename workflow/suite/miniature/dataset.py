@@ -1,7 +1,8 @@
-"""Writes the miniature world to disk: training text, held-out text and the six tasks."""
+"""Writes the miniature world to disk: three texts and the six tasks."""
 
 import json
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,10 +14,12 @@ from suite.miniature.world import build_world
 def write_world(
     directory: Path, training_count: int = 30_000, held_out_count: int = 500, seed: int = 1
 ) -> None:
-    """Writes `directory`: text/train.jsonl, text/held_out.jsonl and tasks/<task>/test.jsonl.
+    """Writes `directory`: text/{train,held_out,validation}.jsonl and tasks/<task>/test.jsonl.
 
-    `training_count` and `held_out_count` count documents of about 34 tokens. It takes a few
-    seconds, and the folder appears complete or not at all. Raises FileExistsError if it is there.
+    `training_count` and `held_out_count` count documents of about 34 tokens; there are as many
+    for validation, by which settings are chosen, as are held out for the reported perplexity,
+    and none occurs in two texts. It takes a few seconds, and the folder appears complete or not
+    at all. Raises FileExistsError if it is there.
     """
     if directory.exists():
         raise FileExistsError(f"{directory} exists; remove it to write the miniature world again")
@@ -26,7 +29,10 @@ def write_world(
         built = Path(temporary) / directory.name
         (built / "text").mkdir(parents=True)
         _write_text(built / "text/train.jsonl", training_documents(world, training_count, seed))
-        _write_text(built / "text/held_out.jsonl", held_out_documents(world, held_out_count, seed))
+        held_out = list(held_out_documents(world, held_out_count, seed))
+        others = (d for d in held_out_documents(world, 10**9, seed + 1) if d not in held_out)
+        _write_text(built / "text/held_out.jsonl", held_out)
+        _write_text(built / "text/validation.jsonl", islice(others, held_out_count))
         write_tasks(built / "tasks", seed, world)
         built.rename(directory)
 

@@ -1,0 +1,29 @@
+"""Rule ablations: a method and its variants, as tables and as a figure."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from suite.job import job
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main() -> None:
+    """Write the table as CSV and Markdown, and draw the figure in every format."""
+    from suite.ablations import ablation_rows, write_ablation_csv, write_ablation_markdown
+    from suite.evaluations import read_cells
+    from suite.figures.ablations import ablations
+
+    params, outputs = snakemake.params, snakemake.output
+    cells = read_cells([Path(file) for file in snakemake.input])
+    rows = ablation_rows(cells, params.base, params.variants)
+    table = Path(outputs.csv)
+    write_ablation_csv(rows, table)
+    write_ablation_markdown(rows, Path(outputs.markdown), params.scale, params.base)
+    ablations(table, [Path(file) for file in (outputs.svg, outputs.pdf, outputs.png)])
+
+
+if __name__ == "__main__":
+    with job(snakemake.log[0]):
+        main()

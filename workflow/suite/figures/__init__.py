@@ -1,0 +1,5 @@
+"""Figures of the suite, each drawn from a table that the suite wrote.
+
+Every figure is deterministic: the same table gives the same bytes. It stays readable in grey,
+because whatever is told apart by colour has its own marker as well.
+"""

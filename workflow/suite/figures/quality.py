@@ -1,0 +1,185 @@
+"""Accuracy and perplexity by method and sparsity, drawn from `main.csv`."""
+
+import math
+import statistics
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from suite.figures.style import (
+    PAGE_INCHES,
+    Look,
+    distinct,
+    label_log_axis,
+    line_style,
+    method_looks,
+    read_table,
+    save,
+    style,
+)
+from suite.grid import DENSE
+from suite.tables import method_label
+
+_COLUMNS = ("model", "method", "sparsity", "seed", "ppl", "average", "average_stderr")
+
+
+@dataclass(frozen=True)
+class _Point:
+    """One cell of the grid, averaged over its seeds."""
+
+    model: str
+    method: str
+    sparsity: float
+    accuracy: float
+    accuracy_stderr: float
+    perplexity: float
+
+
+def accuracy_and_perplexity(main_csv: Path, outputs: list[Path]) -> None:
+    """Draw average accuracy and perplexity against sparsity, one column of panels a model.
+
+    Accuracy is the mean of the six tasks in percent; its bars are the standard error over the
+    tasks' items, which all methods share. Perplexity is on a logarithmic scale. Several seeds of
+    a cell are averaged. The format of each output follows its suffix: .svg, .pdf or .png.
+
+    Raises ValueError if the table lacks a column or has no rows, or on another suffix.
+    """
+    points = _read(main_csv)
+    with style():
+        save(_draw(points), outputs)
+
+
+# Reading
+
+
+def _read(main_csv: Path) -> list[_Point]:
+    rows = read_table(main_csv, _COLUMNS)
+
+    def cell(row: Mapping[str, str]) -> tuple[str, str, str]:
+        return row["model"], row["method"], row["sparsity"]
+
+    # main.csv keeps the seeds of a cell together
+    return [_point(list(seeds)) for _, seeds in groupby(rows, key=cell)]
+
+
+def _point(seeds: Sequence[Mapping[str, str]]) -> _Point:
+    def mean(column: str) -> float:
+        return statistics.fmean(float(row[column]) for row in seeds)
+
+    return _Point(
+        model=seeds[0]["model"],
+        method=seeds[0]["method"],
+        sparsity=float(seeds[0]["sparsity"]),
+        accuracy=mean("average"),
+        # All seeds answer the same items, so more seeds do not make this error smaller.
+        accuracy_stderr=mean("average_stderr"),
+        perplexity=mean("ppl"),
+    )
+
+
+# Drawing
+
+
+def _draw(points: Sequence[_Point]) -> Figure:
+    models = distinct([point.model for point in points])
+    looks = method_looks(distinct([point.method for point in points]))
+    sparsities = sorted({point.sparsity for point in points if point.method != DENSE})
+    width = min(PAGE_INCHES, 1.6 + 1.9 * len(models))
+    figure = Figure(figsize=(width, 3.7), layout="constrained")
+    panels = figure.subplots(2, len(models), sharex=True, squeeze=False)
+    for column, model in enumerate(models):
+        top, bottom = panels[:, column]
+        of_model = [point for point in points if point.model == model]
+        _draw_accuracy(top, of_model, looks, sparsities)
+        _draw_perplexity(bottom, of_model, looks, sparsities)
+        top.set_title(textwrap.fill(model, 16))
+        _label_sparsities(bottom, sparsities, width / len(models))
+    panels[0, 0].set_ylabel("Average accuracy (%)\n± standard error")
+    panels[1, 0].set_ylabel("Perplexity\n(log scale)")
+    figure.supxlabel("Sparsity", fontsize=mpl.rcParams["axes.labelsize"])
+    figure.align_ylabels(panels[:, 0])
+    _add_legend(figure, looks, with_dense=any(point.method == DENSE for point in points))
+    return figure
+
+
+def _draw_accuracy(
+    axes: Axes, points: Sequence[_Point], looks: Mapping[str, Look], sparsities: Sequence[float]
+) -> None:
+    _draw_dense(axes, [point.accuracy for point in points if point.method == DENSE])
+    for method, look in looks.items():
+        line = sorted((p for p in points if p.method == method), key=lambda p: p.sparsity)
+        shift = _shift(method, looks, sparsities)
+        axes.errorbar(
+            [point.sparsity + shift for point in line],
+            [point.accuracy for point in line],
+            yerr=[point.accuracy_stderr for point in line],
+            elinewidth=0.7,
+            **line_style(look),
+        )
+    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], min_n_ticks=3))
+
+
+def _draw_perplexity(
+    axes: Axes, points: Sequence[_Point], looks: Mapping[str, Look], sparsities: Sequence[float]
+) -> None:
+    axes.set_yscale("log")
+    _draw_dense(axes, [point.perplexity for point in points if point.method == DENSE])
+    for method, look in looks.items():
+        line = sorted((p for p in points if p.method == method), key=lambda p: p.sparsity)
+        shift = _shift(method, looks, sparsities)
+        axes.plot(
+            [point.sparsity + shift for point in line],
+            [point.perplexity for point in line],
+            **line_style(look),
+        )
+    label_log_axis(axes.yaxis)
+
+
+def _draw_dense(axes: Axes, values: Sequence[float]) -> None:
+    for value in values:
+        axes.axhline(value, color="black", linewidth=0.9, linestyle=(0, (5, 3)), zorder=1)
+
+
+def _shift(method: str, looks: Mapping[str, Look], sparsities: Sequence[float]) -> float:
+    """Sideways shift of a method's points, so that equal results do not hide each other."""
+    rank = list(looks).index(method) - (len(looks) - 1) / 2
+    return 0.07 * rank * _spacing(sparsities)
+
+
+def _spacing(sparsities: Sequence[float]) -> float:
+    steps = [b - a for a, b in pairwise(sparsities)]
+    return min(steps, default=0.1)
+
+
+def _label_sparsities(axes: Axes, sparsities: Sequence[float], inches: float) -> None:
+    if not sparsities:
+        axes.set_xticks([])
+        return
+    margin = 0.4 * _spacing(sparsities)
+    axes.set_xlim(sparsities[0] - margin, sparsities[-1] + margin)
+    # A tick each, but only as many labels as fit side by side.
+    every = math.ceil(len(sparsities) / max(1, int(inches / 0.35)))
+    labels = [f"{s:g}" if i % every == 0 else "" for i, s in enumerate(sparsities)]
+    axes.set_xticks(sparsities, labels)
+
+
+def _add_legend(figure: Figure, looks: Mapping[str, Look], with_dense: bool) -> None:
+    handles: list[Artist] = []
+    if with_dense:
+        handles.append(Line2D([], [], color="black", lw=0.9, ls=(0, (5, 3)), label="Dense"))
+    for method, look in looks.items():
+        handles.append(Line2D([], [], label=method_label(method), **line_style(look)))
+    # As many columns as fit the width, filled evenly.
+    fitting = max(1, int(figure.get_figwidth() / 1.05))
+    lines = math.ceil(len(handles) / fitting)
+    columns = math.ceil(len(handles) / lines)
+    figure.legend(handles=handles, loc="outside upper center", ncols=columns)

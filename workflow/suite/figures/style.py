@@ -1,0 +1,170 @@
+"""What every figure shares: style, looks, axes, reading the table, saving without traces."""
+
+import csv
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from suite.files import replacing
+from suite.grid import DENSE
+
+STYLE = Path(__file__).with_name("suite.mplstyle")
+PAGE_INCHES = 7.0  # text width of a two-column page
+
+
+# Tables
+
+
+def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """Rows of a CSV table. Raises ValueError if it lacks one of `columns` or has no rows."""
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        missing = set(columns) - set(reader.fieldnames or ())
+        if missing:
+            raise ValueError(f"{path}: no column {', '.join(sorted(missing))}")
+        rows = list(reader)
+    if not rows:
+        raise ValueError(f"{path}: the table is empty")
+    return rows
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """Each name once, in the order of first appearance."""
+    return list(dict.fromkeys(names))
+
+
+# Looks
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one method, or one model, is drawn."""
+
+    colour: str
+    marker: str
+    dashes: Any
+    filled: bool = True
+
+
+_SOLID, _DASHED, _DOTTED = "-", (0, (4, 1.5)), (0, (1, 1.2))
+_DASH_DOT, _LONG, _DASH_DOT_DOT = (0, (4, 1.2, 1, 1.2)), (0, (7, 1.5)), (0, (4, 1, 1, 1, 1, 1))
+
+# Colours of Okabe and Ito, which colour-blind readers can tell apart. A method keeps its look
+# from one figure to the next, whichever others are there.
+_METHODS = {
+    "magnitude": Look("#E69F00", "v", _DOTTED),
+    "wanda": Look("#56B4E9", "s", _DASHED),
+    "sparsegpt": Look("#009E73", "^", _DASH_DOT),
+    "thanos": Look("#CC79A7", "D", _DASH_DOT_DOT),
+    "admm": Look("#0072B2", "o", _LONG),
+    "leap": Look("#D55E00", "*", _SOLID),
+}
+# For methods not known above, handed out in the alphabetical order of their names.
+_SPARE = (
+    Look("#000000", "P", _DASH_DOT, filled=False),
+    Look("#0072B2", "<", _DASH_DOT_DOT, filled=False),
+    Look("#D55E00", "X", _DASHED, filled=False),
+    Look("#009E73", "p", _DOTTED, filled=False),
+    Look("#CC79A7", ">", _LONG, filled=False),
+    Look("#E69F00", "h", _DASHED, filled=False),
+)
+# Dark and light in turn, so that neighbours differ in grey too.
+_MODELS = (
+    Look("#0072B2", "o", _DASHED),
+    Look("#E69F00", "s", _DOTTED),
+    Look("#009E73", "^", _DASH_DOT),
+    Look("#CC79A7", "D", _LONG),
+    Look("#D55E00", "v", _DASH_DOT_DOT),
+    Look("#56B4E9", "P", _SOLID),
+)
+
+
+def method_looks(methods: Sequence[str]) -> dict[str, Look]:
+    """Look of each method but dense, in the order given."""
+    pruning = [method for method in methods if method != DENSE]
+    unknown = sorted(set(pruning) - set(_METHODS))
+    spare = {name: _SPARE[i % len(_SPARE)] for i, name in enumerate(unknown)}
+    return {method: _METHODS.get(method) or spare[method] for method in pruning}
+
+
+def model_looks(models: Sequence[str]) -> dict[str, Look]:
+    """Look of each model, handed out in the order given."""
+    return {model: _MODELS[i % len(_MODELS)] for i, model in enumerate(models)}
+
+
+def line_style(look: Look) -> dict[str, Any]:
+    """Keywords that give matplotlib's lines this look."""
+    return {
+        "color": look.colour,
+        "marker": look.marker,
+        "linestyle": look.dashes,
+        # A star and a diamond of the same nominal size look smaller and larger than a circle.
+        "markersize": mpl.rcParams["lines.markersize"] * {"*": 1.7, "D": 0.85}.get(look.marker, 1),
+        "markerfacecolor": look.colour if look.filled else "white",
+        "markeredgecolor": "black",
+    }
+
+
+# Axes
+
+
+_SUBDIVISIONS = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7))
+
+
+def label_log_axis(axis: Axis) -> None:
+    """Three to seven plain numbers, also where the data span far less or more than a decade."""
+    low, high = axis.get_view_interval()
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for steps in _SUBDIVISIONS:
+        ticks = [step * 10.0**decade for decade in decades for step in steps]
+        ticks = [tick for tick in ticks if low <= tick <= high]
+        if len(ticks) >= 3:
+            break
+    else:
+        ticks = [t for t in MaxNLocator(5).tick_values(low, high) if low <= t <= high]
+    axis.set_major_locator(FixedLocator(ticks[:: math.ceil(len(ticks) / 7)]))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda tick, _: _plain(tick)))
+
+
+def _plain(tick: float) -> str:
+    return f"{tick:g}" if tick < 1e4 else f"1e{math.log10(tick):.0f}"
+
+
+# Saving
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The suite's style over matplotlib's defaults, whatever the user's own settings are."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rc_file(STYLE)
+        yield
+
+
+_NO_TRACES: dict[str, dict[str, Any]] = {
+    ".svg": {"Date": None, "Creator": None},
+    ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    ".png": {"Software": None},
+}
+
+
+def save(figure: Figure, outputs: Sequence[Path]) -> None:
+    """Save in each format, by suffix, without the date and versions that would change the bytes.
+
+    Raises ValueError on a suffix other than .svg, .pdf and .png.
+    """
+    for output in outputs:
+        if output.suffix not in _NO_TRACES:
+            raise ValueError(f"{output}: a figure is saved as {', '.join(_NO_TRACES)}")
+        with replacing(output) as temporary:
+            figure.savefig(temporary, format=output.suffix[1:], metadata=_NO_TRACES[output.suffix])
