@@ -72,21 +72,24 @@ def gated(
     blocks = decoder_blocks(model)[1]
     # names, not tensors: whoever splits the model over processes replaces its tensors
     trainable = [name for name, p in model.named_parameters() if p.requires_grad]
-    model.requires_grad_(False)
+    modes = {module: module.training for module in model.modules()}
     gates: dict[str, GatedLinear] = {}
-    for index, name in enumerate(list(linears)):
-        linear = linears.pop(name)
-        logits_OI = first(index, name, linear).to(linear.weight.device)
-        gates[name] = GatedLinear(linear, logits_OI, index, draw)
-        model.set_submodule(name, gates[name])
-    for block in blocks if checkpointing else []:
-        block.forward = partial(checkpoint, block.forward, use_reentrant=False)
     try:
+        model.eval().requires_grad_(False)
+        for index, name in enumerate(list(linears)):
+            linear = linears.pop(name)
+            logits_OI = first(index, name, linear).to(linear.weight.device)
+            gates[name] = GatedLinear(linear, logits_OI, index, draw)
+            model.set_submodule(name, gates[name])
+        for block in blocks if checkpointing else []:
+            block.forward = partial(checkpoint, block.forward, use_reentrant=False)
         yield gates
     finally:
         for block in blocks if checkpointing else []:
-            del block.forward
+            block.__dict__.pop("forward", None)
         for name, gate_module in gates.items():
             model.set_submodule(name, gate_module.linear)
         for name in trainable:
             model.get_parameter(name).requires_grad_(True)
+        for module, mode in modes.items():
+            module.training = mode

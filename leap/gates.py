@@ -72,8 +72,8 @@ class _Gate(torch.autograd.Function):
         norm: str,
         recompute: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        logits_N, weight_N = logits_OI.detach().view(-1), weight_OI.detach().view(-1)
-        masked_OI = torch.empty_like(weight_OI)
+        logits_N, weight_N = logits_OI.detach().reshape(-1), weight_OI.detach().reshape(-1)
+        masked_OI = torch.empty(weight_OI.shape, dtype=weight_OI.dtype, device=weight_OI.device)
         masked_N = masked_OI.view(-1)
         soft_N = logits_N if recompute else torch.empty_like(logits_N)
         total = torch.zeros((), dtype=torch.float64, device=logits_N.device)
@@ -99,7 +99,7 @@ class _Gate(torch.autograd.Function):
     ) -> tuple[Tensor | None, ...]:
         saved_N, weight_OI, norm_value = ctx.saved_tensors
         relaxation, seed, norm, recompute = ctx.options
-        weight_N = weight_OI.detach().view(-1)
+        weight_N = weight_OI.detach().reshape(-1)
         upstream_N = masked_grad_OI.reshape(-1)
         grad_OI = torch.empty(weight_OI.shape, dtype=saved_N.dtype, device=saved_N.device)
         grad_N = grad_OI.view(-1)

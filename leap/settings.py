@@ -83,8 +83,8 @@ def _problems(settings: Settings) -> list[str]:
         ),
         "learning_rate": (settings.learning_rate > 0, "positive"),
         "warmup_steps": (settings.warmup_steps >= 0, "at least 0"),
-        "alpha": (len(settings.alpha) == 2 and min(settings.alpha) > 0, "two positive numbers"),
-        "tau": (len(settings.tau) == 2 and min(settings.tau) > 0, "two positive numbers"),
+        "alpha": (_positive_pair(settings.alpha), "two positive numbers"),
+        "tau": (_positive_pair(settings.tau), "two positive numbers"),
         "noise": (settings.noise in NOISES, f"one of {', '.join(NOISES)}"),
         "density_strength": (settings.density_strength >= 0, "at least 0"),
         "density_scope": (settings.density_scope in SCOPES, f"one of {', '.join(SCOPES)}"),
@@ -99,3 +99,7 @@ def _problems(settings: Settings) -> list[str]:
         for name, (fine, wanted) in checks.items()
         if not fine
     ]
+
+
+def _positive_pair(values: tuple[float, ...]) -> bool:
+    return len(values) == 2 and all(value > 0 for value in values)

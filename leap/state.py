@@ -41,13 +41,17 @@ class StateFolder:
         target = self.folder / f"step-{step:08d}.{self.part}.safetensors"
         temporary = self.folder / f".{target.name}.part"
         contents = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        metadata = {"fingerprint": self.fingerprint, "checksum": _checksum(contents)}
+        checksum = _checksum(contents, self.fingerprint)
+        metadata = {"fingerprint": self.fingerprint, "checksum": checksum}
         save_file(contents, temporary, metadata=metadata)
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, target)
-        for old in self._files()[_KEPT:]:
-            old.unlink()
+        # later ones are damaged, or another process lacks them: training went on below them
+        files = self._files()
+        place = files.index(target)
+        for useless in [*files[:place], *files[place + _KEPT :]]:
+            useless.unlink()
 
     def newest(self, below: int | None = None) -> tuple[int, dict[str, Tensor]] | None:
         """The newest whole state and its step, none if there is none; damaged ones are skipped.
@@ -78,14 +82,15 @@ class StateFolder:
         except SafetensorError as error:
             logger.warning("%s is not whole (%s): an older state is used", file, error)
             return None
-        if metadata.get("fingerprint") != self.fingerprint:
+        saved_for = metadata.get("fingerprint", "")
+        if metadata.get("checksum") != _checksum(tensors, saved_for):
+            logger.warning("%s is damaged: an older state is used", file)
+            return None
+        if saved_for != self.fingerprint:
             raise ValueError(
                 f"{self.folder} holds the unfinished training of other settings, another model, "
                 "corpus or prior mask: put those back to finish it, or delete this folder"
             )
-        if metadata.get("checksum") != _checksum(tensors):
-            logger.warning("%s is damaged: an older state is used", file)
-            return None
         return tensors
 
 
@@ -107,10 +112,12 @@ def _add(digest: "hashlib._Hash", name: str, tensor: Tensor) -> None:
     digest.update(_bytes(tensor))
 
 
-def _checksum(tensors: Mapping[str, Tensor]) -> str:
-    value = 0
+def _checksum(tensors: Mapping[str, Tensor], fingerprint: str) -> str:
+    value = zlib.crc32(fingerprint.encode())
     for name in sorted(tensors):
-        value = zlib.crc32(_bytes(tensors[name]), zlib.crc32(name.encode(), value))
+        tensor = tensors[name]
+        value = zlib.crc32(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode(), value)
+        value = zlib.crc32(_bytes(tensor), value)
     return f"{value:08x}"
 
 

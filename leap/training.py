@@ -78,7 +78,6 @@ def learn_masks(
     another training.
     """
     _check(model, blocks_ST, settings, prior)
-    model.eval()
     part = f"{parallel.rank()}-of-{parallel.processes()}" if settings.sharding else "whole"
     states = None
     if state is not None:
@@ -95,6 +94,8 @@ def learn_masks(
         training = _Training(model, gates, draw, blocks_ST, settings)
         _run(training, states, save_seconds, stop, report)
         logits = {name: parallel.whole(g.logits.detach()).cpu() for name, g in gates.items()}
+    for name, logits_OI in logits.items():
+        _refuse_non_finite(name, logits_OI)
     return Learned(logits, settings)
 
 
@@ -269,9 +270,13 @@ def _save(training: _Training, states: StateFolder | None, step: int) -> None:
             tensors[f"{moment}/{name}"] = parallel.local(
                 moments.get(moment, torch.zeros_like(gate.logits))
             )
-        if not torch.isfinite(tensors[f"logits/{name}"]).all():
-            raise ValueError(f"a logit of {name} is not finite: lower learning_rate")
+        _refuse_non_finite(name, tensors[f"logits/{name}"])
     states.save(step, tensors)
+
+
+def _refuse_non_finite(name: str, logits_OI: Tensor) -> None:
+    if not torch.isfinite(logits_OI).all():
+        raise ValueError(f"a logit of {name} is not finite: lower learning_rate")
 
 
 @torch.no_grad()
@@ -281,11 +286,10 @@ def _restore(training: _Training, states: StateFolder) -> int:
     common = parallel.smallest(found[0] if found else 0, training.device)
     if found and found[0] > common:
         found = states.newest(below=common + 1)
-    if not found or common == 0:
-        return 0
+    missing = common == 0 or found is None or found[0] != common
+    if parallel.anywhere(missing, training.device) or found is None:
+        return 0  # in every process alike
     step, tensors = found
-    if step != common:
-        raise ValueError(f"{states.folder} lacks the state of step {common}: delete the folder")
     training.history[:step] = tensors["history"]
     for name, gate in training.gates.items():
         parallel.local(gate.logits).copy_(tensors[f"logits/{name}"])
@@ -303,9 +307,12 @@ def _check(
     settings: Settings,
     prior: Mapping[str, Tensor] | None,
 ) -> None:
+    if blocks_ST.ndim != 2 or len(blocks_ST) == 0 or blocks_ST.shape[1] < 2:
+        raise ValueError(
+            "training tokens must be [sequences, tokens], at least one sequence of two tokens, "
+            f"not {tuple(blocks_ST.shape)}"
+        )
     context = getattr(model.config, "max_position_embeddings", blocks_ST.shape[1])
-    if blocks_ST.ndim != 2 or len(blocks_ST) == 0:
-        raise ValueError(f"training tokens must be [sequences, tokens], not {blocks_ST.shape}")
     if blocks_ST.shape[1] > context:
         raise ValueError(
             f"training sequences have {blocks_ST.shape[1]} tokens, but the model's context is "
