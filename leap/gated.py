@@ -17,12 +17,16 @@ from leap.layers import decoder_blocks, prunable_linears
 
 @dataclass
 class Draw:
-    """What all gates of a model share while one micro-batch goes through it."""
+    """What all gates of a model share while one micro-batch goes through it.
+
+    Gates note their sums and norms while `recording`, not when checkpointing runs them once more.
+    """
 
     relaxation: Relaxation
     norm: str
     recompute: bool
     key: tuple[int, ...] = ()
+    recording: bool = True
 
 
 class GatedLinear(nn.Module):
@@ -43,9 +47,11 @@ class GatedLinear(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         draw = self.draw
         seed = noise_seed(*draw.key, self.index)
-        masked_OI, self.kept, self.norm = gate(
+        masked_OI, kept, norm = gate(
             self.logits, self.linear.weight, draw.relaxation, seed, draw.norm, draw.recompute
         )
+        if draw.recording:
+            self.kept, self.norm = kept, norm
         return nn.functional.linear(inputs, masked_OI, self.linear.bias)
 
 

@@ -7,7 +7,7 @@ processes, sees the same masks and the same data.
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -72,7 +72,8 @@ def learn_masks(
     With `state` the training can be taken up again: its state is saved there, at least
     `save_seconds` apart and for at most 2 % of the time, and on SIGTERM (exit status 143). The
     caller deletes the folder when the result is safe. Under torchrun all processes take part,
-    after `leap.parallel.start()`; with `sharding` the model stays split afterwards.
+    after `leap.parallel.start()`. With `sharding` the model may come on the CPU, where each process
+    then needs room for all of it and its logits; it moves to the GPUs in parts and stays split.
 
     Raises ValueError for unusable settings or data, a loss that is not finite, and the state of
     another training.
@@ -122,26 +123,26 @@ class _Training:
         self.draw = draw
         self.blocks_ST = blocks_ST
         self.settings = settings
-        self.device = next(iter(gates.values())).logits.device
         prefix, blocks = decoder_blocks(model)
         self.block_L = [int(name.removeprefix(f"{prefix}.").split(".")[0]) for name in gates]
-        self.size_L = self._scalars(gate.logits.numel() for gate in gates.values())
+        sizes = [gate.logits.numel() for gate in gates.values()]
         order = 1 if draw.norm == "l1" else 2
-        self.weight_norm_L = self._scalars(
+        norms = [
             float(torch.linalg.vector_norm(gate.linear.weight.detach().float(), ord=order))
             for gate in gates.values()
-        )
+        ]
         if settings.sharding:
             parallel.shard(model, blocks)
+        # where the model computes, which for a model that has just been split is not where it was
+        self.device = parallel.local(next(iter(gates.values())).logits).device
+        self.size_L = torch.tensor(sizes, dtype=torch.float64, device=self.device)
+        self.weight_norm_L = torch.tensor(norms, dtype=torch.float64, device=self.device)
         self.optimiser = torch.optim.AdamW(
             [gate.logits for gate in gates.values()],
             lr=settings.learning_rate, betas=_BETAS, weight_decay=0.0, fused=True,
         )  # fmt: skip
         self.columns = [*_SCALARS, *(f"density/{name}" for name in gates)]
         self.history = torch.zeros(settings.steps, len(self.columns), dtype=torch.float64)
-
-    def _scalars(self, values: Iterable[float]) -> Tensor:
-        return torch.tensor(list(values), dtype=torch.float64, device=self.device)
 
     def metrics(self, step: int) -> dict[str, float]:
         """The metrics of a step that has been taken, by name."""
@@ -166,12 +167,12 @@ def _run(
         if step > begin and parallel.anywhere(due, training.device):
             _save(training, states, step)
             saved = time.monotonic()
-            cost = saved - started
+            cost, started = saved - started, saved
         values = _gradients(training, step, stop)
         if values is None:
             _save(training, states, step)
             raise Interrupted
-        _update(training, step, values, time.monotonic() - started)
+        _update(training, step, values, started)
         report(step, training.metrics(step))
 
 
@@ -205,7 +206,9 @@ def _gradients(training: _Training, step: int, stop: Stop) -> list[float] | None
 def _loss(training: _Training, ids_BT: Tensor, ratio: float) -> tuple[Tensor, Tensor]:
     """The loss of one micro-batch under freshly drawn masks, and its metrics."""
     settings, gates = training.settings, training.gates.values()
+    training.draw.recording = True
     lm_loss = training.model(input_ids=ids_BT, labels=ids_BT, use_cache=False).loss
+    training.draw.recording = False
     kept_L = torch.stack([gate.kept for gate in gates])
     density = settings.density_strength * density_term(
         kept_L, training.size_L, training.block_L, 1 - settings.sparsity, settings.density_scope
@@ -224,7 +227,7 @@ def _loss(training: _Training, ids_BT: Tensor, ratio: float) -> tuple[Tensor, Te
     return loss, torch.cat([torch.stack([*terms, whole]), share_L])
 
 
-def _update(training: _Training, step: int, values: list[float], seconds: float) -> None:
+def _update(training: _Training, step: int, values: list[float], started: float) -> None:
     """One optimiser step and a line of history. Raises ValueError for a loss that is not finite."""
     settings = training.settings
     if not all(math.isfinite(value) for value in values):
@@ -236,6 +239,7 @@ def _update(training: _Training, step: int, values: list[float], seconds: float)
     for group in training.optimiser.param_groups:
         group["lr"] = rate
     training.optimiser.step()
+    seconds = time.monotonic() - started
     relaxation = training.draw.relaxation
     speed = settings.batch * training.blocks_ST.shape[1] / seconds
     line = [*values[:5], relaxation.alpha, relaxation.tau, rate, speed, seconds, *values[5:]]

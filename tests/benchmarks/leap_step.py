@@ -1,0 +1,232 @@
+"""Seconds and memory of one training step: dense, LEAP the official way, and LEAP as in `leap`.
+
+    python tests/benchmarks/leap_step.py --model DIR [--batch 1 --length 128 --steps 3]
+
+Four variants, same float32 model, same random tokens, same number of threads:
+
+dense        forward + backward with the gradients of all weights, no optimiser step
+official     masks by `gumbel_softmax` over a trailing axis of 2, kept on their layers; sums and
+             norms taken from them one after the other; plain autograd; `torch.optim.AdamW`
+ours         `leap.learn_masks` with default settings
+ours-small   `leap.learn_masks` with recompute and checkpointing
+
+A step of the last three is forward + backward + optimiser step. Each variant runs in processes of
+its own, in turns, and the table has the median of all its steps but the first of each process.
+
+Memory is the largest resident set of a process (`ru_maxrss`). "Bytes a weight above the frozen
+model" is that peak, less the resident set after loading the model and one forward pass without
+gradients, over the number of prunable weights. The latter holds Python, its libraries and all
+weights; so logits, gradients, optimiser state, masks, *and* activations and whatever the allocator
+wastes are counted, and the figure is an upper bound of what LEAP's own tensors take. Linux only.
+
+Axes: O outputs, I inputs, B sequences, T tokens.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+# Neither torch nor leap up here: a child inherits the resident set of the process it came from as
+# the least value of its own ru_maxrss, so the parent has to stay small.
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+ROOT = Path(__file__).parents[2]
+THREADS = 2
+REPEATS = 2
+VARIANTS = ("dense", "official", "ours", "ours-small")
+SPARSITY = 0.5
+
+
+def main() -> None:
+    """Run all variants in turns and print the table; with `--variant` run one, print JSON."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--model", required=True, help="folder of a checkpoint of a causal LM")
+    parser.add_argument("--batch", type=int, default=1, help="sequences a step")
+    parser.add_argument("--length", type=int, default=128, help="tokens a sequence")
+    parser.add_argument("--steps", type=int, default=3, help="steps that count, in each process")
+    parser.add_argument("--variant", choices=VARIANTS, help="run this one only, in this process")
+    options = parser.parse_args()
+    if options.variant:
+        print(json.dumps(measure(**vars(options))))
+        return
+    runs: dict[str, list[dict]] = {variant: [] for variant in VARIANTS}
+    for _ in range(REPEATS):
+        for variant in VARIANTS:
+            runs[variant].append(_in_process(options, variant))
+    print(f"{options.batch} x {options.length} tokens, {THREADS} threads\n")
+    print(table(runs))
+
+
+def table(runs: dict[str, list[dict]]) -> str:
+    """Markdown: a line for each variant, then the ratios that the project promises."""
+    seconds = {v: statistics.median(s for run in runs[v] for s in run["seconds"]) for v in runs}
+    peak = {v: max(run["peak"] for run in runs[v]) for v in runs}
+    above = {v: max(run["above"] for run in runs[v]) for v in runs}
+    lines = [
+        "| variant | s / step | / dense | peak GB | / official | bytes a weight above frozen |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for v in runs:
+        lines.append(
+            f"| {v} | {seconds[v]:.3f} | {seconds[v] / seconds['dense']:.2f} | "
+            f"{peak[v] / 1e9:.2f} | {peak[v] / peak['official']:.2f} | {above[v]:.1f} |"
+        )
+    return "\n".join(
+        [
+            *lines,
+            "",
+            "| ratio | measured | goal |",
+            "|---|---:|---|",
+            f"| time, official / ours | {seconds['official'] / seconds['ours']:.2f} "
+            "| >= 5 at 1 x 128 |",
+            f"| peak memory, ours / official | {peak['ours'] / peak['official']:.2f} "
+            "| <= 0.55 at 1 x 128 |",
+            f"| time, ours / dense | {seconds['ours'] / seconds['dense']:.2f} "
+            "| <= 1.15 at 4 x 512 |",
+            f"| bytes a weight above frozen, ours-small | {above['ours-small']:.1f} | <= 20 |",
+        ]
+    )
+
+
+def _in_process(options: argparse.Namespace, variant: str) -> dict:
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": str(THREADS),
+        "MKL_NUM_THREADS": str(THREADS),
+    }
+    values = {**vars(options), "variant": variant}
+    arguments = [f"--{name}={value}" for name, value in values.items()]
+    done = subprocess.run(
+        [sys.executable, __file__, *arguments],
+        env=environment, stdout=subprocess.PIPE, text=True, check=True,
+    )  # fmt: skip
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def measure(model: str, batch: int, length: int, steps: int, variant: str) -> dict:
+    """Seconds of each step but the first, peak in bytes, and bytes a weight above the model."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from leap.layers import prunable_linears
+
+    torch.set_num_threads(THREADS)
+    torch.manual_seed(0)
+    loaded = AutoModelForCausalLM.from_pretrained(
+        model, dtype=torch.float32, local_files_only=True, use_safetensors=True
+    ).eval()
+    ids_BT = torch.randint(loaded.config.vocab_size, (batch, length))
+    prunable = sum(linear.weight.numel() for linear in prunable_linears(loaded).values())
+    with torch.no_grad():
+        loaded(input_ids=ids_BT, labels=ids_BT, use_cache=False)
+    frozen = _resident_now()
+    seconds = _RUN[variant](loaded, ids_BT, steps + 1)[1:]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"seconds": seconds, "peak": peak, "above": (peak - frozen) / prunable}
+
+
+def _resident_now() -> int:
+    """Bytes of this process that are in memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+def _timed(step: Callable[[], None], steps: int) -> list[float]:
+    seconds = []
+    for _ in range(steps):
+        start = time.perf_counter()
+        step()
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def dense(model: "nn.Module", ids_BT: "Tensor", steps: int) -> list[float]:
+    """Forward and backward of the model as it is."""
+
+    def step() -> None:
+        model.zero_grad()
+        model(input_ids=ids_BT, labels=ids_BT, use_cache=False).loss.backward()
+
+    return _timed(step, steps)
+
+
+def ours(model: "nn.Module", ids_BT: "Tensor", steps: int, small: bool = False) -> list[float]:
+    """LEAP by this package; a step is the time between two reports, so nothing is left out."""
+    from leap import Settings, learn_masks
+
+    settings = Settings(
+        SPARSITY, steps=steps, batch=len(ids_BT), micro_batch=len(ids_BT),
+        recompute=small, checkpointing=small,
+    )  # fmt: skip
+    times = [time.perf_counter()]
+    learn_masks(
+        model, ids_BT, settings, report=lambda step, values: times.append(time.perf_counter())
+    )
+    return [end - start for start, end in itertools.pairwise(times)]
+
+
+def official(model: "nn.Module", ids_BT: "Tensor", steps: int) -> list[float]:
+    """LEAP with the arithmetic of the official code, written out."""
+    import torch
+
+    from leap import Settings
+    from leap.layers import prunable_linears
+    from leap.warm_start import first_logits
+
+    settings = Settings(SPARSITY)
+    alpha, tau = settings.alpha[0], settings.tau[0]
+    model.requires_grad_(False)
+    layers = list(prunable_linears(model).values())
+    for index, layer in enumerate(layers):
+        logits_OI = first_logits(tuple(layer.weight.shape), settings.init_std, index, None, 0.0)
+        layer.logits = torch.nn.Parameter(logits_OI)
+        layer.forward = _official_forward(layer, alpha, tau)
+    optimiser = torch.optim.AdamW([layer.logits for layer in layers], lr=settings.learning_rate)
+
+    def step() -> None:
+        optimiser.zero_grad()
+        loss = model(input_ids=ids_BT, labels=ids_BT, use_cache=False).loss
+        density = sum(layer.mask.sum() for layer in layers) / sum(
+            layer.mask.numel() for layer in layers
+        )
+        kept = sum(torch.norm(layer.mask * layer.weight) for layer in layers)
+        magnitude = kept / sum(torch.norm(layer.weight) for layer in layers)
+        loss = loss + settings.density_strength * (density - (1 - SPARSITY)).abs()
+        loss = loss - settings.magnitude_strength * magnitude
+        loss.backward()
+        optimiser.step()
+
+    return _timed(step, steps)
+
+
+def _official_forward(layer: "nn.Linear", alpha: float, tau: float) -> Callable:
+    import torch
+    import torch.nn.functional as F
+
+    def forward(inputs: "Tensor") -> "Tensor":
+        pairs_OI2 = torch.stack([torch.zeros_like(layer.logits), alpha * layer.logits], -1)
+        layer.mask = F.gumbel_softmax(pairs_OI2, tau, hard=False, dim=-1)[..., 1]
+        return F.linear(inputs, layer.weight * layer.mask, layer.bias)
+
+    return forward
+
+
+def ours_small(model: "nn.Module", ids_BT: "Tensor", steps: int) -> list[float]:
+    """LEAP by this package, with the two settings that save memory on one device."""
+    return ours(model, ids_BT, steps, small=True)
+
+
+_RUN = {"dense": dense, "official": official, "ours": ours, "ours-small": ours_small}
+
+if __name__ == "__main__":
+    main()

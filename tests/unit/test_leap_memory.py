@@ -1,0 +1,111 @@
+"""The memory formula: against real architectures, and against bytes counted on a small model."""
+
+import weakref
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
+from transformers import (
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
+
+from leap import memory
+from leap.layers import decoder_blocks, prunable_linears
+from leap.settings import Settings
+from leap.training import learn_masks
+
+CLASSES = {"Qwen": (Qwen2Config, Qwen2ForCausalLM), "Gemma": (Gemma3TextConfig, Gemma3ForCausalLM),
+           "Llama": (LlamaConfig, LlamaForCausalLM)}  # fmt: skip
+# wide and shallow enough that activations of four tokens hardly count
+SMALL = {"hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 6, "vocab_size": 64,
+         "num_attention_heads": 4, "num_key_value_heads": 2}  # fmt: skip
+CHUNK_ON_CPU = 2**17
+
+
+@pytest.mark.parametrize("name", memory.MODELS)
+def test_counts_are_those_of_the_real_class(name):
+    shape = memory.MODELS[name]
+    config, build = CLASSES[name[:5].rstrip("2.-")]
+    with torch.device("meta"):
+        model = build(
+            config(
+                hidden_size=shape.hidden,
+                num_hidden_layers=shape.layers,
+                intermediate_size=shape.intermediate,
+                num_attention_heads=shape.heads,
+                num_key_value_heads=shape.kv_heads,
+                head_dim=shape.head_dim,
+                vocab_size=shape.vocabulary,
+                tie_word_embeddings=shape.tied,
+            )
+        )
+    sizes = [linear.weight.numel() for linear in prunable_linears(model).values()]
+    everything = sum(parameter.numel() for parameter in model.parameters())
+    assert shape.prunable == sum(sizes)
+    assert shape.other == everything - sum(sizes)
+    assert shape.largest == max(sizes)
+    assert len(decoder_blocks(model)[1]) * shape.block == shape.prunable
+
+
+@pytest.mark.parametrize(
+    "switches",
+    [
+        {},
+        {"recompute": True},
+        {"checkpointing": True},
+        {"recompute": True, "checkpointing": True},
+    ],
+    ids=lambda switches: "+".join(switches) or "default",
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_formula_gives_the_bytes_alive_at_the_peak(switches, dtype):
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(LlamaConfig(**SMALL)).to(dtype)
+    settings = Settings(0.5, steps=2, batch=2, **switches)
+    with LiveBytes(model.parameters()) as live:
+        learn_masks(model, torch.randint(64, (4, 4)), settings)
+    sizes = [linear.weight.numel() for linear in prunable_linears(model).values()]
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    expected = memory.training_memory(
+        sum(sizes), weights - sum(sizes), sum(sizes) // SMALL["num_hidden_layers"], max(sizes),
+        weight_bytes=dtype.itemsize, chunk=CHUNK_ON_CPU, **switches,
+    )  # fmt: skip
+    assert live.peak == pytest.approx(expected.total, rel=0.03)
+
+
+class LiveBytes(TorchDispatchMode):
+    """Bytes of all storages that are alive: those given, and those made in its body.
+
+    `peak` is the most so far.
+    """
+
+    def __init__(self, tensors):
+        super().__init__()
+        self.now = self.peak = 0
+        self.known = set()
+        for tensor in tensors:
+            self.count(tensor)
+
+    def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
+        result = function(*arguments, **(keywords or {}))
+        tree_map_only(torch.Tensor, self.count, result)
+        return result
+
+    def count(self, tensor):
+        storage = tensor.untyped_storage()
+        if storage._cdata in self.known:
+            return
+        self.known.add(storage._cdata)
+        self.now += storage.nbytes()
+        self.peak = max(self.peak, self.now)
+        weakref.finalize(storage, self.forget, storage._cdata, storage.nbytes())
+
+    def forget(self, key, size):
+        self.known.discard(key)
+        self.now -= size
