@@ -8,6 +8,7 @@ through the matrix in chunks that fit a CPU's cache. For its backward pass it ke
 nothing: the noise is drawn from a generator that can be seeded again.
 """
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -78,13 +79,12 @@ class _Gate(torch.autograd.Function):
         soft_N = logits_N if recompute else torch.empty_like(logits_N)
         total = torch.zeros((), dtype=torch.float64, device=logits_N.device)
         norm_sum = torch.zeros_like(total)
-        product = torch.empty_like(logits_N[: _chunk_size(logits_N.device)])
         for chunk, mask_C in _drawn(logits_N, relaxation, seed):
             if not recompute:
                 soft_N[chunk] = mask_C
             if relaxation.hard:
                 mask_C = (mask_C > 0.5).to(mask_C.dtype)
-            product_C = torch.mul(mask_C, weight_N[chunk], out=product[: len(mask_C)])
+            product_C = torch.mul(mask_C, weight_N[chunk], out=_scratch("product", mask_C))
             masked_N[chunk] = product_C
             total += mask_C.sum()
             norm_sum += _norm_part(product_C, norm)
@@ -118,7 +118,9 @@ class _Gate(torch.autograd.Function):
                 torch.mul(upstream_N[chunk].to(saved_N.dtype), weight_C, out=out_C)
                 if norm == "l1":
                     out_C.add_(weight_C.abs().mul_(scale))
-            out_C.add_(total_grad).mul_(torch.addcmul(mask_C, mask_C, mask_C, value=-1))
+            variance_C = _scratch("product", mask_C)
+            torch.addcmul(mask_C, mask_C, mask_C, value=-1, out=variance_C)
+            out_C.add_(total_grad).mul_(variance_C)
             out_C.mul_(slope)
         return grad_OI, None, None, None, None, None
 
@@ -126,10 +128,9 @@ class _Gate(torch.autograd.Function):
 def _drawn(logits_N: Tensor, relaxation: Relaxation, seed: int) -> Iterator[tuple[slice, Tensor]]:
     """The soft mask chunk by chunk, in one buffer that the next chunk overwrites."""
     generator = _generator(seed, logits_N.device)
-    buffer = torch.empty_like(logits_N[: _chunk_size(logits_N.device)])
     for chunk in _chunks(len(logits_N), logits_N.device):
         logits_C = logits_N[chunk]
-        mask_C = buffer[: len(logits_C)]
+        mask_C = _scratch("mask", logits_C)
         _fill_noise(mask_C, relaxation.noise, generator)
         mask_C.add_(logits_C, alpha=relaxation.alpha).mul_(1 / relaxation.tau).sigmoid_()
         yield chunk, mask_C
@@ -142,7 +143,7 @@ def _kept(mask_N: Tensor) -> Iterator[tuple[slice, Tensor]]:
 
 def _fill_noise(noise_C: Tensor, kind: str, generator: torch.Generator) -> None:
     """Overwrite with noise made of 32 random bits an element, drawn 64 at a time for speed."""
-    pairs = torch.empty((len(noise_C) + 1) // 2, dtype=torch.int64, device=noise_C.device)
+    pairs = _scratch("bits", noise_C, torch.int64)[: (len(noise_C) + 1) // 2]
     pairs.random_(-(2**63), None, generator=generator)
     noise_C.copy_(pairs.view(torch.int32)[: len(noise_C)]).mul_(2.0**-32).add_(0.5)
     if kind == "logistic":
@@ -155,6 +156,27 @@ def _norm_part(product_C: Tensor, norm: str) -> Tensor | float:
     if norm == "l2":
         return torch.dot(product_C, product_C)
     return torch.linalg.vector_norm(product_C, ord=1) if norm == "l1" else 0.0
+
+
+class _Buffers(threading.local):
+    """Chunk-sized buffers of this thread, used again and again: made anew for every chunk, they
+    would leave holes between the matrices, and a process would grow by a tenth."""
+
+    def __init__(self) -> None:
+        self.tensors: dict[tuple[str, torch.device, torch.dtype], Tensor] = {}
+
+
+_buffers = _Buffers()
+
+
+def _scratch(name: str, like_C: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """A buffer with the length, device and (unless given) dtype of `like_C`."""
+    key = (name, like_C.device, dtype or like_C.dtype)
+    tensor = _buffers.tensors.get(key)
+    if tensor is None or len(tensor) < len(like_C):
+        tensor = torch.empty(len(like_C), dtype=key[2], device=key[1])
+        _buffers.tensors[key] = tensor
+    return tensor[: len(like_C)]
 
 
 def _chunks(elements: int, device: torch.device) -> Iterator[slice]:
