@@ -73,6 +73,10 @@ BAD = {
         {"methods": {"mine": {"like": "waanda"}}},
         "methods.mine.like: there is no method 'waanda' under methods",
     ),
+    "variants of each other": (
+        {"methods": {"a": {"like": "b"}, "b": {"like": "a"}}},
+        "methods.a.like: leads back to itself",
+    ),
     "unknown preset": (
         {"methods": {"leap": {"preset": "papr"}}},
         "methods.leap.preset: there is no preset 'papr'",
@@ -184,6 +188,15 @@ def test_a_variant_takes_the_settings_of_the_method_it_is_like():
     assert settings["methods"]["wanda-layer"] == {"budget": "layer"}
     assert settings["implementations"]["wanda-layer"] == "wanda"
     assert settings["methods"]["wanda"] == {"budget": "row"}
+
+
+def test_a_variant_of_a_variant_changes_what_that_one_has():
+    chain = {"layer": {"like": "wanda", "budget": "layer"}, "row": {"like": "layer"}}
+    chain["other"] = {"like": "row", "budget": "row"}
+    settings = config.load({**BASE, "methods": chain})
+    budgets = {name: settings["methods"][name]["budget"] for name in chain}
+    assert budgets == {"layer": "layer", "row": "layer", "other": "row"}
+    assert {settings["implementations"][name] for name in chain} == {"wanda"}
 
 
 def test_every_variant_of_the_ablations_differs_from_its_base():

@@ -55,26 +55,40 @@ def resolve(
     Call `problems` first.
     """
     resolved, implementations = {}, {}
-    for name, own in methods.items():
-        values = {**methods.get(own.get("like", ""), {}), **own}
-        implementations[name] = values.pop("like", name)
+    for name in methods:
+        line = _ancestors(methods, name)
+        values: dict[str, Any] = {}
+        for ancestor in reversed(line):
+            values |= methods[ancestor]
+        values.pop("like", None)
         if "preset" in values:
             values = {**_preset(values.pop("preset")), **values}
-        resolved[name] = values
+        resolved[name], implementations[name] = values, line[-1]
     return resolved, implementations
 
 
 def problems(methods: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """What is wrong with `like` and `preset`, one line each."""
     for name, own in methods.items():
-        like = own.get("like")
-        if like is not None and like not in methods:
-            yield f"methods.{name}.like: there is no method {like!r} under methods"
-        elif like is not None and "like" in methods[like]:
-            yield f"methods.{name}.like: {like!r} is itself a variant; name what it is like"
+        last = _ancestors(methods, name)[-1]
+        like = methods[last].get("like")
+        if like in methods:
+            yield f"methods.{name}.like: leads back to itself; name another method"
+        elif like is not None:
+            yield f"methods.{last}.like: there is no method {like!r} under methods"
         if own.get("preset", "default") not in PRESETS:
             known = ", ".join(PRESETS)
             yield f"methods.{name}.preset: there is no preset {own['preset']!r} (known: {known})"
+
+
+def _ancestors(methods: Mapping[str, Mapping[str, Any]], name: str) -> list[str]:
+    """The method, what it is like, what that is like, as far as it goes without repeating."""
+    line = [name]
+    like = methods[name].get("like")
+    while like is not None and like in methods and like not in line:
+        line.append(like)
+        like = methods[like].get("like")
+    return line
 
 
 def _preset(name: str) -> dict[str, Any]:
