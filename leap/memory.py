@@ -14,7 +14,7 @@ start of a sharded training, when each process has all weights and logits until 
 GB are 10^9 bytes. "A weight" is a prunable one: an entry of an `nn.Linear` in a decoder block.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 _FLOAT32 = 4
@@ -156,26 +156,20 @@ def _gathered(block: int, other: int, weight_bytes: int) -> float:
     return 2 * (weight_bytes + _FLOAT32) * block + 2 * _FLOAT32 * block + weight_bytes * other
 
 
-_SETTINGS: Mapping[str, Mapping[str, bool]] = {
-    "default": {},
-    "recompute + checkpointing": {"recompute": True, "checkpointing": True},
-    "+ sharding": {"recompute": True, "checkpointing": True, "sharding": True},
-}
-_GPUS = (1, 2, 4, 8)
+_SAVING = {"recompute": True, "checkpointing": True}
+_GPUS = (2, 4, 8)
 
 
 def table() -> str:
     """Markdown: GB on each GPU for the models of the paper with bfloat16 weights."""
-    return "\n".join(_lines())
-
-
-def _lines() -> Iterator[str]:
-    yield "| model | settings | " + " | ".join(f"{n} GPU{'s' * (n > 1)}" for n in _GPUS) + " |"
-    yield "|---|---|" + "---:|" * len(_GPUS)
+    split = [f"+ sharding over {processes}" for processes in _GPUS]
+    header = ["model", "default", "recompute + checkpointing", *split]
+    lines = [header, ["---", *["---:"] * (len(header) - 1)]]
     for name, shape in MODELS.items():
-        for settings, switches in _SETTINGS.items():
-            sizes = [_gigabytes(shape, processes, **switches) for processes in _GPUS]
-            yield f"| {name} | {settings} | " + " | ".join(f"{s:.1f}" for s in sizes) + " |"
+        sizes = [_gigabytes(shape, 1), _gigabytes(shape, 1, **_SAVING)]
+        sizes += [_gigabytes(shape, n, sharding=True, **_SAVING) for n in _GPUS]
+        lines.append([name, *(f"{size:.1f}" for size in sizes)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _gigabytes(shape: Shape, processes: int, **switches: bool) -> float:

@@ -59,6 +59,11 @@ def smallest(value: int, device: torch.device) -> int:
     return int(tensor)
 
 
+def splits(wanted: bool) -> bool:
+    """Whether states are split: if that is wanted and there is somebody to share with."""
+    return wanted and processes() > 1
+
+
 def shard(model: nn.Module, blocks: nn.ModuleList) -> None:
     """Split all weights and logits over the processes (FSDP2), block by block.
 

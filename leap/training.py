@@ -79,7 +79,11 @@ def learn_masks(
     another training.
     """
     _check(model, blocks_ST, settings, prior)
-    part = f"{parallel.rank()}-of-{parallel.processes()}" if settings.sharding else "whole"
+    part = (
+        f"{parallel.rank()}-of-{parallel.processes()}"
+        if parallel.splits(settings.sharding)
+        else "whole"
+    )
     states = None
     if state is not None:
         states = StateFolder(state, fingerprint(model, blocks_ST, prior, settings), part)
@@ -131,7 +135,7 @@ class _Training:
             float(torch.linalg.vector_norm(gate.linear.weight.detach().float(), ord=order))
             for gate in gates.values()
         ]
-        if settings.sharding:
+        if parallel.splits(settings.sharding):
             parallel.shard(model, blocks)
         # where the model computes, which for a model that has just been split is not where it was
         self.device = parallel.local(next(iter(gates.values())).logits).device
@@ -195,10 +199,10 @@ def _gradients(training: _Training, step: int, stop: Stop) -> list[float] | None
         draw.key = (settings.seed, step, micro)
         loss, values = _loss(training, _tokens(training, step, micro), ratio)
         # split gradients are averaged over the processes, whole ones added up
-        copies = parallel.processes() if settings.sharding else 1
+        copies = parallel.processes() if parallel.splits(settings.sharding) else 1
         (loss * (copies / micro_batches)).backward()
         total += values / micro_batches
-    if not settings.sharding:
+    if not parallel.splits(settings.sharding):
         parallel.add_up_gradients(gate.logits for gate in training.gates.values())
     return parallel.add_up(total).tolist()
 
@@ -264,7 +268,7 @@ def _order(seed: int, epoch: int, sequences: int) -> Tensor:
 
 def _save(training: _Training, states: StateFolder | None, step: int) -> None:
     """Write the state before `step`: logits, both moments of the optimiser, metrics so far."""
-    if states is None or (parallel.rank() and not training.settings.sharding):
+    if states is None or (parallel.rank() and not parallel.splits(training.settings.sharding)):
         return
     tensors = {"history": training.history[:step]}
     for name, gate in training.gates.items():

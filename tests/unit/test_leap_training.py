@@ -518,3 +518,11 @@ def test_no_state_is_written_unless_asked_for(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     leap.learn_masks(llama(), tokens(), Settings(**{**SOFT, "steps": 2}), save_seconds=0)
     assert list(Path().iterdir()) == []
+
+
+def test_sharding_changes_nothing_where_there_is_one_process():
+    whole = Settings(**{**SOFT, "steps": 3})
+    split = dataclasses.replace(whole, sharding=True)
+    one = leap.learn_masks(llama(), tokens(), whole).logits
+    other = leap.learn_masks(llama(), tokens(), split).logits
+    assert all(torch.equal(one[name], other[name]) for name in one)

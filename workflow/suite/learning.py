@@ -52,7 +52,7 @@ def learn(
     with open_run(outputs["journal"], "train", cell, values) if first else nullcontext() as run:
         device = choose_device()
         # a model to be split moves to the GPUs part by part
-        place = "cpu" if settings.sharding else device
+        place = "cpu" if parallel.splits(settings.sharding) else device
         dtype = models.describe(model_directory)["dtype"]
         model = models.load_model(models.checkpoint_path(model_directory), dtype, place)
         blocks_ST, described = corpora.read(corpus)
