@@ -3,16 +3,9 @@
 ABLATIONS = config.get("ablations", {})
 
 
-def ablation_inputs(wildcards):
-    """The evaluation of the base method and of every variant, with every model and seed."""
-    if not ABLATIONS:
-        raise WorkflowError(f"ablations: scale {SCALE} has none; use mini, or write some")
-    return [f"{RESULTS}/evaluations/{cell.path}.json" for cell in study_cells(config, "ablations")]
-
-
 rule ablations:
     input:
-        ablation_inputs,
+        study_inputs("ablations", "evaluations"),
     output:
         csv=f"{RESULTS}/tables/ablations.csv",
         markdown=f"{RESULTS}/tables/ablations.md",

@@ -90,6 +90,17 @@ def task_inputs(wildcards):
     return f"{RESULTS}/world" if miniature else []
 
 
+def study_inputs(study, stage):
+    """Files of a stage for the base method and every variant of a study, by model and seed."""
+
+    def of_all_cells(wildcards):
+        if study not in config:
+            raise WorkflowError(f"{study}: scale {SCALE} has none; use mini, or write one")
+        return [f"{RESULTS}/{stage}/{cell.path}.json" for cell in study_cells(config, study)]
+
+    return of_all_cells
+
+
 def journals(wildcards):
     """The journal of every job of prune, train, harden and evaluate."""
     return [

@@ -27,16 +27,9 @@ rule validate:
         "../scripts/validate.py"
 
 
-def search_inputs(wildcards):
-    """The validation of the base method and of every variant, with every model and seed."""
-    if "search" not in config:
-        raise WorkflowError(f"search: scale {SCALE} has none; use mini, or write one")
-    return [f"{RESULTS}/validation/{cell.path}.json" for cell in study_cells(config, "search")]
-
-
 rule search:
     input:
-        search_inputs,
+        study_inputs("search", "validation"),
     output:
         csv=f"{RESULTS}/tables/search.csv",
         markdown=f"{RESULTS}/tables/search.md",
