@@ -4,10 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
+from leap.budget import survivors
+from leap.layers import prunable_linears
 from suite import corpora, evaluation, hardening, models, pruning, texts
 from suite.config import load
-from suite.files import read_json
+from suite.files import read_json, write_json
 from suite.miniature.dataset import write_world
 
 NAME = "mini-gemma-3-1b"
@@ -49,7 +53,7 @@ def test_pruning_nothing_gives_exactly_the_dense_scores(place):
     files = {key: str(place / "pruned" / key) for key in ("weights", "mask", "report")}
     pruning.prune(place / "model", place / "calibration.safetensors", "wanda", {}, 0.0, 8, files)
     cell = {"method": "wanda", "sparsity": "0.0"}
-    counts = hardening.harden(place / "model", files, cell, place / "hardened")
+    counts = hardening.harden(place / "model", files, cell, "exact", place / "hardened")
     assert counts["achieved_sparsity"] == 0
     pruned = evaluate(place, cell, place / "hardened")
     assert pruned["tasks"] == dense["tasks"]
@@ -66,8 +70,37 @@ def test_a_mask_with_a_wrong_count_is_not_hardened(place, tmp_path):
     )
     cell = {"method": "magnitude", "sparsity": "0.6"}
     with pytest.raises(ValueError, match=r"but sparsity 0\.6 means"):
-        hardening.harden(place / "model", files, cell, tmp_path / "hardened")
+        hardening.harden(place / "model", files, cell, "exact", tmp_path / "hardened")
     assert list((tmp_path / "hardened").iterdir()) == []
+
+
+@pytest.mark.parametrize("rule", ["exact", "threshold"])
+def test_learned_logits_are_hardened_by_their_rule(place, tmp_path, rule):
+    dense = prunable_linears(models.load_model(place / "model", "float32", "cpu"))
+    random = torch.Generator().manual_seed(0)
+    logits = {
+        name: torch.randn(layer.weight.shape, generator=random) + 0.1
+        for name, layer in dense.items()
+    }
+    positive = sum(int((logits_OI > 0).sum()) for logits_OI in logits.values())
+    weights = sum(logits_OI.numel() for logits_OI in logits.values())
+    files = {"logits": str(tmp_path / "logits"), "report": str(tmp_path / "report")}
+    save_file(logits, files["logits"])
+    write_json(files["report"], {"layers": list(logits)})
+    cell = {"method": "leap", "sparsity": "0.6"}
+    counts = hardening.harden(place / "model", files, cell, rule, tmp_path / "hardened")
+    kept = survivors(weights, 0.6) if rule == "exact" else positive
+    assert counts["survivors"] == kept
+    manifest = read_json(tmp_path / "hardened/manifest.json")
+    assert manifest["hardening"] == {"rule": rule, "threshold_density": positive / weights}
+    hard = prunable_linears(models.load_model(tmp_path / "hardened", "float32", "cpu"))
+    smallest_kept, largest_removed = float("inf"), -float("inf")
+    for name, layer in hard.items():
+        alive = layer.weight != 0
+        assert torch.equal(layer.weight[alive], dense[name].weight[alive])
+        smallest_kept = min(smallest_kept, float(logits[name][alive].min()))
+        largest_removed = max(largest_removed, float(logits[name][~alive].max()))
+    assert smallest_kept >= largest_removed
 
 
 def test_an_unknown_task_is_named(place):
