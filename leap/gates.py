@@ -159,8 +159,7 @@ def _norm_part(product_C: Tensor, norm: str) -> Tensor | float:
 
 
 class _Buffers(threading.local):
-    """Chunk-sized buffers of this thread, used again and again: made anew for every chunk, they
-    would leave holes between the matrices, and a process would grow by a tenth."""
+    """Chunk-sized buffers of this thread, used again and again, since making them takes time."""
 
     def __init__(self) -> None:
         self.tensors: dict[tuple[str, torch.device, torch.dtype], Tensor] = {}

@@ -1,7 +1,5 @@
 # `snakemake --cores all ablations`: what each part of the trained method contributes.
 
-ABLATIONS = config.get("ablations", {})
-
 
 rule ablations:
     input:
@@ -22,8 +20,8 @@ rule ablations:
     conda:
         "../../envs/suite.yaml"
     params:
-        base=ABLATIONS.get("base", ""),
-        variants=list(ABLATIONS.get("variants", {})),
+        base=lambda wildcards: config["ablations"]["base"],
+        variants=lambda wildcards: list(config["ablations"]["variants"]),
         scale=SCALE,
     message:
         "Writing the ablations' table and figure"

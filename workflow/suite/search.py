@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from suite.files import read_json, replacing
+from suite.files import read_json
+from suite.tables import write_frame, write_lines
 
 
 def ranking(validations: Sequence[Path], settings: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
@@ -37,10 +38,8 @@ def write_ranking(table: pd.DataFrame, csv: Path, markdown: Path) -> None:
     header = [str(column) for column in table.columns]
     rows = [[_print(value) for value in row] for row in table.to_numpy().tolist()]
     lines = [f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows)]
-    with replacing(csv) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.10g", lineterminator="\n")
-    with replacing(markdown) as temporary:
-        temporary.write_text("\n".join(lines) + "\n")
+    write_frame(table, csv)
+    write_lines(markdown, lines)
 
 
 def _varied(settings: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -14,24 +14,21 @@ from suite.grid import Cell
 # What a cell of the grid decides, not its method's settings.
 _OF_THE_CELL = ("sparsity", "seed")
 
-
 STUDIES = ("ablations", "search")
 
 
 def study_methods(settings: Mapping[str, Any], study: str) -> list[str]:
     """The base of a study and its variants, which are called <base>-<variant>."""
-    if study not in settings:
-        return []
     base = settings[study]["base"]
     return [base, *(f"{base}-{variant}" for variant in settings[study]["variants"])]
 
 
 def study_cells(settings: Mapping[str, Any], study: str) -> list[Cell]:
     """Every method of a study with every model and seed, at its one sparsity."""
-    values = settings.get(study, {})
+    values = settings[study]
     return [
         Cell(model, method, repr(float(values["sparsity"])), seed)
-        for model in values.get("models", [])
+        for model in values["models"]
         for method in study_methods(settings, study)
         for seed in values["seeds"]
     ]

@@ -3,7 +3,7 @@
 import math
 import statistics
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -115,11 +115,9 @@ def _draw_accuracy(
     axes: Axes, points: Sequence[_Point], looks: Mapping[str, Look], sparsities: Sequence[float]
 ) -> None:
     _draw_dense(axes, [point.accuracy for point in points if point.method == DENSE])
-    for method, look in looks.items():
-        line = sorted((p for p in points if p.method == method), key=lambda p: p.sparsity)
-        shift = _shift(method, looks, sparsities)
+    for look, line, places in _lines(points, looks, sparsities):
         axes.errorbar(
-            [point.sparsity + shift for point in line],
+            places,
             [point.accuracy for point in line],
             yerr=[point.accuracy_stderr for point in line],
             elinewidth=0.7,
@@ -133,15 +131,19 @@ def _draw_perplexity(
 ) -> None:
     axes.set_yscale("log")
     _draw_dense(axes, [point.perplexity for point in points if point.method == DENSE])
+    for look, line, places in _lines(points, looks, sparsities):
+        axes.plot(places, [point.perplexity for point in line], **line_style(look))
+    label_log_axis(axes.yaxis)
+
+
+def _lines(
+    points: Sequence[_Point], looks: Mapping[str, Look], sparsities: Sequence[float]
+) -> Iterator[tuple[Look, list[_Point], list[float]]]:
+    """Each method's look, its points by sparsity, and where they are drawn along that axis."""
     for method, look in looks.items():
         line = sorted((p for p in points if p.method == method), key=lambda p: p.sparsity)
         shift = _shift(method, looks, sparsities)
-        axes.plot(
-            [point.sparsity + shift for point in line],
-            [point.perplexity for point in line],
-            **line_style(look),
-        )
-    label_log_axis(axes.yaxis)
+        yield look, line, [point.sparsity + shift for point in line]
 
 
 def _draw_dense(axes: Axes, values: Sequence[float]) -> None:
