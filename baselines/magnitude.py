@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from baselines.selection import keep_largest, keep_largest_per_row
+from baselines.selection import select
 from baselines.statistics import NoStatistic
 
 Statistic = NoStatistic
@@ -15,7 +15,7 @@ Statistic = NoStatistic
 
 @dataclass(frozen=True)
 class Settings:
-    """`budget`: where weights compete, in the whole `layer` or in each `row`."""
+    """`budget`: weights compete in each `layer`, `row`, `2:4`, `4:8`, or all in one (`global`)."""
 
     budget: str = "layer"
 
@@ -24,9 +24,13 @@ def prepare(statistic: NoStatistic, settings: Settings) -> None:
     """Nothing is shared between layers."""
 
 
+def score(weight_OI: Tensor, prepared: None) -> Tensor:
+    """How much each weight counts, [O, I], float32."""
+    return weight_OI.float().abs()
+
+
 def prune(
     weight_OI: Tensor, prepared: None, keep: int, settings: Settings
 ) -> tuple[Tensor, Tensor]:
     """The weight unchanged, and the mask [O, I] of its `keep` largest magnitudes."""
-    select = {"layer": keep_largest, "row": keep_largest_per_row}[settings.budget]
-    return weight_OI, select(weight_OI.float().abs(), keep)
+    return weight_OI, select(score(weight_OI, None), keep, settings.budget)

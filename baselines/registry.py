@@ -20,7 +20,11 @@ class Method(Protocol):
 
     `prepare` runs once for all layers that see the same input, `prune` once a layer. `prune`
     returns the new weight and the bool mask of the `keep` weights that survive, both [O, I]; the
-    driver sets what is outside the mask to zero. Settings are a frozen dataclass.
+    driver sets what is outside the mask to zero. Settings are a frozen dataclass; one called
+    `budget` says where weights compete (see `baselines.selection`).
+
+    Two functions are optional: `events(prepared)` gives what has to be recorded, as numbers by
+    name; `score(weight_OI, prepared)` [O, I] makes `budget: global` possible.
     """
 
     Statistic: Callable[[], Statistic]
@@ -31,6 +35,10 @@ class Method(Protocol):
     def prune(
         self, weight_OI: Tensor, prepared: Any, keep: int, settings: Any
     ) -> tuple[Tensor, Tensor]: ...
+
+    def score(self, weight_OI: Tensor, prepared: Any) -> Tensor: ...
+
+    def events(self, prepared: Any) -> dict[str, float]: ...
 
 
 def load(name: str) -> Method:

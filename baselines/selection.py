@@ -3,10 +3,23 @@
 import torch
 from torch import Tensor
 
+from baselines.pattern import group_of
+
+
+def select(score_OI: Tensor, keep: int, budget: str) -> Tensor:
+    """Mask [O, I] (bool) of the `keep` largest scores, which compete as `budget` says.
+
+    `layer`: all of the layer; `row`: each row; "N:M": each M neighbours of a row.
+    """
+    group = group_of(budget)
+    if group:
+        return keep_n_of_m(score_OI, *group)
+    return {"layer": keep_largest, "row": keep_largest_per_row}[budget](score_OI, keep)
+
 
 def keep_largest(score_OI: Tensor, keep: int) -> Tensor:
     """Mask [O, I] (bool) of the `keep` largest scores of the layer; ties go to the lower index."""
-    return _top(score_OI.reshape(1, -1), torch.tensor([keep])).view_as(score_OI)
+    return _top(score_OI.reshape(1, -1), keep).view_as(score_OI)
 
 
 def keep_largest_per_row(score_OI: Tensor, keep: int) -> Tensor:
@@ -15,25 +28,40 @@ def keep_largest_per_row(score_OI: Tensor, keep: int) -> Tensor:
     Each row keeps keep // O. What is left over, less than one weight a row, goes to the rows
     whose next score is largest (ties: to the lower index), so the layer's total is exact.
     """
-    rows = score_OI.shape[0]
-    per_row, left_over = divmod(keep, rows)
-    keep_O = torch.full((rows,), per_row)
+    per_row, left_over = divmod(keep, score_OI.shape[0])
+    mask_OI = _top(score_OI, per_row)
     if left_over:
-        next_O = score_OI.sort(dim=1, descending=True).values[:, per_row]
-        keep_O += keep_largest(next_O, left_over).cpu()
-    return _top(score_OI, keep_O)
+        next_O, index_O = score_OI.masked_fill(mask_OI, -torch.inf).max(dim=1)
+        fortunate_O = _top(next_O[None], left_over)[0]
+        mask_OI[fortunate_O, index_O[fortunate_O]] = True
+    return mask_OI
 
 
-def _top(score_RN: Tensor, keep_R: Tensor) -> Tensor:
-    """Mask of the keep_R[r] largest elements of row r, ties to the lower index."""
-    keep_R1 = keep_R.to(score_RN.device)[:, None]
+def keep_n_of_m(score_OI: Tensor, kept: int, group: int) -> Tensor:
+    """Mask [O, I] of the `kept` largest of every `group` neighbours of a row; ties: lower index.
+
+    Raises ValueError where rows cannot be cut into such groups.
+    """
+    rows, columns = score_OI.shape
+    if columns % group:
+        raise ValueError(f"rows of {columns} weights cannot be cut into groups of {group}")
+    return _top(score_OI.reshape(-1, group), kept).view(rows, columns)
+
+
+def _top(score_RN: Tensor, keep: int) -> Tensor:
+    """Mask of the `keep` largest elements of every row, ties to the lower index."""
     if not torch.isfinite(score_RN).all():
         raise ValueError(
             "a pruning score is not finite: the weights or activations hold NaN or inf"
         )
-    sorted_RN = score_RN.sort(dim=1, descending=True).values
-    threshold_R1 = sorted_RN.gather(1, (keep_R1 - 1).clamp(min=0))
-    above_RN = score_RN > threshold_R1
-    tied_RN = score_RN == threshold_R1
-    missing_R1 = keep_R1 - above_RN.sum(dim=1, keepdim=True)
-    return (above_RN | (tied_RN & (tied_RN.cumsum(dim=1) <= missing_R1))) & (keep_R1 > 0)
+    if keep == 0:
+        return torch.zeros_like(score_RN, dtype=torch.bool)
+    smallest = score_RN.shape[1] - keep + 1
+    threshold_R1 = score_RN.kthvalue(smallest, dim=1, keepdim=True).values
+    mask_RN = score_RN >= threshold_R1
+    surplus_R = mask_RN.sum(dim=1) - keep
+    if surplus_R.any():
+        tied_RN = score_RN == threshold_R1
+        rank_RN = tied_RN.flip(1).cumsum(dim=1).flip(1)  # the last of the tied has rank 1
+        mask_RN &= ~(tied_RN & (rank_RN <= surplus_R[:, None]))
+    return mask_RN

@@ -5,17 +5,20 @@ a block are taken before any of them is pruned; then the block's outputs are com
 pruned weights. Axes: B sequences, T tokens, H hidden, O outputs, I inputs.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from baselines.pattern import sparsity_of
 from baselines.registry import Method, Statistic
 from baselines.replay import Call, record
 from baselines.statistics import NoStatistic
 from leap.budget import layer_survivors
+from leap.hardening import exact_masks
 from leap.layers import decoder_blocks, prunable_linears
 
 Progress = Callable[[Iterable[Any], str], Iterable[Any]]
@@ -27,6 +30,17 @@ class Group:
 
     names: list[str]
     statistic: Statistic
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """Masks (bool, [O, I]) of all prunable layers by name, and the numerical events on the way.
+
+    An event names the layers that share one input, and what happened there as numbers.
+    """
+
+    masks: dict[str, Tensor]
+    events: list[dict[str, Any]]
 
 
 def no_progress(items: Iterable[Any], title: str) -> Iterable[Any]:
@@ -42,34 +56,91 @@ def prune_model(
     sparsity: float,
     batches: Sequence[Tensor],
     progress: Progress = no_progress,
-) -> dict[str, Tensor]:
-    """Prune `model` in place; return the mask (bool, [O, I]) of every prunable layer by name.
+) -> Pruned:
+    """Prune `model` in place.
 
     `batches` are calibration token ids [B, T] on the model's device. Every layer keeps its exact
-    share of round((1 - sparsity) * weights); what is outside the mask is zero. Raises ValueError
-    where weights or activations are not finite, or where the family's blocks cannot be run one
-    at a time.
+    share of round((1 - sparsity) * weights), or the whole model does with `budget: global`; what
+    is outside the mask is zero. Raises ValueError where the method cannot have the sparsity,
+    where weights or activations are not finite, or where the family's blocks cannot be run one at
+    a time.
     """
     model.eval()
+    budget = getattr(settings, "budget", "")
+    _check_density(budget, sparsity)
+    if budget == "global":
+        return _prune_globally(model, method, settings, sparsity, batches, progress)
     linears = prunable_linears(model)
     keep = layer_survivors({n: m.weight.numel() for n, m in linears.items()}, sparsity)
+    masks: dict[str, Tensor] = {}
+    events: list[dict[str, Any]] = []
+    for group in walk(model, linears, method, batches, progress):
+        prepared = _prepare(group, method, settings)
+        events += _events(group, method, prepared)
+        for name in group.names:
+            masks[name] = _prune_layer(name, linears[name], method, settings, prepared, keep[name])
+        del group, prepared  # their matrices are as large as the layers
+    return Pruned({name: masks[name] for name in linears}, events)
+
+
+def walk(
+    model: nn.Module,
+    linears: Mapping[str, nn.Linear],
+    method: Method,
+    batches: Sequence[Tensor],
+    progress: Progress,
+) -> Iterator[Group]:
+    """The groups of every block in turn; a block's outputs follow when all its groups are done.
+
+    So whoever prunes a group at once, prunes the later blocks on what the pruned ones put out.
+    """
     prefix, blocks = decoder_blocks(model)
     needs_data = method.Statistic is not NoStatistic
     recording = record(model, blocks, batches) if needs_data else None
-    masks: dict[str, Tensor] = {}
     for index, block in enumerate(progress(blocks, "blocks")):
         inside = {n: m for n, m in linears.items() if n.startswith(f"{prefix}.{index}.")}
         if recording is None:
-            groups = [Group(list(inside), NoStatistic())]
-        else:
-            calls = recording.calls[index]
-            groups = gather_statistics(block, inside, calls, recording.hidden, method.Statistic)
-        for group in groups:
-            masks |= _prune_group(inside, group, method, settings, keep)
-        if recording is not None:
+            yield Group(list(inside), NoStatistic())
+            continue
+        calls = recording.calls[index]
+        groups = gather_statistics(block, inside, calls, recording.hidden, method.Statistic)
+        while groups:  # each statistic is released when its layers are done
+            yield groups.pop(0)
+        if index + 1 < len(blocks):
             recording.hidden = _outputs(block, calls, recording.hidden)
-            recording.calls[index] = []
-    return {name: masks[name] for name in linears}
+        recording.calls[index] = []
+
+
+def _check_density(budget: str, sparsity: float) -> None:
+    only = sparsity_of(budget)
+    if only is not None and sparsity != only:
+        raise ValueError(f"budget {budget} has the sparsity {only}, not {sparsity}: ask for {only}")
+
+
+def _prune_globally(
+    model: nn.Module,
+    method: Method,
+    settings: Any,
+    sparsity: float,
+    batches: Sequence[Tensor],
+    progress: Progress,
+) -> Pruned:
+    """All weights of the model compete, by the scores that they have in the dense model.
+
+    All scores are kept in the machine's memory, 4 bytes a weight.
+    """
+    linears = prunable_linears(model)
+    scores: dict[str, Tensor] = {}
+    for group in walk(model, linears, method, batches, progress):
+        prepared = _prepare(group, method, settings)
+        scores |= {name: method.score(linears[name].weight, prepared).cpu() for name in group.names}
+    for name, score_OI in scores.items():
+        if not torch.isfinite(score_OI).all():
+            raise ValueError(f"{name}: a pruning score is not finite")
+    masks = exact_masks({name: scores[name] for name in linears}, sparsity)
+    for name, linear in linears.items():
+        linear.weight.masked_fill_(~masks[name].to(linear.weight.device), 0)
+    return Pruned(masks, [])
 
 
 def gather_statistics(
@@ -100,7 +171,12 @@ def gather_statistics(
         return hook
 
     def observe(group: Group) -> Callable[..., None]:
-        return lambda _, inputs: group.statistic.update(_tokens(inputs[0]))
+        def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            group.statistic.update(_tokens(inputs[0]))
+            if group is groups[-1]:
+                raise _SeenAll
+
+        return hook
 
     _run_hooked(block, calls[:1], hidden[:1], [(linears[n], discover(n)) for n in linears])
     seen.clear()
@@ -115,6 +191,10 @@ def gather_statistics(
     return groups
 
 
+class _SeenAll(Exception):
+    """Every statistic has its inputs: the rest of the block need not be computed."""
+
+
 def _run_hooked(
     block: nn.Module,
     calls: Sequence[Call],
@@ -124,7 +204,8 @@ def _run_hooked(
     handles = [linear.register_forward_pre_hook(hook) for linear, hook in hooks]
     try:
         for call, hidden_BTH in zip(calls, hidden, strict=True):
-            call.run(block, hidden_BTH)
+            with suppress(_SeenAll):
+                call.run(block, hidden_BTH)
     finally:
         for handle in handles:
             handle.remove()
@@ -134,29 +215,30 @@ def _tokens(inputs: Tensor) -> Tensor:
     return inputs.reshape(-1, inputs.shape[-1])
 
 
-def _prune_group(
-    linears: Mapping[str, nn.Linear],
-    group: Group,
-    method: Method,
-    settings: Any,
-    keep: Mapping[str, int],
-) -> dict[str, Tensor]:
-    prepared = method.prepare(group.statistic, settings)
-    masks = {}
-    for name in group.names:
-        weight = linears[name].weight
-        try:
-            new_OI, mask_OI = method.prune(weight.data, prepared, keep[name], settings)
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
-        assert int(mask_OI.sum()) == keep[name], (
-            f"{name}: the method kept a wrong number of weights"
-        )
-        weight.data.copy_(new_OI.masked_fill(~mask_OI, 0))
-        if not torch.isfinite(weight).all():
-            raise ValueError(f"{name}: a pruned weight is not finite")
-        masks[name] = mask_OI.cpu()
-    return masks
+def _prepare(group: Group, method: Method, settings: Any) -> Any:
+    try:
+        return method.prepare(group.statistic, settings)
+    except ValueError as error:
+        raise ValueError(f"{', '.join(group.names)}: {error}") from error
+
+
+def _events(group: Group, method: Method, prepared: Any) -> list[dict[str, Any]]:
+    of_group = method.events(prepared) if hasattr(method, "events") else {}
+    return [{"layers": group.names, **of_group}] if of_group else []
+
+
+def _prune_layer(
+    name: str, linear: nn.Linear, method: Method, settings: Any, prepared: Any, keep: int
+) -> Tensor:
+    try:
+        new_OI, mask_OI = method.prune(linear.weight.data, prepared, keep, settings)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    assert int(mask_OI.sum()) == keep, f"{name}: the method kept a wrong number of weights"
+    linear.weight.data.copy_(new_OI.masked_fill(~mask_OI, 0))
+    if not torch.isfinite(linear.weight).all():
+        raise ValueError(f"{name}: a pruned weight is not finite")
+    return mask_OI.cpu()
 
 
 def _outputs(block: nn.Module, calls: Sequence[Call], hidden: list[Tensor]) -> list[Tensor]:

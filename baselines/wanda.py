@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from baselines.selection import keep_largest, keep_largest_per_row
+from baselines.selection import select
 from baselines.statistics import FeatureNorm
 
 Statistic = FeatureNorm
@@ -16,7 +16,7 @@ Statistic = FeatureNorm
 
 @dataclass(frozen=True)
 class Settings:
-    """`budget`: where weights compete, in each `row` (as published) or in the whole `layer`."""
+    """`budget`: weights compete in each `row` (as published), `layer`, `2:4`, `4:8` or `global`."""
 
     budget: str = "row"
 
@@ -26,9 +26,13 @@ def prepare(statistic: FeatureNorm, settings: Settings) -> Tensor:
     return statistic.norm_I
 
 
+def score(weight_OI: Tensor, norm_I: Tensor) -> Tensor:
+    """How much each weight counts, [O, I], float32."""
+    return weight_OI.float().abs() * norm_I
+
+
 def prune(
     weight_OI: Tensor, norm_I: Tensor, keep: int, settings: Settings
 ) -> tuple[Tensor, Tensor]:
     """The weight unchanged, and the mask [O, I] of the `keep` weights with the best scores."""
-    select = {"layer": keep_largest, "row": keep_largest_per_row}[settings.budget]
-    return weight_OI, select(weight_OI.float().abs() * norm_I, keep)
+    return weight_OI, select(score(weight_OI, norm_I), keep, settings.budget)

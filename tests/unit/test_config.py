@@ -28,7 +28,7 @@ def test_overrides_win_key_by_key_and_lists_are_replaced():
         {**BASE, "grid": {"sparsities": [0.7]}, "methods": {"wanda": {"budget": "layer"}}}
     )
     assert settings["grid"]["sparsities"] == [0.7]
-    assert settings["grid"]["methods"] == ["magnitude", "wanda", "leap"]
+    assert settings["grid"]["methods"][-1] == "leap"
     assert settings["methods"]["wanda"] == {"budget": "layer"}
 
 
@@ -99,7 +99,12 @@ BAD = {
     ),
     "sparsity 1": ({"grid": {"sparsities": [1]}}, "grid.sparsities.0: 1 is out of range"),
     "sparsity 0": ({"grid": {"sparsities": [0.5, 0]}}, "grid.sparsities.1: 0 is out of range"),
-    "sparsity in percent": ({"grid": {"sparsities": [50]}}, "between 0 and 1"),
+    "sparsity in percent": (
+        {"grid": {"sparsities": [50]}}, "50 is out of range: it must be below 1",
+    ),
+    "N:M without quotes, which YAML reads in base 60": (
+        {"methods": {"wanda": {"budget": 2 * 60 + 4}}}, 'write "2:4" in quotes',
+    ),
     "duplicate": ({"grid": {"sparsities": [0.5, 0.50]}}, "0.5 is listed twice"),
     "no number": ({"grid": {"sparsities": ["half"]}}, "grid.sparsities.0: 'half' is not of type"),
     "not a list": ({"grid": {"methods": "wanda"}}, "grid.methods: 'wanda' is not of type 'array'"),
@@ -209,9 +214,21 @@ def test_every_variant_of_the_ablations_differs_from_its_base():
 
 def test_cells_have_dense_once_and_more_seeds_only_where_they_matter():
     grid = {"models": ["m"], "methods": ["a", "b"], "sparsities": [0.5, 0.65], "seeds": [0, 3]}
-    found = cells({"grid": grid}, {"b"})
+    found = cells({"grid": grid, "methods": {"a": {}, "b": {}}}, {"b"})
     assert [cell.path for cell in found] == [
         "m/dense/0.0", "m/a/0.5", "m/b/0.5", "m/b/0.5/seed-3",
         "m/a/0.65", "m/b/0.65", "m/b/0.65/seed-3",
     ]  # fmt: skip
     assert found[0] == Cell("m", "dense", "0.0")
+
+
+def test_an_n_of_m_budget_has_one_cell_at_its_own_sparsity():
+    overrides = {
+        "grid": {"models": ["mini-llama-3.2-1b"], "methods": ["wanda", "wanda-2-4"],
+                 "sparsities": [0.6, 0.7]},
+        "methods": {"wanda-2-4": {"like": "wanda", "budget": "2:4"}},
+    }  # fmt: skip
+    found = [
+        cell.path.split("/", 1)[1] for cell in cells(config.load({**BASE, **overrides}), set())
+    ]
+    assert found == ["dense/0.0", "wanda/0.6", "wanda/0.7", "wanda-2-4/0.5"]

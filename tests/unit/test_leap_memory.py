@@ -1,11 +1,7 @@
 """The memory formula: against real architectures, and against bytes counted on a small model."""
 
-import weakref
-
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map_only
 from transformers import (
     Gemma3ForCausalLM,
     Gemma3TextConfig,
@@ -19,6 +15,7 @@ from leap import memory
 from leap.layers import decoder_blocks, prunable_linears
 from leap.settings import Settings
 from leap.training import learn_masks
+from tests.live_bytes import LiveBytes
 
 CLASSES = {"Qwen": (Qwen2Config, Qwen2ForCausalLM), "Gemma": (Gemma3TextConfig, Gemma3ForCausalLM),
            "Llama": (LlamaConfig, LlamaForCausalLM)}  # fmt: skip
@@ -77,35 +74,3 @@ def test_formula_gives_the_bytes_alive_at_the_peak(switches, dtype):
         weight_bytes=dtype.itemsize, chunk=CHUNK_ON_CPU, **switches,
     )  # fmt: skip
     assert live.peak == pytest.approx(expected.total, rel=0.03)
-
-
-class LiveBytes(TorchDispatchMode):
-    """Bytes of all storages that are alive: those given, and those made in its body.
-
-    `peak` is the most so far.
-    """
-
-    def __init__(self, tensors):
-        super().__init__()
-        self.now = self.peak = 0
-        self.known = set()
-        for tensor in tensors:
-            self.count(tensor)
-
-    def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
-        result = function(*arguments, **(keywords or {}))
-        tree_map_only(torch.Tensor, self.count, result)
-        return result
-
-    def count(self, tensor):
-        storage = tensor.untyped_storage()
-        if storage._cdata in self.known:
-            return
-        self.known.add(storage._cdata)
-        self.now += storage.nbytes()
-        self.peak = max(self.peak, self.now)
-        weakref.finalize(storage, self.forget, storage._cdata, storage.nbytes())
-
-    def forget(self, key, size):
-        self.known.discard(key)
-        self.now -= size

@@ -18,7 +18,7 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from baselines import magnitude, registry, wanda
+from baselines import admm, magnitude, registry, sparsegpt, thanos, wanda
 from baselines.replay import record
 from baselines.sequential import gather_statistics, prune_model
 from baselines.statistics import FeatureNorm
@@ -59,27 +59,83 @@ def batches():
 def test_zero_sparsity_gives_the_dense_model_bit_for_bit(model, batches):
     with torch.no_grad():
         dense = model(input_ids=batches[0]).logits
-    masks = prune_model(model, wanda, wanda.Settings(), 0.0, batches)
+    masks = prune_model(model, wanda, wanda.Settings(), 0.0, batches).masks
     assert all(mask.all() for mask in masks.values())
     with torch.no_grad():
         assert torch.equal(model(input_ids=batches[0]).logits, dense)
 
 
-@pytest.mark.parametrize("method", [magnitude, wanda])
-def test_counts_are_exact_and_removed_weights_zero(model, batches, method):
+METHODS = [
+    (magnitude, {}), (magnitude, {"budget": "global"}), (wanda, {}), (wanda, {"budget": "global"}),
+    (sparsegpt, {}), (thanos, {}), (admm, {}), (admm, {"budget": "row"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "options"), METHODS)
+def test_counts_are_exact_and_removed_weights_zero(model, batches, method, options):
     before = {n: m.weight.clone() for n, m in prunable_linears(model).items()}
     rest = {
         n: p.clone() for n, p in model.named_parameters() if n.removesuffix(".weight") not in before
     }
-    masks = prune_model(model, method, method.Settings(), 0.6, batches)
+    masks = prune_model(model, method, method.Settings(**options), 0.6, batches).masks
     assert list(masks) == list(before)
     total = sum(mask.numel() for mask in masks.values())
     assert sum(int(mask.sum()) for mask in masks.values()) == survivors(total, 0.6)
     for name, linear in prunable_linears(model).items():
-        assert torch.equal(linear.weight, before[name] * masks[name])
+        assert not linear.weight[~masks[name]].any()
+        if method in (magnitude, wanda):
+            assert torch.equal(linear.weight, before[name] * masks[name])
     for name, parameter in model.named_parameters():
         if name in rest:
             assert torch.equal(parameter, rest[name]), name
+
+
+def test_global_scores_are_those_of_the_dense_model(batches):
+    """Wanda over the whole model, by one sort of all scores."""
+    torch.manual_seed(0)
+    model = FAMILIES["llama"]().eval()
+    linears = prunable_linears(model)
+    inputs = {name: [] for name in linears}
+    hooks = [linears[n].register_forward_pre_hook(keep_inputs(inputs[n])) for n in linears]
+    with torch.no_grad():
+        for batch in batches:
+            model(input_ids=batch)
+    for hook in hooks:
+        hook.remove()
+    scores = torch.cat([
+        (linear.weight.abs() * torch.cat(inputs[name]).pow(2).mean(0).sqrt()).flatten()
+        for name, linear in linears.items()
+    ])  # fmt: skip
+    masks = prune_model(model, wanda, wanda.Settings("global"), 0.6, batches).masks
+    found = torch.cat([masks[name].flatten() for name in linears])
+    assert scores[found].min() > scores[~found].max() * (1 - 1e-5)
+
+
+def test_a_sparsity_that_an_n_of_m_budget_cannot_have_is_refused(batches):
+    model = FAMILIES["llama"]().eval()
+    with pytest.raises(ValueError, match=r"budget 2:4 has the sparsity 0.5, not 0.6"):
+        prune_model(model, wanda, wanda.Settings("2:4"), 0.6, batches)
+
+
+def test_dead_columns_are_events_of_the_layers_that_share_them(batches):
+    model = FAMILIES["llama"]().eval()
+    model.model.layers[1].input_layernorm.weight.data[5] = 0
+    events = prune_model(model, sparsegpt, sparsegpt.Settings(), 0.5, batches).events
+    names = [f"model.layers.1.self_attn.{kind}_proj" for kind in "qkv"]
+    assert events == [{"layers": names, "dead_columns": 1}]
+
+
+def test_second_order_methods_stay_closer_to_the_dense_model_than_wanda(batches):
+    torch.manual_seed(0)
+    dense = FAMILIES["llama"]().eval()
+    with torch.no_grad():
+        expected = dense(input_ids=batches[0]).logits
+        distance = {}
+        for method in (wanda, sparsegpt, thanos, admm):
+            model = copy.deepcopy(dense)
+            prune_model(model, method, method.Settings(), 0.5, batches)
+            distance[method] = (model(input_ids=batches[0]).logits - expected).square().mean()
+    assert max(distance[m] for m in (sparsegpt, thanos, admm)) < distance[wanda]
 
 
 def keep_inputs(kept):

@@ -16,7 +16,7 @@ from suite.masks import load_masks
 pytestmark = pytest.mark.heavy
 
 MODELS = ("mini-qwen-2.5-0.5b", "mini-llama-3.2-1b")
-METHODS = ("magnitude", "wanda", "leap")
+METHODS = ("magnitude", "wanda", "sparsegpt", "admm", "leap")
 
 
 @pytest.fixture(scope="module")

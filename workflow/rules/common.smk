@@ -48,7 +48,9 @@ def method_code(wildcards):
     """The files whose edit makes a method's results out of date."""
     implementation = IMPLEMENTATIONS[wildcards.method]
     if wildcards.method in LAYER_WISE:
-        return os.path.join(workflow.basedir, "baselines", f"{implementation}.py")
+        shared = ("hessian", "replay", "selection", "sequential", "statistics")
+        parts = [implementation, *shared]
+        return [os.path.join(workflow.basedir, "baselines", f"{part}.py") for part in parts]
     parts = ("gates", "gated", "objective", "schedule", "training", "warm_start")
     return [os.path.join(workflow.basedir, implementation, f"{part}.py") for part in parts]
 

@@ -194,7 +194,8 @@ def _explain(error: ValidationError) -> str:
         twice = sorted({str(item) for item in error.instance if error.instance.count(item) > 1})
         return f"{', '.join(twice)} is listed twice; list it once"
     if error.validator in ("exclusiveMinimum", "exclusiveMaximum"):
-        return f"{value} is out of range: it must be between 0 and 1, both excluded"
+        side = "above" if error.validator == "exclusiveMinimum" else "below"
+        return f"{value} is out of range: it must be {side} {error.validator_value}{meaning}"
     if error.validator == "oneOf":
         return f"{value} is incomplete{meaning}"
     return f"{error.message}{meaning}"

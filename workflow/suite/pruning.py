@@ -45,14 +45,14 @@ def prune(
     blocks_ST, corpus = corpora.read(calibration)
     _check_context(model, corpus["length"])
     batches = torch.from_numpy(blocks_ST).long().to(device).split(batch)
-    masks = prune_model(model, method, chosen, sparsity, batches, progress)
+    pruned = prune_model(model, method, chosen, sparsity, batches, progress)
     weights = {
         f"{name}.weight": linear.weight.detach().cpu().contiguous()
         for name, linear in prunable_linears(model).items()
     }
     with replacing(outputs["weights"]) as temporary:
         save_file(weights, temporary)
-    save_masks(masks, outputs["mask"])
+    save_masks(pruned.masks, outputs["mask"])
     cost = meter.read()
     write_json(
         outputs["report"],
@@ -62,7 +62,7 @@ def prune(
             "calibration": {**corpus, "batch": batch},
             **compute_setting(dtype, device),
             "cost": cost,
-            "events": [],
+            "events": pruned.events,
         },
     )
     return cost

@@ -1,0 +1,13 @@
+"""N:M budgets, written "N:M": of every M neighbouring inputs of a row, N weights survive."""
+
+
+def group_of(budget: str) -> tuple[int, int] | None:
+    """(N, M) of an N:M budget, None for any other."""
+    kept, colon, group = budget.partition(":")
+    return (int(kept), int(group)) if colon else None
+
+
+def sparsity_of(budget: str) -> float | None:
+    """The one sparsity that an N:M budget has, None for any other."""
+    group = group_of(budget)
+    return 1 - group[0] / group[1] if group else None
