@@ -47,7 +47,7 @@ def test_the_paper_grid_is_planned_without_torch_gpu_or_network(tmp_path):
     )  # fmt: skip
     text = process.stdout + process.stderr
     assert process.returncode == 0, text[-3000:]
-    # five models, dense, two layer-wise methods and LEAP at two sparsities
-    planned = {"model": 5, "prune": 20, "train": 10, "harden": 30, "evaluate": 35}
+    # five models, dense, five layer-wise methods and LEAP at two sparsities
+    planned = {"model": 5, "prune": 50, "train": 10, "harden": 60, "evaluate": 65}
     for rule, jobs in planned.items():
         assert any(line.split() == [rule, str(jobs)] for line in text.splitlines()), rule

@@ -86,7 +86,7 @@ def test_every_job_is_a_run_in_mlflow(finished):
     runs = client.search_runs([experiment.experiment_id])
     stages = [run.data.tags["stage"] for run in runs]
     assert {stage: stages.count(stage) for stage in set(stages)} == {
-        "prune": 4, "train": 2, "harden": 6, "evaluate": 8,
+        "prune": 8, "train": 2, "harden": 10, "evaluate": 12,
     }  # fmt: skip
     assert {run.info.status for run in runs} == {"FINISHED"}
     (one,) = [

@@ -28,7 +28,7 @@ rule prune:
     params:
         cell=cell_of,
         implementation=lambda wildcards: IMPLEMENTATIONS[wildcards.method],
-        settings=lambda wildcards: config["methods"][wildcards.method],
+        settings=pruning_settings,
         batch=config["corpora"]["calibration"]["batch"],
     message:
         "Pruning {wildcards.model} to {wildcards.sparsity} with {wildcards.method}"

@@ -2,6 +2,7 @@
 
 IMPLEMENTATIONS = config["implementations"]
 TRAINED = sorted(methods_that_are("trained", config))
+STOCHASTIC = methods_that_are("stochastic", config)
 LAYER_WISE = sorted(set(IMPLEMENTATIONS) - set(TRAINED))
 
 
@@ -73,9 +74,17 @@ def prior_mask(wildcards):
     start = config["methods"][wildcards.method]["warm_start"]
     if start == "random":
         return {}
-    # layer-wise masks do not depend on a seed
+    # the masks of the first seed, for layer-wise methods that depend on one
     folder = f"{RESULTS}/pruned/{wildcards.model}/{start}/{wildcards.sparsity}"
     return {"prior": f"{folder}/mask.safetensors"}
+
+
+def pruning_settings(wildcards):
+    """A layer-wise method's settings; a stochastic one gets the cell's seed."""
+    settings = config["methods"][wildcards.method]
+    if wildcards.method in STOCHASTIC:
+        return {**settings, "seed": cell_of(wildcards)["seed"]}
+    return settings
 
 
 def training_settings(wildcards):
