@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from suite.masks import load_masks, mask_hash, save_masks
+from suite.masks import check_groups, load_masks, mask_hash, save_masks
 
 MASKS = st.lists(hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=20)),
                  min_size=1, max_size=4)  # fmt: skip
@@ -46,3 +46,13 @@ def test_a_truncated_file_is_refused_by_name(tmp_path):
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(ValueError, match=r"mask\.safetensors is not a whole mask file"):
         load_masks(path)
+
+
+def test_a_group_that_keeps_another_number_is_named():
+    masks = {"a": torch.tensor([[1, 0, 1, 0, 0, 1, 1, 0]]).bool()}
+    check_groups(masks, "2:4")
+    check_groups(masks, "row")
+    masks["b"] = torch.tensor([[1, 1, 1, 0, 0, 1, 0, 0]]).bool()
+    with pytest.raises(ValueError, match="b: 2 of 2 groups do not keep 2:4"):
+        check_groups(masks, "2:4")
+    check_groups(masks, "4:8")

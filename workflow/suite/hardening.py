@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from suite import models
 from suite.files import read_json, sha256, write_json
-from suite.masks import load_masks, mask_hash, save_masks
+from suite.masks import check_groups, load_masks, mask_hash, save_masks
 from suite.provenance import Meter, environment
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ def harden(
         _write_checkpoint(model_directory, pruned.get("weights"), masks, folder)
         save_masks(masks, folder / "mask.safetensors")
         counts = verify(folder, masks, float(cell["sparsity"]), rule)
+        report = read_json(pruned["report"])
+        check_groups(masks, report["settings"].get("budget", ""))
         described = models.describe(model_directory)
         manifest = {
             **cell,
@@ -56,7 +58,7 @@ def harden(
             "dense_weights_sha256": described["weights_sha256"],
             "bos": described["bos"],
             "hardening": choice,
-            "pruning": read_json(pruned["report"]),
+            "pruning": report,
             "hardening_cost": meter.read(),
             **environment(),
         }

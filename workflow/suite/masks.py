@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from baselines.pattern import group_of
 from suite.files import replacing
 
 if TYPE_CHECKING:
@@ -52,3 +53,17 @@ def mask_hash(masks: Mapping[str, "Tensor"]) -> str:
         digest.update(f"{name}{tuple(mask.shape)}".encode())
         digest.update(np.packbits(mask.numpy()).tobytes())
     return digest.hexdigest()
+
+
+def check_groups(masks: Mapping[str, "Tensor"], budget: str) -> None:
+    """Raise ValueError where a mask breaks an N:M budget; any other budget has nothing to check."""
+    group = group_of(budget)
+    if not group:
+        return
+    for name, mask_OI in masks.items():
+        kept = mask_OI.view(mask_OI.shape[0], -1, group[1]).sum(dim=2)
+        if (kept != group[0]).any():
+            raise ValueError(
+                f"{name}: {int((kept != group[0]).sum())} of {kept.numel()} groups do not keep "
+                f"{budget}: the pruning method's pattern is wrong"
+            )
