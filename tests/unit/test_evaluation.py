@@ -12,6 +12,7 @@ from leap.layers import prunable_linears
 from suite import corpora, evaluation, hardening, models, pruning, texts
 from suite.config import load
 from suite.files import read_json, write_json
+from suite.items import read_items
 from suite.miniature.dataset import write_world
 
 NAME = "mini-gemma-3-1b"
@@ -43,7 +44,7 @@ def evaluate(place: Path, cell: dict, hardened: Path | None, items: int = 30) ->
     output = place / f"{cell['method']}.json"
     evaluation.evaluate(
         place / "model", hardened, place / "perplexity.safetensors", cell, limited(items),
-        place / "world/tasks", output,
+        place / "world/tasks", output, output.with_suffix(".csv.gz"),
     )  # fmt: skip
     return read_json(output)
 
@@ -60,6 +61,12 @@ def test_pruning_nothing_gives_exactly_the_dense_scores(place):
     assert pruned["perplexity"] == dense["perplexity"]
     for task in dense["tasks"].values():
         assert task["samples"] == 30
+    items = read_items(place / "wanda.csv.gz")
+    assert items == read_items(place / "dense.csv.gz")
+    for name, task in dense["tasks"].items():
+        (correct,) = items[name].values()
+        assert sorted(correct) == list(range(30))
+        assert sum(correct.values()) / 30 == pytest.approx(task["acc"])
         assert task["acc_stderr"] > 0 or task["acc"] in (0, 1)
 
 
@@ -86,7 +93,7 @@ def test_learned_logits_are_hardened_by_their_rule(place, tmp_path, rule):
     weights = sum(logits_OI.numel() for logits_OI in logits.values())
     files = {"logits": str(tmp_path / "logits"), "report": str(tmp_path / "report")}
     save_file(logits, files["logits"])
-    write_json(files["report"], {"layers": list(logits)})
+    write_json(files["report"], {"layers": list(logits), "settings": {}})
     cell = {"method": "leap", "sparsity": "0.6"}
     counts = hardening.harden(place / "model", files, cell, rule, tmp_path / "hardened")
     kept = survivors(weights, 0.6) if rule == "exact" else positive
@@ -122,10 +129,13 @@ def test_the_real_tasks_are_read_from_the_mirror(place, mirror, monkeypatch):
         task["limit"] = 2
     model = models.load_model(place / "model", "float32", "cpu")
     tokenizer = models.load_tokenizer(place / "model")
-    tasks, _ = evaluation.run_tasks(model, tokenizer, True, settings, None)
+    tasks, items, _ = evaluation.run_tasks(model, tokenizer, True, settings, None)
     assert {name: task["samples"] for name, task in tasks.items()} == {
         "piqa": 2, "arc_easy": 2, "arc_challenge": 2, "winogrande": 2, "openbookqa": 2, "mmlu": 114,
     }  # fmt: skip
+    assert len(items["mmlu"]) == 57
+    correct = [c for subject in items["mmlu"].values() for c in subject.values()]
+    assert sum(correct) / 114 == pytest.approx(tasks["mmlu"]["acc"])
     assert all(0 <= task["acc"] <= 1 and task["acc_stderr"] >= 0 for task in tasks.values())
 
 

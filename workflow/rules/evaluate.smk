@@ -1,4 +1,4 @@
-# Six zero-shot tasks and perplexity of a cell, one JSON file each in results/<scale>/evaluations.
+# Six zero-shot tasks and perplexity of a cell: scores in results/<scale>/evaluations, items beside.
 
 
 rule evaluate:
@@ -9,6 +9,7 @@ rule evaluate:
         world=task_inputs,
     output:
         evaluation=f"{RESULTS}/evaluations/{{model}}/{{method}}/{{sparsity}}{{seed}}.json",
+        items=f"{RESULTS}/items/{{model}}/{{method}}/{{sparsity}}{{seed}}.csv.gz",
         journal=f"{RESULTS}/journals/evaluate/{{model}}/{{method}}/{{sparsity}}{{seed}}.jsonl",
     log:
         f"{RESULTS}/logs/evaluate/{{model}}/{{method}}/{{sparsity}}{{seed}}.log",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Evaluate the cell and write its JSON file."""
+    """Evaluate the cell; write its scores and its items."""
     params, inputs = snakemake.params, snakemake.input
     with open_run(snakemake.output.journal, "evaluate", params.cell, {}) as run:
         from suite.evaluation import evaluate
@@ -24,6 +24,7 @@ def main() -> None:
             params.settings,
             Path(inputs.world) / "tasks" if inputs.world else None,
             Path(snakemake.output.evaluation),
+            Path(snakemake.output.items),
         )
         run.metrics(scores)
         run.artifact(snakemake.output.evaluation)

@@ -8,6 +8,7 @@ from typing import Any
 from suite import corpora, models
 from suite.files import read_json, sha256, write_json
 from suite.hub import locate, mirror, reaching
+from suite.items import Items, from_samples, write_items
 from suite.masks import load_masks, mask_hash
 from suite.miniature.tasks import DEFINITIONS
 from suite.perplexity import perplexity
@@ -22,9 +23,11 @@ def evaluate(
     settings: Mapping[str, Any],
     miniature_data: Path | None,
     output: Path,
+    items_output: Path,
 ) -> dict[str, float]:
-    """Evaluate the hardened checkpoint (or the dense model where it is None); write one JSON file.
+    """Evaluate the hardened checkpoint (or the dense model where it is None).
 
+    Writes the scores as JSON, and which items were answered correctly (see `suite.items`).
     Raises ValueError where the checkpoint that is loaded is not the one its manifest describes.
     Returns the headline numbers for the job's journal.
     """
@@ -36,7 +39,7 @@ def evaluate(
     model = models.load_model(checkpoint, dtype, device)
     manifest = _verified_manifest(hardened, model, float(cell["sparsity"])) if hardened else {}
     tokenizer = models.load_tokenizer(model_directory)
-    tasks, versions = run_tasks(model, tokenizer, bos, settings, miniature_data)
+    tasks, items, versions = run_tasks(model, tokenizer, bos, settings, miniature_data)
     windows_ST, corpus = corpora.read(perplexity_corpus)
     quality = perplexity(model, windows_ST, settings["perplexity_batch"])
     result = {
@@ -58,6 +61,7 @@ def evaluate(
             **environment(),
         },
     }
+    write_items(items, items_output)
     write_json(output, result)
     return {"ppl": quality["value"], **{name: 100 * task["acc"] for name, task in tasks.items()}}
 
@@ -68,8 +72,8 @@ def run_tasks(
     bos: bool,
     settings: Mapping[str, Any],
     miniature_data: Path | None,
-) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
-    """Results by column name (acc, acc_norm as fractions, with stderr), and what else to record.
+) -> tuple[dict[str, dict[str, Any]], Items, dict[str, Any]]:
+    """Results by column (acc, acc_norm as fractions, with stderr), items, and what else to record.
 
     All tasks go through one `simple_evaluate` call, zero-shot, with a fixed batch size.
     """
@@ -94,7 +98,7 @@ def run_tasks(
         tasks=list(built.values()),
         task_manager=manager,  # or it would index lm-eval's 13,000 task files once more
         samples=_first_items(built, limits),
-        log_samples=False,
+        log_samples=True,
         # accuracies have an analytic standard error; 0 would turn every stderr into N/A
         bootstrap_iters=1,
     )
@@ -103,7 +107,12 @@ def run_tasks(
         column: _task_result(results, built[task["task"]], task["task"])
         for column, task in wanted.items()
     }
-    return tasks, {"num_fewshot": 0, "task_hashes": dict(results.get("task_hashes", {}))}
+    leaves = {
+        column: [leaf.task_name for leaf in _leaves(built[task["task"]])]
+        for column, task in wanted.items()
+    }
+    items = from_samples(results["samples"], leaves)
+    return tasks, items, {"num_fewshot": 0, "task_hashes": dict(results.get("task_hashes", {}))}
 
 
 def _build(manager: Any, task: Mapping[str, Any], miniature_data: Path | None) -> Any:
