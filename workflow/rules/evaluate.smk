@@ -9,7 +9,7 @@ rule evaluate:
         world=task_inputs,
     output:
         evaluation=f"{RESULTS}/evaluations/{{model}}/{{method}}/{{sparsity}}{{seed}}.json",
-        items=f"{RESULTS}/items/{{model}}/{{method}}/{{sparsity}}{{seed}}.csv.gz",
+        answers=f"{RESULTS}/items/{{model}}/{{method}}/{{sparsity}}{{seed}}.csv.gz",
         journal=f"{RESULTS}/journals/evaluate/{{model}}/{{method}}/{{sparsity}}{{seed}}.jsonl",
     log:
         f"{RESULTS}/logs/evaluate/{{model}}/{{method}}/{{sparsity}}{{seed}}.log",

@@ -24,7 +24,7 @@ def main() -> None:
             params.settings,
             Path(inputs.world) / "tasks" if inputs.world else None,
             Path(snakemake.output.evaluation),
-            Path(snakemake.output.items),
+            Path(snakemake.output.answers),
         )
         run.metrics(scores)
         run.artifact(snakemake.output.evaluation)
