@@ -15,7 +15,8 @@ sys.path[:0] = CODE
 
 from suite.config import MINIATURES as MINIATURE_CHECKPOINTS
 from suite.config import ConfigError, load, methods_that_are
-from suite.grid import DENSE, cells
+from suite.grid import DENSE, LEAP, cells
+from suite.published import published_models
 from suite.variants import study_cells, study_methods
 
 
@@ -61,7 +62,9 @@ include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/ablations.smk"
 include: "workflow/rules/search.smk"
+include: "workflow/rules/sweep.smk"
 include: "workflow/rules/tracking.smk"
+include: "workflow/rules/release.smk"
 
 
 onstart:
@@ -77,14 +80,24 @@ localrules:
     all,
     miniatures,
     tables,
-    figures,
+    against_published,
+    figure_quality,
+    figure_gain,
+    figure_cost,
+    figure_agreement,
+    figure_density,
+    figure_training,
     ablations,
     search,
+    sweep_table,
+    sweep,
+    release,
 
 
 rule all:
     default_target: True
     input:
         rules.tables.output,
-        rules.figures.output,
+        rules.against_published.output if PUBLISHED_MODELS else [],
+        figures(),
         rules.tracking.output,

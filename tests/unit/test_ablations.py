@@ -28,7 +28,7 @@ def cell(model: str, method: str, seed: int, ppl: float, accuracy: float, **chan
     spread = np.linspace(-2, 2, len(TASKS))
     tasks = {task: accuracy + float(shift) for task, shift in zip(TASKS, spread, strict=True)}
     stderr = dict.fromkeys(TASKS, 1.0)
-    found = Cell(model, method, "0.6", seed, 0.6, ppl, tasks, stderr, {}, {})
+    found = Cell(model, method, "0.6", seed, 0.6, ppl, 0.1, tasks, stderr, {}, {})
     return replace(found, **changes)
 
 
@@ -306,7 +306,7 @@ def evaluation(method: str, seed: int) -> dict[str, Any]:
         "sparsity": "0.6",
         "seed": seed,
         "achieved_sparsity": 0.6,
-        "perplexity": {"value": 10.0 + seed},
+        "perplexity": {"value": 10.0 + seed, "stderr": 0.1},
         "tasks": dict.fromkeys(TASKS, task),
     }
 

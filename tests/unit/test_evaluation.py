@@ -9,28 +9,12 @@ from safetensors.torch import save_file
 
 from leap.budget import survivors
 from leap.layers import prunable_linears
-from suite import corpora, evaluation, hardening, models, pruning, texts
+from suite import evaluation, hardening, models, pruning, texts
 from suite.config import load
 from suite.files import read_json, write_json
 from suite.items import read_items
-from suite.miniature.dataset import write_world
 
-NAME = "mini-gemma-3-1b"
 MINI = load({"scale": "mini", "hub_mirror": ""})
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Path:
-    """A model with its corpora and the miniature world."""
-    folder = tmp_path_factory.mktemp("evaluation")
-    write_world(folder / "world", training_count=400, held_out_count=60)
-    models.prepare(MINI["models"][NAME], folder / "model")
-    tokenizer = models.load_tokenizer(folder / "model")
-    for corpus, text, length in (("calibration", "train", 24), ("perplexity", "held_out", 64)):
-        wanted = {**MINI["corpora"][corpus], "length": length, "sequences": 8}
-        source = texts.documents({"file": folder / f"world/text/{text}.jsonl"})
-        corpora.build(wanted, source, tokenizer, True, folder / f"{corpus}.safetensors")
-    return folder
 
 
 def limited(items: int) -> dict:

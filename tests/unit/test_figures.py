@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from suite.figures.quality import accuracy_and_perplexity
+from suite.figures.quality import quality
 from suite.figures.style import method_looks
 
 HEADER = "model,method,sparsity,seed,ppl,average,average_stderr"
@@ -34,8 +34,8 @@ def outputs(folder: Path) -> list[Path]:
 def test_every_format_is_written_names_every_method_and_is_repeatable(tmp_path: Path) -> None:
     table = main_csv(tmp_path, ["qwen", "llama"], METHODS, ["0.5", "0.6"])
     first, second = outputs(tmp_path / "first"), outputs(tmp_path / "second")
-    accuracy_and_perplexity(table, first)
-    accuracy_and_perplexity(table, second)
+    quality(table, first)
+    quality(table, second)
     svg, pdf, png = (path.read_bytes() for path in first)
     assert (svg[:5], pdf[:5], png[:4]) == (b"<?xml", b"%PDF-", b"\x89PNG")
     for name in [*NAMES, "qwen", "llama", "0.5", "0.6"]:
@@ -57,7 +57,7 @@ def test_grids_from_one_point_to_the_papers(
     tmp_path: Path, models: list[str], sparsities: list[str], dense: bool
 ) -> None:
     table = main_csv(tmp_path, models, METHODS[:2], sparsities, dense)
-    accuracy_and_perplexity(table, [tmp_path / "figure.svg"])
+    quality(table, [tmp_path / "figure.svg"])
     svg = (tmp_path / "figure.svg").read_text()
     assert (">Dense<" in svg) == dense
     assert (">Wanda<" in svg) == bool(sparsities)
@@ -82,7 +82,7 @@ def test_seeds_of_a_cell_are_averaged(tmp_path: Path) -> None:
     ]
     for name, rows in (("seeds", seeds), ("mean", ["qwen,wanda,0.5,0,10,52,0.6"])):
         (tmp_path / f"{name}.csv").write_text("\n".join([HEADER, dense, *rows]) + "\n")
-        accuracy_and_perplexity(tmp_path / f"{name}.csv", [tmp_path / f"{name}.svg"])
+        quality(tmp_path / f"{name}.csv", [tmp_path / f"{name}.svg"])
     assert (tmp_path / "seeds.svg").read_bytes() == (tmp_path / "mean.svg").read_bytes()
 
 
@@ -90,10 +90,10 @@ def test_unusable_input_is_refused(tmp_path: Path) -> None:
     table = tmp_path / "main.csv"
     table.write_text("model,method\n")
     with pytest.raises(ValueError, match=r"main\.csv: no column average, average_stderr, ppl"):
-        accuracy_and_perplexity(table, [tmp_path / "figure.svg"])
+        quality(table, [tmp_path / "figure.svg"])
     table.write_text(HEADER + "\n")
     with pytest.raises(ValueError, match="is empty"):
-        accuracy_and_perplexity(table, [tmp_path / "figure.svg"])
+        quality(table, [tmp_path / "figure.svg"])
     table = main_csv(tmp_path, ["qwen"], ["wanda"], ["0.5"])
     with pytest.raises(ValueError, match=r"figure\.gif: a figure is saved as \.svg, \.pdf, \.png"):
-        accuracy_and_perplexity(table, [tmp_path / "figure.gif"])
+        quality(table, [tmp_path / "figure.gif"])

@@ -4,6 +4,33 @@ IMPLEMENTATIONS = config["implementations"]
 TRAINED = sorted(methods_that_are("trained", config))
 STOCHASTIC = methods_that_are("stochastic", config)
 LAYER_WISE = sorted(set(IMPLEMENTATIONS) - set(TRAINED))
+PUBLISHED_MODELS = sorted(set(config["grid"]["models"]) & published_models())
+
+PRUNED_CELLS = [cell for cell in CELLS if cell.method != DENSE]
+FIRST_SEEDS = [cell for cell in PRUNED_CELLS if cell.seed == config["grid"]["seeds"][0]]
+LEAP_CELLS = [cell for cell in FIRST_SEEDS if cell.method == LEAP]
+
+
+def figures():
+    """The figures that this grid has cells for."""
+    names = ["quality"]
+    if PRUNED_CELLS:
+        names += ["cost", "agreement"]
+    if LEAP_CELLS:
+        names += ["density", "training"]
+        names += ["gain"] if len(FIRST_SEEDS) > len(LEAP_CELLS) else []
+    formats = ("svg", "pdf", "png")
+    return [f"{RESULTS}/figures/{name}.{form}" for name in names for form in formats]
+
+
+def files_of(cells, name):
+    """One file of every cell's hardened checkpoint."""
+    return [f"{RESULTS}/hardened/{cell.path}/{name}" for cell in cells]
+
+
+def evaluations_of(cells):
+    """The evaluation of every cell."""
+    return [f"{RESULTS}/evaluations/{cell.path}.json" for cell in cells]
 
 
 def one_of(names):
@@ -20,6 +47,12 @@ def cell_of(wildcards):
         "sparsity": wildcards.sparsity,
         "seed": int(wildcards.seed.rpartition("-")[2] or 0),
     }
+
+
+def model_settings(wildcards):
+    """What decides a dense model; its licence is for readers only."""
+    settings = config["models"][wildcards.model]
+    return {key: settings[key] for key in ("source", "dtype", "bos")}
 
 
 def text_setting(wildcards):
@@ -110,6 +143,13 @@ def study_inputs(study, stage):
         return [f"{RESULTS}/{stage}/{cell.path}.json" for cell in study_cells(config, study)]
 
     return of_all_cells
+
+
+def sweep_evaluations(wildcards):
+    """The evaluation of every cell of the sweep."""
+    if "sweep" not in config:
+        raise WorkflowError(f"sweep: scale {SCALE} has none; use mini, or write one")
+    return evaluations_of(cells({**config, "grid": config["sweep"]}, STOCHASTIC))
 
 
 def journals(wildcards):

@@ -13,7 +13,7 @@ rule model:
         mem_mb=config["resources"]["prepare"]["mem_mb"],
         runtime=config["resources"]["prepare"]["runtime"],
     params:
-        settings=lambda wildcards: config["models"][wildcards.model],
+        settings=model_settings,
     message:
         "Preparing the dense model {wildcards.model}"
     script:

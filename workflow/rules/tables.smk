@@ -3,7 +3,8 @@
 
 rule tables:
     input:
-        [f"{RESULTS}/evaluations/{cell.path}.json" for cell in CELLS],
+        evaluations=evaluations_of(CELLS),
+        answers=[f"{RESULTS}/items/{cell.path}.csv.gz" for cell in CELLS],
     output:
         csv=report(
             f"{RESULTS}/tables/main.csv",
@@ -14,6 +15,12 @@ rule tables:
         markdown=f"{RESULTS}/tables/main.md",
         latex=f"{RESULTS}/tables/main.tex",
         headline=f"{RESULTS}/tables/headline.json",
+        verdict=report(
+            f"{RESULTS}/tables/verdict.md",
+            category="Verdicts",
+            labels={"table": "verdict", "format": "Markdown"},
+            caption="../report/verdict.rst",
+        ),
     log:
         f"{RESULTS}/logs/tables.log",
     conda:
@@ -23,7 +30,30 @@ rule tables:
         methods=[DENSE, *config["grid"]["methods"]],
         layer_wise=[method for method in config["grid"]["methods"] if method in LAYER_WISE],
         scale=SCALE,
+        published=bool(PUBLISHED_MODELS),
     message:
-        "Writing the main table and the headline"
+        "Writing the main table, the headline and the verdict"
     script:
         "../scripts/tables.py"
+
+
+rule against_published:
+    input:
+        evaluations=evaluations_of(CELLS),
+        published=f"{workflow.basedir}/results/published/leap.csv",
+    output:
+        csv=report(
+            f"{RESULTS}/tables/against_published.csv",
+            category="Verdicts",
+            labels={"table": "against the published numbers", "format": "CSV"},
+            caption="../report/against_published.rst",
+        ),
+        markdown=f"{RESULTS}/tables/against_published.md",
+    log:
+        f"{RESULTS}/logs/against_published.log",
+    conda:
+        "../../envs/suite.yaml"
+    message:
+        "Comparing with the published numbers"
+    script:
+        "../scripts/against_published.py"

@@ -1,7 +1,8 @@
-"""Rule figures: accuracy and perplexity by method and sparsity."""
+"""The rules figure_*: one figure each, in every format."""
 
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from suite.job import job
 
@@ -10,10 +11,16 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Draw the figure in every format."""
-    from suite.figures.quality import accuracy_and_perplexity
+    """Call the function of the figure's name on the rule's inputs, by their names."""
+    name = snakemake.params.figure
+    draw = getattr(import_module(f"suite.figures.{name}"), name)
+    inputs = {key: paths(value) for key, value in snakemake.input.items()}
+    draw(**inputs, outputs=[Path(file) for file in snakemake.output])
 
-    accuracy_and_perplexity(Path(snakemake.input[0]), [Path(file) for file in snakemake.output])
+
+def paths(value: Any) -> Path | list[Path]:
+    """One path for one file, a list for a list."""
+    return Path(value) if isinstance(value, str) else [Path(file) for file in value]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Rule tables: all evaluations in one table, in three formats."""
+"""Rule tables: all evaluations in one table, in three formats, and what they say of the claim."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,17 +10,22 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Write the table as CSV, Markdown and LaTeX, and the headline."""
-    from suite.evaluations import main_table
-    from suite.headline import write_headline
+    """Write the table as CSV, Markdown and LaTeX, the headline and the verdict."""
+    from suite.evaluations import main_table, read_cells
+    from suite.headline import headline, item_files, write_headline
     from suite.tables import write_csv, write_latex, write_markdown
+    from suite.verdict import write_verdict
 
     params, outputs = snakemake.params, snakemake.output
-    cells = main_table([Path(file) for file in snakemake.input], params.models, params.methods)
+    evaluations = [Path(file) for file in snakemake.input.evaluations]
+    cells = main_table(evaluations, params.models, params.methods)
     write_csv(cells, Path(outputs.csv))
     write_markdown(cells, Path(outputs.markdown), params.scale)
     write_latex(cells, Path(outputs.latex), params.scale)
-    write_headline(cells, params.layer_wise, Path(outputs.headline))
+    items = item_files(read_cells(evaluations), [Path(file) for file in snakemake.input.answers])
+    judged = headline(cells, items, params.layer_wise)
+    write_headline(judged, Path(outputs.headline))
+    write_verdict(judged, params.scale, params.published, Path(outputs.verdict))
 
 
 if __name__ == "__main__":

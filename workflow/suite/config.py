@@ -113,11 +113,17 @@ def _method_problems(settings: Mapping[str, Any]) -> Iterator[str]:
         schema = _method_schema(implementation)
         settings["methods"][name] = typed(settings["methods"][name], schema, schema)
         yield from _schema_problems(settings["methods"][name], schema, f"methods.{name}")
-    for name in settings["grid"]["methods"]:
-        if name not in settings["methods"]:
-            hint = "" if name in known else f": there is no method {_unknown(name, known)}"
-            hint = hint or f": give its settings under methods.{name}"
-            yield f"grid.methods: {name!r} has no settings{hint}"
+    for section in _grids(settings):
+        for name in settings[section]["methods"]:
+            if name not in settings["methods"]:
+                hint = "" if name in known else f": there is no method {_unknown(name, known)}"
+                hint = hint or f": give its settings under methods.{name}"
+                yield f"{section}.methods: {name!r} has no settings{hint}"
+
+
+def _grids(settings: Mapping[str, Any]) -> list[str]:
+    """The sections that are a grid of cells."""
+    return [section for section in ("grid", "sweep") if section in settings]
 
 
 def _model_problems(settings: Mapping[str, Any]) -> Iterator[str]:
@@ -127,9 +133,10 @@ def _model_problems(settings: Mapping[str, Any]) -> Iterator[str]:
             if name not in defined:
                 yield f"{study}.models: there is no model {_unknown(name, defined)} under models"
     miniatures = sorted(file.parent.name for file in MINIATURES.glob("*/config.json"))
-    for name in settings["grid"]["models"]:
-        if name not in defined:
-            yield f"grid.models: there is no model {_unknown(name, defined)} under models"
+    for section in _grids(settings):
+        for name in settings[section]["models"]:
+            if name not in defined:
+                yield f"{section}.models: there is no model {_unknown(name, defined)} under models"
     for name, model in settings["models"].items():
         miniature = model["source"].get("miniature")
         if miniature is not None and miniature not in miniatures:
@@ -159,7 +166,8 @@ def _training_problems(settings: Mapping[str, Any]) -> Iterator[str]:
     methods = settings["methods"]
     trained = methods_that_are("trained", settings)
     for name in sorted(trained):
-        if name in settings["grid"]["methods"] and "training" not in settings["corpora"]:
+        run = any(name in settings[section]["methods"] for section in _grids(settings))
+        if run and "training" not in settings["corpora"]:
             yield f"corpora.training: must be set, since {name} is trained on it"
         start = methods[name].get("warm_start", "random")
         if start != "random" and (start not in methods or start in trained):

@@ -27,6 +27,7 @@ class Cell:
     seed: int
     achieved_sparsity: float
     perplexity: float
+    perplexity_stderr: float
     accuracy: Mapping[str, float]
     stderr: Mapping[str, float]
     norm: Mapping[str, float]  # only the tasks that define acc_norm
@@ -110,13 +111,15 @@ def _cell(evaluation: Any) -> Cell:
     results = {task: _field(tasks, task, dict) for task in TASKS}
     with_norm = {task: result for task, result in results.items() if "acc_norm" in result}
     method = _field(evaluation, "method", str)
+    perplexity = _field(evaluation, "perplexity", dict)
     return Cell(
         model=_field(evaluation, "model", str),
         method=method,
         sparsity=_sparsity(_field(evaluation, "sparsity", str), method),
         seed=_field(evaluation, "seed", int),
         achieved_sparsity=_fraction(evaluation, "achieved_sparsity"),
-        perplexity=_perplexity(_field(evaluation, "perplexity", dict)),
+        perplexity=_perplexity(perplexity),
+        perplexity_stderr=float(_field(perplexity, "stderr", float)),
         accuracy={task: 100 * _fraction(result, "acc") for task, result in results.items()},
         stderr={task: 100 * _fraction(result, "acc_stderr") for task, result in results.items()},
         norm={task: 100 * _fraction(result, "acc_norm") for task, result in with_norm.items()},

@@ -7,6 +7,7 @@ from typing import Any
 from baselines.pattern import sparsity_of
 
 DENSE = "dense"
+LEAP = "leap"
 
 
 @dataclass(frozen=True)

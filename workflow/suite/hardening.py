@@ -42,7 +42,7 @@ def harden(
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target, prefix=".writing-") as temporary:
         folder = Path(temporary)
-        _write_checkpoint(model_directory, pruned.get("weights"), masks, folder)
+        facts = _write_checkpoint(model_directory, pruned.get("weights"), masks, folder)
         save_masks(masks, folder / "mask.safetensors")
         counts = verify(folder, masks, float(cell["sparsity"]), rule)
         report = read_json(pruned["report"])
@@ -52,6 +52,7 @@ def harden(
             **cell,
             "target_sparsity": float(cell["sparsity"]),
             **counts,
+            **facts,
             "mask_sha256": mask_hash(masks),
             "weights_sha256": sha256(folder / "model.safetensors"),
             "model_source": described["source"],
@@ -128,7 +129,9 @@ def _count_zeros(name: str, linear: "Linear", mask_OI: "Tensor") -> int:
 
 def _write_checkpoint(
     model_directory: Path, weights: str | None, masks: Mapping[str, "Tensor"], folder: Path
-) -> None:
+) -> dict[str, Any]:
+    """Save the pruned model; how many parameters it has, and whether kept weights are others."""
+    import torch
     from safetensors import safe_open
 
     from leap.layers import prunable_linears
@@ -136,10 +139,14 @@ def _write_checkpoint(
     dense = models.checkpoint_path(model_directory)
     model = models.load_model(dense, models.describe(model_directory)["dtype"], "cpu")
     linears = prunable_linears(model)
+    changed = False
     if weights is not None:
         with safe_open(weights, framework="pt") as file:
             for name, linear in linears.items():
-                linear.weight.data.copy_(file.get_tensor(f"{name}.weight"))
+                new_OI = file.get_tensor(f"{name}.weight")
+                kept_OI = masks[name]
+                changed |= not torch.equal(new_OI[kept_OI], linear.weight.detach()[kept_OI])
+                linear.weight.data.copy_(new_OI)
     for name, linear in linears.items():
         linear.weight.data.masked_fill_(~masks[name], 0)
     # one file whatever the size, so that the outputs have fixed names
@@ -147,3 +154,4 @@ def _write_checkpoint(
     for name in _TOKENIZER_FILES:
         if (dense / name).is_file():
             shutil.copy(dense / name, folder / name)
+    return {"parameters": model.num_parameters(), "kept_weights_changed": changed}

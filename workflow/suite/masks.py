@@ -67,3 +67,16 @@ def check_groups(masks: Mapping[str, "Tensor"], budget: str) -> None:
                 f"{name}: {int((kept != group[0]).sum())} of {kept.numel()} groups do not keep "
                 f"{budget}: the pruning method's pattern is wrong"
             )
+
+
+def jaccard(first: Path, second: Path) -> float:
+    """Weights that both masks keep over weights that either keeps, of two mask files.
+
+    Raises ValueError where they belong to different layers.
+    """
+    one, other = load_masks(first), load_masks(second)
+    if {n: m.shape for n, m in one.items()} != {n: m.shape for n, m in other.items()}:
+        raise ValueError(f"{first} and {second} are masks of different models")
+    both = sum(int((mask & other[name]).sum()) for name, mask in one.items())
+    either = sum(int((mask | other[name]).sum()) for name, mask in one.items())
+    return both / either if either else 1.0

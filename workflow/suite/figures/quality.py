@@ -44,7 +44,7 @@ class _Point:
     perplexity: float
 
 
-def accuracy_and_perplexity(main_csv: Path, outputs: list[Path]) -> None:
+def quality(main_csv: Path, outputs: list[Path]) -> None:
     """Draw average accuracy and perplexity against sparsity, one column of panels a model.
 
     Accuracy is the mean of the six tasks in percent; its bars are the standard error over the

@@ -84,6 +84,7 @@ _MODELS = (
     Look("#CC79A7", "D", _LONG),
     Look("#D55E00", "v", _DASH_DOT_DOT),
     Look("#56B4E9", "P", _SOLID),
+    Look("#000000", "X", _LONG, filled=False),
 )
 
 

@@ -1,0 +1,26 @@
+"""Rule against_published: our numbers beside the paper's."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from suite.job import job
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main() -> None:
+    """Write the comparison as CSV and Markdown."""
+    from suite.against_published import compare, write_against_published
+    from suite.evaluations import read_cells
+    from suite.published import read_published
+
+    inputs, outputs = snakemake.input, snakemake.output
+    cells = read_cells([Path(file) for file in inputs.evaluations])
+    rows = compare(cells, read_published(Path(inputs.published)))
+    write_against_published(rows, Path(outputs.csv), Path(outputs.markdown))
+
+
+if __name__ == "__main__":
+    with job(snakemake.log[0]):
+        main()

@@ -1,0 +1,24 @@
+"""Rule release: what others need, in one folder."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from suite.job import job
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main() -> None:
+    """Pack every cell's mask and manifest, and the tables."""
+    from suite.release import pack
+
+    params, inputs = snakemake.params, snakemake.input
+    folders = [Path(file).parent for file in inputs.manifests]
+    cells = dict(zip(params.places, folders, strict=True))
+    pack(cells, [Path(t) for t in inputs.tables], params.licences, Path(snakemake.output[0]))
+
+
+if __name__ == "__main__":
+    with job(snakemake.log[0]):
+        main()

@@ -1,0 +1,25 @@
+"""Rule sweep_table: the evaluations of the sweep in one table."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from suite.job import job
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main() -> None:
+    """Write the table as CSV and Markdown, in the order of the cells."""
+    from suite.evaluations import read_cells
+    from suite.tables import write_csv, write_markdown
+
+    outputs = snakemake.output
+    cells = read_cells([Path(file) for file in snakemake.input])
+    write_csv(cells, Path(outputs.csv))
+    write_markdown(cells, Path(outputs.markdown), snakemake.params.scale)
+
+
+if __name__ == "__main__":
+    with job(snakemake.log[0]):
+        main()
