@@ -63,8 +63,10 @@ include: "workflow/rules/figures.smk"
 include: "workflow/rules/ablations.smk"
 include: "workflow/rules/search.smk"
 include: "workflow/rules/sweep.smk"
+include: "workflow/rules/page.smk"
 include: "workflow/rules/tracking.smk"
 include: "workflow/rules/release.smk"
+include: "workflow/rules/examples.smk"
 
 
 onstart:
@@ -92,6 +94,8 @@ localrules:
     sweep_table,
     sweep,
     release,
+    examples,
+    page,
 
 
 rule all:
@@ -100,4 +104,5 @@ rule all:
         rules.tables.output,
         rules.against_published.output if PUBLISHED_MODELS else [],
         figures(),
+        rules.page.output,
         rules.tracking.output,

@@ -116,9 +116,9 @@ def test_the_claim_is_judged_by_sign_and_p(mean, p, verdict):
 
 
 def test_the_page_says_what_was_found(tmp_path):
-    write_verdict(headline(CELLS, tmp_path), "mini", False, tmp_path / "verdict.md")
+    write_verdict(headline(CELLS, tmp_path), "mini", "It is the claim.", tmp_path / "verdict.md")
     page = (tmp_path / "verdict.md").read_text()
-    assert "it is the claim that is tested here, not the numbers" in page
+    assert "It is the claim." in page
     assert re.search(r"\+0\.50 ± \d\.\d\d points \(-2\.00 to \+3\.00\)", page)
     assert "better in 1 of 2 cells" in page
     assert "| b | 0.5 | Wanda | 68.00 | 70.00 |" in page

@@ -16,7 +16,7 @@ from suite.masks import load_masks
 pytestmark = pytest.mark.heavy
 
 MODELS = ("mini-qwen-2.5-0.5b", "mini-llama-3.2-1b")
-METHODS = ("magnitude", "wanda", "sparsegpt", "admm", "leap")
+METHODS = ("magnitude", "wanda", "admm", "leap")
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_every_job_is_a_run_in_mlflow(finished):
     runs = client.search_runs([experiment.experiment_id])
     stages = [run.data.tags["stage"] for run in runs]
     assert {stage: stages.count(stage) for stage in set(stages)} == {
-        "prune": 8, "train": 2, "harden": 10, "evaluate": 12,
+        "prune": 6, "train": 2, "harden": 8, "evaluate": 10,
     }  # fmt: skip
     assert {run.info.status for run in runs} == {"FINISHED"}
     (one,) = [

@@ -11,16 +11,27 @@ FIRST_SEEDS = [cell for cell in PRUNED_CELLS if cell.seed == config["grid"]["see
 LEAP_CELLS = [cell for cell in FIRST_SEEDS if cell.method == LEAP]
 
 
-def figures():
-    """The figures that this grid has cells for."""
+def figure_names():
+    """The figures that this grid has cells for, in the order of the report."""
     names = ["quality"]
-    if PRUNED_CELLS:
-        names += ["cost", "agreement"]
     if LEAP_CELLS:
-        names += ["density", "training"]
         names += ["gain"] if len(FIRST_SEEDS) > len(LEAP_CELLS) else []
+        names += ["density", "training"]
+    if PRUNED_CELLS:
+        names += ["agreement", "cost"]
+    return names
+
+
+def figures():
+    """Every figure in every format."""
     formats = ("svg", "pdf", "png")
-    return [f"{RESULTS}/figures/{name}.{form}" for name in names for form in formats]
+    return [f"{RESULTS}/figures/{name}.{form}" for name in figure_names() for form in formats]
+
+
+def page_settings():
+    """What the report shows of the configuration: all that has a say in results."""
+    hidden = ("implementations", "hub_mirror", "tracking", "ablations", "search", "sweep")
+    return {key: value for key, value in config.items() if key not in hidden}
 
 
 def files_of(cells, name):

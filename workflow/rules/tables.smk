@@ -30,7 +30,7 @@ rule tables:
         methods=[DENSE, *config["grid"]["methods"]],
         layer_wise=[method for method in config["grid"]["methods"] if method in LAYER_WISE],
         scale=SCALE,
-        published=bool(PUBLISHED_MODELS),
+        about=config["about"],
     message:
         "Writing the main table, the headline and the verdict"
     script:

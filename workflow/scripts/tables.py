@@ -25,7 +25,7 @@ def main() -> None:
     items = item_files(read_cells(evaluations), [Path(file) for file in snakemake.input.answers])
     judged = headline(cells, items, params.layer_wise)
     write_headline(judged, Path(outputs.headline))
-    write_verdict(judged, params.scale, params.published, Path(outputs.verdict))
+    write_verdict(judged, params.scale, params.about, Path(outputs.verdict))
 
 
 if __name__ == "__main__":

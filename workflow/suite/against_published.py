@@ -101,10 +101,14 @@ def _published(row: Published, measure: str) -> float:
     return row.average if measure == "average" else row.accuracy.get(measure, math.nan)
 
 
+def counts(rows: Sequence[Comparison]) -> dict[str, int]:
+    """How many rows have each verdict, but for what was not published."""
+    return {v: sum(row.verdict == v for row in rows) for v in (REPRODUCED, DEVIATES, NOT_RUN)}
+
+
 def write_against_published(rows: Sequence[Comparison], csv: Path, markdown: Path) -> None:
     """Write the rows as CSV, and averages and perplexities as a page."""
     write_frame(pd.DataFrame([asdict(row) for row in rows]), csv)
-    counts = {v: sum(row.verdict == v for row in rows) for v in (REPRODUCED, DEVIATES, NOT_RUN)}
     header = [
         "Model",
         "Sparsity",
@@ -116,7 +120,7 @@ def write_against_published(rows: Sequence[Comparison], csv: Path, markdown: Pat
         "Verdict",
     ]
     lines = ["# Against the published numbers", "", RULE, ""]
-    lines += [", ".join(f"{verdict}: {count}" for verdict, count in counts.items()) + "."]
+    lines += [", ".join(f"{verdict}: {count}" for verdict, count in counts(rows).items()) + "."]
     lines += [
         "",
         f"| {' | '.join(header)} |",

@@ -1,0 +1,25 @@
+# `snakemake --cores 1 examples`: the tables and figures that are tracked in results/examples.
+
+
+rule examples:
+    input:
+        files=[
+            rules.tables.output.csv,
+            rules.tables.output.markdown,
+            rules.tables.output.headline,
+            rules.tables.output.verdict,
+            *[file for file in figures() if file.endswith(".svg")],
+        ],
+        evaluations=evaluations_of(CELLS),
+    output:
+        directory(f"results/examples/{SCALE}"),
+    log:
+        f"{RESULTS}/logs/examples.log",
+    conda:
+        "../../envs/suite.yaml"
+    params:
+        scale=SCALE,
+    message:
+        "Copying tables and figures to results/examples"
+    script:
+        "../scripts/examples.py"

@@ -1,0 +1,23 @@
+"""Rule examples: tables and figures for the repository."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from suite.job import job
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main() -> None:
+    """Copy them and write where they come from."""
+    from suite.examples import write_examples
+
+    inputs = snakemake.input
+    files, evaluations = ([Path(f) for f in part] for part in (inputs.files, inputs.evaluations))
+    write_examples(snakemake.params.scale, files, evaluations, Path(snakemake.output[0]))
+
+
+if __name__ == "__main__":
+    with job(snakemake.log[0]):
+        main()

@@ -1,0 +1,44 @@
+"""Rule page: the report as one HTML file."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from suite.job import job
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main() -> None:
+    """Collect what the page shows and write it."""
+    from jinja2 import Template
+
+    from suite.against_published import compare
+    from suite.evaluations import read_cells
+    from suite.page import write_page
+    from suite.published import read_published
+
+    inputs, params = snakemake.input, snakemake.params
+    evaluations = [Path(file) for file in inputs.evaluations]
+    published = read_published(Path(inputs.published))
+    comparisons = compare(read_cells(evaluations), published) if params.compare else []
+    # the captions are those of Snakemake's own report
+    captions = [
+        Template(Path(file).read_text()).render(snakemake=snakemake) for file in inputs.captions
+    ]
+    write_page(
+        params.scale,
+        params.about,
+        evaluations,
+        dict(zip(params.places, map(Path, inputs.manifests), strict=True)),
+        Path(inputs.headline),
+        comparisons,
+        list(zip(map(Path, inputs.figures), captions, strict=True)),
+        params.settings,
+        Path(snakemake.output[0]),
+    )
+
+
+if __name__ == "__main__":
+    with job(snakemake.log[0]):
+        main()
