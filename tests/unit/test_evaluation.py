@@ -130,3 +130,12 @@ def test_wikitext_from_the_mirror_is_the_original(mirror, monkeypatch):
     rows = list(texts.documents(setting))
     assert len(rows) == 4358
     assert rows[:2] == ["", " = Robert Boulter = \n"]
+
+
+@pytest.mark.shared
+def test_skipped_rows_are_those_before(mirror, monkeypatch):
+    monkeypatch.setenv("HUB_MIRROR", str(mirror))
+    setting = load({"scale": "laptop", "hub_mirror": ""})["corpora"]["validation"]["text"]
+    every = list(texts.documents({**setting, "skip": 0, "documents": 0}))
+    assert list(texts.documents({**setting, "skip": 3, "documents": 2})) == every[3:5]
+    assert list(texts.documents({**setting, "skip": 3, "documents": 0})) == every[3:]

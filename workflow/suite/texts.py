@@ -12,9 +12,9 @@ from suite.hub import locate, reaching
 def documents(text: Mapping[str, Any]) -> Iterator[str]:
     """The documents of a text setting, in the data set's order.
 
-    `{"hub": id, "name": config, "split": ..., "column": ..., "documents": n}` streams the first n
-    rows (0: all) without downloading more than is read; `{"file": path}` reads `text` from the
-    lines of a JSON lines file.
+    `{"hub": id, "name": config, "split": ..., "column": ..., "documents": n, "skip": m}` streams n
+    rows (0: all) after the first m (0 if not given) without downloading more than is read;
+    `{"file": path}` reads `text` from the lines of a JSON lines file.
     """
     if "file" in text:
         yield from _lines(Path(text["file"]))
@@ -27,7 +27,9 @@ def documents(text: Mapping[str, Any]) -> Iterator[str]:
         rows = load_dataset(
             locate(text["hub"]), text["name"] or None, split=text["split"], streaming=True
         )
-        for row in islice(rows, text["documents"] or None):
+        skip = text.get("skip", 0)
+        end = skip + text["documents"] if text["documents"] else None
+        for row in islice(rows, skip, end):
             yield row[text["column"]]
 
 
