@@ -47,3 +47,13 @@ def test_the_grid_is_the_sum_of_its_cells():
     )
     assert grid_hours(one) == pytest.approx(expected)
     assert table(PAPER).count("\n") == len(MODELS) + 3
+
+
+def test_disk_is_a_bit_a_weight_where_nothing_else_is_kept():
+    assert estimate(LARGEST, "leap", PAPER).disk_gigabytes == pytest.approx(6.98 / 8, rel=0.01)
+    whole = {**PAPER, "keep": {"logits": True, "checkpoints": True}}
+    expected = 6.98 * (1 / 8 + 4) + 2 * 8.03
+    assert estimate(LARGEST, "leap", whole).disk_gigabytes == pytest.approx(expected, rel=0.01)
+    assert estimate(LARGEST, "admm", PAPER).disk_gigabytes == pytest.approx(
+        6.98 * (1 / 8 + 2), rel=0.01
+    )

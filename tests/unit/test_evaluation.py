@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from leap.budget import survivors
 from leap.layers import prunable_linears
 from suite import evaluation, hardening, models, pruning, texts
+from suite.binarising import binarise
 from suite.config import load
 from suite.files import read_json, write_json
 from suite.items import read_items
@@ -38,7 +39,7 @@ def test_pruning_nothing_gives_exactly_the_dense_scores(place):
     files = {key: str(place / "pruned" / key) for key in ("weights", "mask", "report")}
     pruning.prune(place / "model", place / "calibration.safetensors", "wanda", {}, 0.0, 8, files)
     cell = {"method": "wanda", "sparsity": "0.0"}
-    counts = hardening.harden(place / "model", files, cell, "exact", place / "hardened")
+    counts = hardening.harden(place / "model", files, cell, place / "hardened")
     assert counts["achieved_sparsity"] == 0
     pruned = evaluate(place, cell, place / "hardened")
     assert pruned["tasks"] == dense["tasks"]
@@ -54,6 +55,17 @@ def test_pruning_nothing_gives_exactly_the_dense_scores(place):
         assert task["acc_stderr"] > 0 or task["acc"] in (0, 1)
 
 
+@pytest.mark.parametrize(("method", "changed"), [("wanda", False), ("sparsegpt", True)])
+def test_only_weights_that_changed_are_kept_beside_the_mask(place, tmp_path, method, changed):
+    files = {key: str(tmp_path / key) for key in ("weights", "mask", "report")}
+    pruning.prune(place / "model", place / "calibration.safetensors", method, {}, 0.5, 8, files)
+    kept = load_file(files["weights"])
+    linears = prunable_linears(models.load_model(place / "model", "float32", "cpu"))
+    assert len(kept) == (len(linears) if changed else 0)
+    hardening.harden(place / "model", files, {"method": method, "sparsity": "0.5"}, tmp_path / "h")
+    assert read_json(tmp_path / "h/manifest.json")["kept_weights_changed"] == changed
+
+
 def test_a_mask_with_a_wrong_count_is_not_hardened(place, tmp_path):
     files = {key: str(tmp_path / key) for key in ("weights", "mask", "report")}
     pruning.prune(
@@ -61,7 +73,7 @@ def test_a_mask_with_a_wrong_count_is_not_hardened(place, tmp_path):
     )
     cell = {"method": "magnitude", "sparsity": "0.6"}
     with pytest.raises(ValueError, match=r"but sparsity 0\.6 means"):
-        hardening.harden(place / "model", files, cell, "exact", tmp_path / "hardened")
+        hardening.harden(place / "model", files, cell, tmp_path / "hardened")
     assert list((tmp_path / "hardened").iterdir()) == []
 
 
@@ -75,11 +87,12 @@ def test_learned_logits_are_hardened_by_their_rule(place, tmp_path, rule):
     }
     positive = sum(int((logits_OI > 0).sum()) for logits_OI in logits.values())
     weights = sum(logits_OI.numel() for logits_OI in logits.values())
-    files = {"logits": str(tmp_path / "logits"), "report": str(tmp_path / "report")}
-    save_file(logits, files["logits"])
+    files = {name: str(tmp_path / name) for name in ("mask", "choice", "report")}
+    save_file(logits, tmp_path / "logits")
     write_json(files["report"], {"layers": list(logits), "settings": {}})
+    binarise(tmp_path / "logits", tmp_path / "report", rule, 0.6, files)
     cell = {"method": "leap", "sparsity": "0.6"}
-    counts = hardening.harden(place / "model", files, cell, rule, tmp_path / "hardened")
+    counts = hardening.harden(place / "model", files, cell, tmp_path / "hardened")
     kept = survivors(weights, 0.6) if rule == "exact" else positive
     assert counts["survivors"] == kept
     manifest = read_json(tmp_path / "hardened/manifest.json")

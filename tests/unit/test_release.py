@@ -3,6 +3,7 @@
 import gzip
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from safetensors.torch import save_file
 
 from leap.layers import prunable_linears
 from suite import hardening, models, pruning
+from suite.binarising import binarise
 from suite.files import read_json, write_json
 from suite.release import MASK, apply_release, pack
 
@@ -23,17 +25,19 @@ def released(place, tmp_path_factory):
     folder = tmp_path_factory.mktemp("release")
     for method in METHODS:
         cell = {"model": "mini-gemma-3-1b", "method": method, "sparsity": "0.6", "seed": 0}
-        names = ("logits", "report") if method == "leap" else ("weights", "mask", "report")
-        files = {name: str(folder / "pruned" / method / name) for name in names}
+        other = "choice" if method == "leap" else "weights"
+        files = {k: str(folder / "pruned" / method / k) for k in ("mask", "report", other)}
         if method == "leap":
             dense = prunable_linears(models.load_model(place / "model", "float32", "cpu"))
             (folder / "pruned/leap").mkdir()
-            save_file({n: torch.randn(m.weight.shape) for n, m in dense.items()}, files["logits"])
+            logits = folder / "pruned/leap/logits"
+            save_file({n: torch.randn(m.weight.shape) for n, m in dense.items()}, logits)
             write_json(files["report"], {"layers": list(dense), "settings": {}})
+            binarise(logits, Path(files["report"]), "exact", 0.6, files)
         else:
             calibration = place / "calibration.safetensors"
             pruning.prune(place / "model", calibration, method, {}, 0.6, 8, files)
-        hardening.harden(place / "model", files, cell, "exact", folder / "hardened" / method)
+        hardening.harden(place / "model", files, cell, folder / "hardened" / method)
     cells = {f"mini-gemma-3-1b/{method}/0.6": folder / "hardened" / method for method in METHODS}
     (folder / "main.csv").write_text("model\n")
     pack(cells, [folder / "main.csv"], {"mini-gemma-3-1b": "apache-2.0"}, folder / "release")

@@ -118,8 +118,8 @@ def test_a_changed_method_setting_runs_that_method_again_and_nothing_else(finish
     process = snakemake(finished, "--dry-run", "--config", *change)
     # LEAP starts from Wanda's masks
     assert rules_to_run(process) == {
-        "prune": 2, "train": 2, "harden": 4, "evaluate": 4,
-        "tables": 1, "figures": True, "tracking": 1,
+        "prune": 2, "train": 2, "binarise": 2, "harden": 4, "evaluate": 4,
+        "tables": 1, "figures": True, "page": 1, "tracking": 1,
     }  # fmt: skip
     text = process.stdout + process.stderr
     assert "magnitude at 0.5" not in text
@@ -129,7 +129,8 @@ def test_another_hardening_rule_trains_nothing_again(finished, snakemake):
     change = ("scale=smoke", "methods={leap: {hardening: threshold}}")
     process = snakemake(finished, "--dry-run", "--config", *change)
     assert rules_to_run(process) == {
-        "harden": 2, "evaluate": 2, "tables": 1, "figures": True, "tracking": 1,
+        "binarise": 2, "harden": 2, "evaluate": 2, "tables": 1, "figures": True,
+        "page": 1, "tracking": 1,
     }  # fmt: skip
 
 

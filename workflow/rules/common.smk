@@ -101,16 +101,20 @@ def method_code(wildcards):
 
 
 def pruned_inputs(wildcards):
-    """What a method left behind: new weights and masks, or learned logits."""
+    """What a method left behind: masks, a report, and new weights or how the masks were chosen."""
     folder = f"{RESULTS}/pruned/{wildcards.model}/{wildcards.method}/{wildcards.sparsity}"
     folder += wildcards.seed
     if wildcards.method in TRAINED:
-        return {"logits": f"{folder}/logits.safetensors", "report": f"{folder}/training.json"}
-    return {
-        "weights": f"{folder}/weights.safetensors",
-        "mask": f"{folder}/mask.safetensors",
-        "report": f"{folder}/pruning.json",
-    }
+        names = {"report": "training.json", "choice": "choice.json"}
+    else:
+        names = {"report": "pruning.json", "weights": "weights.safetensors"}
+    names["mask"] = "mask.safetensors"
+    return {key: f"{folder}/{name}" for key, name in names.items()}
+
+
+def lasting(path, kind):
+    """An output that is deleted after its last use where `keep` says so."""
+    return path if config["keep"][kind] else temp(path)
 
 
 def prior_mask(wildcards):

@@ -7,7 +7,10 @@ rule harden:
         model=f"{RESULTS}/models/{{model}}",
     output:
         config=f"{RESULTS}/hardened/{{model}}/{{method}}/{{sparsity}}{{seed}}/config.json",
-        weights=f"{RESULTS}/hardened/{{model}}/{{method}}/{{sparsity}}{{seed}}/model.safetensors",
+        weights=lasting(
+            f"{RESULTS}/hardened/{{model}}/{{method}}/{{sparsity}}{{seed}}/model.safetensors",
+            "checkpoints",
+        ),
         mask=f"{RESULTS}/hardened/{{model}}/{{method}}/{{sparsity}}{{seed}}/mask.safetensors",
         manifest=f"{RESULTS}/hardened/{{model}}/{{method}}/{{sparsity}}{{seed}}/manifest.json",
         journal=f"{RESULTS}/journals/harden/{{model}}/{{method}}/{{sparsity}}{{seed}}.jsonl",
@@ -23,8 +26,6 @@ rule harden:
         runtime=config["resources"]["harden"]["runtime"],
     params:
         cell=cell_of,
-        # layer-wise methods give masks, of which there is nothing to decide
-        rule=lambda wildcards: config["methods"][wildcards.method].get("hardening", "exact"),
     message:
         "Hardening {wildcards.model}, {wildcards.method} at {wildcards.sparsity}"
     script:

@@ -10,7 +10,10 @@ rule train:
         # an edited method runs again
         code=method_code,
     output:
-        logits=f"{RESULTS}/pruned/{{model}}/{{method}}/{{sparsity}}{{seed}}/logits.safetensors",
+        logits=lasting(
+            f"{RESULTS}/pruned/{{model}}/{{method}}/{{sparsity}}{{seed}}/logits.safetensors",
+            "logits",
+        ),
         report=f"{RESULTS}/pruned/{{model}}/{{method}}/{{sparsity}}{{seed}}/training.json",
         journal=f"{RESULTS}/journals/train/{{model}}/{{method}}/{{sparsity}}{{seed}}.jsonl",
     log:
@@ -34,3 +37,29 @@ rule train:
         "Learning masks of {wildcards.model} at {wildcards.sparsity} with {wildcards.method}"
     script:
         "../scripts/train.py"
+
+
+rule binarise:
+    input:
+        logits=f"{RESULTS}/pruned/{{model}}/{{method}}/{{sparsity}}{{seed}}/logits.safetensors",
+        report=f"{RESULTS}/pruned/{{model}}/{{method}}/{{sparsity}}{{seed}}/training.json",
+    output:
+        mask=f"{RESULTS}/pruned/{{model}}/{{method}}/{{sparsity}}{{seed}}/mask.safetensors",
+        choice=f"{RESULTS}/pruned/{{model}}/{{method}}/{{sparsity}}{{seed}}/choice.json",
+    log:
+        f"{RESULTS}/logs/binarise/{{model}}/{{method}}/{{sparsity}}{{seed}}.log",
+    wildcard_constraints:
+        method=one_of(TRAINED),
+    conda:
+        "../../envs/suite.yaml"
+    threads: config["resources"]["harden"]["threads"]
+    resources:
+        mem_mb=config["resources"]["harden"]["mem_mb"],
+        runtime=config["resources"]["harden"]["runtime"],
+    params:
+        cell=cell_of,
+        rule=lambda wildcards: config["methods"][wildcards.method]["hardening"],
+    message:
+        "Choosing the mask of {wildcards.model}, {wildcards.method} at {wildcards.sparsity}"
+    script:
+        "../scripts/binarise.py"

@@ -13,7 +13,7 @@ An estimate from floating-point operations, not a measurement. Assumed:
 - Thanos' small systems cost O I block^2 / 3, at a tenth of the float32 speed;
 - an evaluation reads 10 million tokens, nearly all of them MMLU's.
 
-Disk is what a finished cell keeps: new weights or logits, mask, checkpoint.
+Disk is what a finished cell keeps: mask, changed weights, and what `keep` says of the rest.
 """
 
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ class Cost:
 def estimate(shape: Shape, method: str, settings: Mapping[str, Any]) -> Cost:
     """The cost of `method` with the settings of a scale (see `suite.config.load`)."""
     parameters = shape.prunable + shape.other
-    disk = 2 * parameters + shape.prunable / 8
+    disk = shape.prunable / 8 + (2 * parameters if settings["keep"]["checkpoints"] else 0)
     if method == "leap":
         chosen, gpus = settings["methods"]["leap"], settings["resources"]["train"]["gpu"]
         switches = {key: chosen[key] for key in ("recompute", "checkpointing", "sharding")}
@@ -52,11 +52,13 @@ def estimate(shape: Shape, method: str, settings: Mapping[str, Any]) -> Cost:
         tokens = chosen["steps"] * chosen["batch"] * settings["corpora"]["training"]["length"]
         operations = (8 if chosen["checkpointing"] else 6) * parameters * tokens
         hours = operations / BF16 / _SECONDS_AN_HOUR
-        return Cost(hours, gpus, memory.total / 1e9, (disk + 4 * shape.prunable) / 1e9)
+        disk += 4 * shape.prunable if settings["keep"]["logits"] else 0
+        return Cost(hours, gpus, memory.total / 1e9, disk / 1e9)
     corpus = settings["corpora"]["calibration"]
     memory_bytes = peak_bytes(method, shape, corpus["sequences"], corpus["length"])
     hours = _layer_wise_seconds(shape, method, settings) / _SECONDS_AN_HOUR
-    return Cost(hours, 1, memory_bytes / 1e9, (disk + 2 * shape.prunable) / 1e9)
+    disk += 0 if method in ("magnitude", "wanda") else 2 * shape.prunable
+    return Cost(hours, 1, memory_bytes / 1e9, disk / 1e9)
 
 
 def evaluation_hours(shape: Shape) -> float:

@@ -21,30 +21,26 @@ _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_m
 
 
 def harden(
-    model_directory: Path,
-    pruned: Mapping[str, str],
-    cell: Mapping[str, Any],
-    rule: str,
-    target: Path,
+    model_directory: Path, pruned: Mapping[str, str], cell: Mapping[str, Any], target: Path
 ) -> dict[str, float]:
     """Write the checkpoint, mask.safetensors and manifest.json of one cell into `target`.
 
-    `pruned` names the files `weights`, `mask` and `report` of a layer-wise method, or `logits`
-    and `report` of a trained one, whose weights are the dense model's. `rule` is `exact`, or
-    `threshold` for positive logits, whose count is only near the target. The checkpoint is loaded
-    again from disk and counted before anything reaches `target`; the manifest comes last. Raises
-    ValueError where the number of survivors is not exactly round((1 - sparsity) * weights) with
-    `exact`, where a removed weight is not zero, or where a weight is NaN or infinite. Returns the
-    counts.
+    `pruned` names the files `mask` and `report`; `weights` of a layer-wise method, which holds the
+    layers whose kept weights it changed; and `choice` of a trained one, which says by what rule
+    the mask was chosen. The checkpoint is loaded again from disk and counted before anything
+    reaches `target`; the manifest comes last. Raises ValueError where the number of survivors is
+    not exactly round((1 - sparsity) * weights), but for the rule `threshold`, where a removed
+    weight is not zero, or where a weight is NaN or infinite. Returns the counts.
     """
     meter = Meter()
-    masks, choice = _masks(pruned, rule, float(cell["sparsity"]))
+    masks = load_masks(pruned["mask"])
+    choice = read_json(pruned["choice"]) if pruned.get("choice") else {"rule": "exact"}
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target, prefix=".writing-") as temporary:
         folder = Path(temporary)
         facts = _write_checkpoint(model_directory, pruned.get("weights"), masks, folder)
         save_masks(masks, folder / "mask.safetensors")
-        counts = verify(folder, masks, float(cell["sparsity"]), rule)
+        counts = verify(folder, masks, float(cell["sparsity"]), choice["rule"])
         report = read_json(pruned["report"])
         check_groups(masks, report["settings"].get("budget", ""))
         described = models.describe(model_directory)
@@ -98,24 +94,6 @@ def verify(
     }
 
 
-def _masks(
-    pruned: Mapping[str, str], rule: str, sparsity: float
-) -> tuple[dict[str, "Tensor"], dict[str, Any]]:
-    """The final masks, and how they were chosen."""
-    if pruned.get("mask"):
-        return load_masks(pruned["mask"]), {"rule": rule}
-    from safetensors.torch import load_file
-
-    from leap import hardening
-
-    stored = load_file(pruned["logits"])
-    # safetensors sorts by name; ties are broken in model order
-    logits = {name: stored[name] for name in read_json(pruned["report"])["layers"]}
-    at_threshold = hardening.threshold_masks(logits)
-    masks = at_threshold if rule == "threshold" else hardening.exact_masks(logits, sparsity)
-    return masks, {"rule": rule, "threshold_density": hardening.density(at_threshold)}
-
-
 def _count_zeros(name: str, linear: "Linear", mask_OI: "Tensor") -> int:
     import torch
 
@@ -131,7 +109,6 @@ def _write_checkpoint(
     model_directory: Path, weights: str | None, masks: Mapping[str, "Tensor"], folder: Path
 ) -> dict[str, Any]:
     """Save the pruned model; how many parameters it has, and whether kept weights are others."""
-    import torch
     from safetensors import safe_open
 
     from leap.layers import prunable_linears
@@ -142,11 +119,9 @@ def _write_checkpoint(
     changed = False
     if weights is not None:
         with safe_open(weights, framework="pt") as file:
-            for name, linear in linears.items():
-                new_OI = file.get_tensor(f"{name}.weight")
-                kept_OI = masks[name]
-                changed |= not torch.equal(new_OI[kept_OI], linear.weight.detach()[kept_OI])
-                linear.weight.data.copy_(new_OI)
+            for key in file.keys():  # noqa: SIM118 - not a mapping
+                linears[key.removesuffix(".weight")].weight.data.copy_(file.get_tensor(key))
+                changed = True
     for name, linear in linears.items():
         linear.weight.data.masked_fill_(~masks[name], 0)
     # one file whatever the size, so that the outputs have fixed names

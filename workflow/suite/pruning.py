@@ -1,19 +1,24 @@
 """One cell's pruning with a layer-wise method: model and calibration in, weights and mask out.
 
-Writes `weights.safetensors` (the prunable layers' new weights), `mask.safetensors` and
-`pruning.json` (method, settings, seed, corpus, cost).
+Writes `weights.safetensors` (of the layers whose kept weights are no longer the dense model's, so
+of none where a method only removes), `mask.safetensors` and `pruning.json` (method, settings,
+seed, corpus, cost).
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from suite import corpora, models
 from suite.files import replacing, write_json
 from suite.job import progress
 from suite.masks import save_masks
 from suite.provenance import Meter, choose_device, compute_setting
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel
 
 
 def prune(
@@ -34,7 +39,6 @@ def prune(
 
     from baselines import registry
     from baselines.sequential import prune_model
-    from leap.layers import prunable_linears
 
     meter = Meter()
     method = registry.load(method_name)
@@ -46,10 +50,7 @@ def prune(
     _check_context(model, corpus["length"])
     batches = torch.from_numpy(blocks_ST).long().to(device).split(batch)
     pruned = prune_model(model, method, chosen, sparsity, batches, progress)
-    weights = {
-        f"{name}.weight": linear.weight.detach().cpu().contiguous()
-        for name, linear in prunable_linears(model).items()
-    }
+    weights = _changed(model, model_directory, pruned.masks)
     with replacing(outputs["weights"]) as temporary:
         save_file(weights, temporary)
     save_masks(pruned.masks, outputs["mask"])
@@ -66,6 +67,25 @@ def prune(
         },
     )
     return cost
+
+
+def _changed(
+    model: "PreTrainedModel", model_directory: Path, masks: Mapping[str, "Tensor"]
+) -> dict[str, "Tensor"]:
+    """The new weights of the layers in which a weight that survives has another value."""
+    import torch
+
+    from leap.layers import prunable_linears
+
+    dtype = models.describe(model_directory)["dtype"]
+    dense = models.load_model(models.checkpoint_path(model_directory), dtype, "cpu")
+    before = prunable_linears(dense)
+    weights = {}
+    for name, linear in prunable_linears(model).items():
+        new_OI, kept_OI = linear.weight.detach().cpu(), masks[name]
+        if not torch.equal(new_OI[kept_OI], before[name].weight.detach()[kept_OI]):
+            weights[f"{name}.weight"] = new_OI.contiguous()
+    return weights
 
 
 def _check_context(model: Any, length: int) -> None:

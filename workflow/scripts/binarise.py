@@ -1,0 +1,24 @@
+"""Rule binarise: the mask of one trained cell."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from suite.job import job, use_threads
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main() -> None:
+    """Choose the weights that survive by their logits."""
+    from suite.binarising import binarise
+
+    inputs, params = snakemake.input, snakemake.params
+    sparsity = float(params.cell["sparsity"])
+    binarise(Path(inputs.logits), Path(inputs.report), params.rule, sparsity, snakemake.output)
+
+
+if __name__ == "__main__":
+    use_threads(snakemake.threads)
+    with job(snakemake.log[0]):
+        main()
