@@ -233,3 +233,28 @@ def test_an_n_of_m_budget_has_one_cell_at_its_own_sparsity():
         cell.path.split("/", 1)[1] for cell in cells(config.load({**BASE, **overrides}), set())
     ]
     assert found == ["dense/0.0", "wanda/0.6", "wanda/0.7", "wanda-2-4/0.5"]
+
+
+def test_the_paper_scale_has_the_papers_settings():
+    settings = config.load({**BASE, "scale": "paper"})
+    assert settings["grid"]["sparsities"] == [0.5, 0.6]
+    assert {"wanda", "sparsegpt", "thanos", "admm", "leap"} <= set(settings["grid"]["methods"])
+    corpora = settings["corpora"]
+    sizes = {name: (corpus["sequences"], corpus["length"]) for name, corpus in corpora.items()}
+    assert sizes == {
+        "calibration": (128, 2048), "training": (2000 * 256, 4096), "perplexity": (0, 4096),
+    }  # fmt: skip
+    learning = settings["methods"]["leap"]
+    published = {
+        "steps": 2000, "batch": 256, "learning_rate": 1e-3, "warmup_steps": 5, "alpha": [25, 350],
+        "tau": [4.0, 0.05], "density_strength": 7, "magnitude_strength": 10, "init_std": 0.014,
+        "prior_strength": 3, "noise": "logistic", "magnitude": "norm_ratio", "warm_start": "wanda",
+    }  # fmt: skip
+    assert {key: learning[key] for key in published} == published
+    assert settings["methods"]["admm"] == {
+        "budget": "layer", "schedule": "cubic", "iterations": 20, "mask_iterations": 15,
+        "rho": 1.0, "damping": 0.1,
+    }  # fmt: skip
+    assert {task["limit"] for task in settings["evaluation"]["tasks"].values()} == {0}
+    assert {model["dtype"] for model in settings["models"].values()} == {"bfloat16"}
+    assert settings["models"]["gemma-3-1b"]["bos"] is True
