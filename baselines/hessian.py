@@ -6,6 +6,7 @@ tokens: a factor changes no result, since damping is relative to the mean diagon
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -70,6 +71,27 @@ class InverseFactor:
         return ({"dead_columns": dead} if dead else {}) | (
             {"damping_retries": self.retries, "damping": self.damping} if self.retries else {}
         )
+
+
+class _Damped(Protocol):
+    """Settings of a method that works with the factor."""
+
+    @property
+    def damping(self) -> float: ...
+
+    @property
+    def double(self) -> bool: ...
+
+
+def prepare_factor(statistic: Hessian, settings: _Damped) -> InverseFactor:
+    """`prepare` of such a method: one factor for all layers that see this input."""
+    dtype = torch.float64 if settings.double else torch.float32
+    return inverse_factor(statistic.matrix_II, settings.damping, dtype)
+
+
+def factor_events(factor: InverseFactor) -> dict[str, float]:
+    """`events` of such a method: damping retries and dead columns."""
+    return factor.events
 
 
 def inverse_factor(hessian_II: Tensor, damping: float, dtype: torch.dtype) -> InverseFactor:

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from baselines.hessian import Hessian, InverseFactor, inverse_factor
+from baselines.hessian import Hessian, InverseFactor, factor_events, prepare_factor
 from baselines.pattern import group_of
 from baselines.selection import keep_largest, keep_n_of_m
 
 Statistic = Hessian
+prepare = prepare_factor
+events = factor_events
 
 # Columns between two matrix products within a block; any number gives the same result.
 _STRIDE = 32
@@ -31,17 +33,6 @@ class Settings:
     block: int = 128
     damping: float = 0.01
     double: bool = False
-
-
-def prepare(statistic: Hessian, settings: Settings) -> InverseFactor:
-    """The inverse Hessian's factor; shared by all layers that see this input."""
-    dtype = torch.float64 if settings.double else torch.float32
-    return inverse_factor(statistic.matrix_II, settings.damping, dtype)
-
-
-def events(factor: InverseFactor) -> dict[str, float]:
-    """Damping retries and dead columns."""
-    return factor.events
 
 
 def prune(

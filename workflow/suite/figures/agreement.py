@@ -1,6 +1,7 @@
 """How far the methods agree on the weights to keep: Jaccard index of their masks."""
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -36,10 +37,13 @@ def _read(manifests: Sequence[Path], masks: Sequence[Path]) -> tuple[_Pairs, lis
     methods = distinct([method for of_cell in cells.values() for method in of_cell])
     values: dict[str, dict[tuple[str, str], list[float]]] = {}
     for (sparsity, _), of_cell in cells.items():
-        for one in of_cell:
-            for other in of_cell:
-                of_pair = values.setdefault(sparsity, {}).setdefault((one, other), [])
-                of_pair.append(jaccard(of_cell[one], of_cell[other]))
+        of_pairs = values.setdefault(sparsity, {})
+        for method in of_cell:
+            of_pairs.setdefault((method, method), []).append(1.0)
+        for one, other in combinations(of_cell, 2):  # large masks are read from disk each time
+            index = jaccard(of_cell[one], of_cell[other])
+            of_pairs.setdefault((one, other), []).append(index)
+            of_pairs.setdefault((other, one), []).append(index)
     pairs = {
         sparsity: {pair: float(np.mean(found)) for pair, found in of_sparsity.items()}
         for sparsity, of_sparsity in sorted(values.items())
