@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -199,11 +200,11 @@ def test_latex_is_escaped_and_well_formed(tmp_path: Path) -> None:
     assert unescaped.count("{") == unescaped.count("}")
     body = [line for line in unescaped.splitlines() if " & " in line]
     assert {line.count("&") for line in body} == {9}
-    assert text.count(r"\midrule") == 2, "one above each model's block"
+    assert text.count(r"\midrule") == 3, "one below each head, one between the two models"
     assert (
         "Scale mini." in text and "acc, in percent" in text and not re.search(r"(?<!\\)[%#_]", text)
     )
-    assert text.startswith(r"\begin{table}") and text.endswith("\\end{table}\n")
+    assert r"\begin{longtable}" in text and text.endswith("\\end{longtable}\n\\endgroup\n")
 
 
 def test_markdown_is_escaped(tmp_path: Path) -> None:
@@ -214,16 +215,24 @@ def test_markdown_is_escaped(tmp_path: Path) -> None:
 
 @pytest.mark.heavy
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
-def test_latex_compiles(tmp_path: Path) -> None:
-    write_latex(main_table(save(tmp_path, *grid()), MODELS, METHODS), tmp_path / "main.tex", "mini")
+def test_latex_of_the_papers_grid_compiles_and_fits_its_pages(tmp_path: Path) -> None:
+    models = [f"model-{number}" for number in range(5)]
+    methods = ["wanda", "sparsegpt", "thanos", "admm", "leap"]
+    cells = [evaluation(model, "dense", "0.0") for model in models]
+    for model, method, sparsity in product(models, methods, ["0.5", "0.6"]):
+        cells.append(evaluation(model, method, sparsity, perplexity=123456.0))
+    table = main_table(save(tmp_path, *cells), models, methods)
+    write_latex(table, tmp_path / "main.tex", "paper")
     (tmp_path / "page.tex").write_text(
-        "\\documentclass{article}\n\\usepackage{booktabs}\n"
+        "\\documentclass{article}\n\\usepackage{booktabs,longtable}\n"
         "\\begin{document}\n\\input{main.tex}\n\\end{document}\n"
     )
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
-    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout
-    assert "Overfull" not in run.stdout
+    for _ in range(3):  # longtable settles its widths over runs
+        run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert run.returncode == 0, run.stdout
+    assert not re.search("Overfull|too large|Warning", run.stdout), run.stdout
+    assert "(2 pages" in run.stdout
 
 
 MALFORMED: dict[str, tuple[Edit, str]] = {

@@ -9,6 +9,7 @@ rule examples:
             rules.tables.output.headline,
             rules.tables.output.verdict,
             *[file for file in figures() if file.endswith(".svg")],
+            *([rules.sweep_table.output.markdown, SWEEP_FIGURE] if "sweep" in config else []),
         ],
         evaluations=evaluations_of(CELLS),
     output:

@@ -1,5 +1,7 @@
 # `snakemake --cores all sweep`: quality against many sparsities, from 0.4 to 0.8 on a miniature.
 
+SWEEP_FIGURE = f"{RESULTS}/figures/sweep.svg"
+
 
 rule sweep_table:
     input:
@@ -24,7 +26,7 @@ rule sweep:
         main_csv=rules.sweep_table.output.csv,
     output:
         report(
-            f"{RESULTS}/figures/sweep.svg",
+            SWEEP_FIGURE,
             category="Figures",
             labels={"figure": "many sparsities"},
             caption="../report/sweep.rst",

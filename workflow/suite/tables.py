@@ -98,25 +98,29 @@ def write_markdown(cells: Sequence[Cell], path: Path, scale: str) -> None:
 
 
 def write_latex(cells: Sequence[Cell], path: Path, scale: str) -> None:
-    r"""Write the same as a LaTeX `table`; the document needs \usepackage{booktabs}."""
+    r"""Write the same as a LaTeX `longtable`, which breaks between models if a page is not enough.
+
+    The document needs \usepackage{booktabs,longtable} and one column.
+    """
     header = ["Method", "Sparsity", *_TASK_HEADINGS, "Avg.", "PPL"]
     caption = _caption(cells, scale).replace("`", "").translate(_LATEX.escapes)
+    head = [r"\toprule", rf"{' & '.join(header)} \\", r"\midrule"]
     lines = [
-        r"\begin{table}",
-        r"\centering",
         # Ten columns: at this size and spacing they fit a page of the article class.
-        r"\footnotesize",
-        r"\setlength{\tabcolsep}{2.5pt}",
-        rf"\caption{{{caption}}}",
-        r"\label{tab:main}",
-        rf"\begin{{tabular}}{{@{{}}l{'r' * (len(header) - 1)}@{{}}}}",
-        r"\toprule",
-        rf"{' & '.join(header)} \\",
+        r"\begingroup\footnotesize\setlength{\tabcolsep}{2.5pt}",
+        rf"\begin{{longtable}}{{@{{}}l{'r' * (len(header) - 1)}@{{}}}}",
+        rf"\caption{{{caption}}}\label{{tab:main}} \\",
+        *head,
+        r"\endfirsthead",
+        *head,
+        r"\endhead",
     ]
-    for model, rows in _blocks(cells, _LATEX):
-        lines += [r"\midrule", rf"\multicolumn{{{len(header)}}}{{l}}{{\textit{{{model}}}}} \\"]
-        lines += [rf"{' & '.join(row)} \\" for row in rows]
-    write_lines(path, [*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"])
+    for block, (model, rows) in enumerate(_blocks(cells, _LATEX)):
+        title = rf"\multicolumn{{{len(header)}}}{{@{{}}l}}{{\textit{{{model}}}}}"
+        body = [title, *(" & ".join(row) for row in rows)]
+        lines += [r"\midrule"] if block else []
+        lines += [rf"{line} \\*" for line in body[:-1]] + [rf"{body[-1]} \\"]
+    write_lines(path, [*lines, r"\bottomrule", r"\end{longtable}", r"\endgroup"])
 
 
 def _frame(cells: Sequence[Cell]) -> pd.DataFrame:
