@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from suite.evaluations import TASKS
 from suite.figures.agreement import agreement
 from suite.figures.cost import cost
 from suite.figures.density import density
 from suite.figures.gain import gain
+from suite.figures.style import add_legend, style
 from suite.figures.training import training
 from suite.masks import jaccard, save_masks
 
@@ -133,3 +136,17 @@ def test_cost_has_every_method_and_sparsity(tmp_path):
     assert {"Wanda", "LEAP", "a", "b", "sparsity 0.5", "0.6, 0.7"} <= set(
         texts(tmp_path / "cost.svg")
     )
+
+
+@pytest.mark.parametrize("width", [1.5, 3.5, 7.0])
+def test_a_legend_stays_inside_its_figure(width):
+    names = ["SparseGPT", "Thanos", "Magnitude", "ADMM", "sparsity 0.5", "0.6", "LEAP", "Wanda"]
+    with style():
+        figure = Figure(figsize=(width, 4), layout="constrained")
+        figure.subplots()
+        add_legend(figure, [Line2D([], [], marker="o", label=name) for name in names])
+        figure.draw_without_rendering()
+        (legend,) = figure.legends
+    extent = legend.get_window_extent()
+    assert figure.bbox.x0 <= extent.x0 and extent.x1 <= figure.bbox.x1
+    assert [text.get_text() for text in legend.get_texts()] == names

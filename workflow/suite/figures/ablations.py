@@ -17,6 +17,7 @@ from suite.ablations import BASE, variant_label
 from suite.figures.style import (
     PAGE_INCHES,
     Look,
+    add_legend,
     distinct,
     label_log_axis,
     line_style,
@@ -189,4 +190,4 @@ def _add_legend(figure: Figure, looks: Mapping[str, Look]) -> None:
     handles: list[Artist] = [
         Line2D([], [], label=model, **line_style(look)) for model, look in looks.items()
     ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=min(3, len(handles)))
+    add_legend(figure, handles)

@@ -11,6 +11,7 @@ from suite.evaluations import read_cells
 from suite.figures.style import (
     PAGE_INCHES,
     Look,
+    add_legend,
     distinct,
     label_log_axis,
     line_style,
@@ -88,4 +89,4 @@ def _add_legend(figure: Figure, looks: Mapping[str, Look], sparsities: Sequence[
         label = f"sparsity {sparsity}" if index == 0 else f"{', '.join(sparsities[1:])}"
         face = "white" if index else "black"
         handles.append(Line2D([], [], ls="none", marker="o", mfc=face, mec="black", label=label))
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    add_legend(figure, handles)

@@ -10,7 +10,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from suite.figures.style import PAGE_INCHES, distinct, line_style, model_looks, save, style
+from suite.figures.style import (
+    PAGE_INCHES,
+    add_legend,
+    distinct,
+    line_style,
+    model_looks,
+    save,
+    style,
+)
 from suite.files import read_json
 
 
@@ -61,7 +69,7 @@ def _draw(chosen: Sequence[_Chosen]) -> Figure:
         _label(axes, mask, first_row=row == 0, first_column=column == 0)
     figure.supxlabel("Decoder block", fontsize=8)
     handles = [Line2D([], [], label=kind, **line_style(look)) for kind, look in looks.items()]
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    add_legend(figure, handles)
     return figure
 
 

@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from suite.figures.style import (
     PAGE_INCHES,
     Look,
+    add_legend,
     distinct,
     line_style,
     method_looks,
@@ -82,4 +83,4 @@ def _add_legend(figure: Figure, looks: Mapping[str, Look]) -> None:
         Line2D([], [], label=method_label(name), **{**line_style(look), "linestyle": "none"})
         for name, look in looks.items()
     ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    add_legend(figure, handles)

@@ -18,6 +18,7 @@ from matplotlib.ticker import MaxNLocator
 from suite.figures.style import (
     PAGE_INCHES,
     Look,
+    add_legend,
     distinct,
     label_log_axis,
     line_style,
@@ -180,8 +181,4 @@ def _add_legend(figure: Figure, looks: Mapping[str, Look], with_dense: bool) -> 
         handles.append(Line2D([], [], color="black", lw=0.9, ls=(0, (5, 3)), label="Dense"))
     for method, look in looks.items():
         handles.append(Line2D([], [], label=method_label(method), **line_style(look)))
-    # As many columns as fit the width, filled evenly.
-    fitting = max(1, int(figure.get_figwidth() / 1.05))
-    lines = math.ceil(len(handles) / fitting)
-    columns = math.ceil(len(handles) / lines)
-    figure.legend(handles=handles, loc="outside upper center", ncols=columns)
+    add_legend(figure, handles)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.artist import Artist
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
@@ -112,6 +113,16 @@ def line_style(look: Look) -> dict[str, Any]:
         "markerfacecolor": look.colour if look.filled else "white",
         "markeredgecolor": "black",
     }
+
+
+def add_legend(figure: Figure, handles: Sequence[Artist]) -> None:
+    """A legend above all panels: as few rows as the figure's width allows, filled evenly."""
+    for rows in range(1, len(handles) + 1):
+        columns = math.ceil(len(handles) / rows)
+        legend = figure.legend(handles=list(handles), loc="outside upper center", ncols=columns)
+        if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            return
+        legend.remove()
 
 
 # Axes

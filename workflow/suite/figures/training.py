@@ -9,7 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from suite.figures.style import PAGE_INCHES, distinct, label_log_axis, model_looks, save, style
+from suite.figures.style import (
+    PAGE_INCHES,
+    add_legend,
+    distinct,
+    label_log_axis,
+    model_looks,
+    save,
+    style,
+)
 
 _SHOWN = ("lm_loss", "density", "alpha", "tau")
 _DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (4, 1.2, 1, 1.2)))
@@ -82,7 +90,7 @@ def _draw(trainings: Sequence[_Training]) -> Figure:
     handles += [
         Line2D([], [], color="black", ls=d, label=f"sparsity {s}") for s, d in dashes.items()
     ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=4)
+    add_legend(figure, handles)
     return figure
 
 
