@@ -96,6 +96,7 @@ localrules:
     release,
     examples,
     page,
+    tracking,
 
 
 rule all:

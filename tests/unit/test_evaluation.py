@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from leap.budget import survivors
 from leap.layers import prunable_linears
@@ -14,6 +14,7 @@ from suite.binarising import binarise
 from suite.config import load
 from suite.files import read_json, write_json
 from suite.items import read_items
+from suite.tensors import save_tensors
 
 MINI = load({"scale": "mini", "hub_mirror": ""})
 
@@ -88,7 +89,7 @@ def test_learned_logits_are_hardened_by_their_rule(place, tmp_path, rule):
     positive = sum(int((logits_OI > 0).sum()) for logits_OI in logits.values())
     weights = sum(logits_OI.numel() for logits_OI in logits.values())
     files = {name: str(tmp_path / name) for name in ("mask", "choice", "report")}
-    save_file(logits, tmp_path / "logits")
+    save_tensors(logits, tmp_path / "logits")
     write_json(files["report"], {"layers": list(logits), "settings": {}})
     binarise(tmp_path / "logits", tmp_path / "report", rule, 0.6, files)
     cell = {"method": "leap", "sparsity": "0.6"}

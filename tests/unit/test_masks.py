@@ -44,7 +44,7 @@ def test_a_truncated_file_is_refused_by_name(tmp_path):
     path = tmp_path / "mask.safetensors"
     save_masks({"a": torch.ones(64, 64, dtype=torch.bool)}, path)
     path.write_bytes(path.read_bytes()[:-10])
-    with pytest.raises(ValueError, match=r"mask\.safetensors is not a whole mask file"):
+    with pytest.raises(ValueError, match=r"mask\.safetensors is not a whole file"):
         load_masks(path)
 
 

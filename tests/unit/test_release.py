@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from leap.layers import prunable_linears
 from suite import hardening, models, pruning
 from suite.binarising import binarise
 from suite.files import read_json, write_json
 from suite.release import MASK, apply_release, pack
+from suite.tensors import save_tensors
 
 METHODS = ("magnitude", "wanda", "leap", "sparsegpt", "thanos", "admm")
 KEEPS_WEIGHTS = METHODS[:3]
@@ -31,7 +31,7 @@ def released(place, tmp_path_factory):
             dense = prunable_linears(models.load_model(place / "model", "float32", "cpu"))
             (folder / "pruned/leap").mkdir()
             logits = folder / "pruned/leap/logits"
-            save_file({n: torch.randn(m.weight.shape) for n, m in dense.items()}, logits)
+            save_tensors({n: torch.randn(m.weight.shape) for n, m in dense.items()}, logits)
             write_json(files["report"], {"layers": list(dense), "settings": {}})
             binarise(logits, Path(files["report"]), "exact", 0.6, files)
         else:

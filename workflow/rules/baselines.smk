@@ -20,11 +20,11 @@ rule prune:
         method=one_of(LAYER_WISE),
     conda:
         "../../envs/suite.yaml"
-    threads: config["resources"]["prune"]["threads"]
+    threads: asks("prune", "threads")
     resources:
-        mem_mb=config["resources"]["prune"]["mem_mb"],
-        runtime=config["resources"]["prune"]["runtime"],
-        gpu=config["resources"]["prune"]["gpu"],
+        mem_mb=asks("prune", "mem_mb"),
+        runtime=asks("prune", "runtime"),
+        gpu=asks("prune", "gpu"),
     params:
         cell=cell_of,
         implementation=lambda wildcards: IMPLEMENTATIONS[wildcards.method],

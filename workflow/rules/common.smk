@@ -112,6 +112,21 @@ def pruned_inputs(wildcards):
     return {key: f"{folder}/{name}" for key, name in names.items()}
 
 
+def asks(stage, name):
+    """What a stage asks for, by its model's size; more after a failure, as clusters repeat jobs.
+
+    A training resumes, so that its next attempt needs no longer runtime.
+    """
+    grows = name == "mem_mb" or (name == "runtime" and stage != "train")
+
+    def of_job(wildcards, attempt):
+        own = config["models"][wildcards.model].get("resources", {}).get(stage, {})
+        value = {**config["resources"][stage], **own}[name]
+        return value * attempt if grows else value
+
+    return of_job
+
+
 def lasting(path, kind):
     """An output that is deleted after its last use where `keep` says so."""
     return path if config["keep"][kind] else temp(path)

@@ -27,10 +27,10 @@ rule corpus:
         f"{RESULTS}/logs/corpus/{{model}}/{{corpus}}.log",
     conda:
         "../../envs/suite.yaml"
-    threads: config["resources"]["prepare"]["threads"]
+    threads: asks("prepare", "threads")
     resources:
-        mem_mb=config["resources"]["prepare"]["mem_mb"],
-        runtime=config["resources"]["prepare"]["runtime"],
+        mem_mb=asks("prepare", "mem_mb"),
+        runtime=asks("prepare", "runtime"),
     params:
         # how sequences are batched later does not change them
         settings=lambda wildcards: {

@@ -17,11 +17,11 @@ rule evaluate:
         f"{RESULTS}/benchmarks/evaluate/{{model}}/{{method}}/{{sparsity}}{{seed}}.tsv"
     conda:
         "../../envs/suite.yaml"
-    threads: config["resources"]["evaluate"]["threads"]
+    threads: asks("evaluate", "threads")
     resources:
-        mem_mb=config["resources"]["evaluate"]["mem_mb"],
-        runtime=config["resources"]["evaluate"]["runtime"],
-        gpu=config["resources"]["evaluate"]["gpu"],
+        mem_mb=asks("evaluate", "mem_mb"),
+        runtime=asks("evaluate", "runtime"),
+        gpu=asks("evaluate", "gpu"),
     params:
         cell=cell_of,
         settings=config["evaluation"],

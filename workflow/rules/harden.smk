@@ -20,10 +20,10 @@ rule harden:
         f"{RESULTS}/benchmarks/harden/{{model}}/{{method}}/{{sparsity}}{{seed}}.tsv"
     conda:
         "../../envs/suite.yaml"
-    threads: config["resources"]["harden"]["threads"]
+    threads: asks("harden", "threads")
     resources:
-        mem_mb=config["resources"]["harden"]["mem_mb"],
-        runtime=config["resources"]["harden"]["runtime"],
+        mem_mb=asks("harden", "mem_mb"),
+        runtime=asks("harden", "runtime"),
     params:
         cell=cell_of,
     message:

@@ -24,11 +24,11 @@ rule train:
         method=one_of(TRAINED),
     conda:
         "../../envs/suite.yaml"
-    threads: config["resources"]["train"]["threads"]
+    threads: asks("train", "threads")
     resources:
-        mem_mb=config["resources"]["train"]["mem_mb"],
-        runtime=config["resources"]["train"]["runtime"],
-        gpu=config["resources"]["train"]["gpu"],
+        mem_mb=asks("train", "mem_mb"),
+        runtime=asks("train", "runtime"),
+        gpu=asks("train", "gpu"),
     params:
         cell=cell_of,
         settings=training_settings,
@@ -52,10 +52,10 @@ rule binarise:
         method=one_of(TRAINED),
     conda:
         "../../envs/suite.yaml"
-    threads: config["resources"]["harden"]["threads"]
+    threads: asks("harden", "threads")
     resources:
-        mem_mb=config["resources"]["harden"]["mem_mb"],
-        runtime=config["resources"]["harden"]["runtime"],
+        mem_mb=asks("harden", "mem_mb"),
+        runtime=asks("harden", "runtime"),
     params:
         cell=cell_of,
         rule=lambda wildcards: config["methods"][wildcards.method]["hardening"],

@@ -8,10 +8,10 @@ rule model:
         f"{RESULTS}/logs/model/{{model}}.log",
     conda:
         "../../envs/suite.yaml"
-    threads: config["resources"]["prepare"]["threads"]
+    threads: asks("prepare", "threads")
     resources:
-        mem_mb=config["resources"]["prepare"]["mem_mb"],
-        runtime=config["resources"]["prepare"]["runtime"],
+        mem_mb=asks("prepare", "mem_mb"),
+        runtime=asks("prepare", "runtime"),
     params:
         settings=model_settings,
     message:

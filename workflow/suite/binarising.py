@@ -6,6 +6,7 @@ from typing import Any
 
 from suite.files import read_json, write_json
 from suite.masks import save_masks
+from suite.tensors import load_tensors
 
 
 def binarise(
@@ -16,11 +17,9 @@ def binarise(
     `rule` is `exact` for the largest logits of the whole model, or `threshold` for the positive
     ones, whose density is recorded in either case. Raises ValueError for NaN.
     """
-    from safetensors.torch import load_file
-
     from leap import hardening
 
-    stored = load_file(logits)
+    stored = load_tensors(logits)
     # safetensors sorts by name; ties are broken in model order
     in_order = {name: stored[name] for name in read_json(report)["layers"]}
     at_threshold = hardening.threshold_masks(in_order)

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from suite.files import replacing, sha256
+from suite.files import sha256
+from suite.tensors import load_arrays, save_arrays
 
 Tokens = NDArray[np.int32]
 Encode = Callable[[Sequence[str]], list[list[int]]]
@@ -31,8 +32,6 @@ def build(
     `joined`: all documents joined by blank lines, cut into blocks (WikiText perplexity).
     What does not fill a block is dropped. Raises ValueError where the text is too short.
     """
-    from safetensors.numpy import save_file
-
     prefix = [tokenizer.bos_token_id] if bos else []
 
     def encode(batch: Sequence[str]) -> list[list[int]]:
@@ -41,15 +40,15 @@ def build(
     pack = {"windows": windows, "stream": stream, "joined": joined}[settings["packing"]]
     blocks_ST = pack(settings, texts, encode, prefix, tokenizer.eos_token_id)
     metadata = {"settings": json.dumps(dict(settings), sort_keys=True), "bos": json.dumps(bos)}
-    with replacing(output) as temporary:
-        save_file({"input_ids": blocks_ST}, temporary, metadata=metadata)
+    save_arrays({"input_ids": blocks_ST}, output, metadata)
 
 
 def read(path: str | Path) -> tuple[Tokens, dict[str, Any]]:
-    """The blocks [S, T] of a corpus file and what to record of it: shape and SHA-256."""
-    from safetensors.numpy import load_file
+    """The blocks [S, T] of a corpus file and what to record of it: shape and SHA-256.
 
-    blocks_ST = load_file(path)["input_ids"]
+    Raises ValueError for a damaged file.
+    """
+    blocks_ST = load_arrays(path)[0]["input_ids"]
     sequences, length = blocks_ST.shape
     return blocks_ST, {"sequences": sequences, "length": length, "sha256": sha256(path)}
 

@@ -35,7 +35,7 @@ def evaluate(
     device = choose_device()
     described = models.describe(model_directory)
     dtype, bos = described["dtype"], described["bos"]
-    checkpoint = hardened or models.checkpoint_path(model_directory)
+    checkpoint = hardened or models.intact_checkpoint(model_directory)
     model = models.load_model(checkpoint, dtype, device)
     manifest = _verified_manifest(hardened, model, float(cell["sparsity"])) if hardened else {}
     tokenizer = models.load_tokenizer(model_directory)

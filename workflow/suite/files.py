@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,18 +31,32 @@ def replacing(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def write_json(path: str | Path, value: Any) -> None:
-    """Write `value` as indented JSON; NaN and infinity are refused with a ValueError."""
+def write_json(path: str | Path, value: Mapping[str, Any]) -> None:
+    """Write a mapping as indented JSON with a checksum; NaN and infinity raise ValueError."""
+    text = json.dumps({**value, "checksum": _checksum(value)}, indent=2, allow_nan=False)
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n")
+        temporary.write_text(text + "\n")
 
 
 def read_json(path: str | Path) -> Any:
-    """Read a JSON file. Raises ValueError that names the file where it is not JSON."""
+    """Read a JSON file. Raises ValueError that names it where it is damaged.
+
+    A checksum is compared where there is one, and left out.
+    """
     try:
-        return json.loads(Path(path).read_text())
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is damaged ({error}): delete it and run again") from error
+        value = json.loads(Path(path).read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is damaged ({error}): delete it and run again") from None
+    checksum = value.pop("checksum", None) if isinstance(value, dict) else None
+    if checksum is not None and checksum != _checksum(value):
+        raise ValueError(f"{path} is damaged (wrong checksum): delete it and run again")
+    return value
+
+
+def _checksum(value: Mapping[str, Any]) -> str:
+    """SHA-256 of a mapping as JSON, whatever the order of its keys."""
+    as_read = json.loads(json.dumps(value))
+    return hashlib.sha256(json.dumps(as_read, sort_keys=True).encode()).hexdigest()
 
 
 def sha256(path: str | Path) -> str:

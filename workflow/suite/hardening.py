@@ -11,6 +11,7 @@ from suite import models
 from suite.files import read_json, sha256, write_json
 from suite.masks import check_groups, load_masks, mask_hash, save_masks
 from suite.provenance import Meter, environment
+from suite.tensors import load_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -109,19 +110,16 @@ def _write_checkpoint(
     model_directory: Path, weights: str | None, masks: Mapping[str, "Tensor"], folder: Path
 ) -> dict[str, Any]:
     """Save the pruned model; how many parameters it has, and whether kept weights are others."""
-    from safetensors import safe_open
-
     from leap.layers import prunable_linears
 
-    dense = models.checkpoint_path(model_directory)
+    dense = models.intact_checkpoint(model_directory)
     model = models.load_model(dense, models.describe(model_directory)["dtype"], "cpu")
     linears = prunable_linears(model)
     changed = False
     if weights is not None:
-        with safe_open(weights, framework="pt") as file:
-            for key in file.keys():  # noqa: SIM118 - not a mapping
-                linears[key.removesuffix(".weight")].weight.data.copy_(file.get_tensor(key))
-                changed = True
+        for key, weight_OI in load_tensors(weights).items():
+            linears[key.removesuffix(".weight")].weight.data.copy_(weight_OI)
+            changed = True
     for name, linear in linears.items():
         linear.weight.data.masked_fill_(~masks[name], 0)
     # one file whatever the size, so that the outputs have fixed names

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from suite import corpora, models
-from suite.files import replacing, write_json
+from suite.files import write_json
 from suite.masks import load_masks, mask_hash
 from suite.provenance import Meter, choose_device, compute_setting
 from suite.runs import open_run
+from suite.tensors import save_tensors
 from suite.watch import Watch
 
 _OF_THE_SUITE = ("warm_start",)
@@ -36,7 +37,6 @@ def learn(
     for unusable settings, data or states (see `leap.learn_masks`).
     """
     import torch
-    from safetensors.torch import save_file
 
     import leap
     from leap import parallel
@@ -54,7 +54,7 @@ def learn(
         # a model to be split moves to the GPUs part by part
         place = "cpu" if parallel.splits(settings.sharding) else device
         dtype = models.describe(model_directory)["dtype"]
-        model = models.load_model(models.checkpoint_path(model_directory), dtype, place)
+        model = models.load_model(models.intact_checkpoint(model_directory), dtype, place)
         blocks_ST, described = corpora.read(corpus)
         masks = load_masks(prior) if prior else None
         watch = Watch(settings.steps, run)
@@ -64,8 +64,7 @@ def learn(
         )  # fmt: skip
         if run is None:
             return
-        with replacing(outputs["logits"]) as temporary:
-            save_file(learned.logits, temporary)
+        save_tensors(learned.logits, outputs["logits"])
         # the steps of all attempts, where the job was interrupted
         cost = {**meter.read(), "training_seconds": round(watch.seconds, 3)}
         write_json(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from baselines.pattern import group_of
-from suite.files import replacing
+from suite.tensors import load_arrays, save_arrays
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,32 +17,21 @@ if TYPE_CHECKING:
 
 def save_masks(masks: Mapping[str, "Tensor"], path: str | Path) -> None:
     """Write bool masks by layer name; shapes go into the file's metadata."""
-    from safetensors.numpy import save_file
-
     packed = {name: np.packbits(mask.numpy()) for name, mask in masks.items()}
     shapes = {name: list(mask.shape) for name, mask in masks.items()}
-    with replacing(path) as temporary:
-        save_file(packed, temporary, metadata={"shapes": json.dumps(shapes)})
+    save_arrays(packed, path, {"shapes": json.dumps(shapes)})
 
 
 def load_masks(path: str | Path) -> dict[str, "Tensor"]:
     """Read what `save_masks` wrote, in the same order. Raises ValueError for a damaged file."""
     import torch
-    from safetensors import SafetensorError, safe_open
 
-    try:
-        with safe_open(path, framework="numpy") as file:
-            shapes = json.loads(file.metadata()["shapes"])
-            packed = {name: file.get_tensor(name) for name in shapes}
-    except (SafetensorError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path} is not a whole mask file ({error}): delete it and run again"
-        ) from error
+    packed, metadata = load_arrays(path)
     return {
         name: torch.from_numpy(
             np.unpackbits(packed[name], count=int(np.prod(shape))).astype(bool).reshape(shape)
         )
-        for name, shape in shapes.items()
+        for name, shape in json.loads(metadata["shapes"]).items()
     }
 
 

@@ -61,6 +61,18 @@ def checkpoint_path(directory: str | Path) -> Path:
     return path
 
 
+def intact_checkpoint(directory: str | Path) -> Path:
+    """The same folder, for those who read its weights. Raises ValueError for damaged ones."""
+    path = checkpoint_path(directory)
+    for name, expected in describe(directory)["weights_sha256"].items():
+        if not (path / name).is_file() or sha256(path / name) != expected:
+            raise ValueError(
+                f"{path / name} is not what {directory}/model.json describes (wrong SHA-256): "
+                f"restore the file, or delete {directory} to start from what is there now"
+            )
+    return path
+
+
 def load_model(checkpoint: str | Path, dtype: str, device: str) -> "PreTrainedModel":
     """Load a causal LM from a local folder, safetensors only, no code from elsewhere."""
     from transformers import AutoModelForCausalLM

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from suite import corpora, models
-from suite.files import replacing, write_json
+from suite.files import write_json
 from suite.job import progress
 from suite.masks import save_masks
 from suite.provenance import Meter, choose_device, compute_setting
+from suite.tensors import save_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,7 +36,6 @@ def prune(
     `batch` is the number of calibration sequences that go through a block together.
     """
     import torch
-    from safetensors.torch import save_file
 
     from baselines import registry
     from baselines.sequential import prune_model
@@ -45,14 +45,13 @@ def prune(
     chosen = registry.make_settings(method, method_name, settings)
     device = choose_device()
     dtype = models.describe(model_directory)["dtype"]
-    model = models.load_model(models.checkpoint_path(model_directory), dtype, device)
+    model = models.load_model(models.intact_checkpoint(model_directory), dtype, device)
     blocks_ST, corpus = corpora.read(calibration)
     _check_context(model, corpus["length"])
     batches = torch.from_numpy(blocks_ST).long().to(device).split(batch)
     pruned = prune_model(model, method, chosen, sparsity, batches, progress)
     weights = _changed(model, model_directory, pruned.masks)
-    with replacing(outputs["weights"]) as temporary:
-        save_file(weights, temporary)
+    save_tensors(weights, outputs["weights"])
     save_masks(pruned.masks, outputs["mask"])
     cost = meter.read()
     write_json(
