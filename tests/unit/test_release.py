@@ -88,5 +88,8 @@ def test_a_damaged_or_foreign_mask_is_refused(place, released, tmp_path):
         apply_release(model, folder)
     content = gzip.decompress(whole)
     (folder / MASK).write_bytes(gzip.compress(content[:-1] + bytes([content[-1] ^ 1])))
+    with pytest.raises(ValueError, match=r"wanda/mask\.safetensors\.gz is damaged"):
+        apply_release(model, folder)
+    shutil.copy(released / "release/mini-gemma-3-1b/magnitude/0.6" / MASK, folder / MASK)
     with pytest.raises(ValueError, match="is not the mask of its manifest"):
         apply_release(model, folder)

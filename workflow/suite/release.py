@@ -10,6 +10,7 @@ it is the whole result: `apply_release` makes the pruned model from the dense on
 import gzip
 import shutil
 import tempfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,14 +77,13 @@ def apply_release(model: "PreTrainedModel", folder: str | Path) -> None:
 
 
 def _read_mask(path: Path) -> dict[str, Any]:
-    try:
-        content = gzip.decompress(path.read_bytes())
-    except (EOFError, gzip.BadGzipFile) as error:
-        raise ValueError(f"{path} is damaged ({error}): download it again") from error
     with tempfile.NamedTemporaryFile(suffix=".safetensors") as file:
-        file.write(content)
-        file.flush()
-        return load_masks(file.name)
+        try:
+            file.write(gzip.decompress(path.read_bytes()))
+            file.flush()
+            return load_masks(file.name)
+        except (EOFError, gzip.BadGzipFile, zlib.error, ValueError) as error:
+            raise ValueError(f"{path} is damaged: download it again") from error
 
 
 def _pack_cell(
