@@ -29,6 +29,13 @@ def test_arrays_come_back_with_their_metadata(arrays):
         np.testing.assert_array_equal(found[name], array)
 
 
+def test_equal_contents_are_equal_files(tmp_path):
+    contents = {name: np.arange(3) for name in "abcdef"}
+    for number in range(20):
+        save_arrays(contents, tmp_path / str(number), {name: name for name in "uvwxyz"})
+    assert len({file.read_bytes() for file in tmp_path.iterdir()}) == 1
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.bool])
 def test_tensors_come_back_in_their_type(tmp_path, dtype):
     tensors = {"w": torch.randn(3, 5).to(dtype), "empty": torch.empty(0, 4, dtype=dtype)}

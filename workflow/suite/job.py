@@ -1,5 +1,6 @@
 """What surrounds every job: its log file, its errors, its threads, its progress."""
 
+import errno
 import logging
 import os
 import sys
@@ -17,14 +18,18 @@ _OWN_CODE = (
     Path(__file__).parent,
 )
 _SECONDS_BETWEEN_LINES = 15.0
+_DISK_FULL = (
+    "the disk is full, or your quota on it (%s): free space for results/ and temporary files, and "
+    "run again. Nothing half-written was kept."
+)
 
 
 @contextmanager
 def job(log: str | Path) -> Iterator[None]:
     """Run the body with logging to the file `log` and to the terminal.
 
-    An error that our own code raises for the user (a ValueError) ends in its message alone, any
-    other one in a traceback in the log; either way the process exits with 1.
+    An error that our own code raises for the user (a ValueError) and a full disk end in a message
+    alone, any other error in a traceback in the log; either way the process exits with 1.
     """
     _configure_logging(log)
     if not sys.stderr.isatty():
@@ -33,7 +38,10 @@ def job(log: str | Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        logger.error("%s: %s", type(error).__name__, error, exc_info=not _for_the_user(error))
+        if _disk_is_full(error):
+            logger.error(_DISK_FULL, error)
+        else:
+            logger.error("%s: %s", type(error).__name__, error, exc_info=not _for_the_user(error))
         sys.exit(1)
 
 
@@ -77,6 +85,17 @@ def _configure_logging(log: str | Path) -> None:
     for handler in (to_file, to_terminal):
         handler.setFormatter(line)
         root.addHandler(handler)
+
+
+def _disk_is_full(error: BaseException | None) -> bool:
+    """Whether this error, or what led to it, is that of a full disk; libraries wrap it."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if os.strerror(errno.ENOSPC) in str(error) or os.strerror(errno.EDQUOT) in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _for_the_user(error: Exception) -> bool:

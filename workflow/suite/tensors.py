@@ -14,7 +14,8 @@ from suite.files import replacing
 if TYPE_CHECKING:
     from torch import Tensor
 
-_CHECKSUM = "checksum"
+# One entry, since safetensors writes several in an order that changes from run to run.
+_ENTRY = "suite"
 
 
 def save_arrays(
@@ -25,7 +26,7 @@ def save_arrays(
 
     checksum = _digest({name: _of_array(array) for name, array in arrays.items()}, metadata)
     with replacing(path) as temporary:
-        save_file(dict(arrays), temporary, metadata={**metadata, _CHECKSUM: checksum})
+        save_file(dict(arrays), temporary, metadata=_entry(metadata, checksum))
 
 
 def save_tensors(tensors: Mapping[str, "Tensor"], path: str | Path) -> None:
@@ -34,7 +35,7 @@ def save_tensors(tensors: Mapping[str, "Tensor"], path: str | Path) -> None:
 
     checksum = _digest({name: _of_tensor(tensor) for name, tensor in tensors.items()}, {})
     with replacing(path) as temporary:
-        save_file(dict(tensors), temporary, metadata={_CHECKSUM: checksum})
+        save_file(dict(tensors), temporary, metadata=_entry({}, checksum))
 
 
 def load_arrays(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
@@ -77,16 +78,20 @@ def _digest(contents: Mapping[str, _Content], metadata: Mapping[str, str]) -> st
     return digest.hexdigest()
 
 
+def _entry(metadata: Mapping[str, str], checksum: str) -> dict[str, str]:
+    return {_ENTRY: json.dumps({**metadata, "checksum": checksum}, sort_keys=True)}
+
+
 def _open(path: str | Path, framework: str) -> tuple[dict[str, Any], dict[str, str], str]:
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework=framework) as file:
-            metadata = dict(file.metadata() or {})
+            metadata = json.loads((file.metadata() or {}).get(_ENTRY, "{}"))
             tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
-    except SafetensorError as error:
+    except (SafetensorError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is not a whole file ({error}): {_REMEDY}") from None
-    return tensors, metadata, metadata.pop(_CHECKSUM, "")
+    return tensors, metadata, metadata.pop("checksum", "")
 
 
 def _compare(path: str | Path, found: str, checksum: str) -> None:

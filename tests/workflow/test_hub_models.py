@@ -1,0 +1,98 @@
+"""Models from a hub: killed downloads, closed gates, and tokens that stay where they are."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from suite.config import MINIATURES
+from tests.hub_server import REVISION, hub
+
+pytestmark = pytest.mark.heavy
+
+TOKEN = "hf_PlantedTokenThatNobodyMaySee"
+MODEL = "results/smoke/models/from-hub/model.json"
+SOURCE = f"{{hub: {{id: someone/tiny, revision: {REVISION}}}}}"
+
+
+@pytest.fixture(scope="module")
+def repositories(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("hub")
+    for part in ("mini-llama-3.2-1b", "tokenizer"):
+        shutil.copytree(MINIATURES / part, root / "someone/tiny", dirs_exist_ok=True)
+    (root / "someone/tiny/pytorch_model.bin").write_bytes(b"pickled")
+    (root / "someone/tiny/modeling_tiny.py").write_text("raise SystemExit('code from a hub')\n")
+    return root
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory, copy_suite) -> Path:
+    return copy_suite(tmp_path_factory.mktemp("suite"))
+
+
+def start(suite: Path, endpoint: str, cache: Path) -> subprocess.Popen[str]:
+    command = [
+        sys.executable, "-m", "snakemake", "--cores", "1", Path(MODEL).parent.as_posix(),
+        "--config", "scale=smoke", "grid={models: [from-hub]}",
+        f"models={{from-hub: {{source: {SOURCE}, dtype: float32, bos: true}}}}",
+    ]  # fmt: skip
+    environment = {
+        **os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(cache), "HF_TOKEN": TOKEN,
+        "HF_HUB_OFFLINE": "0",
+    }  # fmt: skip
+    return subprocess.Popen(
+        command, cwd=suite, env=environment, text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def assert_no_token(output: str, *folders: Path) -> None:
+    assert TOKEN not in output
+    for folder in folders:
+        for file in folder.rglob("*"):
+            if file.is_file():
+                assert TOKEN.encode() not in file.read_bytes(), file
+
+
+def test_a_download_killed_halfway_is_taken_up_again(repositories, suite, tmp_path):
+    with hub(repositories, seconds_per_chunk=0.2) as (endpoint, requests):
+        run = start(suite, endpoint, tmp_path)
+        deadline = time.monotonic() + 60
+        while not any("GET" in line and "model.safetensors" in line for line in requests):
+            assert time.monotonic() < deadline, "the download did not begin"
+            time.sleep(0.05)
+        time.sleep(1.0)  # of the seven that it takes
+        os.killpg(run.pid, 9)
+        run.communicate()
+    assert list(tmp_path.rglob("*.incomplete"))
+    assert not (suite / MODEL).exists()
+    subprocess.run([sys.executable, "-m", "snakemake", "--unlock"], cwd=suite, check=True)
+    with hub(repositories) as (endpoint, requests):
+        run = start(suite, endpoint, tmp_path)
+        output, _ = run.communicate(timeout=120)
+    assert run.returncode == 0, output[-3000:]
+    described = json.loads((suite / MODEL).read_text())
+    downloaded = Path(described["path"])
+    for name in ("model.safetensors", "tokenizer.json", "config.json"):
+        original = repositories / "someone/tiny" / name
+        assert (downloaded / name).read_bytes() == original.read_bytes()
+    # neither pickles nor code are as much as asked for
+    assert not [line for line in requests if ".bin" in line or ".py" in line]
+    assert_no_token(output, suite / "results", suite / ".snakemake")
+    shutil.rmtree(suite / "results/smoke")
+
+
+def test_a_gated_model_says_what_to_do_and_not_the_token(repositories, suite, tmp_path):
+    with hub(repositories, gated=True) as (endpoint, _):
+        run = start(suite, endpoint, tmp_path)
+        output, _ = run.communicate(timeout=120)
+    assert run.returncode != 0
+    assert "someone/tiny" in output and "accept its licence" in output and "HF_TOKEN" in output
+    assert "Traceback" not in output
+    assert not (suite / MODEL).exists()
+    assert_no_token(output, suite / "results", suite / ".snakemake")
