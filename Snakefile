@@ -29,12 +29,13 @@ try:
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
-# Where code and data come from and whether a run is watched live are no settings of a result:
-# they reach jobs by the environment, so that changing them re-runs nothing.
+# Where code and data come from, whether a run is watched live and how GPUs are shared are no settings
+# of a result: they reach jobs by the environment, so that changing them re-runs nothing.
 os.environ.update(
     PYTHONPATH=os.pathsep.join(filter(None, [*CODE, os.environ.get("PYTHONPATH")])),
     HUB_MIRROR=config["hub_mirror"] and os.path.abspath(config["hub_mirror"]),
     LEAP_SUITE_LIVE_TRACKING=str(int(config["tracking"]["live"])),
+    LEAP_SUITE_JOBS_PER_GPU=str(config.get("jobs_per_gpu", 1)),
 )
 
 SCALE = config["scale"]

@@ -108,6 +108,7 @@ BAD = {
     "duplicate": ({"grid": {"sparsities": [0.5, 0.50]}}, "0.5 is listed twice"),
     "no number": ({"grid": {"sparsities": ["half"]}}, "grid.sparsities.0: 'half' is not of type"),
     "not a list": ({"grid": {"methods": "wanda"}}, "grid.methods: 'wanda' is not of type 'array'"),
+    "no job on a GPU": ({"jobs_per_gpu": 0}, "jobs_per_gpu: 0 is less than the minimum of 1"),
     "missing mirror": ({"hub_mirror": "/no/such/folder"}, "hub_mirror: there is no folder"),
     "missing path": (
         {"models": {"m": {"source": {"path": "/no/such"}, "dtype": "float32", "bos": True}}},

@@ -145,8 +145,11 @@ def test_an_edited_method_runs_again(finished, snakemake):
     assert rules_to_run(process)["prune"] == 2
 
 
-def test_where_data_come_from_and_live_tracking_re_run_nothing(finished, snakemake, tmp_path):
-    change = ("scale=smoke", f"hub_mirror={tmp_path}", "tracking={live: true}")
+def test_where_jobs_run_and_data_come_from_and_live_tracking_re_run_nothing(
+    finished, snakemake, tmp_path
+):
+    places = (f"hub_mirror={tmp_path}", "jobs_per_gpu=2")
+    change = ("scale=smoke", *places, "tracking={live: true}")
     process = snakemake(finished, "--dry-run", "--config", *change)
     assert "Nothing to be done" in process.stdout + process.stderr
 

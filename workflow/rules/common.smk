@@ -30,7 +30,15 @@ def figures():
 
 def page_settings():
     """What the report shows of the configuration: all that has a say in results."""
-    hidden = ("implementations", "hub_mirror", "tracking", "ablations", "search", "sweep")
+    hidden = (
+        "implementations",
+        "hub_mirror",
+        "jobs_per_gpu",
+        "tracking",
+        "ablations",
+        "search",
+        "sweep",
+    )
     return {key: value for key, value in config.items() if key not in hidden}
 
 
