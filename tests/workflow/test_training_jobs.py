@@ -97,12 +97,16 @@ def test_the_state_of_other_settings_is_refused_by_name(undisturbed, snakemake):
     assert snakemake(undisturbed, TARGET, *SETTINGS).returncode == 0
 
 
-def test_two_processes_give_what_one_gives(undisturbed, snakemake):
+def test_two_processes_give_what_one_gives(undisturbed, snakemake, tmp_path):
     first = again(undisturbed)
-    # without GPUs the processes talk over gloo; a job of two GPUs starts two of them
+    # devices in name only, which the launcher leases for both; the processes talk over gloo
     two = (*SETTINGS, "resources={train: {gpu: 2}}")
-    process = snakemake(undisturbed, TARGET, *two)
+    devices = {"CUDA_VISIBLE_DEVICES": "0,1", "TMPDIR": str(tmp_path)}
+    process = snakemake(undisturbed, TARGET, *two, **devices)
     assert process.returncode == 0, process.stderr[-3000:]
+    for rank in ("", ".1"):
+        log = undisturbed / f"results/smoke/logs/train/{CELL}.log{rank}"
+        assert "on GPU 0,1\n" in log.read_text()
     report = json.loads((undisturbed / TARGET).with_name("training.json").read_text())
     assert report["processes"] == 2
     second = load_file(undisturbed / TARGET)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from suite.gpus import use_gpus
 from suite.job import job, use_threads
 from suite.runs import open_run
 
@@ -33,4 +34,5 @@ def main() -> None:
 if __name__ == "__main__":
     use_threads(snakemake.threads)
     with job(snakemake.log[0]):
+        use_gpus(snakemake.resources.get("gpu", 0))
         main()

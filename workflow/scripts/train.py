@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from suite.gpus import use_gpus
 from suite.job import job, use_threads
 
 if TYPE_CHECKING:
@@ -30,10 +31,11 @@ def main() -> None:
 if __name__ == "__main__":
     gpus = snakemake.resources.get("gpu", 0)
     use_threads(max(1, snakemake.threads // max(1, gpus)))
-    if gpus > 1 and "WORLD_SIZE" not in os.environ:
-        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={gpus}"]
-        # this very process becomes the launcher, so that signals reach it
-        os.execv(sys.executable, [sys.executable, *launcher, sys.argv[0]])
     rank = os.environ.get("RANK", "0")
     with job(snakemake.log[0] if rank == "0" else f"{snakemake.log[0]}.{rank}"):
+        use_gpus(gpus)
+        if gpus > 1 and "WORLD_SIZE" not in os.environ:
+            launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={gpus}"]
+            # this very process becomes the launcher, so that signals reach it
+            os.execv(sys.executable, [sys.executable, *launcher, sys.argv[0]])
         main()

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from suite.gpus import use_gpus
 from suite.job import job, use_threads
 
 if TYPE_CHECKING:
@@ -28,4 +29,5 @@ def main() -> None:
 if __name__ == "__main__":
     use_threads(snakemake.threads)
     with job(snakemake.log[0]):
+        use_gpus(snakemake.resources.get("gpu", 0))
         main()
