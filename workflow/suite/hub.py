@@ -1,5 +1,6 @@
 """Where hub content comes from: the Hugging Face hub, or a local mirror laid out like it."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,21 @@ def locate(repository: str) -> str:
             "the hub, or unset hub_mirror (and HUB_MIRROR) to fetch it from the hub."
         )
     return str(folder)
+
+
+def cache_of(place: str) -> str | None:
+    """The cache for a data set that `locate` found, as it is now; None for the hub's own.
+
+    `datasets` tells local data sets apart by the folder's name and card alone: from its one cache
+    it would hand out the rows of another mirror, or those of before.
+    """
+    if mirror() is None:
+        return None
+    from datasets.config import HF_DATASETS_CACHE
+
+    files = sorted(file for file in Path(place).rglob("*") if file.is_file())
+    state = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return f"{HF_DATASETS_CACHE}/mirrors/{hashlib.sha256(repr(state).encode()).hexdigest()[:16]}"
 
 
 @contextmanager
