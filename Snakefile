@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
@@ -16,6 +17,7 @@ sys.path[:0] = CODE
 from suite.config import MINIATURES as MINIATURE_CHECKPOINTS
 from suite.config import ConfigError, load, methods_that_are
 from suite.grid import DENSE, LEAP, cells
+from suite.mirror_check import missing
 from suite.published import published_models
 from suite.variants import study_cells, study_methods
 
@@ -70,6 +72,11 @@ include: "workflow/rules/examples.smk"
 
 
 onstart:
+    lacking = missing(config, Path(config["hub_mirror"])) if config["hub_mirror"] else []
+    if lacking:
+        first = f"hub_mirror: {config['hub_mirror']} lacks what scale {SCALE} needs:"
+        last = "Add it there: `snakemake prefetch`, with prefetch_to and without hub_mirror"
+        raise WorkflowError("\n".join([first, *lacking, last]))
     # before any job writes to it: two processes that make the schema at once break each other
     if config["tracking"]["live"]:
         from suite.runs import RESULTS as STORE_FOLDER
