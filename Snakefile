@@ -18,8 +18,9 @@ from suite.config import MINIATURES as MINIATURE_CHECKPOINTS
 from suite.config import ConfigError, load, methods_that_are
 from suite.grid import DENSE, LEAP, cells
 from suite.mirror_check import missing
+from suite.needs import of_hub
 from suite.published import published_models
-from suite.variants import study_cells, study_methods
+from suite.variants import STUDIES, study_cells, study_methods
 
 
 configfile: "config.yaml"
@@ -68,6 +69,7 @@ include: "workflow/rules/sweep.smk"
 include: "workflow/rules/page.smk"
 include: "workflow/rules/tracking.smk"
 include: "workflow/rules/release.smk"
+include: "workflow/rules/prefetch.smk"
 include: "workflow/rules/examples.smk"
 
 
@@ -101,6 +103,7 @@ localrules:
     sweep_table,
     sweep,
     release,
+    prefetch,
     examples,
     page,
 
