@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
@@ -16,8 +17,10 @@ sys.path[:0] = CODE
 from suite.config import MINIATURES as MINIATURE_CHECKPOINTS
 from suite.config import ConfigError, load, methods_that_are
 from suite.grid import DENSE, LEAP, cells
+from suite.mirror_check import missing
+from suite.needs import of_hub
 from suite.published import published_models
-from suite.variants import study_cells, study_methods
+from suite.variants import STUDIES, study_cells, study_methods
 
 
 configfile: "config.yaml"
@@ -67,10 +70,16 @@ include: "workflow/rules/sweep.smk"
 include: "workflow/rules/page.smk"
 include: "workflow/rules/tracking.smk"
 include: "workflow/rules/release.smk"
+include: "workflow/rules/prefetch.smk"
 include: "workflow/rules/examples.smk"
 
 
 onstart:
+    lacking = missing(config, Path(config["hub_mirror"])) if config["hub_mirror"] else []
+    if lacking:
+        first = f"hub_mirror: {config['hub_mirror']} lacks what scale {SCALE} needs:"
+        last = "Add it there: `snakemake prefetch`, with prefetch_to and without hub_mirror"
+        raise WorkflowError("\n".join([first, *lacking, last]))
     # before any job writes to it: two processes that make the schema at once break each other
     if config["tracking"]["live"]:
         from suite.runs import RESULTS as STORE_FOLDER
@@ -95,6 +104,7 @@ localrules:
     sweep_table,
     sweep,
     release,
+    prefetch,
     examples,
     page,
     tracking,

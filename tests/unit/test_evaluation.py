@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from datasets import Dataset
 from safetensors.torch import load_file
 
 from leap.budget import survivors
@@ -115,6 +116,28 @@ def test_an_unknown_task_is_named(place):
     tokenizer = models.load_tokenizer(place / "model")
     with pytest.raises(ValueError, match="lm-eval has no task 'mini_pika'"):
         evaluation.run_tasks(model, tokenizer, True, settings, place / "world/tasks")
+
+
+def test_tasks_are_those_of_the_mirror_as_it_is_now(tmp_path, monkeypatch):
+    """`datasets` takes two folders with one name and one card for the same."""
+    card = "---\nconfigs:\n- config_name: default\n  data_files:\n"
+    card += "".join(f"  - {{split: {s}, path: {s}.parquet}}\n" for s in ("train", "validation"))
+    manager = evaluation.task_manager(miniature=False)
+
+    def goals(mirror: Path, goal: str) -> list[str]:
+        folder = mirror / "baber/piqa"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "README.md").write_text(card + "---\n")
+        for split in ("train", "validation"):
+            row = {"goal": goal, "sol1": "a", "sol2": "b", "label": 0}
+            Dataset.from_list([row]).to_parquet(folder / f"{split}.parquet")
+        monkeypatch.setenv("HUB_MIRROR", str(mirror))
+        task = evaluation.build(manager, {"task": "piqa", "dataset": "baber/piqa"})
+        return task.dataset["validation"]["goal"][:]
+
+    assert goals(tmp_path / "one", "first") == ["first"]
+    assert goals(tmp_path / "two", "second") == ["second"]
+    assert goals(tmp_path / "two", "third") == ["third"]
 
 
 @pytest.mark.shared

@@ -30,15 +30,8 @@ def figures():
 
 def page_settings():
     """What the report shows of the configuration: all that has a say in results."""
-    hidden = (
-        "implementations",
-        "hub_mirror",
-        "jobs_per_gpu",
-        "tracking",
-        "ablations",
-        "search",
-        "sweep",
-    )
+    no_settings = ("implementations", "hub_mirror", "prefetch_to", "jobs_per_gpu", "tracking")
+    hidden = (*no_settings, *STUDIES, "sweep")
     return {key: value for key, value in config.items() if key not in hidden}
 
 
@@ -202,3 +195,10 @@ def stages(cell):
     if cell.method == DENSE:
         return ["evaluate"]
     return ["train" if cell.method in TRAINED else "prune", "harden", "evaluate"]
+
+
+def prefetch_target(wildcards):
+    """The folder that the target `prefetch` fills."""
+    if not config.get("prefetch_to"):
+        raise WorkflowError("prefetch_to: say where, as in --config prefetch_to=DIR")
+    return config["prefetch_to"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from suite import corpora, models
 from suite.files import read_json, sha256, write_json
-from suite.hub import locate, mirror, reaching
+from suite.hub import cache_of, locate, mirror, reaching
 from suite.items import Items, from_samples, write_items
 from suite.masks import load_masks, mask_hash
 from suite.miniature.tasks import DEFINITIONS
@@ -79,19 +79,15 @@ def run_tasks(
     """
     from lm_eval import simple_evaluate
     from lm_eval.models.huggingface import HFLM
-    from lm_eval.tasks import TaskManager
 
     logging.getLogger("lm_eval").setLevel(logging.WARNING)
     lm = HFLM(
         pretrained=model, tokenizer=tokenizer, batch_size=settings["batch_size"], add_bos_token=bos
     )
     _check_bos(lm, tokenizer, bos)
-    manager = TaskManager(
-        include_path=str(DEFINITIONS) if miniature_data else None,
-        include_defaults=miniature_data is None,
-    )
+    manager = task_manager(miniature_data is not None)
     wanted = settings["tasks"]
-    built = {task["task"]: _build(manager, task, miniature_data) for task in wanted.values()}
+    built = {task["task"]: build(manager, task, miniature_data) for task in wanted.values()}
     limits = {task["task"]: task["limit"] for task in wanted.values()}
     results = simple_evaluate(
         model=lm,
@@ -107,23 +103,43 @@ def run_tasks(
         column: _task_result(results, built[task["task"]], task["task"])
         for column, task in wanted.items()
     }
-    leaves = {
-        column: [leaf.task_name for leaf in _leaves(built[task["task"]])]
+    names = {
+        column: [leaf.task_name for leaf in leaves(built[task["task"]])]
         for column, task in wanted.items()
     }
-    items = from_samples(results["samples"], leaves)
+    items = from_samples(results["samples"], names)
     return tasks, items, {"num_fewshot": 0, "task_hashes": dict(results.get("task_hashes", {}))}
 
 
-def _build(manager: Any, task: Mapping[str, Any], miniature_data: Path | None) -> Any:
-    """A task, or a group with its subtasks, that reads its data from the mirror if there is one."""
+def task_manager(miniature: bool) -> Any:
+    """lm-eval's index of its own tasks, or of the miniature ones."""
+    from lm_eval.tasks import TaskManager
+
+    return TaskManager(
+        include_path=str(DEFINITIONS) if miniature else None, include_defaults=not miniature
+    )
+
+
+def build(
+    manager: Any,
+    task: Mapping[str, Any],
+    miniature_data: Path | None = None,
+    revision: str | None = None,
+) -> Any:
+    """A task, or a group with its subtasks, that reads its data from the mirror if there is one.
+
+    `revision` is the commit of the data set on the hub, if it is not to be the newest.
+    """
     if task["task"] not in manager.task_index:
         raise ValueError(f"evaluation.tasks: lm-eval has no task {task['task']!r}")
     overrides: dict[str, Any] = {"num_fewshot": 0}
     if miniature_data:
         overrides["dataset_path"] = str((miniature_data / task["dataset"]).resolve())
     elif mirror() is not None:
-        overrides["dataset_path"] = locate(task["dataset"])
+        folder = locate(task["dataset"])
+        overrides |= {"dataset_path": folder, "dataset_kwargs": {"cache_dir": cache_of(folder)}}
+    elif revision:
+        overrides |= {"dataset_path": task["dataset"], "dataset_kwargs": {"revision": revision}}
     with reaching(task["dataset"]):
         # the public entry points offer no override for a registered group's subtasks
         return manager._factory.build(
@@ -131,7 +147,8 @@ def _build(manager: Any, task: Mapping[str, Any], miniature_data: Path | None) -
         )
 
 
-def _leaves(task: Any) -> list[Any]:
+def leaves(task: Any) -> list[Any]:
+    """The subtasks of a group, or the task itself."""
     return task.get_all_tasks() if hasattr(task, "get_all_tasks") else [task]
 
 
@@ -140,13 +157,13 @@ def _first_items(built: Mapping[str, Any], limits: Mapping[str, int]) -> dict[st
     return {
         leaf.task_name: range(min(limits[name] or len(leaf.eval_docs), len(leaf.eval_docs)))
         for name, task in built.items()
-        for leaf in _leaves(task)
+        for leaf in leaves(task)
     }
 
 
 def _task_result(results: Mapping[str, Any], task: Any, name: str) -> dict[str, Any]:
     values = results["results"][name]
-    leaves = [leaf.task_name for leaf in _leaves(task)]
+    names = [leaf.task_name for leaf in leaves(task)]
     scores = {
         f"{metric}{suffix}": values[f"{metric}{suffix},none"]
         for metric in ("acc", "acc_norm")
@@ -156,7 +173,7 @@ def _task_result(results: Mapping[str, Any], task: Any, name: str) -> dict[str, 
     return {
         "task": name,
         **scores,
-        "samples": sum(results["n-samples"][leaf]["effective"] for leaf in leaves),
+        "samples": sum(results["n-samples"][name]["effective"] for name in names),
         "version": str(results["versions"][name]),
     }
 

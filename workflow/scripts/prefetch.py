@@ -1,0 +1,22 @@
+"""Rule prefetch: all that the scale takes from a hub, in one folder."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from suite.job import job, use_threads
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main() -> None:
+    """Fetch what is not there whole."""
+    from suite.prefetch import prefetch
+
+    prefetch(snakemake.params.needs, Path(snakemake.params.target))
+
+
+if __name__ == "__main__":
+    use_threads(snakemake.threads)
+    with job(snakemake.log[0]):
+        main()
