@@ -128,6 +128,26 @@ BAD = {
                           "dtype": "float32", "bos": True}}},
         "models.m.source.hub.revision",
     ),
+    "shell in a method's name": ({"methods": {"x$(touch y)": {"like": "wanda"}}}, "x$(touch y)"),
+    "a way out of the mirror in a model": (
+        {"models": {"m": {"source": {"hub": {"id": "a/..", "revision": "0" * 40}},
+                          "dtype": "float32", "bos": True}}},
+        "models.m.source.hub.id",
+    ),
+    "a way out of the mirror in a text": (
+        {"corpora": {"calibration": {"text": {"hub": "../b", "name": "", "split": "train",
+                                              "column": "text", "documents": 1}}}},
+        "corpora.calibration.text.hub",
+    ),
+    "a way out of the mirror in a split": (
+        {"corpora": {"calibration": {"text": {"hub": "a/b", "name": "", "split": "../../c",
+                                              "column": "text", "documents": 1}}}},
+        "corpora.calibration.text.split",
+    ),
+    "a way out of the mirror in a task": (
+        {"evaluation": {"tasks": {"piqa": {"dataset": "../../etc"}}}},
+        "evaluation.tasks.piqa.dataset",
+    ),
     "shell in a name": (
         {"models": {"x; touch y": {"source": {"path": "."}, "dtype": "float32", "bos": True}}},
         "x; touch y",

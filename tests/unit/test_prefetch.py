@@ -10,7 +10,7 @@ from datasets import Dataset, DatasetDict, load_dataset
 
 from suite import models, prefetch_data, texts
 from suite.config import load
-from suite.files import sha256
+from suite.files import sha256, write_json
 from suite.hub import cache_of, locate
 from suite.mirror_check import missing
 from suite.mirror_manifest import read
@@ -274,9 +274,9 @@ def test_all_that_a_mirror_lacks_is_listed(fill, settings, tmp_path):
         "piqa": {"task": "piqa", "dataset": "owner/piqa"},
         "mmlu": {"task": "mmlu", "dataset": "owner/text"},
     }
-    manifest = json.loads((mirror / "manifest.json").read_text())
+    manifest = read(mirror)
     manifest["fetched"]["owner/llama/"]["revision"] = "1" * 40
-    (mirror / "manifest.json").write_text(json.dumps(manifest))
+    write_json(mirror / "manifest.json", manifest)
     (mirror / "owner/llama/model.safetensors").unlink()
     (mirror / "owner/text/en/train-00002.parquet").unlink()
     assert missing(settings, mirror) == [

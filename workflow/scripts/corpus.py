@@ -13,8 +13,10 @@ def main() -> None:
     """Tokenise and write the blocks."""
     from suite import corpora, models, texts
 
+    settings = snakemake.params.settings
+    models.check_context(snakemake.input.model, snakemake.wildcards.corpus, settings["length"])
     corpora.build(
-        snakemake.params.settings,
+        settings,
         texts.documents(snakemake.params.text),
         models.load_tokenizer(snakemake.input.model),
         models.describe(snakemake.input.model)["bos"],

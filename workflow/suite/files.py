@@ -1,5 +1,6 @@
 """Writing files whole or not at all, and their checksums."""
 
+import glob
 import hashlib
 import json
 import os
@@ -14,10 +15,14 @@ from typing import Any
 def replacing(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`, file or folder, that takes its place at the end.
 
-    On an error nothing takes its place and the temporary one is removed.
+    On an error nothing takes its place and the temporary one is removed. What a killed process
+    has left of the same path is removed too.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        if not _is_running(int(left.name.split(".")[-2])):
+            _remove(left)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield temporary
@@ -25,10 +30,24 @@ def replacing(path: str | Path) -> Iterator[Path]:
             shutil.rmtree(path)
         os.replace(temporary, path)
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        else:
-            temporary.unlink(missing_ok=True)
+        _remove(temporary)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_json(path: str | Path, value: Mapping[str, Any]) -> None:

@@ -37,6 +37,8 @@ def harden(
     masks = load_masks(pruned["mask"])
     choice = read_json(pruned["choice"]) if pruned.get("choice") else {"rule": "exact"}
     target.mkdir(parents=True, exist_ok=True)
+    for left in target.glob(".writing-*"):
+        shutil.rmtree(left)  # of a job that was killed
     with tempfile.TemporaryDirectory(dir=target, prefix=".writing-") as temporary:
         folder = Path(temporary)
         facts = _write_checkpoint(model_directory, pruned.get("weights"), masks, folder)

@@ -61,6 +61,17 @@ def checkpoint_path(directory: str | Path) -> Path:
     return path
 
 
+def check_context(directory: str | Path, corpus: str, length: int) -> None:
+    """Raise ValueError where the sequences of a corpus are longer than the model's context."""
+    config = read_json(checkpoint_path(directory) / "config.json")
+    context = {**config, **config.get("text_config", {})}.get("max_position_embeddings", length)
+    if length > context:
+        raise ValueError(
+            f"corpora.{corpus}.length is {length}, but the model's context is {context} tokens: "
+            "set a shorter length"
+        )
+
+
 def intact_checkpoint(directory: str | Path) -> Path:
     """The same folder, for those who read its weights. Raises ValueError for damaged ones."""
     path = checkpoint_path(directory)

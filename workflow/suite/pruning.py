@@ -47,7 +47,6 @@ def prune(
     dtype = models.describe(model_directory)["dtype"]
     model = models.load_model(models.intact_checkpoint(model_directory), dtype, device)
     blocks_ST, corpus = corpora.read(calibration)
-    _check_context(model, corpus["length"])
     batches = torch.from_numpy(blocks_ST).long().to(device).split(batch)
     pruned = prune_model(model, method, chosen, sparsity, batches, progress)
     weights = _changed(model, model_directory, pruned.masks)
@@ -85,12 +84,3 @@ def _changed(
         if not torch.equal(new_OI[kept_OI], before[name].weight.detach()[kept_OI]):
             weights[f"{name}.weight"] = new_OI.contiguous()
     return weights
-
-
-def _check_context(model: Any, length: int) -> None:
-    context = getattr(model.config, "max_position_embeddings", length)
-    if length > context:
-        raise ValueError(
-            f"corpora.calibration.length is {length}, but the model's context is {context} tokens: "
-            "set a shorter length"
-        )
