@@ -216,11 +216,15 @@ def _unknown(name: str, known: Iterable[str]) -> str:
     return f"{name!r} ({hint})"
 
 
-class _UniqueKeys(yaml.SafeLoader):
+# libyaml's loader where PyYAML has it: planning and every cluster job read some fifty files
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _UniqueKeys(_Loader):
     """Refuses a key that is written twice, of which YAML would silently keep the last."""
 
 
-def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+def _mapping(loader: Any, node: yaml.MappingNode) -> dict[Any, Any]:
     keys = [key.value for key, _ in node.value if key.value != "<<"]
     twice = sorted({key for key in keys if keys.count(key) > 1})
     if twice:
