@@ -385,8 +385,9 @@ def create_initial_tables(uri: str) -> None:
     engine.dispose()
 
 
-@pytest.fixture
-def server(tmp_path: Path, closed_port: int) -> Iterator[str]:
+@contextlib.contextmanager
+def serving(tmp_path: Path, closed_port: int) -> Iterator[str]:
+    """A real MLflow server on this port; one that is started again has the same store."""
     address = f"http://127.0.0.1:{closed_port}"
     with (tmp_path / "server.log").open("w") as log:
         process = subprocess.Popen(
@@ -413,6 +414,32 @@ def answers(address: str) -> bool:
     with contextlib.suppress(OSError):
         return bool(urllib.request.urlopen(address, timeout=5).status == 200)
     return False
+
+
+@pytest.fixture
+def server(tmp_path: Path, closed_port: int) -> Iterator[str]:
+    with serving(tmp_path, closed_port) as address:
+        yield address
+
+
+@pytest.mark.heavy
+def test_a_server_restarted_under_a_live_job(tmp_path: Path, closed_port: int) -> None:
+    uri = f"sqlite:///{tmp_path}/server.db"
+    journal = tmp_path / "j.jsonl"
+    with serving(tmp_path, closed_port) as address:
+        assert initialise_store(address)
+        job = start_job(journal, address, steps=600, pause=0.05, close_seconds=1)
+        wait_for(lambda: rows(uri, "SELECT count(*) FROM metrics") != [(0,)])
+    time.sleep(2)  # without a server
+    with serving(tmp_path, closed_port):
+        output, errors = job.communicate(timeout=120)
+        assert job.returncode == 0, errors
+        assert float(output) < 40, "the job waited for its server"
+        assert read_journal(journal).status == "FINISHED"
+        upload_all([journal], address, EXPERIMENT)
+    assert len(journal_points(journal)) == 1200
+    assert stored_points(uri, journal) == journal_points(journal)
+    assert rows(uri, "SELECT status FROM runs") == [("FINISHED",)]
 
 
 @pytest.mark.heavy
