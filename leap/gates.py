@@ -56,9 +56,9 @@ def gate(
 def sample_noise(shape: tuple[int, ...], kind: str, seed: int, like: Tensor) -> Tensor:
     """The noise g that `gate` adds for this seed, in the dtype and on the device of `like`."""
     noise = torch.empty(shape, dtype=like.dtype, device=like.device)
-    generator = _generator(seed, like.device)
+    random = generator(seed, like.device)
     for chunk in _chunks(noise.numel(), noise.device):
-        _fill_noise(noise.view(-1)[chunk], kind, generator)
+        _fill_noise(noise.view(-1)[chunk], kind, random)
     return noise
 
 
@@ -84,7 +84,7 @@ class _Gate(torch.autograd.Function):
                 soft_N[chunk] = mask_C
             if relaxation.hard:
                 mask_C = (mask_C > 0.5).to(mask_C.dtype)
-            product_C = torch.mul(mask_C, weight_N[chunk], out=_scratch("product", mask_C))
+            product_C = torch.mul(mask_C, weight_N[chunk], out=scratch("product", mask_C))
             masked_N[chunk] = product_C
             total += mask_C.sum()
             norm_sum += _norm_part(product_C, norm)
@@ -118,7 +118,7 @@ class _Gate(torch.autograd.Function):
                 torch.mul(upstream_N[chunk].to(saved_N.dtype), weight_C, out=out_C)
                 if norm == "l1":
                     out_C.add_(weight_C.abs().mul_(scale))
-            variance_C = _scratch("product", mask_C)
+            variance_C = scratch("product", mask_C)
             torch.addcmul(mask_C, mask_C, mask_C, value=-1, out=variance_C)
             out_C.add_(total_grad).mul_(variance_C)
             out_C.mul_(slope)
@@ -127,11 +127,11 @@ class _Gate(torch.autograd.Function):
 
 def _drawn(logits_N: Tensor, relaxation: Relaxation, seed: int) -> Iterator[tuple[slice, Tensor]]:
     """The soft mask chunk by chunk, in one buffer that the next chunk overwrites."""
-    generator = _generator(seed, logits_N.device)
+    random = generator(seed, logits_N.device)
     for chunk in _chunks(len(logits_N), logits_N.device):
         logits_C = logits_N[chunk]
-        mask_C = _scratch("mask", logits_C)
-        _fill_noise(mask_C, relaxation.noise, generator)
+        mask_C = scratch("mask", logits_C)
+        _fill_noise(mask_C, relaxation.noise, random)
         mask_C.add_(logits_C, alpha=relaxation.alpha).mul_(1 / relaxation.tau).sigmoid_()
         yield chunk, mask_C
 
@@ -141,15 +141,20 @@ def _kept(mask_N: Tensor) -> Iterator[tuple[slice, Tensor]]:
         yield chunk, mask_N[chunk]
 
 
-def _fill_noise(noise_C: Tensor, kind: str, generator: torch.Generator) -> None:
-    """Overwrite with noise made of 32 random bits an element, drawn 64 at a time for speed."""
-    pairs = _scratch("bits", noise_C, torch.int64)[: (len(noise_C) + 1) // 2]
-    pairs.random_(-(2**63), None, generator=generator)
-    noise_C.copy_(pairs.view(torch.int32)[: len(noise_C)]).mul_(2.0**-32).add_(0.5)
+def _fill_noise(noise_C: Tensor, kind: str, random: torch.Generator) -> None:
+    """Overwrite with noise of this kind."""
+    uniform(noise_C, random)
     if kind == "logistic":
         noise_C.logit_()
     else:
         noise_C.log_().neg_().log_().neg_()
+
+
+def uniform(noise_C: Tensor, random: torch.Generator) -> Tensor:
+    """Overwrite with numbers from [0, 1] made of 32 random bits, drawn 64 at a time for speed."""
+    pairs = scratch("bits", noise_C, torch.int64)[: (len(noise_C) + 1) // 2]
+    pairs.random_(-(2**63), None, generator=random)
+    return noise_C.copy_(pairs.view(torch.int32)[: len(noise_C)]).mul_(2.0**-32).add_(0.5)
 
 
 def _norm_part(product_C: Tensor, norm: str) -> Tensor | float:
@@ -168,7 +173,7 @@ class _Buffers(threading.local):
 _buffers = _Buffers()
 
 
-def _scratch(name: str, like_C: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+def scratch(name: str, like_C: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     """A buffer with the length, device and (unless given) dtype of `like_C`."""
     key = (name, like_C.device, dtype or like_C.dtype)
     tensor = _buffers.tensors.get(key)
@@ -187,5 +192,5 @@ def _chunk_size(device: torch.device) -> int:
     return _CHUNK_ON_CPU if device.type == "cpu" else _CHUNK_ON_GPU
 
 
-def _generator(seed: int, device: torch.device) -> torch.Generator:
+def generator(seed: int, device: torch.device) -> torch.Generator:
     return torch.Generator(device).manual_seed(seed)

@@ -1,0 +1,201 @@
+"""N of every M consecutive inputs of a row survive: the patterns, and a soft choice among them.
+
+MaskLLM (Fang et al. 2024, arXiv 2409.17481): each group of M weights has one logit a pattern, and
+its soft mask is softmax((alpha * P + g) / tau), Gumbel noise g, times the patterns. Axes: O
+outputs, I inputs, G = I / M groups of a row, N groups of a flattened matrix, K patterns, M
+positions.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import combinations
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from leap.gates import Relaxation, generator, scratch, uniform
+
+_MOST_PATTERNS = 128
+_WEIGHTS_ON_CPU = 2**16
+_WEIGHTS_ON_GPU = 2**23
+
+
+def patterns(n: int, m: int) -> Tensor:
+    """All masks of a group with `n` of `m` ones, float32 [K, M], in lexicographic order."""
+    return _patterns(n, m).clone()
+
+
+def first_pattern_logits(
+    shape: tuple[int, int], n: int, m: int, std: float, seed: int, prior_OI: Tensor | None,
+    strength: float,
+) -> Tensor:  # fmt: skip
+    """N(0, std^2) [O, G, K] float32, raised for patterns that share much with a prior mask.
+
+    A pattern gets strength * std * (kept positions that it shares with the prior - n^2 / m): for
+    2:4 this is one less than it shares. The largest noise of a group goes to the prior's own
+    pattern, so that the first choice is the prior; its law is otherwise untouched. Raises
+    ValueError where M does not divide the inputs or the prior is no such mask.
+    """
+    if shape[1] % m:
+        raise ValueError(f"{shape[1]} inputs are no multiple of {m}: {n}:{m} does not fit")
+    table_KM = _patterns(n, m)
+    random = torch.Generator().manual_seed(seed)
+    logits_OGK = torch.empty(shape[0], shape[1] // m, len(table_KM))
+    logits_OGK.normal_(0, std, generator=random)
+    if prior_OI is None:
+        return logits_OGK
+    groups_OGM = prior_OI.float().view(shape[0], shape[1] // m, m)
+    if prior_OI.shape != shape or (groups_OGM.sum(dim=2) != n).any():
+        raise ValueError(f"the prior mask does not keep {n} of every {m} inputs of this layer")
+    shared_OGK = groups_OGM @ table_KM.T
+    own_OG1 = shared_OGK.argmax(dim=2, keepdim=True)
+    largest, place_OG1 = logits_OGK.max(dim=2, keepdim=True)
+    logits_OGK.scatter_(2, place_OG1, logits_OGK.gather(2, own_OG1)).scatter_(2, own_OG1, largest)
+    return logits_OGK + strength * std * (shared_OGK - n * n / m)
+
+
+def pattern_masks(logits_OGK: Tensor, n: int, m: int) -> Tensor:
+    """Bool mask [O, I] of the pattern with the largest logit in each group; the first among equals.
+
+    Raises ValueError for NaN.
+    """
+    if torch.isnan(logits_OGK).any():
+        raise ValueError("a logit is NaN: the training diverged; lower its learning rate")
+    table_KM = _patterns(n, m).bool().to(logits_OGK.device)
+    return table_KM[logits_OGK.argmax(dim=2)].flatten(1)
+
+
+def pattern_gate(
+    logits_OGK: Tensor,
+    weight_OI: Tensor,
+    n: int,
+    m: int,
+    relaxation: Relaxation,
+    seed: int,
+    norm: str = "l2",
+    recompute: bool = False,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Masked weight M * W [O, I], sum of M (always N * n), and norm of M * W, as `leap.gates.gate`.
+
+    Only the logits receive a gradient. With `recompute` the backward pass draws the choice again
+    instead of keeping it (K / M floats a weight).
+    """
+    table_KM = _patterns(n, m).to(logits_OGK)
+    masked_OI, norm_value = _PatternGate.apply(
+        logits_OGK, weight_OI, table_KM, relaxation, seed, norm, recompute
+    )
+    kept = torch.tensor(weight_OI.numel() * n / m, dtype=torch.float64, device=weight_OI.device)
+    return masked_OI, kept, norm_value
+
+
+def sample_gumbel(shape: tuple[int, ...], seed: int, like: Tensor) -> Tensor:
+    """The noise g that `pattern_gate` adds to logits of this shape for this seed."""
+    noise_NK = torch.empty(shape, dtype=like.dtype, device=like.device).view(-1, shape[-1])
+    random = generator(seed, like.device)
+    for rows in _rows(noise_NK):
+        _fill_gumbel(noise_NK[rows], random)
+    return noise_NK.view(shape)
+
+
+class _PatternGate(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        logits_OGK: Tensor,
+        weight_OI: Tensor,
+        table_KM: Tensor,
+        relaxation: Relaxation,
+        seed: int,
+        norm: str,
+        recompute: bool,
+    ) -> tuple[Tensor, Tensor]:
+        logits_NK = logits_OGK.detach().reshape(-1, len(table_KM))
+        weight_NM = weight_OI.detach().reshape(-1, table_KM.shape[1])
+        masked_OI = torch.empty(weight_OI.shape, dtype=weight_OI.dtype, device=weight_OI.device)
+        masked_NM = masked_OI.view(weight_NM.shape)
+        kept_NK = logits_NK if recompute else torch.empty_like(logits_NK)
+        norm_sum = torch.zeros((), dtype=torch.float64, device=weight_OI.device)
+        for rows, choice_CK in _drawn(logits_NK, relaxation, seed):
+            if not recompute:
+                kept_NK[rows] = choice_CK
+            mask_CM = _mask(choice_CK, table_KM, relaxation.hard)
+            product_CM = mask_CM.mul_(weight_NM[rows])
+            masked_NM[rows] = product_CM
+            if norm == "l2":
+                norm_sum += torch.dot(product_CM.view(-1), product_CM.view(-1))
+            elif norm == "l1":
+                norm_sum += torch.linalg.vector_norm(product_CM, ord=1)
+        norm_value = norm_sum.sqrt() if norm == "l2" else norm_sum
+        ctx.save_for_backward(kept_NK, weight_OI, table_KM, norm_value)
+        ctx.options = relaxation, seed, norm, recompute, logits_OGK.shape
+        return masked_OI, norm_value
+
+    @staticmethod
+    def backward(ctx: Any, masked_grad_OI: Tensor, norm_grad: Tensor) -> tuple[Tensor | None, ...]:
+        kept_NK, weight_OI, table_KM, norm_value = ctx.saved_tensors
+        relaxation, seed, norm, recompute, shape = ctx.options
+        weight_NM = weight_OI.detach().reshape(-1, table_KM.shape[1])
+        upstream_NM = masked_grad_OI.reshape(weight_NM.shape)
+        grad_NK = torch.empty_like(kept_NK)
+        scale = norm_grad / norm_value.clamp(min=1e-30) if norm == "l2" else norm_grad
+        choices = _drawn(kept_NK, relaxation, seed) if recompute else _kept(kept_NK)
+        for rows, choice_CK in choices:
+            weight_CM = weight_NM[rows].to(kept_NK.dtype)
+            grad_CM = upstream_NM[rows].to(kept_NK.dtype) * weight_CM
+            if norm == "l2":
+                mask_CM = _mask(choice_CK, table_KM, relaxation.hard)
+                grad_CM.add_(mask_CM.mul_(weight_CM.square()).mul_(scale))
+            elif norm == "l1":
+                grad_CM.add_(weight_CM.abs().mul_(scale))
+            # dL/d(choice), then through the softmax
+            grad_CK = torch.mm(grad_CM, table_KM.T, out=grad_NK[rows])
+            grad_CK.mul_(choice_CK)
+            grad_CK.addcmul_(choice_CK, grad_CK.sum(dim=1, keepdim=True), value=-1)
+            grad_CK.mul_(relaxation.alpha / relaxation.tau)
+        return grad_NK.view(shape), None, None, None, None, None, None
+
+
+def _drawn(logits_NK: Tensor, relaxation: Relaxation, seed: int) -> Iterator[tuple[slice, Tensor]]:
+    """The soft choice chunk by chunk, in one buffer that the next chunk overwrites."""
+    random = generator(seed, logits_NK.device)
+    for rows in _rows(logits_NK):
+        logits_CK = logits_NK[rows]
+        choice_CK = scratch("choice", logits_CK.reshape(-1)).view(logits_CK.shape)
+        _fill_gumbel(choice_CK, random)
+        choice_CK.add_(logits_CK, alpha=relaxation.alpha).mul_(1 / relaxation.tau)
+        yield rows, torch.softmax(choice_CK, dim=1, out=choice_CK)
+
+
+def _kept(choice_NK: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    for rows in _rows(choice_NK):
+        yield rows, choice_NK[rows]
+
+
+def _mask(choice_CK: Tensor, table_KM: Tensor, hard: bool) -> Tensor:
+    return table_KM[choice_CK.argmax(dim=1)] if hard else choice_CK @ table_KM
+
+
+def _fill_gumbel(noise_CK: Tensor, random: torch.Generator) -> None:
+    # below 1, at which the noise is infinite and its softmax no number
+    uniform(noise_CK.view(-1), random).clamp_(max=1 - 2**-24).log_().neg_().log_().neg_()
+
+
+def _rows(table_NK: Tensor) -> Iterator[slice]:
+    weights = _WEIGHTS_ON_CPU if table_NK.device.type == "cpu" else _WEIGHTS_ON_GPU
+    step = max(2, weights // table_NK.shape[1] // 2 * 2)
+    return (slice(start, start + step) for start in range(0, len(table_NK), step))
+
+
+@lru_cache
+def _patterns(n: int, m: int) -> Tensor:
+    chosen = list(combinations(range(m), n)) if 0 < n < m else []
+    if not 0 < len(chosen) <= _MOST_PATTERNS:
+        raise ValueError(
+            f"{n}:{m} has {len(chosen)} patterns, but one logit is learned for each of them: "
+            f"between 1 and {_MOST_PATTERNS} are possible, as in 1:4, 2:4 and 4:8"
+        )
+    table_KM = torch.zeros(len(chosen), m)
+    for row_M, positions in zip(table_KM, chosen, strict=True):
+        row_M[list(positions)] = 1
+    return table_KM.flip(0)
