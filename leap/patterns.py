@@ -94,7 +94,7 @@ def sample_gumbel(shape: tuple[int, ...], seed: int, like: Tensor) -> Tensor:
     noise_NK = torch.empty(shape, dtype=like.dtype, device=like.device).view(-1, shape[-1])
     random = generator(seed, like.device)
     for rows in _rows(noise_NK):
-        _fill_gumbel(noise_NK[rows], random)
+        fill_gumbel(noise_NK[rows], random)
     return noise_NK.view(shape)
 
 
@@ -162,7 +162,7 @@ def _drawn(logits_NK: Tensor, relaxation: Relaxation, seed: int) -> Iterator[tup
     for rows in _rows(logits_NK):
         logits_CK = logits_NK[rows]
         choice_CK = scratch("choice", logits_CK.reshape(-1)).view(logits_CK.shape)
-        _fill_gumbel(choice_CK, random)
+        fill_gumbel(choice_CK, random)
         choice_CK.add_(logits_CK, alpha=relaxation.alpha).mul_(1 / relaxation.tau)
         yield rows, torch.softmax(choice_CK, dim=1, out=choice_CK)
 
@@ -176,7 +176,8 @@ def _mask(choice_CK: Tensor, table_KM: Tensor, hard: bool) -> Tensor:
     return table_KM[choice_CK.argmax(dim=1)] if hard else choice_CK @ table_KM
 
 
-def _fill_gumbel(noise_CK: Tensor, random: torch.Generator) -> None:
+def fill_gumbel(noise_CK: Tensor, random: torch.Generator) -> None:
+    """Overwrite with standard Gumbel noise."""
     # below 1, at which the noise is infinite and its softmax no number
     uniform(noise_CK.view(-1), random).clamp_(max=1 - 2**-24).log_().neg_().log_().neg_()
 
