@@ -27,7 +27,7 @@ def test_masks_stay_and_a_checkpoint_is_made_again_without_training(
         assert (results / f"hardened/{MODEL}/{method}/0.5/mask.safetensors").is_file()
         assert (results / f"hardened/{MODEL}/{method}/0.5/manifest.json").is_file()
     # new weights of a method that changes none: a header
-    assert (results / f"pruned/{MODEL}/wanda/0.5/weights.safetensors").stat().st_size < 100
+    assert (results / f"pruned/{MODEL}/wanda/0.5/weights.safetensors").stat().st_size < 200
     again = snakemake(copy, *SETTINGS)
     assert "Nothing to be done" in again.stdout + again.stderr
 
