@@ -87,7 +87,7 @@ class _Gate(torch.autograd.Function):
             product_C = torch.mul(mask_C, weight_N[chunk], out=scratch("product", mask_C))
             masked_N[chunk] = product_C
             total += mask_C.sum()
-            norm_sum += _norm_part(product_C, norm)
+            norm_sum += norm_part(product_C, norm)
         norm_value = norm_sum.sqrt() if norm == "l2" else norm_sum
         ctx.save_for_backward(soft_N, weight_OI, norm_value)
         ctx.options = relaxation, seed, norm, recompute
@@ -157,7 +157,8 @@ def uniform(noise_C: Tensor, random: torch.Generator) -> Tensor:
     return noise_C.copy_(pairs.view(torch.int32)[: len(noise_C)]).mul_(2.0**-32).add_(0.5)
 
 
-def _norm_part(product_C: Tensor, norm: str) -> Tensor | float:
+def norm_part(product_C: Tensor, norm: str) -> Tensor | float:
+    """What a flat chunk of M * W adds to the square of the norm `l2`, or to the norm `l1`."""
     if norm == "l2":
         return torch.dot(product_C, product_C)
     return torch.linalg.vector_norm(product_C, ord=1) if norm == "l1" else 0.0

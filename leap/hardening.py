@@ -35,6 +35,13 @@ def threshold_masks(logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: logits[name] > 0 for name in logits}
 
 
+def refuse_nan(logits: Tensor) -> Tensor:
+    """The logits themselves. Raises ValueError where one of them is NaN."""
+    if torch.isnan(logits).any():
+        raise ValueError("a logit is NaN: the training diverged; lower its learning rate")
+    return logits
+
+
 def density(masks: Mapping[str, Tensor]) -> float:
     """Kept weights over all weights."""
     return sum(int(m.sum()) for m in masks.values()) / sum(m.numel() for m in masks.values())
@@ -65,7 +72,5 @@ def _largest_bin(digits: Iterator[Tensor], keep: int) -> tuple[int, int]:
 
 def _sortable(logits_OI: Tensor) -> Tensor:
     """Integers [N] in 0 .. 2^32 - 1 in the order of the float32 numbers; -0 counts as 0."""
-    if torch.isnan(logits_OI).any():
-        raise ValueError("a logit is NaN: the training diverged; lower its learning rate")
-    bits_N = logits_OI.detach().cpu().float().reshape(-1).view(torch.int32).long()
+    bits_N = refuse_nan(logits_OI).detach().cpu().float().reshape(-1).view(torch.int32).long()
     return torch.where(bits_N < 0, -bits_N - 2**31, bits_N) + 2**31

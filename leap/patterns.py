@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from leap.gates import Relaxation, generator, scratch, uniform
+from leap.gates import Relaxation, generator, norm_part, scratch, uniform
+from leap.hardening import refuse_nan
 
 _MOST_PATTERNS = 128
 _WEIGHTS_ON_CPU = 2**16
@@ -60,8 +61,7 @@ def pattern_masks(logits_OGK: Tensor, n: int, m: int) -> Tensor:
 
     Raises ValueError for NaN.
     """
-    if torch.isnan(logits_OGK).any():
-        raise ValueError("a logit is NaN: the training diverged; lower its learning rate")
+    refuse_nan(logits_OGK)
     table_KM = _patterns(n, m).bool().to(logits_OGK.device)
     return table_KM[logits_OGK.argmax(dim=2)].flatten(1)
 
@@ -122,10 +122,7 @@ class _PatternGate(torch.autograd.Function):
             mask_CM = _mask(choice_CK, table_KM, relaxation.hard)
             product_CM = mask_CM.mul_(weight_NM[rows])
             masked_NM[rows] = product_CM
-            if norm == "l2":
-                norm_sum += torch.dot(product_CM.view(-1), product_CM.view(-1))
-            elif norm == "l1":
-                norm_sum += torch.linalg.vector_norm(product_CM, ord=1)
+            norm_sum += norm_part(product_CM.view(-1), norm)
         norm_value = norm_sum.sqrt() if norm == "l2" else norm_sum
         ctx.save_for_backward(kept_NK, weight_OI, table_KM, norm_value)
         ctx.options = relaxation, seed, norm, recompute, logits_OGK.shape

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from leap.budget import survivors
-from leap.gates import Relaxation, generator, sample_noise
+from leap.gates import Relaxation, generator, norm_part, sample_noise
+from leap.hardening import refuse_nan
 from leap.patterns import fill_gumbel, patterns
 
 
@@ -92,7 +93,7 @@ def tile_masks(dense_UV: Tensor, sparse_OI: Tensor, size: int) -> Tensor:
 
 def positive_tiles(logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Which tiles are dense, bool [U, V] by layer: those with positive logits (official code)."""
-    return {name: _finite(logits[name]) > 0 for name in logits}
+    return {name: refuse_nan(logits[name]) > 0 for name in logits}
 
 
 def exact_tiles(
@@ -105,7 +106,7 @@ def exact_tiles(
     two are equally near. Ties go to the earlier layer and tile. `weights` are the tiles' sizes.
     """
     n, m = pattern
-    all_T = torch.cat([_finite(logits[name]).flatten() for name in logits])
+    all_T = torch.cat([refuse_nan(logits[name]).flatten() for name in logits])
     size_T = torch.cat([weights[name].flatten() for name in logits])
     order_T = all_T.argsort(descending=True, stable=True)
     total = int(size_T.sum())
@@ -145,10 +146,7 @@ class _TileGate(torch.autograd.Function):
             row_I = _row(dense_UV, band, size, weight_OI)
             product_HI = (sparse_HI + row_I * (1 - sparse_HI)) * weight_OI[band]
             masked_OI[band] = product_HI
-            if norm == "l2":
-                norm_sum += torch.dot(product_HI.view(-1), product_HI.view(-1))
-            elif norm == "l1":
-                norm_sum += torch.linalg.vector_norm(product_HI, ord=1)
+            norm_sum += norm_part(product_HI.view(-1), norm)
         norm_value = norm_sum.sqrt() if norm == "l2" else norm_sum
         ctx.save_for_backward(dense_UV, kept, weight_OI, table_KM, norm_value)
         ctx.options = size, relaxation, seed, norm, joint, joint and recompute
@@ -223,9 +221,3 @@ def _tile_sums(values_OI: Tensor, size: int) -> Tensor:
     """Sums over tiles [U, V]."""
     parts = [band.sum(dim=0) for band in values_OI.split(size, dim=0)]
     return torch.stack([torch.stack([part.sum() for part in row_I.split(size)]) for row_I in parts])
-
-
-def _finite(logits_UV: Tensor) -> Tensor:
-    if torch.isnan(logits_UV).any():
-        raise ValueError("a logit is NaN: the training diverged; lower its learning rate")
-    return logits_UV
