@@ -127,7 +127,8 @@ def test_kills_at_random_moments_do_not_change_a_bit(tmp_path, undisturbed):
         time.sleep(dice.uniform(0, 0.05))
         status, _ = training.end(signal.SIGKILL)
         assert status == -signal.SIGKILL
-        assert len(training.states()) <= 2
+        # two are kept; a kill may fall between the third one's rename and the deletion
+        assert len(training.states()) <= 3
         assert all(sound(file) for file in training.states())
     assert training.states()
     assert not training.result.exists()
@@ -155,7 +156,7 @@ def test_kills_in_the_middle_of_a_save_do_not_change_a_bit(tmp_path, undisturbed
 def test_a_state_truncated_after_a_kill_costs_steps_and_nothing_else(tmp_path, undisturbed):
     training = Training(tmp_path)
     training.start().wait_for_lines(12).end(signal.SIGKILL)
-    older, newest = training.states()
+    *_, older, newest = training.states()
     os.truncate(newest, newest.stat().st_size // 2)
     assert not sound(newest)
     assert sound(older)
