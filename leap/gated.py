@@ -11,17 +11,19 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from leap.gates import Relaxation, gate
+from leap.gates import Relaxation
 from leap.layers import decoder_blocks, prunable_linears
+from leap.parameterisations import Draw, Parameterisation
 
 
 @dataclass
-class Draw:
+class Drawing:
     """What all gates of a model share while one micro-batch goes through it.
 
     Gates note their sums and norms while `recording`, not when checkpointing runs them once more.
     """
 
+    parameterisation: Parameterisation
     relaxation: Relaxation
     norm: str
     recompute: bool
@@ -30,27 +32,36 @@ class Draw:
 
 
 class GatedLinear(nn.Module):
-    """A linear layer with the logits [O, I] of its gates; weight and bias stay frozen.
+    """A linear layer with the logits of its mask, by part; weight and bias stay frozen.
 
     After a forward pass `kept` is the sum of the mask and `norm` the norm of the masked weight,
     both part of the graph.
     """
 
-    def __init__(self, linear: nn.Linear, logits_OI: Tensor, index: int, draw: Draw) -> None:
+    def __init__(
+        self,
+        linear: nn.Linear,
+        logits: dict[str, Tensor],
+        sparse_OI: Tensor | None,
+        index: int,
+        drawing: Drawing,
+    ) -> None:
         super().__init__()
         self.linear = linear
-        self.logits = nn.Parameter(logits_OI)
+        self.logits = nn.ParameterDict(logits)
+        self.sparse_OI = sparse_OI
         self.index = index
-        self.draw = draw
+        self.drawing = drawing
         self.kept = self.norm = torch.zeros(())
 
     def forward(self, inputs: Tensor) -> Tensor:
-        draw = self.draw
-        seed = noise_seed(*draw.key, self.index)
-        masked_OI, kept, norm = gate(
-            self.logits, self.linear.weight, draw.relaxation, seed, draw.norm, draw.recompute
+        drawing = self.drawing
+        seed = noise_seed(*drawing.key, self.index)
+        draw = Draw(drawing.relaxation, seed, drawing.norm, drawing.recompute)
+        masked_OI, kept, norm = drawing.parameterisation.gate(
+            dict(self.logits.items()), self.linear.weight, self.sparse_OI, draw
         )
-        if draw.recording:
+        if drawing.recording:
             self.kept, self.norm = kept, norm
         return nn.functional.linear(inputs, masked_OI, self.linear.bias)
 
@@ -64,15 +75,15 @@ def noise_seed(*key: int) -> int:
 @contextmanager
 def gated(
     model: nn.Module,
-    first: Callable[[int, str, nn.Linear], Tensor],
-    draw: Draw,
+    first: Callable[[int, str, nn.Linear], tuple[dict[str, Tensor], Tensor | None]],
+    drawing: Drawing,
     checkpointing: bool,
 ) -> Iterator[dict[str, GatedLinear]]:
     """Put gates on every prunable layer for the duration of the body, and freeze all else.
 
-    `first(index, name, linear)` gives the float32 logits [O, I] that a layer begins with. With
-    `checkpointing` a decoder block keeps its inputs only and is computed again in the backward
-    pass.
+    `first(index, name, linear)` gives the float32 logits that a layer begins with, by part, and
+    its fixed N:M mask [O, I] if it has one. With `checkpointing` a decoder block keeps its inputs
+    only and is computed again in the backward pass.
     """
     linears = prunable_linears(model)
     blocks = decoder_blocks(model)[1]
@@ -84,8 +95,12 @@ def gated(
         model.eval().requires_grad_(False)
         for index, name in enumerate(list(linears)):
             linear = linears.pop(name)
-            logits_OI = first(index, name, linear).to(linear.weight.device)
-            gates[name] = GatedLinear(linear, logits_OI, index, draw)
+            logits, sparse_OI = first(index, name, linear)
+            device = linear.weight.device
+            logits = {part: tensor.to(device) for part, tensor in logits.items()}
+            if sparse_OI is not None:
+                sparse_OI = sparse_OI.to(device)
+            gates[name] = GatedLinear(linear, logits, sparse_OI, index, drawing)
             model.set_submodule(name, gates[name])
         for block in blocks if checkpointing else []:
             block.forward = partial(checkpoint, block.forward, use_reentrant=False)

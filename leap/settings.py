@@ -1,4 +1,4 @@
-"""Everything that decides what LEAP learns, and the named settings of the paper and its code."""
+"""Everything that decides what is learned, and the named settings of papers and their code."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,12 +12,13 @@ HARDENINGS = ("exact", "threshold")
 
 @dataclass(frozen=True)
 class Settings:
-    """LEAP's settings; the defaults are the official code's, but for the exact hardening.
+    """A training's settings; the defaults are LEAP's official code's, but for the exact hardening.
 
     sparsity: fraction of the prunable weights to remove.
     steps, batch, micro_batch: optimiser steps, sequences a step over all processes, and sequences
         that go through the model together; each such micro-batch draws fresh masks.
-    learning_rate, warmup_steps: of AdamW, with linear warm-up and cosine decay to zero.
+    learning_rate, warmup_steps, weight_decay: of AdamW; the rate has a linear warm-up and decays
+        to zero as a cosine.
     alpha, tau: first and last value of the logits' scale and of the temperature, linear.
     noise: `logistic` or `gumbel`; hard: straight-through sampling in the forward pass.
     density_strength, density_scope: weight of |mean M - (1 - sparsity)|, taken over the whole
@@ -25,7 +26,8 @@ class Settings:
     magnitude, magnitude_strength: the term that rewards kept magnitude (see `leap.objective`).
     init_std, prior_strength: spread of the first logits, and how far a prior mask moves them
         apart, in units of that spread.
-    hardening: `exact` keeps the (1 - sparsity) * N largest logits, `threshold` the positive ones.
+    hardening: `exact` keeps the (1 - sparsity) * N largest logits, `threshold` the positive ones
+        (for PATCH: the dense tiles likewise; MaskLLM always takes each group's largest).
     recompute: draw masks again for the backward pass instead of keeping them.
     checkpointing: keep no activations inside a decoder block, compute them again.
     sharding: split weights, logits and optimiser state over the processes (FSDP2).
@@ -38,6 +40,7 @@ class Settings:
     micro_batch: int = 1
     learning_rate: float = 1e-3
     warmup_steps: int = 5
+    weight_decay: float = 0.0
     alpha: tuple[float, float] = (25.0, 350.0)
     tau: tuple[float, float] = (4.0, 0.05)
     noise: str = "logistic"
@@ -68,6 +71,9 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "default": {},
     "paper": {"noise": "gumbel", "magnitude": "l1"},
     "official-code": {"hardening": "threshold"},
+    # a pattern N:M fixes the density, so no term is needed for it
+    "maskllm": {"alpha": (100.0, 500.0), "density_strength": 0.0, "weight_decay": 0.1},
+    "patch": {},
 }
 
 
@@ -83,6 +89,7 @@ def _problems(settings: Settings) -> list[str]:
         ),
         "learning_rate": (settings.learning_rate > 0, "positive"),
         "warmup_steps": (settings.warmup_steps >= 0, "at least 0"),
+        "weight_decay": (settings.weight_decay >= 0, "at least 0"),
         "alpha": (_positive_pair(settings.alpha), "two positive numbers"),
         "tau": (_positive_pair(settings.tau), "two positive numbers"),
         "noise": (settings.noise in NOISES, f"one of {', '.join(NOISES)}"),

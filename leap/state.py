@@ -95,15 +95,21 @@ class StateFolder:
 
 
 def fingerprint(
-    model: nn.Module, blocks_ST: Tensor, prior: Mapping[str, Tensor] | None, settings: Settings
+    model: nn.Module,
+    blocks_ST: Tensor,
+    masks: Mapping[str, Mapping[str, Tensor] | None],
+    settings: Settings,
+    parameterisation: str,
 ) -> str:
-    """SHA-256 over the settings, the model's weights, the training tokens and the prior masks."""
+    """SHA-256 over settings, parameterisation, the model's weights, training tokens and masks."""
     digest = hashlib.sha256(json.dumps(asdict(settings), sort_keys=True).encode())
+    digest.update(parameterisation.encode())
     _add(digest, "tokens", blocks_ST)
     for name, parameter in model.named_parameters():
         _add(digest, name, parameter)
-    for name, mask_OI in (prior or {}).items():
-        _add(digest, name, mask_OI)
+    for kind, given in masks.items():
+        for name, mask_OI in (given or {}).items():
+            _add(digest, f"{kind}/{name}", mask_OI)
     return digest.hexdigest()
 
 

@@ -1,8 +1,10 @@
-"""LEAP's training: logits learned end to end on the language-modelling loss, weights frozen.
+"""The training: logits learned end to end on the language-modelling loss, weights frozen.
 
-Axes: S sequences, T tokens, O outputs, I inputs, L prunable layers. Everything random is a
-function of (seed, step, micro-batch, layer), so a training that is taken up again, or spread over
-processes, sees the same masks and the same data.
+What the logits stand for is the parameterisation's business; LEAP's is the default. Everything
+random is a function of (seed, step, micro-batch, layer), so a training that is taken up again, or
+spread over processes, sees the same masks and the same data.
+
+Axes: S sequences, T tokens, O outputs, I inputs, L prunable layers.
 """
 
 import math
@@ -15,16 +17,16 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from leap import hardening, parallel
-from leap.gated import Draw, GatedLinear, gated, noise_seed
+from leap import parallel
+from leap.gated import Drawing, GatedLinear, gated, noise_seed
 from leap.gates import Relaxation
 from leap.interruption import Interrupted, Stop, listening
 from leap.layers import decoder_blocks, prunable_linears
 from leap.objective import density_term, magnitude_term
+from leap.parameterisations import Parameterisation, Shape, Start, Weights, key
 from leap.schedule import learning_rate, linear, progress
 from leap.settings import Settings
 from leap.state import StateFolder, fingerprint
-from leap.warm_start import first_logits
 
 Report = Callable[[int, dict[str, float]], None]
 
@@ -40,17 +42,21 @@ _SCALARS = (
 
 @dataclass(frozen=True)
 class Learned:
-    """The result: final logits, float32 [O, I] on the CPU by layer name, in model order."""
+    """The result: final logits, float32 on the CPU, in model order, and what makes masks of them.
+
+    LEAP's logits are [O, I] by layer name; see `leap.parameterisations` for the others.
+    """
 
     logits: dict[str, Tensor]
     settings: Settings
+    parameterisation: Parameterisation
+    shapes: dict[str, Shape]
+    sparse: Mapping[str, Tensor] | None = None
 
     @property
     def masks(self) -> dict[str, Tensor]:
         """Bool masks [O, I] by layer name, hardened as the settings say."""
-        if self.settings.hardening == "threshold":
-            return hardening.threshold_masks(self.logits)
-        return hardening.exact_masks(self.logits, self.settings.sparsity)
+        return self.parameterisation.masks(self.logits, self.sparse, self.shapes, self.settings)
 
 
 def learn_masks(
@@ -59,6 +65,8 @@ def learn_masks(
     settings: Settings,
     prior: Mapping[str, Tensor] | None = None,
     *,
+    parameterisation: Parameterisation | None = None,
+    sparse: Mapping[str, Tensor] | None = None,
     state: Path | None = None,
     save_seconds: float = 60.0,
     report: Report = lambda step, values: None,
@@ -66,8 +74,9 @@ def learn_masks(
     """Learn which weights of a causal LM to keep; the model itself is left as it was.
 
     `blocks_ST` are training token ids. `prior` holds one-shot masks [O, I] (bool) by layer name,
-    for the warm start; without it logits start at random. `report(step, values)` is called after
-    every step, also once more for the steps before an interruption.
+    for the warm start; without it logits start at random. `parameterisation` says what is learned
+    of a mask, LEAP's gates if not given; `sparse` holds the N:M masks of PATCH. `report(step,
+    values)` is called after every step, also once more for the steps before an interruption.
 
     With `state` the training can be taken up again: its state is saved there, at least
     `save_seconds` apart and for at most 2 % of the time, and on SIGTERM (exit status 143). The
@@ -78,7 +87,9 @@ def learn_masks(
     Raises ValueError for unusable settings or data, a loss that is not finite, and the state of
     another training.
     """
-    _check(model, blocks_ST, settings, prior)
+    parameterisation = parameterisation or Weights()
+    parameterisation.check(settings, sparse is not None)
+    _check(model, blocks_ST, settings, {"prior": prior, "N:M": sparse})
     part = (
         f"{parallel.rank()}-of-{parallel.processes()}"
         if parallel.splits(settings.sharding)
@@ -86,22 +97,25 @@ def learn_masks(
     )
     states = None
     if state is not None:
-        states = StateFolder(state, fingerprint(model, blocks_ST, prior, settings), part)
+        masks = {"prior": prior, "sparse": sparse}
+        identity = fingerprint(model, blocks_ST, masks, settings, repr(parameterisation))
+        states = StateFolder(state, identity, part)
+    shapes = {n: (x.out_features, x.in_features) for n, x in prunable_linears(model).items()}
 
-    def first(index: int, name: str, linear_layer: nn.Linear) -> Tensor:
-        shape = (linear_layer.out_features, linear_layer.in_features)
-        seed = noise_seed(settings.seed, -1, index)
-        mask_OI = None if prior is None else prior[name]
-        return first_logits(shape, settings.init_std, seed, mask_OI, settings.prior_strength)
+    def first(index: int, name: str, _: nn.Linear) -> tuple[dict[str, Tensor], Tensor | None]:
+        prior_OI, sparse_OI = (given[name] if given else None for given in (prior, sparse))
+        start = Start(settings, noise_seed(settings.seed, -1, index), prior_OI, sparse_OI)
+        return parameterisation.first(shapes[name], start), sparse_OI
 
-    draw = Draw(Relaxation(1.0, 1.0), _NORMS[settings.magnitude], settings.recompute)
-    with gated(model, first, draw, settings.checkpointing) as gates, listening() as stop:
-        training = _Training(model, gates, draw, blocks_ST, settings)
+    norm = _NORMS[settings.magnitude]
+    drawing = Drawing(parameterisation, Relaxation(1.0, 1.0), norm, settings.recompute)
+    with gated(model, first, drawing, settings.checkpointing) as gates, listening() as stop:
+        training = _Training(model, gates, drawing, blocks_ST, settings)
         _run(training, states, save_seconds, stop, report)
-        logits = {name: parallel.whole(g.logits.detach()).cpu() for name, g in gates.items()}
-    for name, logits_OI in logits.items():
-        _refuse_non_finite(name, logits_OI)
-    return Learned(logits, settings)
+        logits = {n: parallel.whole(p.detach()).cpu() for n, p in training.logits().items()}
+    for name, tensor in logits.items():
+        _refuse_non_finite(name, tensor)
+    return Learned(logits, settings, parameterisation, shapes, sparse)
 
 
 def apply_masks(model: nn.Module, masks: Mapping[str, Tensor]) -> None:
@@ -118,19 +132,19 @@ class _Training:
         self,
         model: nn.Module,
         gates: dict[str, GatedLinear],
-        draw: Draw,
+        drawing: Drawing,
         blocks_ST: Tensor,
         settings: Settings,
     ) -> None:
         self.model = model
         self.gates = gates
-        self.draw = draw
+        self.drawing = drawing
         self.blocks_ST = blocks_ST
         self.settings = settings
         prefix, blocks = decoder_blocks(model)
         self.block_L = [int(name.removeprefix(f"{prefix}.").split(".")[0]) for name in gates]
-        sizes = [gate.logits.numel() for gate in gates.values()]
-        order = 1 if draw.norm == "l1" else 2
+        sizes = [gate.linear.weight.numel() for gate in gates.values()]
+        order = 1 if drawing.norm == "l1" else 2
         norms = [
             float(torch.linalg.vector_norm(gate.linear.weight.detach().float(), ord=order))
             for gate in gates.values()
@@ -138,15 +152,23 @@ class _Training:
         if parallel.splits(settings.sharding):
             parallel.shard(model, blocks)
         # where the model computes, which for a model that has just been split is not where it was
-        self.device = parallel.local(next(iter(gates.values())).logits).device
+        self.device = parallel.local(next(iter(self.logits().values()))).device
         self.size_L = torch.tensor(sizes, dtype=torch.float64, device=self.device)
         self.weight_norm_L = torch.tensor(norms, dtype=torch.float64, device=self.device)
         self.optimiser = torch.optim.AdamW(
-            [gate.logits for gate in gates.values()],
-            lr=settings.learning_rate, betas=_BETAS, weight_decay=0.0, fused=True,
+            self.logits().values(),
+            lr=settings.learning_rate, betas=_BETAS, weight_decay=settings.weight_decay, fused=True,
         )  # fmt: skip
         self.columns = [*_SCALARS, *(f"density/{name}" for name in gates)]
         self.history = torch.zeros(settings.steps, len(self.columns), dtype=torch.float64)
+
+    def logits(self) -> dict[str, nn.Parameter]:
+        """All that is learned, by layer and part; looked up anew, since splitting replaces it."""
+        return {
+            key(name, part): tensor
+            for name, gate in self.gates.items()
+            for part, tensor in gate.logits.items()
+        }
 
     def metrics(self, step: int) -> dict[str, float]:
         """The metrics of a step that has been taken, by name."""
@@ -186,33 +208,33 @@ def _gradients(training: _Training, step: int, stop: Stop) -> list[float] | None
     Metrics are the loss and its three terms, the whole density and each layer's, averaged over
     the micro-batches.
     """
-    settings, draw = training.settings, training.draw
+    settings, drawing = training.settings, training.drawing
     ratio = progress(step, settings.steps)
     alpha, tau = (linear(e, step, settings.steps) for e in (settings.alpha, settings.tau))
-    draw.relaxation = Relaxation(alpha, tau, settings.noise, settings.hard)
+    drawing.relaxation = Relaxation(alpha, tau, settings.noise, settings.hard)
     micro_batches = settings.batch // settings.micro_batch
     training.optimiser.zero_grad()
     total = torch.zeros(5 + len(training.gates), dtype=torch.float64, device=training.device)
     for micro in range(parallel.rank(), micro_batches, parallel.processes()):
         if parallel.anywhere(stop.requested, training.device):
             return None
-        draw.key = (settings.seed, step, micro)
+        drawing.key = (settings.seed, step, micro)
         loss, values = _loss(training, _tokens(training, step, micro), ratio)
         # split gradients are averaged over the processes, whole ones added up
         copies = parallel.processes() if parallel.splits(settings.sharding) else 1
         (loss * (copies / micro_batches)).backward()
         total += values / micro_batches
     if not parallel.splits(settings.sharding):
-        parallel.add_up_gradients(gate.logits for gate in training.gates.values())
+        parallel.add_up_gradients(training.logits().values())
     return parallel.add_up(total).tolist()
 
 
 def _loss(training: _Training, ids_BT: Tensor, ratio: float) -> tuple[Tensor, Tensor]:
     """The loss of one micro-batch under freshly drawn masks, and its metrics."""
     settings, gates = training.settings, training.gates.values()
-    training.draw.recording = True
+    training.drawing.recording = True
     lm_loss = training.model(input_ids=ids_BT, labels=ids_BT, use_cache=False).loss
-    training.draw.recording = False
+    training.drawing.recording = False
     kept_L = torch.stack([gate.kept for gate in gates])
     density = settings.density_strength * density_term(
         kept_L, training.size_L, training.block_L, 1 - settings.sparsity, settings.density_scope
@@ -244,7 +266,7 @@ def _update(training: _Training, step: int, values: list[float], started: float)
         group["lr"] = rate
     training.optimiser.step()
     seconds = time.monotonic() - started
-    relaxation = training.draw.relaxation
+    relaxation = training.drawing.relaxation
     speed = settings.batch * training.blocks_ST.shape[1] / seconds
     line = [*values[:5], relaxation.alpha, relaxation.tau, rate, speed, seconds, *values[5:]]
     training.history[step] = torch.tensor(line, dtype=torch.float64)
@@ -271,19 +293,19 @@ def _save(training: _Training, states: StateFolder | None, step: int) -> None:
     if states is None or (parallel.rank() and not parallel.splits(training.settings.sharding)):
         return
     tensors = {"history": training.history[:step]}
-    for name, gate in training.gates.items():
-        moments = training.optimiser.state.get(gate.logits, {})
-        tensors[f"logits/{name}"] = parallel.local(gate.logits)
+    for name, logits in training.logits().items():
+        moments = training.optimiser.state.get(logits, {})
+        tensors[f"logits/{name}"] = parallel.local(logits)
         for moment in _MOMENTS:
             tensors[f"{moment}/{name}"] = parallel.local(
-                moments.get(moment, torch.zeros_like(gate.logits))
+                moments.get(moment, torch.zeros_like(logits))
             )
         _refuse_non_finite(name, tensors[f"logits/{name}"])
     states.save(step, tensors)
 
 
-def _refuse_non_finite(name: str, logits_OI: Tensor) -> None:
-    if not torch.isfinite(logits_OI).all():
+def _refuse_non_finite(name: str, logits: Tensor) -> None:
+    if not torch.isfinite(logits).all():
         raise ValueError(f"a logit of {name} is not finite: lower learning_rate")
 
 
@@ -299,12 +321,12 @@ def _restore(training: _Training, states: StateFolder) -> int:
         return 0  # in every process alike
     step, tensors = found
     training.history[:step] = tensors["history"]
-    for name, gate in training.gates.items():
-        parallel.local(gate.logits).copy_(tensors[f"logits/{name}"])
-        state = training.optimiser.state[gate.logits]
+    for name, logits in training.logits().items():
+        parallel.local(logits).copy_(tensors[f"logits/{name}"])
+        state = training.optimiser.state[logits]
         state["step"] = torch.tensor(float(step), device=training.device)
         for moment in _MOMENTS:
-            state[moment] = torch.zeros_like(gate.logits)
+            state[moment] = torch.zeros_like(logits)
             parallel.local(state[moment]).copy_(tensors[f"{moment}/{name}"])
     return step
 
@@ -313,7 +335,7 @@ def _check(
     model: nn.Module,
     blocks_ST: Tensor,
     settings: Settings,
-    prior: Mapping[str, Tensor] | None,
+    masks: Mapping[str, Mapping[str, Tensor] | None],
 ) -> None:
     if blocks_ST.ndim != 2 or len(blocks_ST) == 0 or blocks_ST.shape[1] < 2:
         raise ValueError(
@@ -333,5 +355,6 @@ def _check(
             "cannot share evenly: choose a multiple"
         )
     names = list(prunable_linears(model))
-    if prior is not None and list(prior) != names:
-        raise ValueError("the prior masks are not those of this model's prunable layers")
+    for kind, given in masks.items():
+        if given is not None and list(given) != names:
+            raise ValueError(f"the {kind} masks are not those of this model's prunable layers")

@@ -277,11 +277,18 @@ def variations():
 
 
 def test_fingerprints_differ_with_everything_that_decides_the_result():
-    given = {"model": llama(), "blocks_ST": tokens(), "prior": None, "settings": TRAINING}
-    prints = {name: fingerprint(**{**given, **change}) for name, change in variations().items()}
-    prints["as it was"] = fingerprint(**given)
+    def of(model=None, blocks_ST=None, prior=None, settings=TRAINING, sparse=None, kind="Weights"):
+        blocks_ST = tokens() if blocks_ST is None else blocks_ST
+        masks = {"prior": prior, "sparse": sparse}
+        return fingerprint(model or llama(), blocks_ST, masks, settings, kind)
+
+    changes = variations()
+    changes["sparse"] = {"sparse": changes["prior"]["prior"]}
+    changes["kind"] = {"kind": "Patterns"}
+    prints = {name: of(**change) for name, change in changes.items()}
+    prints["as it was"] = of()
     assert len(set(prints.values())) == len(prints)
-    assert prints["as it was"] == fingerprint(**{**given, "model": llama()})
+    assert prints["as it was"] == of()
 
 
 @pytest.mark.parametrize("change", ["weight", "token", "prior", "rate"])
