@@ -14,9 +14,10 @@ min_version("9.0")
 CODE = [workflow.basedir, os.path.join(workflow.basedir, "workflow")]
 sys.path[:0] = CODE
 
+from baselines.pattern import sparsity_of
 from suite.config import MINIATURES as MINIATURE_CHECKPOINTS
 from suite.config import ConfigError, load, methods_that_are
-from suite.grid import DENSE, LEAP, cells
+from suite.grid import DENSE, LEAP, cells, pattern_cells, pattern_of
 from suite.mirror_check import missing
 from suite.needs import of_hub
 from suite.published import published_models
@@ -44,6 +45,7 @@ os.environ.update(
 SCALE = config["scale"]
 RESULTS = f"results/{SCALE}"
 CELLS = cells(config, methods_that_are("stochastic", config))
+PATTERN_CELLS = pattern_cells(config)
 
 
 wildcard_constraints:
@@ -59,11 +61,12 @@ include: "workflow/rules/miniatures.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/corpora.smk"
 include: "workflow/rules/baselines.smk"
-include: "workflow/rules/leap.smk"
+include: "workflow/rules/train.smk"
 include: "workflow/rules/harden.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/patterns.smk"
 include: "workflow/rules/ablations.smk"
 include: "workflow/rules/search.smk"
 include: "workflow/rules/sweep.smk"
@@ -99,6 +102,8 @@ localrules:
     figure_agreement,
     figure_density,
     figure_training,
+    pattern_table,
+    figure_patterns,
     ablations,
     search,
     sweep_table,
@@ -114,6 +119,7 @@ rule all:
     default_target: True
     input:
         rules.tables.output,
+        rules.pattern_table.output if PATTERN_CELLS else [],
         rules.against_published.output if PUBLISHED_MODELS else [],
         figures(),
         rules.page.output,

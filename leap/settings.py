@@ -72,7 +72,9 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "paper": {"noise": "gumbel", "magnitude": "l1"},
     "official-code": {"hardening": "threshold"},
     # a pattern N:M fixes the density, so no term is needed for it
-    "maskllm": {"alpha": (100.0, 500.0), "density_strength": 0.0, "weight_decay": 0.1},
+    "maskllm": {
+        "noise": "gumbel", "alpha": (100.0, 500.0), "density_strength": 0.0, "weight_decay": 0.1
+    },
     "patch": {},
 }
 

@@ -91,14 +91,19 @@ def test_learned_logits_are_hardened_by_their_rule(place, tmp_path, rule):
     weights = sum(logits_OI.numel() for logits_OI in logits.values())
     files = {name: str(tmp_path / name) for name in ("mask", "choice", "report")}
     save_tensors(logits, tmp_path / "logits")
-    write_json(files["report"], {"layers": list(logits), "settings": {}})
-    binarise(tmp_path / "logits", tmp_path / "report", rule, 0.6, files)
+    layers = {name: list(logits_OI.shape) for name, logits_OI in logits.items()}
+    write_json(files["report"], {"layers": layers, "settings": {"sparsity": 0.6, "seed": 0}})
+    binarise(tmp_path / "logits", tmp_path / "report", None, "leap", rule, files)
     cell = {"method": "leap", "sparsity": "0.6"}
     counts = hardening.harden(place / "model", files, cell, tmp_path / "hardened")
     kept = survivors(weights, 0.6) if rule == "exact" else positive
     assert counts["survivors"] == kept
     manifest = read_json(tmp_path / "hardened/manifest.json")
-    assert manifest["hardening"] == {"rule": rule, "threshold_density": positive / weights}
+    assert manifest["hardening"] == {
+        "rule": rule,
+        "threshold_density": positive / weights,
+        "tolerance": 0 if rule == "exact" else None,
+    }
     hard = prunable_linears(models.load_model(tmp_path / "hardened", "float32", "cpu"))
     smallest_kept, largest_removed = float("inf"), -float("inf")
     for name, layer in hard.items():

@@ -14,8 +14,8 @@ NAN = float("nan")
 def test_the_defaults_are_those_of_the_official_code_with_exact_hardening():
     assert dataclasses.asdict(Settings(sparsity=0.6)) == {
         "sparsity": 0.6, "steps": 2000, "batch": 256, "micro_batch": 1, "learning_rate": 1e-3,
-        "warmup_steps": 5, "weight_decay": 0.0, "alpha": (25.0, 350.0), "tau": (4.0, 0.05), "noise": "logistic",
-        "hard": False, "density_strength": 7.0, "density_scope": "global",
+        "warmup_steps": 5, "weight_decay": 0.0, "alpha": (25.0, 350.0), "tau": (4.0, 0.05),
+        "noise": "logistic", "hard": False, "density_strength": 7.0, "density_scope": "global",
         "magnitude": "norm_ratio", "magnitude_strength": 10.0, "init_std": 0.014,
         "prior_strength": 3.0, "hardening": "exact", "recompute": False, "checkpointing": False,
         "sharding": False, "seed": 0,

@@ -50,9 +50,21 @@ def test_a_truncated_file_is_refused_by_name(tmp_path):
 
 def test_a_group_that_keeps_another_number_is_named():
     masks = {"a": torch.tensor([[1, 0, 1, 0, 0, 1, 1, 0]]).bool()}
-    check_groups(masks, "2:4")
-    check_groups(masks, "row")
+    check_groups(masks, "2:4", {})
+    check_groups(masks, "row", {})
     masks["b"] = torch.tensor([[1, 1, 1, 0, 0, 1, 0, 0]]).bool()
     with pytest.raises(ValueError, match="b: 2 of 2 groups do not keep 2:4"):
-        check_groups(masks, "2:4")
-    check_groups(masks, "4:8")
+        check_groups(masks, "2:4", {})
+    check_groups(masks, "4:8", {})
+
+
+def test_a_tile_is_dense_or_sparse_as_its_map_says():
+    mask = torch.tensor([[1, 1, 1, 1, 0, 1, 1, 0, 1, 0, 1, 0]] * 5).bool()
+    tiles = {"size": 4, "pattern": "2:4", "dense": {"a": ["100", "100"]}}
+    check_groups({"a": mask}, "2:4", tiles)
+    lower = {**tiles, "dense": {"a": ["100", "000"]}}
+    with pytest.raises(ValueError, match="a: 1 of 15 groups do not keep 2:4 or a dense tile"):
+        check_groups({"a": mask}, "2:4", lower)
+    mask[2, 1] = False
+    with pytest.raises(ValueError, match="a: 1 of 15 groups"):
+        check_groups({"a": mask}, "2:4", tiles)

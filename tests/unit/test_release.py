@@ -32,8 +32,10 @@ def released(place, tmp_path_factory):
             (folder / "pruned/leap").mkdir()
             logits = folder / "pruned/leap/logits"
             save_tensors({n: torch.randn(m.weight.shape) for n, m in dense.items()}, logits)
-            write_json(files["report"], {"layers": list(dense), "settings": {}})
-            binarise(logits, Path(files["report"]), "exact", 0.6, files)
+            layers = {n: list(m.weight.shape) for n, m in dense.items()}
+            settings = {"sparsity": 0.6, "seed": 0}
+            write_json(files["report"], {"layers": layers, "settings": settings})
+            binarise(logits, Path(files["report"]), None, "leap", "exact", files)
         else:
             calibration = place / "calibration.safetensors"
             pruning.prune(place / "model", calibration, method, {}, 0.6, 8, files)

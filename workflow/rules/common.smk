@@ -8,7 +8,18 @@ PUBLISHED_MODELS = sorted(set(config["grid"]["models"]) & published_models())
 
 PRUNED_CELLS = [cell for cell in CELLS if cell.method != DENSE]
 FIRST_SEEDS = [cell for cell in PRUNED_CELLS if cell.seed == config["grid"]["seeds"][0]]
+EVERY_CELL = list(dict.fromkeys([*CELLS, *PATTERN_CELLS]))
 LEAP_CELLS = [cell for cell in FIRST_SEEDS if cell.method == LEAP]
+
+
+def method_patterns():
+    """How the table of patterns writes the pattern of each of its methods."""
+    written = {DENSE: "dense"}
+    for name in config.get("patterns", {}).get("methods", {}):
+        settings = config["methods"][name]
+        pattern = pattern_of(settings) or "free"
+        written[name] = f"dense or {pattern}" if "tile" in settings else pattern
+    return written
 
 
 def figure_names():
@@ -19,6 +30,8 @@ def figure_names():
         names += ["density", "training"]
     if PRUNED_CELLS:
         names += ["agreement", "cost"]
+    if PATTERN_CELLS:
+        names += ["patterns"]
     return names
 
 
@@ -97,8 +110,10 @@ def method_code(wildcards):
         shared = ("hessian", "replay", "selection", "sequential", "statistics")
         parts = [implementation, *shared]
         return [os.path.join(workflow.basedir, "baselines", f"{part}.py") for part in parts]
-    parts = ("gates", "gated", "objective", "schedule", "training", "warm_start")
-    return [os.path.join(workflow.basedir, implementation, f"{part}.py") for part in parts]
+    trainer = ("gated", "gates", "objective", "parameterisations", "schedule", "training")
+    own = {"leap": ["warm_start"], "maskllm": ["patterns"], "patch": ["patterns", "tiles"]}
+    parts = [*trainer, *own[implementation]]
+    return [os.path.join(workflow.basedir, "leap", f"{part}.py") for part in parts]
 
 
 def pruned_inputs(wildcards):
@@ -141,6 +156,16 @@ def prior_mask(wildcards):
     # the masks of the first seed, for layer-wise methods that depend on one
     folder = f"{RESULTS}/pruned/{wildcards.model}/{start}/{wildcards.sparsity}"
     return {"prior": f"{folder}/mask.safetensors"}
+
+
+def sparse_masks(wildcards):
+    """The N:M masks of the tiles that are not dense, for a method that has such tiles."""
+    settings = config["methods"][wildcards.method]
+    start = settings.get("sparse_masks", "random")
+    if start == "random":
+        return {}
+    folder = f"{RESULTS}/pruned/{wildcards.model}/{start}/{sparsity_of(settings['pattern'])}"
+    return {"sparse": f"{folder}/mask.safetensors"}
 
 
 def pruning_settings(wildcards):
@@ -186,7 +211,9 @@ def sweep_evaluations(wildcards):
 def journals(wildcards):
     """The journal of every job of prune, train, harden and evaluate."""
     return [
-        f"{RESULTS}/journals/{stage}/{cell.path}.jsonl" for cell in CELLS for stage in stages(cell)
+        f"{RESULTS}/journals/{stage}/{cell.path}.jsonl"
+        for cell in EVERY_CELL
+        for stage in stages(cell)
     ]
 
 

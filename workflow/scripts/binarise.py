@@ -14,8 +14,9 @@ def main() -> None:
     from suite.binarising import binarise
 
     inputs, params = snakemake.input, snakemake.params
-    sparsity = float(params.cell["sparsity"])
-    binarise(Path(inputs.logits), Path(inputs.report), params.rule, sparsity, snakemake.output)
+    sparse = Path(inputs.sparse) if inputs.get("sparse") else None
+    files = Path(inputs.logits), Path(inputs.report), sparse
+    binarise(*files, params.method, params.rule, snakemake.output)
 
 
 if __name__ == "__main__":

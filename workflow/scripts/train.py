@@ -21,6 +21,8 @@ def main() -> None:
         Path(inputs.model),
         Path(inputs.training),
         Path(inputs.prior) if inputs.get("prior") else None,
+        Path(inputs.sparse) if inputs.get("sparse") else None,
+        params.method,
         params.cell,
         params.settings,
         Path(params.state),

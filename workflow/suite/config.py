@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from suite import variants
+from suite.grid import can_have, pattern_of
 
 WORKFLOW = Path(__file__).parents[1]
 SCALES = WORKFLOW / "scales"
@@ -43,7 +44,7 @@ def load(overrides: Mapping[str, Any]) -> dict[str, Any]:
         problems = [*_method_problems(settings), *_model_problems(settings)]
         problems += [*_place_problems(settings)]
     if not problems:
-        problems = [*_training_problems(settings)]
+        problems = [*_training_problems(settings), *_pattern_problems(settings)]
     if problems:
         raise ConfigError("\n".join(["the configuration cannot be used:", *problems]))
     return settings
@@ -101,7 +102,16 @@ def methods_that_are(keyword: str, settings: Mapping[str, Any]) -> set[str]:
 
 
 def _method_schema(name: str) -> dict[str, Any]:
-    return _read_yaml(METHOD_SCHEMAS / f"{name}.schema.yaml")
+    """The schema of a method; one that `extends` another has its settings as well."""
+    schema = _read_yaml(METHOD_SCHEMAS / f"{name}.schema.yaml")
+    if "extends" not in schema:
+        return schema
+    below = _method_schema(schema.pop("extends"))
+    return {
+        **schema,
+        "required": [*below["required"], *schema["required"]],
+        "properties": {**below["properties"], **schema["properties"]},
+    }
 
 
 def _method_problems(settings: Mapping[str, Any]) -> Iterator[str]:
@@ -122,8 +132,8 @@ def _method_problems(settings: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _grids(settings: Mapping[str, Any]) -> list[str]:
-    """The sections that are a grid of cells."""
-    return [section for section in ("grid", "sweep") if section in settings]
+    """The sections that name the models and methods of cells."""
+    return [section for section in ("grid", "sweep", "patterns") if section in settings]
 
 
 def _model_problems(settings: Mapping[str, Any]) -> Iterator[str]:
@@ -175,6 +185,29 @@ def _training_problems(settings: Mapping[str, Any]) -> Iterator[str]:
                 f"methods.{name}.warm_start: {start!r} is neither random nor one of the "
                 "layer-wise methods that have settings under methods"
             )
+
+
+def _pattern_problems(settings: Mapping[str, Any]) -> Iterator[str]:
+    """One-shot masks of another pattern than is needed, and sparsities that cannot be had."""
+    methods = settings["methods"]
+    for name, values in methods.items():
+        if "pattern" not in values:
+            continue
+        needed = {"warm_start": values["pattern"]}
+        if "tile" in values:
+            needed = {"warm_start": "", "sparse_masks": values["pattern"]}
+        for setting, wanted in needed.items():
+            start = values[setting]
+            if start != "random" and pattern_of(methods.get(start, {})) != wanted:
+                budget = f'with budget "{wanted}"' if wanted else "without an N:M budget"
+                yield f"methods.{name}.{setting}: must be random or a method {budget}, not {start}"
+        if values.get("mode") == "tile" and values["sparse_masks"] == "random":
+            yield f"methods.{name}.sparse_masks: mode tile needs masks; name a method, or use joint"
+    for name, sparsities in settings.get("patterns", {}).get("methods", {}).items():
+        for sparsity in sparsities:
+            if not can_have(methods[name], sparsity):
+                pattern = pattern_of(methods[name])
+                yield f"patterns.methods.{name}: {sparsity} cannot be had with pattern {pattern}"
 
 
 def _schema_problems(value: Any, schema: Mapping[str, Any], prefix: str) -> Iterator[str]:

@@ -30,7 +30,8 @@ def cells(settings: Mapping[str, Any], stochastic: Set[str]) -> list[Cell]:
     """All cells: model by model, dense first, then by sparsity, method and seed as configured.
 
     Methods that are not `stochastic` run with the first seed only, since all give one result.
-    Methods with an N:M budget have one sparsity of their own, whatever the grid's are.
+    Methods that are N:M throughout have one sparsity of their own, whatever the grid's are, and
+    those that are in parts only the sparsities that they can have.
     """
     grid = settings["grid"]
     sparsities = {name: _sparsities(settings, name) for name in grid["methods"]}
@@ -45,9 +46,35 @@ def cells(settings: Mapping[str, Any], stochastic: Set[str]) -> list[Cell]:
     return found
 
 
+def pattern_cells(settings: Mapping[str, Any]) -> list[Cell]:
+    """The cells that compare patterns of sparsity; none where the scale has no such comparison."""
+    chosen = settings.get("patterns", {"models": [], "methods": {}})
+    seed = settings["grid"]["seeds"][0]
+    found = []
+    for model in chosen["models"]:
+        found.append(Cell(model, DENSE, "0.0"))
+        for method, sparsities in chosen["methods"].items():
+            found += [Cell(model, method, repr(float(value)), seed) for value in sparsities]
+    return found
+
+
+def pattern_of(values: Mapping[str, Any]) -> str:
+    """The pattern N:M that a method with these settings has, "" for one without."""
+    pattern = str(values.get("pattern", values.get("budget", "")))
+    return pattern if sparsity_of(pattern) is not None else ""
+
+
+def can_have(values: Mapping[str, Any], sparsity: float) -> bool:
+    """Whether a method with these settings can have this sparsity: N:M has one, its tiles less."""
+    most = sparsity_of(pattern_of(values))
+    return most is None or (sparsity <= most if "tile" in values else sparsity == most)
+
+
 def _sparsities(settings: Mapping[str, Any], method: str) -> list[float]:
-    only = sparsity_of(str(settings["methods"][method].get("budget", "")))
-    return _all(settings["grid"]["sparsities"]) if only is None else [only]
+    values = settings["methods"][method]
+    only = None if "tile" in values else sparsity_of(pattern_of(values))
+    every = _all(settings["grid"]["sparsities"] if only is None else [only])
+    return [sparsity for sparsity in every if can_have(values, sparsity)]
 
 
 def _all(*lists: Sequence[float]) -> list[float]:

@@ -30,12 +30,15 @@ def harden(
     layers whose kept weights it changed; and `choice` of a trained one, which says by what rule
     the mask was chosen. The checkpoint is loaded again from disk and counted before anything
     reaches `target`; the manifest comes last. Raises ValueError where the number of survivors is
-    not exactly round((1 - sparsity) * weights), but for the rule `threshold`, where a removed
-    weight is not zero, or where a weight is NaN or infinite. Returns the counts.
+    further from round((1 - sparsity) * weights) than the choice allows (for all rules but
+    `threshold` and PATCH: not at all), where a group of an N:M method does not keep N, where a
+    removed weight is not zero, or where a weight is NaN or infinite. Returns the counts.
     """
     meter = Meter()
     masks = load_masks(pruned["mask"])
-    choice = read_json(pruned["choice"]) if pruned.get("choice") else {"rule": "exact"}
+    exactly = {"rule": "exact", "tolerance": 0}
+    choice = read_json(pruned["choice"]) if pruned.get("choice") else exactly
+    report = read_json(pruned["report"])
     target.mkdir(parents=True, exist_ok=True)
     for left in target.glob(".writing-*"):
         shutil.rmtree(left)  # of a job that was killed
@@ -43,9 +46,8 @@ def harden(
         folder = Path(temporary)
         facts = _write_checkpoint(model_directory, pruned.get("weights"), masks, folder)
         save_masks(masks, folder / "mask.safetensors")
-        counts = verify(folder, masks, float(cell["sparsity"]), choice["rule"])
-        report = read_json(pruned["report"])
-        check_groups(masks, report["settings"].get("budget", ""))
+        pattern = report["settings"].get("pattern", report["settings"].get("budget", ""))
+        counts = verify(folder, masks, float(cell["sparsity"]), choice, pattern)
         described = models.describe(model_directory)
         manifest = {
             **cell,
@@ -70,7 +72,11 @@ def harden(
 
 
 def verify(
-    checkpoint: Path, masks: Mapping[str, "Tensor"], sparsity: float, rule: str
+    checkpoint: Path,
+    masks: Mapping[str, "Tensor"],
+    sparsity: float,
+    choice: Mapping[str, Any],
+    pattern: str,
 ) -> dict[str, Any]:
     """Load a checkpoint from disk and count. Raises ValueError as `harden` says."""
     from leap.budget import survivors
@@ -82,11 +88,14 @@ def verify(
         raise ValueError(f"{checkpoint}: its prunable layers are not the layers of the mask")
     total = sum(mask.numel() for mask in masks.values())
     kept = sum(int(mask.sum()) for mask in masks.values())
-    if rule == "exact" and kept != survivors(total, sparsity):
+    tolerance = choice["tolerance"]
+    if tolerance is not None and abs(kept - survivors(total, sparsity)) > tolerance:
         raise ValueError(
             f"the mask keeps {kept} of {total} weights, but sparsity {sparsity} means "
             f"{survivors(total, sparsity)}: the pruning method's count is wrong"
         )
+    surviving = {n: mask | (linears[n].weight.detach() != 0) for n, mask in masks.items()}
+    check_groups(surviving, pattern, choice.get("tiles", {}))
     zeros = {name: _count_zeros(name, linears[name], mask) for name, mask in masks.items()}
     return {
         "weights": total,

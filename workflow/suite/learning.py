@@ -1,6 +1,7 @@
-"""One cell's training: model, corpus and prior mask in, logits out.
+"""One cell's training: model, corpus and one-shot masks in, logits out.
 
-Writes `logits.safetensors` (float32, by layer name) and `training.json` (settings, corpus, cost).
+Writes `logits.safetensors` (float32, by layer and part, see `leap.parameterisations`) and
+`training.json` (settings, layers with their shapes, corpus, cost).
 Several processes may run this together, started by torchrun; the first one writes.
 """
 
@@ -17,15 +18,16 @@ from suite.masks import load_masks, mask_hash
 from suite.provenance import Meter, choose_device, compute_setting
 from suite.runs import open_run
 from suite.tensors import save_tensors
+from suite.trained_methods import parameterisation, trainer_settings
 from suite.watch import Watch
-
-_OF_THE_SUITE = ("warm_start",)
 
 
 def learn(
     model_directory: Path,
     corpus: Path,
     prior: Path | None,
+    sparse: Path | None,
+    method: str,
     cell: Mapping[str, Any],
     values: Mapping[str, Any],
     state: Path,
@@ -33,8 +35,10 @@ def learn(
 ) -> None:
     """Train the cell's masks, or finish a training whose state is in the folder `state`.
 
-    Writes the outputs `logits`, `report` and `journal`, then deletes the state. Raises ValueError
-    for unusable settings, data or states (see `leap.learn_masks`).
+    `prior` is the file of the masks that the warm start begins with, `sparse` that of PATCH's N:M
+    masks. `method` says what is learned of a mask (see `suite.trained_methods`). Writes the
+    outputs `logits`, `report` and `journal`, then deletes the state. Raises ValueError for
+    unusable settings, data or states (see `leap.learn_masks`).
     """
     import torch
 
@@ -44,11 +48,7 @@ def learn(
     meter = Meter()
     parallel.start()
     first = parallel.rank() == 0
-    settings = leap.Settings(
-        sparsity=float(cell["sparsity"]),
-        seed=cell["seed"],
-        **{key: value for key, value in values.items() if key not in _OF_THE_SUITE},
-    )
+    settings = trainer_settings(values, float(cell["sparsity"]), cell["seed"])
     with open_run(outputs["journal"], "train", cell, values) if first else nullcontext() as run:
         device = choose_device()
         # a model to be split moves to the GPUs part by part
@@ -57,10 +57,12 @@ def learn(
         model = models.load_model(models.intact_checkpoint(model_directory), dtype, place)
         blocks_ST, described = corpora.read(corpus)
         masks = load_masks(prior) if prior else None
+        sparse_masks = load_masks(sparse) if sparse else None
         watch = Watch(settings.steps, run)
         learned = leap.learn_masks(
-            model, torch.from_numpy(blocks_ST), settings, masks, state=state,
-            report=watch.report,
+            model, torch.from_numpy(blocks_ST), settings, masks,
+            parameterisation=parameterisation(method, values), sparse=sparse_masks,
+            state=state, report=watch.report,
         )  # fmt: skip
         if run is None:
             return
@@ -71,10 +73,11 @@ def learn(
             outputs["report"],
             {
                 "method": cell["method"],
-                "settings": {**asdict(settings), "warm_start": values["warm_start"]},
-                "layers": list(learned.logits),
+                "settings": {**values, **asdict(settings)},
+                "layers": learned.shapes,
                 "training": described,
                 "prior_mask_sha256": mask_hash(masks) if masks else "",
+                "sparse_mask_sha256": mask_hash(sparse_masks) if sparse_masks else "",
                 "processes": parallel.processes(),
                 **compute_setting(dtype, device),
                 "cost": cost,

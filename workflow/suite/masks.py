@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -44,18 +44,38 @@ def mask_hash(masks: Mapping[str, "Tensor"]) -> str:
     return digest.hexdigest()
 
 
-def check_groups(masks: Mapping[str, "Tensor"], budget: str) -> None:
-    """Raise ValueError where a mask breaks an N:M budget; any other budget has nothing to check."""
-    group = group_of(budget)
+def check_groups(masks: Mapping[str, "Tensor"], pattern: str, tiles: Mapping[str, Any]) -> None:
+    """Raise ValueError where a group of a mask does not keep the N of M weights of `pattern`.
+
+    Groups in the dense tiles of PATCH's map `tiles` (see `suite.binarising`; empty for all other
+    methods) must keep all. A pattern that is not N:M has nothing to check.
+    """
+    group = group_of(pattern)
     if not group:
         return
     for name, mask_OI in masks.items():
-        kept = mask_OI.view(mask_OI.shape[0], -1, group[1]).sum(dim=2)
-        if (kept != group[0]).any():
+        kept_OG = mask_OI.view(mask_OI.shape[0], -1, group[1]).sum(dim=2)
+        wanted_OG = _wanted(name, tuple(kept_OG.shape), group, tiles)
+        wrong = int((kept_OG != wanted_OG).sum())
+        if wrong:
             raise ValueError(
-                f"{name}: {int((kept != group[0]).sum())} of {kept.numel()} groups do not keep "
-                f"{budget}: the pruning method's pattern is wrong"
+                f"{name}: {wrong} of {kept_OG.numel()} groups do not keep {pattern}"
+                f"{' or a dense tile' if tiles else ''}: the pruning method's pattern is wrong"
             )
+
+
+def _wanted(
+    name: str, shape: tuple[int, ...], group: tuple[int, int], tiles: Mapping[str, Any]
+) -> "Tensor":
+    """How many weights of every group [O, G] have to survive."""
+    import torch
+
+    if not tiles:
+        return torch.full(shape, group[0])
+    dense_UV = torch.tensor([[sign == "1" for sign in row] for row in tiles["dense"][name]])
+    wide_OG = dense_UV.repeat_interleave(tiles["size"], 0)
+    wide_OG = wide_OG.repeat_interleave(tiles["size"] // group[1], 1)[: shape[0], : shape[1]]
+    return torch.where(wide_OG, group[1], group[0])
 
 
 def jaccard(first: Path, second: Path) -> float:

@@ -3,7 +3,8 @@
 The writers take the cells of `suite.evaluations.main_table`, in the order in which they are shown.
 """
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +23,14 @@ _METHOD_LABELS = {
     "sparsegpt": "SparseGPT",
     "thanos": "Thanos",
     "admm": "ADMM",
+    "maskllm": "MaskLLM",
+    "patch": "PATCH",
     "leap": "LEAP",
 }
+_N_M = re.compile(r"-(\d+)-(\d+)$")  # how the names of variants under N:M end
+
+# By method, as written in the column; None for tables without it.
+Patterns = Mapping[str, str] | None
 
 _CAPTION = (
     "Zero-shot accuracy (lm-evaluation-harness `acc`, in percent, higher is better), the plain "
@@ -59,8 +66,19 @@ _LATEX = _Style(
 
 
 def method_label(method: str) -> str:
-    """How a method is written for readers; a method not known here keeps its own name."""
-    return _METHOD_LABELS.get(method, method)
+    """How a method is written for readers; a method not known here keeps its own name.
+
+    A variant under N:M, as in wanda-2-4, is written as its method and the pattern.
+    """
+    base = base_method(method)
+    if base not in _METHOD_LABELS:
+        return method
+    return _METHOD_LABELS[base] + _N_M.sub(r" \1:\2", method.removeprefix(base))
+
+
+def base_method(method: str) -> str:
+    """A method's name without the N:M at its end."""
+    return _N_M.sub("", method)
 
 
 def markdown_text(text: str) -> str:
@@ -81,41 +99,47 @@ def write_lines(path: Path, lines: Sequence[str]) -> None:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
 
 
-def write_csv(cells: Sequence[Cell], path: Path) -> None:
-    """Write `main.csv`: one row a cell, in the order given."""
-    write_frame(_frame(cells), path)
+def write_csv(cells: Sequence[Cell], path: Path, patterns: Patterns = None) -> None:
+    """Write `main.csv`: one row a cell, in the order given.
+
+    With `patterns`, here and below, methods are told apart by them in a column of its own.
+    """
+    write_frame(_frame(cells, patterns), path)
 
 
-def write_markdown(cells: Sequence[Cell], path: Path, scale: str) -> None:
+def write_markdown(
+    cells: Sequence[Cell], path: Path, scale: str, patterns: Patterns = None
+) -> None:
     """Write the printed table as GitHub Markdown, one block a model; `scale` is for its caption."""
-    header = ["Method", "Sparsity", *_TASK_HEADINGS, "Average", "Perplexity"]
+    header = [*_first_headings(patterns), *_TASK_HEADINGS, "Average", "Perplexity"]
     rule = ["---", *["---:"] * (len(header) - 1)]
     lines = [_caption(cells, scale)]
-    for model, rows in _blocks(cells, _MARKDOWN):
+    for model, rows in _blocks(cells, _MARKDOWN, patterns):
         lines += ["", f"### {model}", ""]
         lines += [f"| {' | '.join(row)} |" for row in (header, rule, *rows)]
     write_lines(path, lines)
 
 
-def write_latex(cells: Sequence[Cell], path: Path, scale: str) -> None:
+def write_latex(cells: Sequence[Cell], path: Path, scale: str, patterns: Patterns = None) -> None:
     r"""Write the same as a LaTeX `longtable`, which breaks between models if a page is not enough.
 
     The document needs \usepackage{booktabs,longtable} and one column.
     """
-    header = ["Method", "Sparsity", *_TASK_HEADINGS, "Avg.", "PPL"]
+    header = [*_first_headings(patterns), *_TASK_HEADINGS, "Avg.", "PPL"]
+    label = "tab:patterns" if patterns else "tab:main"
     caption = _caption(cells, scale).replace("`", "").translate(_LATEX.escapes)
     head = [r"\toprule", rf"{' & '.join(header)} \\", r"\midrule"]
     lines = [
         # Ten columns: at this size and spacing they fit a page of the article class.
         r"\begingroup\footnotesize\setlength{\tabcolsep}{2.5pt}",
         rf"\begin{{longtable}}{{@{{}}l{'r' * (len(header) - 1)}@{{}}}}",
-        rf"\caption{{{caption}}}\label{{tab:main}} \\",
+        rf"\caption{{{caption}}}\label{{{label}}} \\",
         *head,
         r"\endfirsthead",
         *head,
         r"\endhead",
     ]
-    for block, (model, rows) in enumerate(_blocks(cells, _LATEX)):
+    for block, (model, rows) in enumerate(_blocks(cells, _LATEX, patterns)):
         title = rf"\multicolumn{{{len(header)}}}{{@{{}}l}}{{\textit{{{model}}}}}"
         body = [title, *(" & ".join(row) for row in rows)]
         lines += [r"\midrule"] if block else []
@@ -123,12 +147,17 @@ def write_latex(cells: Sequence[Cell], path: Path, scale: str) -> None:
     write_lines(path, [*lines, r"\bottomrule", r"\end{longtable}", r"\endgroup"])
 
 
-def _frame(cells: Sequence[Cell]) -> pd.DataFrame:
+def _first_headings(patterns: Patterns) -> list[str]:
+    return ["Method", *(["Pattern"] if patterns else []), "Sparsity"]
+
+
+def _frame(cells: Sequence[Cell], patterns: Patterns) -> pd.DataFrame:
     """The columns of `main.csv`, one row a cell."""
     return pd.DataFrame(
         {
             "model": cell.model,
             "method": cell.method,
+            **({"pattern": patterns[cell.method]} if patterns else {}),
             "sparsity": cell.sparsity,
             "seed": cell.seed,
             "achieved_sparsity": cell.achieved_sparsity,
@@ -143,9 +172,11 @@ def _frame(cells: Sequence[Cell]) -> pd.DataFrame:
     )
 
 
-def _blocks(cells: Sequence[Cell], style: _Style) -> Iterator[tuple[str, list[list[str]]]]:
+def _blocks(
+    cells: Sequence[Cell], style: _Style, patterns: Patterns
+) -> Iterator[tuple[str, list[list[str]]]]:
     """The printed rows of each model: means over seeds, their spread, the best in bold."""
-    frame = _frame(cells)
+    frame = _frame(cells, patterns)
     sparsity = frame["sparsity"].astype(float)
     groups = frame.groupby(["model", sparsity, "method"], sort=False)
     numbers = groups[[*TASKS, "average", "ppl"]]
@@ -159,7 +190,11 @@ def _blocks(cells: Sequence[Cell], style: _Style) -> Iterator[tuple[str, list[li
     # A single seed has no spread.
     texts = texts.mask(spreads.notna(), texts + style.plus_minus + spreads.map(_print))
     texts.insert(0, "sparsity", groups["sparsity"].first())
-    labels = texts.index.get_level_values("method").map(method_label)
+    methods = texts.index.get_level_values("method")
+    if patterns:
+        texts.insert(0, "pattern", methods.map(patterns))
+        methods = methods.map(base_method)
+    labels = methods.map(method_label)
     texts.insert(0, "method", labels.map(lambda label: label.translate(style.escapes)))
     for model, block in texts.groupby(level="model", sort=False):
         yield str(model).translate(style.escapes), block.to_numpy().tolist()

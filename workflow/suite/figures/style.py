@@ -4,7 +4,7 @@ import csv
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from suite.files import replacing
 from suite.grid import DENSE
+from suite.tables import base_method
 
 STYLE = Path(__file__).with_name("suite.mplstyle")
 PAGE_INCHES = 7.0  # text width of a two-column page
@@ -66,6 +67,8 @@ _METHODS = {
     "sparsegpt": Look("#009E73", "^", _DASH_DOT),
     "thanos": Look("#CC79A7", "D", _DASH_DOT_DOT),
     "admm": Look("#0072B2", "o", _LONG),
+    "maskllm": Look("#000000", "P", _DASHED),
+    "patch": Look("#666666", "X", _SOLID),
     "leap": Look("#D55E00", "*", _SOLID),
 }
 # For methods not known above, handed out in the alphabetical order of their names.
@@ -90,11 +93,17 @@ _MODELS = (
 
 
 def method_looks(methods: Sequence[str]) -> dict[str, Look]:
-    """Look of each method but dense, in the order given."""
+    """Look of each method but dense, in the order given; one under N:M has its method's, open."""
     pruning = [method for method in methods if method != DENSE]
-    unknown = sorted(set(pruning) - set(_METHODS))
+    known = {method: _METHODS.get(base_method(method)) for method in pruning}
+    unknown = sorted(method for method, look in known.items() if look is None)
     spare = {name: _SPARE[i % len(_SPARE)] for i, name in enumerate(unknown)}
-    return {method: _METHODS.get(method) or spare[method] for method in pruning}
+    return {
+        method: spare[method]
+        if look is None
+        else replace(look, filled=look.filled and method == base_method(method))
+        for method, look in known.items()
+    }
 
 
 def model_looks(models: Sequence[str]) -> dict[str, Look]:

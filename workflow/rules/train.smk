@@ -5,6 +5,7 @@
 rule train:
     input:
         unpack(prior_mask),
+        unpack(sparse_masks),
         model=f"{RESULTS}/models/{{model}}",
         training=f"{RESULTS}/corpora/{{model}}/training.safetensors",
         # an edited method runs again
@@ -31,6 +32,7 @@ rule train:
         gpu=asks("train", "gpu"),
     params:
         cell=cell_of,
+        method=lambda wildcards: IMPLEMENTATIONS[wildcards.method],
         settings=training_settings,
         state=f"{RESULTS}/training/{{model}}/{{method}}/{{sparsity}}{{seed}}",
     message:
@@ -41,6 +43,7 @@ rule train:
 
 rule binarise:
     input:
+        unpack(sparse_masks),
         logits=f"{RESULTS}/pruned/{{model}}/{{method}}/{{sparsity}}{{seed}}/logits.safetensors",
         report=f"{RESULTS}/pruned/{{model}}/{{method}}/{{sparsity}}{{seed}}/training.json",
     output:
@@ -57,7 +60,7 @@ rule binarise:
         mem_mb=asks("harden", "mem_mb"),
         runtime=asks("harden", "runtime"),
     params:
-        cell=cell_of,
+        method=lambda wildcards: IMPLEMENTATIONS[wildcards.method],
         rule=lambda wildcards: config["methods"][wildcards.method]["hardening"],
     message:
         "Choosing the mask of {wildcards.model}, {wildcards.method} at {wildcards.sparsity}"

@@ -1,0 +1,28 @@
+"""Rule pattern_table: methods of all patterns in one table, in three formats."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from suite.job import job
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main() -> None:
+    """Write the table as CSV, Markdown and LaTeX: model by model, densest first."""
+    from suite.evaluations import read_cells
+    from suite.tables import write_csv, write_latex, write_markdown
+
+    params, outputs = snakemake.params, snakemake.output
+    read = read_cells([Path(file) for file in snakemake.input.evaluations])
+    models = list(dict.fromkeys(cell.model for cell in read))
+    cells = sorted(read, key=lambda cell: (models.index(cell.model), float(cell.sparsity)))
+    write_csv(cells, Path(outputs.csv), params.patterns)
+    write_markdown(cells, Path(outputs.markdown), params.scale, params.patterns)
+    write_latex(cells, Path(outputs.latex), params.scale, params.patterns)
+
+
+if __name__ == "__main__":
+    with job(snakemake.log[0]):
+        main()
