@@ -9,7 +9,7 @@ import yaml
 import leap
 from baselines import registry
 from suite import config
-from suite.grid import Cell, cells
+from suite.grid import Cell, cells, pattern_cells
 
 BASE = {"scale": "mini", "hub_mirror": ""}
 
@@ -50,6 +50,13 @@ def test_a_source_of_another_kind_replaces_the_one_below(tmp_path):
     assert settings["models"]["mini-llama-3.2-1b"]["source"] == source
 
 
+# what the suite makes a parameterisation of
+OF_THE_PATTERN = {
+    "leap": [],
+    "maskllm": ["pattern"],
+    "patch": ["pattern", "mode", "tile", "sparse_masks"],
+}
+
 BAD = {
     "unknown scale": ({"scale": "mnii"}, "scale: there is no 'mnii' (did you mean 'mini'?)"),
     "unknown key": ({"grd": {}}, "there is no setting 'grd' (did you mean 'grid'?)"),
@@ -84,6 +91,45 @@ BAD = {
     "warm start from a trained method": (
         {"methods": {"leap": {"warm_start": "leap"}}},
         "methods.leap.warm_start: 'leap' is neither random nor one of the layer-wise methods",
+    ),
+    "MaskLLM from masks of another pattern": (
+        {"methods": {"maskllm": {"warm_start": "wanda"}}},
+        'methods.maskllm.warm_start: must be random or a method with budget "2:4", not wanda',
+    ),
+    "tiles from N:M masks": (
+        {"methods": {"patch": {"warm_start": "wanda-2-4"}}},
+        "methods.patch.warm_start: must be random or a method without an N:M budget",
+    ),
+    "N:M masks of a method that has none": (
+        {"methods": {"patch": {"sparse_masks": "leap"}}},
+        'methods.patch.sparse_masks: must be random or a method with budget "2:4", not leap',
+    ),
+    "fixed N:M masks that are not there": (
+        {"methods": {"patch": {"mode": "tile", "sparse_masks": "random"}}},
+        "methods.patch.sparse_masks: mode tile needs masks",
+    ),
+    "too many patterns": (
+        {"methods": {"maskllm": {"pattern": "8:16"}}},
+        'methods.maskllm.pattern: "8:16" is not one of 1:4, 2:4, 4:8',
+    ),
+    "a density term for a pattern": (
+        {"methods": {"maskllm": {"density_strength": 7}}},
+        "methods.maskllm.density_strength: 7 is not one of 0 (The pattern fixes the density",
+    ),
+    "a sparsity that 2:4 does not have": (
+        {"patterns": {"methods": {"maskllm": [0.6]}}},
+        "patterns.methods.maskllm: 0.6 cannot be had with pattern 2:4",
+    ),
+    "more sparsity than tiles have": (
+        {"patterns": {"methods": {"patch": [0.4, 0.55]}}},
+        "patterns.methods.patch: 0.55 cannot be had with pattern 2:4",
+    ),
+    "unknown method of a pattern": (
+        {"patterns": {"methods": {"ptch": [0.4]}}},
+        "patterns.methods: 'ptch' has no settings: there is no method 'ptch' (did you mean",
+    ),
+    "unknown model of the patterns": (
+        {"patterns": {"models": ["nano"]}}, "patterns.models: there is no model 'nano'",
     ),
     "unknown method setting": (
         {"methods": {"wanda": {"budgte": "row"}}},
@@ -192,12 +238,13 @@ def test_a_method_and_its_schema_have_the_same_settings(file: Path):
     schema = yaml.safe_load(file.read_text())
     name = file.name.removesuffix(".schema.yaml")
     if schema.get("trained"):
-        of_the_cell, of_the_suite = {"sparsity", "seed"}, {"warm_start"}
+        of_the_cell, of_the_suite = {"sparsity", "seed"}, {"warm_start", *OF_THE_PATTERN[name]}
         known = {field.name for field in fields(leap.Settings)} - of_the_cell | of_the_suite
     else:
         of_the_cell = {"seed"} if schema.get("stochastic") else set()
         known = {field.name for field in fields(registry.load(name).Settings)} - of_the_cell
-    assert set(schema["properties"]) == known
+    assert set(config.method_schema(name)["properties"]) == known
+    assert set(config.method_schema(name)["required"]) == known - of_the_cell
 
 
 def test_a_preset_gives_every_setting_and_what_is_written_beside_it_wins():
@@ -254,6 +301,25 @@ def test_an_n_of_m_budget_has_one_cell_at_its_own_sparsity():
         cell.path.split("/", 1)[1] for cell in cells(config.load({**BASE, **overrides}), set())
     ]
     assert found == ["dense/0.0", "wanda/0.6", "wanda/0.7", "wanda-2-4/0.5"]
+
+
+def test_a_grid_gives_tiles_only_the_sparsities_that_they_can_have():
+    grid = {"models": ["mini-llama-3.2-1b"], "methods": ["maskllm", "patch"],
+            "sparsities": [0.3, 0.5, 0.6]}  # fmt: skip
+    found = cells(config.load({**BASE, "grid": grid}), set())
+    assert [cell.path.split("/", 1)[1] for cell in found] == [
+        "dense/0.0", "patch/0.3", "maskllm/0.5", "patch/0.5",
+    ]  # fmt: skip
+
+
+def test_patterns_have_dense_and_each_method_at_its_own_sparsities():
+    settings = config.load({**BASE, "grid": {"seeds": [2, 3]}})
+    chosen = {"models": ["m", "n"], "methods": {"leap": [0.5], "patch": [0.35, 0.45]}}
+    found = [cell.path for cell in pattern_cells({**settings, "patterns": chosen})]
+    of_one = ["dense/0.0", "leap/0.5/seed-2", "patch/0.35/seed-2", "patch/0.45/seed-2"]
+    assert found == [f"{model}/{path}" for model in ("m", "n") for path in of_one]
+    del settings["patterns"]
+    assert pattern_cells(settings) == []
 
 
 def test_the_paper_scale_has_the_papers_settings():

@@ -14,7 +14,8 @@ from suite.figures.agreement import agreement
 from suite.figures.cost import cost
 from suite.figures.density import density
 from suite.figures.gain import gain
-from suite.figures.style import add_legend, style
+from suite.figures.patterns import patterns
+from suite.figures.style import add_legend, method_looks, style
 from suite.figures.training import training
 from suite.masks import jaccard, save_masks
 
@@ -150,3 +151,22 @@ def test_a_legend_stays_inside_its_figure(width):
     extent = legend.get_window_extent()
     assert figure.bbox.x0 <= extent.x0 and extent.x1 <= figure.bbox.x1
     assert [text.get_text() for text in legend.get_texts()] == names
+
+
+def test_patterns_are_drawn_at_the_density_they_achieved(tmp_path):
+    columns = "model,method,pattern,achieved_sparsity,average,average_stderr,ppl"
+    rows = ["m,dense,dense,0,90,0,2", "m,wanda-2-4,2:4,0.5,50,1,9", "m,leap,free,0.5,80,1,2.2",
+            "m,patch,tiles,0.351,85,1,2.1", "m,patch,tiles,0.452,82,1,2.15"]  # fmt: skip
+    (tmp_path / "patterns.csv").write_text("\n".join([columns, *rows]) + "\n")
+    patterns(tmp_path / "patterns.csv", [tmp_path / "patterns.svg"])
+    found = set(texts(tmp_path / "patterns.svg"))
+    assert {"m", "Dense", "Wanda 2:4", "PATCH", "LEAP", "Density: share of weights kept"} <= found
+
+
+def test_a_variant_under_n_of_m_looks_like_its_method_but_open():
+    looks = method_looks(["dense", "wanda", "wanda-2-4", "mine"])
+    assert list(looks) == ["wanda", "wanda-2-4", "mine"]
+    assert (looks["wanda"].colour, looks["wanda"].marker) == (
+        looks["wanda-2-4"].colour, looks["wanda-2-4"].marker,
+    )  # fmt: skip
+    assert looks["wanda"].filled and not looks["wanda-2-4"].filled

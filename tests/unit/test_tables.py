@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from suite.evaluations import TASKS, main_table
-from suite.tables import write_csv, write_latex, write_markdown
+from suite.tables import method_label, write_csv, write_latex, write_markdown
 
 MODELS = ["qwen_tiny", "llama-tiny"]
 METHODS = ["wanda", "sparsegpt", "leap"]
@@ -295,3 +295,39 @@ def test_acc_norm_in_some_cells_only_is_refused(tmp_path: Path) -> None:
     del other["tasks"]["piqa"]["acc_norm"]
     with pytest.raises(ValueError, match=r"1\.json: acc_norm is given for"):
         main_table(save(tmp_path, evaluation(), other), MODELS, METHODS)
+
+
+def test_methods_of_several_patterns_are_told_apart(tmp_path):
+    model = "qwen_tiny"
+    paths = save(
+        tmp_path,
+        evaluation(model, "dense", "0.0", acc=0.9),
+        evaluation(model, "patch", "0.35", acc=0.8),
+        evaluation(model, "wanda-2-4", "0.5", acc=0.4),
+        evaluation(model, "leap", "0.5", acc=0.7),
+    )
+    methods = ["patch", "wanda-2-4", "leap"]
+    table = main_table(paths, [model], methods)
+    patterns = {"dense": "dense", "patch": "dense or 2:4", "wanda-2-4": "2:4", "leap": "free"}
+    write_csv(table, tmp_path / "patterns.csv", patterns)
+    with open(tmp_path / "patterns.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["pattern"] for row in rows] == ["dense", "dense or 2:4", "2:4", "free"]
+    assert [row["method"] for row in rows] == ["dense", *methods]
+    write_markdown(table, tmp_path / "patterns.md", "mini", patterns)
+    lines = (tmp_path / "patterns.md").read_text().splitlines()
+    assert any(line.startswith("| Method | Pattern | Sparsity | PIQA") for line in lines)
+    assert any(line.startswith("| Wanda | 2:4 | 0.5 | 40.00") for line in lines)
+    assert any(line.startswith("| PATCH | dense or 2:4 | 0.35 | **80.00**") for line in lines)
+    write_latex(table, tmp_path / "patterns.tex", "mini", patterns)
+    latex = (tmp_path / "patterns.tex").read_text()
+    assert r"\label{tab:patterns}" in latex
+    assert r"LEAP & free & 0.5 & \textbf{70.00}" in latex
+
+
+def test_the_name_of_a_variant_under_a_pattern_is_written_with_it():
+    assert method_label("wanda-2-4") == "Wanda 2:4"
+    assert method_label("maskllm") == "MaskLLM"
+    assert method_label("maskllm-1-4") == "MaskLLM 1:4"
+    assert method_label("mine-2-4") == "mine-2-4"
+    assert method_label("leap-gumbel-noise") == "leap-gumbel-noise"

@@ -97,16 +97,16 @@ def methods_that_are(keyword: str, settings: Mapping[str, Any]) -> set[str]:
     return {
         name
         for name, implementation in settings["implementations"].items()
-        if _method_schema(implementation).get(keyword, False)
+        if method_schema(implementation).get(keyword, False)
     }
 
 
-def _method_schema(name: str) -> dict[str, Any]:
+def method_schema(name: str) -> dict[str, Any]:
     """The schema of a method; one that `extends` another has its settings as well."""
     schema = _read_yaml(METHOD_SCHEMAS / f"{name}.schema.yaml")
     if "extends" not in schema:
         return schema
-    below = _method_schema(schema.pop("extends"))
+    below = method_schema(schema.pop("extends"))
     return {
         **schema,
         "required": [*below["required"], *schema["required"]],
@@ -120,7 +120,7 @@ def _method_problems(settings: Mapping[str, Any]) -> Iterator[str]:
         if implementation not in known:
             yield f"methods.{name}: there is no method {_unknown(implementation, known)}"
             continue
-        schema = _method_schema(implementation)
+        schema = method_schema(implementation)
         settings["methods"][name] = typed(settings["methods"][name], schema, schema)
         yield from _schema_problems(settings["methods"][name], schema, f"methods.{name}")
     for section in _grids(settings):
