@@ -1,17 +1,20 @@
-"""Seconds and memory of one training step: dense, LEAP the official way, and LEAP as in `leap`.
+"""Seconds and memory of one training step: dense, LEAP the official way, and all of `leap`.
 
     python tests/benchmarks/leap_step.py --model DIR [--batch 1 --length 128 --steps 3]
 
-Four variants, same float32 model, same random tokens, same number of threads:
+Variants, with the same float32 model, same random tokens, same number of threads:
 
 dense        forward + backward with the gradients of all weights, no optimiser step
 official     masks by `gumbel_softmax` over a trailing axis of 2, kept on their layers; sums and
              norms taken from them one after the other; plain autograd; `torch.optim.AdamW`
 ours         `leap.learn_masks` with default settings
 ours-small   `leap.learn_masks` with recompute and checkpointing
+maskllm      the same trainer with MaskLLM's choice among the six patterns 2:4
+patch-tile   with PATCH's tiles of 128 over fixed 2:4 masks
+patch-joint  with PATCH's tiles and the choices among patterns 2:4 learned together
 
-A step of the last three is forward + backward + optimiser step. Each variant runs in processes of
-its own, in turns, and the table has the median of all its steps but the first of each process.
+A step of all but the first is forward + backward + optimiser step. Each variant runs in processes
+of its own, in turns, and the table has the median of all its steps but the first of each process.
 
 Memory is the largest resident set of a process (`ru_maxrss`). "Bytes a weight above the frozen
 model" is that peak, less the resident set after loading the model and one forward pass without
@@ -33,7 +36,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 # Neither torch nor leap up here: a child inherits the resident set of the process it came from as
 # the least value of its own ru_maxrss, so the parent has to stay small.
@@ -43,7 +46,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 THREADS = 2
 REPEATS = 2
-VARIANTS = ("dense", "official", "ours", "ours-small")
+VARIANTS = ("dense", "official", "ours", "ours-small", "maskllm", "patch-tile", "patch-joint")
 SPARSITY = 0.5
 
 
@@ -162,6 +165,12 @@ def dense(model: "nn.Module", ids_BT: "Tensor", steps: int) -> list[float]:
 
 def ours(model: "nn.Module", ids_BT: "Tensor", steps: int, small: bool = False) -> list[float]:
     """LEAP by this package; a step is the time between two reports, so nothing is left out."""
+    return _learn(model, ids_BT, steps, small)
+
+
+def _learn(
+    model: "nn.Module", ids_BT: "Tensor", steps: int, small: bool = False, **what: Any
+) -> list[float]:
     from leap import Settings, learn_masks
 
     settings = Settings(
@@ -169,10 +178,42 @@ def ours(model: "nn.Module", ids_BT: "Tensor", steps: int, small: bool = False) 
         recompute=small, checkpointing=small,
     )  # fmt: skip
     times = [time.perf_counter()]
-    learn_masks(
-        model, ids_BT, settings, report=lambda step, values: times.append(time.perf_counter())
-    )
+
+    def report(step: int, values: dict[str, float]) -> None:
+        times.append(time.perf_counter())
+
+    learn_masks(model, ids_BT, settings, report=report, **what)
     return [end - start for start, end in itertools.pairwise(times)]
+
+
+def maskllm(model: "nn.Module", ids_BT: "Tensor", steps: int) -> list[float]:
+    """MaskLLM's 2:4 on the same trainer."""
+    from leap.parameterisations import Patterns
+
+    return _learn(model, ids_BT, steps, parameterisation=Patterns(2, 4))
+
+
+def patch_tile(model: "nn.Module", ids_BT: "Tensor", steps: int) -> list[float]:
+    """PATCH's tiles over fixed 2:4 masks, which keep the first two of four."""
+    import torch
+
+    from leap.layers import prunable_linears
+    from leap.parameterisations import Tiles
+
+    row_4 = torch.tensor([True, True, False, False])
+    sparse = {
+        name: row_4.repeat(linear.out_features, linear.in_features // 4)
+        for name, linear in prunable_linears(model).items()
+    }
+    tiles = Tiles(128, 2, 4, joint=False)
+    return _learn(model, ids_BT, steps, parameterisation=tiles, sparse=sparse)
+
+
+def patch_joint(model: "nn.Module", ids_BT: "Tensor", steps: int) -> list[float]:
+    """PATCH's tiles and MaskLLM's choices together."""
+    from leap.parameterisations import Tiles
+
+    return _learn(model, ids_BT, steps, parameterisation=Tiles(128, 2, 4, joint=True))
 
 
 def official(model: "nn.Module", ids_BT: "Tensor", steps: int) -> list[float]:
@@ -226,7 +267,15 @@ def ours_small(model: "nn.Module", ids_BT: "Tensor", steps: int) -> list[float]:
     return ours(model, ids_BT, steps, small=True)
 
 
-_RUN = {"dense": dense, "official": official, "ours": ours, "ours-small": ours_small}
+_RUN = {
+    "dense": dense,
+    "official": official,
+    "ours": ours,
+    "ours-small": ours_small,
+    "maskllm": maskllm,
+    "patch-tile": patch_tile,
+    "patch-joint": patch_joint,
+}
 
 if __name__ == "__main__":
     main()
