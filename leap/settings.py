@@ -73,7 +73,10 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "official-code": {"hardening": "threshold"},
     # a pattern N:M fixes the density, so no term is needed for it
     "maskllm": {
-        "noise": "gumbel", "alpha": (100.0, 500.0), "density_strength": 0.0, "weight_decay": 0.1
+        "noise": "gumbel",
+        "alpha": (100.0, 500.0),
+        "density_strength": 0.0,
+        "weight_decay": 0.1,
     },
     "patch": {},
 }

@@ -4,7 +4,7 @@ PATCH (Hourri, Mozaffari, Mehri Dehnavi 2025, arXiv 2509.23410): one logit a til
 t = sigmoid((alpha * P + g) / tau), logistic noise g, the mask is t + (1 - t) * m, where m is a
 fixed N:M mask (`tile`) or MaskLLM's soft one (`joint`). Tiles at the right and lower edges may be
 smaller. Axes: O outputs, I inputs, H rows of one band of tiles, U by V tiles, G groups of a row,
-K patterns, M positions.
+C groups of a band, K patterns, M positions.
 """
 
 import math
@@ -17,7 +17,7 @@ from torch import Tensor
 from leap.budget import survivors
 from leap.gates import Relaxation, generator, norm_part, sample_noise
 from leap.hardening import refuse_nan
-from leap.patterns import fill_gumbel, patterns
+from leap.patterns import choice_gradient, chosen, draw_choice, patterns
 
 
 def tile_weights(shape: tuple[int, int], size: int) -> Tensor:
@@ -137,19 +137,21 @@ class _TileGate(torch.autograd.Function):
         masked_OI = torch.empty_like(weight_OI)
         norm_sum = torch.zeros((), dtype=torch.float64, device=weight_OI.device)
         joint = sparse.dtype != torch.bool
-        kept = torch.empty_like(sparse) if joint and not recompute else sparse
-        drawn = _choices(sparse, size, relaxation, seed) if joint else _bands(sparse, size)
+        kept = sparse
+        if joint and not recompute:
+            kept = torch.empty_like(sparse).view(len(table_KM), -1)
+        drawn = _drawn(sparse, size, relaxation, seed) if joint else _fixed(sparse, size)
         for band, choice in drawn:
             if joint and not recompute:
-                kept[band] = choice
-            sparse_HI = _sparse_band(choice, table_KM, relaxation.hard)
+                kept[:, _groups(band, sparse.shape[1])] = choice
+            sparse_HI = _sparse_band(choice, table_KM, relaxation.hard, weight_OI)
             row_I = _row(dense_UV, band, size, weight_OI)
             product_HI = (sparse_HI + row_I * (1 - sparse_HI)) * weight_OI[band]
             masked_OI[band] = product_HI
             norm_sum += norm_part(product_HI.view(-1), norm)
         norm_value = norm_sum.sqrt() if norm == "l2" else norm_sum
         ctx.save_for_backward(dense_UV, kept, weight_OI, table_KM, norm_value)
-        ctx.options = size, relaxation, seed, norm, joint, joint and recompute
+        ctx.options = size, relaxation, seed, norm, joint, recompute
         return masked_OI, norm_value
 
     @staticmethod
@@ -157,11 +159,18 @@ class _TileGate(torch.autograd.Function):
         dense_UV, kept, weight_OI, table_KM, norm_value = ctx.saved_tensors
         size, relaxation, seed, norm, joint, recompute = ctx.options
         dense_grad_UV = torch.empty_like(dense_UV)
-        sparse_grad = torch.empty_like(kept) if joint else None
+        rows, columns = weight_OI.shape
+        shape = rows, columns // table_KM.shape[1], len(table_KM)
+        sparse_grad = kept.new_empty(shape) if joint else None
         scale = norm_grad / norm_value.clamp(min=1e-30) if norm == "l2" else norm_grad
-        drawn = _choices(kept, size, relaxation, seed) if recompute else _bands(kept, size)
+        if not joint:
+            drawn = _fixed(kept, size)
+        elif recompute:
+            drawn = _drawn(kept, size, relaxation, seed)
+        else:
+            drawn = _kept(kept, size, rows)
         for band, choice in drawn:
-            sparse_HI = _sparse_band(choice, table_KM, relaxation.hard)
+            sparse_HI = _sparse_band(choice, table_KM, relaxation.hard, weight_OI)
             row_I = _row(dense_UV, band, size, weight_OI)
             weight_HI = weight_OI[band].to(dense_UV.dtype)
             grad_HI = masked_grad_OI[band].to(dense_UV.dtype) * weight_HI
@@ -173,37 +182,44 @@ class _TileGate(torch.autograd.Function):
             columns_I = (grad_HI * (1 - sparse_HI)).sum(dim=0)
             dense_grad_UV[band.start // size] = _tile_sums(columns_I[None], size)[0]
             if sparse_grad is not None:
-                grad_HGM = (grad_HI * (1 - row_I)).view(*choice.shape[:2], -1)
-                grad_HGK = (grad_HGM @ table_KM.T) * choice
-                grad_HGK -= choice * grad_HGK.sum(dim=2, keepdim=True)
-                sparse_grad[band] = grad_HGK * (relaxation.alpha / relaxation.tau)
+                grad_CM = (grad_HI * (1 - row_I)).view(-1, table_KM.shape[1])
+                grad_KC = choice_gradient(grad_CM, choice, table_KM, relaxation)
+                sparse_grad[band] = grad_KC.T.reshape(sparse_grad[band].shape)
         return dense_grad_UV, sparse_grad, *[None] * 7
 
 
-def _bands(tensor: Tensor, size: int) -> Iterator[tuple[slice, Tensor]]:
-    for start in range(0, len(tensor), size):
-        band = slice(start, start + size)
-        yield band, tensor[band]
+def _bands(rows: int, size: int) -> Iterator[slice]:
+    return (slice(start, min(start + size, rows)) for start in range(0, rows, size))
 
 
-def _choices(
+def _groups(band: slice, groups: int) -> slice:
+    """The groups of a band, where each row has so many and all are counted through."""
+    return slice(band.start * groups, band.stop * groups)
+
+
+def _fixed(sparse_OI: Tensor, size: int) -> Iterator[tuple[slice, Tensor]]:
+    return ((band, sparse_OI[band]) for band in _bands(len(sparse_OI), size))
+
+
+def _drawn(
     logits_OGK: Tensor, size: int, relaxation: Relaxation, seed: int
 ) -> Iterator[tuple[slice, Tensor]]:
-    """MaskLLM's soft choice [H, G, K], band by band; its noise is not that of the tiles."""
+    """MaskLLM's soft choice [K, C], band by band; its noise is not that of the tiles."""
     random = generator(seed ^ 1, logits_OGK.device)
-    for band, logits_HGK in _bands(logits_OGK.detach(), size):
-        noise_HGK = torch.empty_like(logits_HGK)
-        fill_gumbel(noise_HGK, random)
-        scores_HGK = noise_HGK.add_(logits_HGK, alpha=relaxation.alpha).mul_(1 / relaxation.tau)
-        yield band, torch.softmax(scores_HGK, dim=2)
+    for band in _bands(len(logits_OGK), size):
+        yield band, draw_choice(logits_OGK.detach()[band].flatten(0, 1), relaxation, random)
 
 
-def _sparse_band(choice: Tensor, table_KM: Tensor, hard: bool) -> Tensor:
-    """The N:M mask [H, I] of a band, from a fixed mask or from a soft choice."""
+def _kept(choice_KN: Tensor, size: int, rows: int) -> Iterator[tuple[slice, Tensor]]:
+    groups = choice_KN.shape[1] // rows
+    return ((band, choice_KN[:, _groups(band, groups)]) for band in _bands(rows, size))
+
+
+def _sparse_band(choice: Tensor, table_KM: Tensor, hard: bool, weight_OI: Tensor) -> Tensor:
+    """The N:M mask [H, I] of a band, from a fixed mask or from a soft choice [K, C]."""
     if choice.dtype == torch.bool:
         return choice.to(table_KM.dtype)
-    mask_HGM = table_KM[choice.argmax(dim=2)] if hard else choice @ table_KM
-    return mask_HGM.flatten(1)
+    return chosen(choice, table_KM, hard).view(-1, weight_OI.shape[1])
 
 
 def _row(dense_UV: Tensor, band: slice, size: int, weight_OI: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from leap.gated import noise_seed
 from leap.gates import generator, sample_noise
 from leap.layers import prunable_linears
 from leap.parameterisations import Patterns, Start, Tiles, Weights, key
-from leap.patterns import fill_gumbel, patterns, sample_gumbel
+from leap.patterns import gumbel, patterns, sample_gumbel
 from leap.settings import PRESETS, Settings
 
 VOCABULARY, CONTEXT = 40, 16
@@ -90,18 +90,19 @@ def soft_mask(kind, logits, shape, alpha, tau, seed, sparse):
         return torch.sigmoid((alpha * own + sample_noise(shape, "logistic", seed, own)) / tau)
     table = patterns(what.n, what.m)
     if isinstance(what, Patterns):
-        gumbel = sample_gumbel(tuple(own.shape), seed, own)
-        return (torch.softmax((alpha * own + gumbel) / tau, dim=2) @ table).flatten(1)
+        noise = sample_gumbel(tuple(own.shape), seed, own)
+        return (torch.softmax((alpha * own + noise) / tau, dim=2) @ table).flatten(1)
     noise = sample_noise(tuple(own.shape), "logistic", seed, own)
     dense = torch.sigmoid((alpha * own + noise) / tau)
     dense = dense.repeat_interleave(SIZE, 0).repeat_interleave(SIZE, 1)[: shape[0], : shape[1]]
     below = sparse.float()
     if what.joint:
-        gumbel = torch.empty(logits["patterns"].shape)
+        noise = torch.empty(logits["patterns"].shape)
         random = generator(seed ^ 1, torch.device("cpu"))
         for start in range(0, shape[0], SIZE):
-            fill_gumbel(gumbel[start : start + SIZE], random)
-        choice = torch.softmax((alpha * logits["patterns"] + gumbel) / tau, dim=2)
+            band = noise[start : start + SIZE]
+            band[:] = gumbel(band.flatten(0, 1), random).T.reshape(band.shape)
+        choice = torch.softmax((alpha * logits["patterns"] + noise) / tau, dim=2)
         below = (choice @ table).flatten(1)
     return dense + (1 - dense) * below
 

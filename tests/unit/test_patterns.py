@@ -119,7 +119,7 @@ def test_many_chunks_are_one_and_equal_seeds_are_equal(monkeypatch):
     whole = pattern_gate(logits, weight, 2, 4, Relaxation(5.0, 0.5), 3)
     again = pattern_gate(logits, weight, 2, 4, Relaxation(5.0, 0.5), 3)
     assert torch.equal(whole[0], again[0])
-    monkeypatch.setattr("leap.patterns._WEIGHTS_ON_CPU", 60)
+    monkeypatch.setattr("leap.patterns._LOGITS_ON_CPU", 60)
     noise = sample_gumbel(logits.shape, 3, logits)
     parts = pattern_gate(logits, weight, 2, 4, Relaxation(5.0, 0.5), 3)
     soft = torch.softmax((5.0 * logits + noise) / 0.5, dim=2)

@@ -9,6 +9,7 @@ PUBLISHED_MODELS = sorted(set(config["grid"]["models"]) & published_models())
 PRUNED_CELLS = [cell for cell in CELLS if cell.method != DENSE]
 FIRST_SEEDS = [cell for cell in PRUNED_CELLS if cell.seed == config["grid"]["seeds"][0]]
 EVERY_CELL = list(dict.fromkeys([*CELLS, *PATTERN_CELLS]))
+EVERY_PRUNED_CELL = [cell for cell in EVERY_CELL if cell.method != DENSE]
 LEAP_CELLS = [cell for cell in FIRST_SEEDS if cell.method == LEAP]
 
 
@@ -112,7 +113,7 @@ def method_code(wildcards):
         return [os.path.join(workflow.basedir, "baselines", f"{part}.py") for part in parts]
     trainer = ("gated", "gates", "objective", "parameterisations", "schedule", "training")
     own = {"leap": ["warm_start"], "maskllm": ["patterns"], "patch": ["patterns", "tiles"]}
-    parts = [*trainer, *own[implementation]]
+    parts = [*trainer, *own.get(implementation, [])]
     return [os.path.join(workflow.basedir, "leap", f"{part}.py") for part in parts]
 
 

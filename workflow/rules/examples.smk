@@ -9,9 +9,14 @@ rule examples:
             rules.tables.output.headline,
             rules.tables.output.verdict,
             *[file for file in figures() if file.endswith(".svg")],
+            *(
+                [rules.pattern_table.output.csv, rules.pattern_table.output.markdown]
+                if PATTERN_CELLS
+                else []
+            ),
             *([rules.sweep_table.output.markdown, SWEEP_FIGURE] if "sweep" in config else []),
         ],
-        evaluations=evaluations_of(CELLS),
+        evaluations=evaluations_of(EVERY_CELL),
     output:
         directory(f"results/examples/{SCALE}"),
     log:

@@ -3,8 +3,8 @@
 
 rule page:
     input:
-        evaluations=evaluations_of(CELLS),
-        manifests=files_of(PRUNED_CELLS, "manifest.json"),
+        evaluations=evaluations_of(EVERY_CELL),
+        manifests=files_of(EVERY_PRUNED_CELL, "manifest.json"),
         headline=rules.tables.output.headline,
         published=f"{workflow.basedir}/results/published/leap.csv",
         figures=[file for file in figures() if file.endswith(".svg")],
@@ -18,7 +18,7 @@ rule page:
     params:
         scale=SCALE,
         about=config["about"],
-        places=[cell.path for cell in PRUNED_CELLS],
+        places=[cell.path for cell in EVERY_PRUNED_CELL],
         compare=bool(PUBLISHED_MODELS),
         settings=page_settings(),
     message:

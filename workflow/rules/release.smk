@@ -3,9 +3,13 @@
 
 rule release:
     input:
-        manifests=files_of(PRUNED_CELLS, "manifest.json"),
-        masks=files_of(PRUNED_CELLS, "mask.safetensors"),
-        tables=[*rules.tables.output, *(rules.against_published.output if PUBLISHED_MODELS else [])],
+        manifests=files_of(EVERY_PRUNED_CELL, "manifest.json"),
+        masks=files_of(EVERY_PRUNED_CELL, "mask.safetensors"),
+        tables=[
+            *rules.tables.output,
+            *(rules.pattern_table.output if PATTERN_CELLS else []),
+            *(rules.against_published.output if PUBLISHED_MODELS else []),
+        ],
     output:
         directory(f"{RESULTS}/release"),
     log:
@@ -13,7 +17,7 @@ rule release:
     conda:
         "../../envs/suite.yaml"
     params:
-        places=[cell.path for cell in PRUNED_CELLS],
+        places=[cell.path for cell in EVERY_PRUNED_CELL],
         licences={name: model.get("license", "unknown") for name, model in config["models"].items()},
     message:
         "Packing masks, manifests and tables"
