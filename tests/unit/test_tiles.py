@@ -143,7 +143,7 @@ def test_hardened_tiles_are_dense_or_2_4():
 
 
 def test_hard_tiles_pass_the_soft_gradient():
-    tiles = torch.randn(2, 2, requires_grad=True)
+    tiles = torch.tensor([[0.1, -0.2], [-0.1, 0.3]], requires_grad=True)
     sparse = pattern_masks(torch.randn(16, 4, 6), 2, 4)
     weight = torch.ones(16, 16)
     masked, kept, _ = tile_gate(
