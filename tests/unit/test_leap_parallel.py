@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
 import leap
+from leap.parameterisations import Patterns, Tiles
 
 pytestmark = pytest.mark.heavy
 
@@ -25,6 +26,9 @@ MODEL = {"hidden_size": 16, "intermediate_size": 25, "num_hidden_layers": 3, "vo
          "initializer_range": 0.2}  # fmt: skip
 TRAINING = {"sparsity": 0.6, "steps": 20, "batch": 8, "micro_batch": 2, "learning_rate": 3e-3,
             "alpha": [2.0, 6.0], "tau": [2.0, 0.5], "seed": 5}  # fmt: skip
+# of a model with 20 inputs where the other has 25, which no pattern fits
+WHATS = {"maskllm": Patterns(2, 4), "patch": Tiles(8, 2, 4, joint=True)}
+FITTING = {"intermediate_size": 20}
 
 WORKER = f"""
 import json, os, sys
@@ -34,6 +38,7 @@ from safetensors.torch import save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 import leap
 from leap import parallel, training
+from leap.parameterisations import Patterns, Tiles
 
 training._SAVING_SHARE = 1e9  # save before every step, whatever that costs
 folder, jobs = Path(sys.argv[1]), json.loads(sys.argv[2])
@@ -42,9 +47,10 @@ assert parallel.processes() == 2
 rank = parallel.rank()
 (folder / f"pid-{{rank}}").write_text(str(os.getpid()))
 
-def build():
+def build(what):
     torch.manual_seed(0)
-    return LlamaForCausalLM(LlamaConfig(**{MODEL})).eval()
+    size = {{**{MODEL}, **({FITTING} if what else {{}})}}
+    return LlamaForCausalLM(LlamaConfig(**size)).eval()
 
 blocks = torch.randint(3, 41, (9, 12), generator=torch.Generator().manual_seed(1))
 for name, settings in jobs.items():
@@ -55,7 +61,8 @@ for name, settings in jobs.items():
         lines.append([step, values])
         print(step, file=progress, flush=True)
 
-    model = build()
+    what = settings.pop("what", None)
+    model = build(what)
     state = folder / "state" if settings.pop("with_state", False) else None
     prior = None
     if settings.pop("warm", False):
@@ -63,36 +70,36 @@ for name, settings in jobs.items():
     try:
         learned = leap.learn_masks(
             model, blocks, leap.Settings(**settings), prior, state=state, save_seconds=0,
-            report=report,
+            report=report, parameterisation={WHATS}.get(what),
         )
     except ValueError as error:
         (folder / f"{{name}}-{{rank}}.error").write_text(str(error))
         continue
     intact = all(
         torch.equal(parallel.whole(p.detach()), q) and p.requires_grad
-        for p, q in zip(model.parameters(), build().parameters(), strict=True)
+        for p, q in zip(model.parameters(), build(what).parameters(), strict=True)
     )
     save_file(learned.logits, folder / f"{{name}}-{{rank}}.safetensors")
     (folder / f"{{name}}-{{rank}}.json").write_text(json.dumps([intact, lines]))
 """
 
 
-def model_and_tokens():
+def model_and_tokens(what):
     torch.manual_seed(0)
-    model = LlamaForCausalLM(LlamaConfig(**MODEL)).eval()
+    model = LlamaForCausalLM(LlamaConfig(**{**MODEL, **(FITTING if what else {})})).eval()
     return model, torch.randint(3, 41, (9, 12), generator=torch.Generator().manual_seed(1))
 
 
-def alone(warm=False, **changes):
+def alone(warm=False, what=None, **changes):
     """The same training in this process."""
-    model, blocks = model_and_tokens()
+    model, blocks = model_and_tokens(what)
     prior = None
     if warm:
         prior = {n: m.weight > 0 for n, m in leap.training.prunable_linears(model).items()}
     lines = []
     learned = leap.learn_masks(
         model, blocks, leap.Settings(**{**TRAINING, **changes}), prior,
-        report=lambda step, values: lines.append([step, values]),
+        report=lambda step, values: lines.append([step, values]), parameterisation=WHATS.get(what),
     )  # fmt: skip
     return learned.logits, lines
 
@@ -158,6 +165,10 @@ JOBS = {
     "sharded": {"sharding": True},
     "sharded_lean": {"sharding": True, "recompute": True, "checkpointing": True},
     "sharded_warm_l1": {"sharding": True, "warm": True, "magnitude": "l1"},
+    "maskllm": {"what": "maskllm", "sparsity": 0.5, "weight_decay": 0.1},
+    "maskllm_sharded": {"what": "maskllm", "sparsity": 0.5, "sharding": True, "recompute": True},
+    "patch": {"what": "patch", "sparsity": 0.4},
+    "patch_sharded": {"what": "patch", "sparsity": 0.4, "sharding": True, "checkpointing": True},
 }
 HOW = ("sharding", "recompute", "checkpointing")
 
@@ -261,8 +272,9 @@ def test_a_killed_sharded_pair_goes_on_from_a_step_that_both_have(tmp_path):
     pair = Pair(tmp_path, SHARDED).wait_for_steps(6).signal(signal.SIGKILL)
     assert pair.end()[0] != 0
     steps = {name.split(".")[0] for name in states(tmp_path)}
-    assert len(states(tmp_path)) == 4
-    assert len(steps) in (2, 3)
+    # each process keeps two; a kill may fall between a third one's rename and the deletion
+    assert 4 <= len(states(tmp_path)) <= 6
+    assert 2 <= len(steps) <= 4
     max((tmp_path / "state").glob("step-*.1-of-2.safetensors")).unlink()
     pair = Pair(tmp_path, SHARDED).wait_for_steps(12).signal(signal.SIGKILL)
     assert pair.end()[0] != 0

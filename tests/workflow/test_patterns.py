@@ -1,0 +1,99 @@
+"""MaskLLM and PATCH through the DAG: the files, the table of patterns, and what runs again."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from safetensors.torch import load_file
+
+from leap.layers import prunable_linears
+from suite import models
+
+pytestmark = pytest.mark.heavy
+
+MODEL = "mini-llama-3.2-1b"
+TRAINING = {"steps": 12, "batch": 8, "micro_batch": 8, "learning_rate": 0.005}
+SETTINGS = {
+    "scale": "smoke",
+    "grid": {"models": [MODEL], "methods": ["magnitude"]},
+    "methods": {
+        "wanda-2-4": {"like": "wanda", "budget": "2:4"},
+        "maskllm": {"preset": "maskllm", "pattern": "2:4", "warm_start": "wanda-2-4", **TRAINING},
+        "patch": {
+            "preset": "patch", "pattern": "2:4", "mode": "joint", "tile": 16,
+            "warm_start": "wanda", "sparse_masks": "wanda-2-4", **TRAINING,
+        },
+        "patch-tile": {"like": "patch", "mode": "tile"},
+    },
+    "patterns": {
+        "models": [MODEL],
+        "methods": {"wanda-2-4": [0.5], "maskllm": [0.5], "patch": [0.4], "patch-tile": [0.4]},
+    },
+    "evaluation": {"tasks": {"mmlu": {"limit": 5}}},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, copy_suite, snakemake) -> Path:
+    """A copy of the suite in which the grid and the comparison of patterns have run."""
+    copy = copy_suite(tmp_path_factory.mktemp("patterns") / "suite")
+    (copy / "patterns.yaml").write_text(yaml.safe_dump(SETTINGS, sort_keys=False))
+    process = snakemake(copy, "--configfile", "patterns.yaml")
+    assert process.returncode == 0, process.stderr[-5000:]
+    return copy
+
+
+def weights_of(finished: Path, cell: str) -> dict:
+    """Weights of the prunable layers as they lie on disk."""
+    folder = finished / f"results/smoke/hardened/{MODEL}/{cell}"
+    stored = load_file(folder / "model.safetensors")
+    names = prunable_linears(models.load_model(folder, "float32", "cpu"))
+    return {name: stored[f"{name}.weight"] for name in names}
+
+
+def test_the_table_has_every_pattern(finished):
+    with open(finished / "results/smoke/tables/patterns.csv", newline="") as file:
+        rows = [(r["method"], r["pattern"], r["sparsity"]) for r in csv.DictReader(file)]
+    assert rows == [
+        ("dense", "dense", "0.0"),
+        ("patch", "dense or 2:4", "0.4"),
+        ("patch-tile", "dense or 2:4", "0.4"),
+        ("wanda-2-4", "2:4", "0.5"),
+        ("maskllm", "2:4", "0.5"),
+    ]
+    assert (finished / "results/smoke/figures/patterns.svg").is_file()
+    page = (finished / "results/smoke/report.html").read_text()
+    assert "What the freedom of the pattern buys" in page
+    assert "MaskLLM" in page and "PATCH" in page
+
+
+def test_maskllm_keeps_two_of_every_four_on_disk(finished):
+    for weight in weights_of(finished, "maskllm/0.5").values():
+        assert ((weight.reshape(-1, 4) != 0).sum(dim=1) == 2).all()
+
+
+@pytest.mark.parametrize("method", ["patch", "patch-tile"])
+def test_patchs_tiles_are_on_disk_as_the_manifest_has_them(finished, method):
+    folder = finished / f"results/smoke/hardened/{MODEL}/{method}/0.4"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    tiles = manifest["hardening"]["tiles"]
+    kept = total = 0
+    for name, weight in weights_of(finished, f"{method}/0.4").items():
+        for row, signs in enumerate(tiles["dense"][name]):
+            for column, sign in enumerate(signs):
+                tile = weight[16 * row : 16 * (row + 1), 16 * column : 16 * (column + 1)]
+                wanted = 4 if sign == "1" else 2
+                assert ((tile.reshape(-1, 4) != 0).sum(dim=1) == wanted).all()
+        kept, total = kept + int((weight != 0).sum()), total + weight.numel()
+    assert manifest["achieved_sparsity"] == pytest.approx(1 - kept / total, abs=1e-9)
+    assert manifest["achieved_sparsity"] == pytest.approx(0.4, abs=16 * 16 / 4 / total + 1e-9)
+
+
+def test_the_trainings_are_in_the_journals_and_a_second_run_does_nothing(finished, snakemake):
+    for cell in ("maskllm/0.5", "patch/0.4", "patch-tile/0.4"):
+        journal = finished / f"results/smoke/journals/train/{MODEL}/{cell}.jsonl"
+        assert f'"step": {TRAINING["steps"] - 1}' in journal.read_text()
+    again = snakemake(finished, "--configfile", "patterns.yaml")
+    assert "Nothing to be done" in again.stdout + again.stderr
