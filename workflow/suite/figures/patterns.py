@@ -91,4 +91,4 @@ def _shift(method: str, looks: Mapping[str, Look], rows: Sequence[Row]) -> float
     own = {round(_density(row), 2) for row in rows if row["method"] == method}
     others = {round(_density(row), 2) for row in rows if row["method"] not in (method, DENSE)}
     rank = list(looks).index(method) - (len(looks) - 1) / 2
-    return 0.008 * rank if own & others else 0.0
+    return 0.005 * rank if own & others else 0.0
