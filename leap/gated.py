@@ -57,9 +57,9 @@ class GatedLinear(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         drawing = self.drawing
         seed = noise_seed(*drawing.key, self.index)
-        draw = Draw(drawing.relaxation, seed, drawing.norm, drawing.recompute)
+        options = drawing.relaxation, seed, drawing.norm, drawing.recompute
         masked_OI, kept, norm = drawing.parameterisation.gate(
-            dict(self.logits.items()), self.linear.weight, self.sparse_OI, draw
+            dict(self.logits.items()), self.linear.weight, Draw(*options, self.sparse_OI)
         )
         if drawing.recording:
             self.kept, self.norm = kept, norm

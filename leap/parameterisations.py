@@ -19,32 +19,52 @@ from leap.settings import Settings
 from leap.warm_start import first_logits
 
 Shape = tuple[int, int]
+Parts = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
 class Start:
-    """What a layer's first logits depend on: the settings, one-shot masks [O, I], a seed.
+    """What a layer's first logits depend on: its shape, the settings, a seed, one-shot masks.
 
-    `prior` is the mask that the warm start begins with; `sparse` is PATCH's N:M mask.
+    `prior_OI` is the mask that the warm start begins with; `sparse_OI` is PATCH's N:M mask.
     """
 
+    shape: Shape
     settings: Settings
     seed: int
-    prior: Tensor | None = None
-    sparse: Tensor | None = None
+    prior_OI: Tensor | None = None
+    sparse_OI: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class Draw:
-    """One drawing of a layer's mask: how it is relaxed, its seed, and what comes along with it.
-
-    `norm` and `recompute` are those of `leap.gates.gate`.
-    """
+    """One drawing of a layer's mask; `norm` and `recompute` are those of `leap.gates.gate`."""
 
     relaxation: Relaxation
     seed: int
     norm: str
     recompute: bool
+    sparse_OI: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Learned:
+    """The result: final logits, float32 on the CPU, in model order, and what makes masks of them.
+
+    LEAP's logits are [O, I] by layer name; `key` says where further parts are kept. `shapes` are
+    the layers' [O, I], `sparse` PATCH's N:M masks.
+    """
+
+    logits: Parts
+    settings: Settings
+    parameterisation: "Parameterisation"
+    shapes: Mapping[str, Shape]
+    sparse: Mapping[str, Tensor] | None = None
+
+    @property
+    def masks(self) -> dict[str, Tensor]:
+        """Bool masks [O, I] by layer name, hardened as the settings say."""
+        return self.parameterisation.masks(self)
 
 
 class Parameterisation(Protocol):
@@ -53,22 +73,14 @@ class Parameterisation(Protocol):
     def check(self, settings: Settings, has_sparse: bool) -> None:
         """Raise ValueError for settings that it cannot do."""
 
-    def first(self, shape: Shape, start: Start) -> dict[str, Tensor]:
+    def first(self, start: Start) -> dict[str, Tensor]:
         """A layer's first logits by part, float32 on the CPU."""
 
-    def gate(
-        self, logits: Mapping[str, Tensor], weight_OI: Tensor, sparse: Tensor | None, draw: Draw
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def gate(self, logits: Parts, weight_OI: Tensor, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
         """Masked weight [O, I], sum of the mask, norm of the masked weight; see `leap.gates`."""
 
-    def masks(
-        self,
-        logits: Mapping[str, Tensor],
-        sparse: Mapping[str, Tensor] | None,
-        shapes: Mapping[str, Shape],
-        settings: Settings,
-    ) -> dict[str, Tensor]:
-        """Final bool masks [O, I] by layer; `logits` of all layers under `key(layer, part)`."""
+    def masks(self, learned: Learned) -> dict[str, Tensor]:
+        """Final bool masks [O, I] by layer."""
 
 
 def key(layer: str, part: str) -> str:
@@ -83,28 +95,18 @@ class Weights:
     def check(self, settings: Settings, has_sparse: bool) -> None:
         pass
 
-    def first(self, shape: Shape, start: Start) -> dict[str, Tensor]:
-        s = start.settings
-        return {
-            "logits": first_logits(shape, s.init_std, start.seed, start.prior, s.prior_strength)
-        }
+    def first(self, start: Start) -> dict[str, Tensor]:
+        std, strength = start.settings.init_std, start.settings.prior_strength
+        return {"logits": first_logits(start.shape, std, start.seed, start.prior_OI, strength)}
 
-    def gate(
-        self, logits: Mapping[str, Tensor], weight_OI: Tensor, sparse: Tensor | None, draw: Draw
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def gate(self, logits: Parts, weight_OI: Tensor, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
         options = draw.relaxation, draw.seed, draw.norm, draw.recompute
         return gate(logits["logits"], weight_OI, *options)
 
-    def masks(
-        self,
-        logits: Mapping[str, Tensor],
-        sparse: Mapping[str, Tensor] | None,
-        shapes: Mapping[str, Shape],
-        settings: Settings,
-    ) -> dict[str, Tensor]:
-        if settings.hardening == "threshold":
-            return hardening.threshold_masks(logits)
-        return hardening.exact_masks(logits, settings.sparsity)
+    def masks(self, learned: Learned) -> dict[str, Tensor]:
+        if learned.settings.hardening == "threshold":
+            return hardening.threshold_masks(learned.logits)
+        return hardening.exact_masks(learned.logits, learned.settings.sparsity)
 
 
 @dataclass(frozen=True)
@@ -122,25 +124,20 @@ class Patterns:
                 f"{1 - self.n / self.m} and no other"
             )
 
-    def first(self, shape: Shape, start: Start) -> dict[str, Tensor]:
-        s = start.settings
-        options = s.init_std, start.seed, start.prior, s.prior_strength
-        return {"logits": patterns.first_pattern_logits(shape, self.n, self.m, *options)}
+    def first(self, start: Start) -> dict[str, Tensor]:
+        std, strength = start.settings.init_std, start.settings.prior_strength
+        options = std, start.seed, start.prior_OI, strength
+        return {"logits": patterns.first_pattern_logits(start.shape, self.n, self.m, *options)}
 
-    def gate(
-        self, logits: Mapping[str, Tensor], weight_OI: Tensor, sparse: Tensor | None, draw: Draw
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def gate(self, logits: Parts, weight_OI: Tensor, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
         options = draw.relaxation, draw.seed, draw.norm, draw.recompute
         return patterns.pattern_gate(logits["logits"], weight_OI, self.n, self.m, *options)
 
-    def masks(
-        self,
-        logits: Mapping[str, Tensor],
-        sparse: Mapping[str, Tensor] | None,
-        shapes: Mapping[str, Shape],
-        settings: Settings,
-    ) -> dict[str, Tensor]:
-        return {name: patterns.pattern_masks(logits[name], self.n, self.m) for name in shapes}
+    def masks(self, learned: Learned) -> dict[str, Tensor]:
+        return {
+            name: patterns.pattern_masks(learned.logits[name], self.n, self.m)
+            for name in learned.shapes
+        }
 
 
 @dataclass(frozen=True)
@@ -167,53 +164,40 @@ class Tiles:
         if not (self.joint or has_sparse):
             raise ValueError("tiles over fixed N:M masks need those masks, or joint training")
 
-    def first(self, shape: Shape, start: Start) -> dict[str, Tensor]:
-        s = start.settings
-        std, strength = s.init_std, s.prior_strength
-        logits = {
-            "logits": tiles.first_tile_logits(
-                shape, self.size, std, start.seed, start.prior, 1 - s.sparsity, strength
-            )
-        }
+    def first(self, start: Start) -> dict[str, Tensor]:
+        std, strength = start.settings.init_std, start.settings.prior_strength
+        options = std, start.seed, start.prior_OI, 1 - start.settings.sparsity, strength
+        logits = {"logits": tiles.first_tile_logits(start.shape, self.size, *options)}
         if self.joint:
-            options = std, start.seed ^ 1, start.sparse, strength
-            logits["patterns"] = patterns.first_pattern_logits(shape, self.n, self.m, *options)
+            below = std, start.seed ^ 1, start.sparse_OI, strength
+            first = patterns.first_pattern_logits(start.shape, self.n, self.m, *below)
+            logits["patterns"] = first
         return logits
 
-    def gate(
-        self, logits: Mapping[str, Tensor], weight_OI: Tensor, sparse: Tensor | None, draw: Draw
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        below = logits["patterns"] if self.joint else sparse
+    def gate(self, logits: Parts, weight_OI: Tensor, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
+        below = logits["patterns"] if self.joint else draw.sparse_OI
         assert below is not None  # see check
         options = draw.relaxation, draw.seed, draw.norm, draw.recompute
         pattern = self.n, self.m
         return tiles.tile_gate(logits["logits"], below, weight_OI, self.size, pattern, *options)
 
-    def masks(
-        self,
-        logits: Mapping[str, Tensor],
-        sparse: Mapping[str, Tensor] | None,
-        shapes: Mapping[str, Shape],
-        settings: Settings,
-    ) -> dict[str, Tensor]:
-        dense = self.dense_tiles(logits, shapes, settings)
-        masks = {}
-        for name in shapes:
-            if self.joint:
-                logits_OGK = logits[key(name, "patterns")]
-                sparse_OI = patterns.pattern_masks(logits_OGK, self.n, self.m)
-            else:
-                assert sparse is not None  # see check
-                sparse_OI = sparse[name]
-            masks[name] = tiles.tile_masks(dense[name], sparse_OI, self.size)
-        return masks
+    def masks(self, learned: Learned) -> dict[str, Tensor]:
+        dense, below = self.dense_tiles(learned), self._sparse_masks(learned)
+        return {n: tiles.tile_masks(dense[n], below[n], self.size) for n in learned.shapes}
 
-    def dense_tiles(
-        self, logits: Mapping[str, Tensor], shapes: Mapping[str, Shape], settings: Settings
-    ) -> dict[str, Tensor]:
+    def dense_tiles(self, learned: Learned) -> dict[str, Tensor]:
         """Which tiles are dense, bool [U, V] by layer, hardened as the settings say."""
-        of_tiles = {name: logits[name] for name in shapes}
-        if settings.hardening == "threshold":
-            return tiles.positive_tiles(of_tiles)
-        weights = {name: tiles.tile_weights(shape, self.size) for name, shape in shapes.items()}
-        return tiles.exact_tiles(of_tiles, weights, settings.sparsity, (self.n, self.m))
+        logits = {name: learned.logits[name] for name in learned.shapes}
+        if learned.settings.hardening == "threshold":
+            return tiles.positive_tiles(logits)
+        weights = {n: tiles.tile_weights(shape, self.size) for n, shape in learned.shapes.items()}
+        return tiles.exact_tiles(logits, weights, learned.settings.sparsity, (self.n, self.m))
+
+    def _sparse_masks(self, learned: Learned) -> Mapping[str, Tensor]:
+        if self.joint:
+            return {
+                name: patterns.pattern_masks(learned.logits[key(name, "patterns")], self.n, self.m)
+                for name in learned.shapes
+            }
+        assert learned.sparse is not None  # see check
+        return learned.sparse

@@ -10,7 +10,6 @@ Axes: S sequences, T tokens, O outputs, I inputs, L prunable layers.
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from leap.gates import Relaxation
 from leap.interruption import Interrupted, Stop, listening
 from leap.layers import decoder_blocks, prunable_linears
 from leap.objective import density_term, magnitude_term
-from leap.parameterisations import Parameterisation, Shape, Start, Weights, key
+from leap.parameterisations import Learned, Parameterisation, Start, Weights, key
 from leap.schedule import learning_rate, linear, progress
 from leap.settings import Settings
 from leap.state import StateFolder, fingerprint
@@ -38,25 +37,6 @@ _SCALARS = (
     "loss", "lm_loss", "density_term", "magnitude_term", "density", "alpha", "tau",
     "learning_rate", "tokens_per_second", "seconds",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Learned:
-    """The result: final logits, float32 on the CPU, in model order, and what makes masks of them.
-
-    LEAP's logits are [O, I] by layer name; see `leap.parameterisations` for the others.
-    """
-
-    logits: dict[str, Tensor]
-    settings: Settings
-    parameterisation: Parameterisation
-    shapes: dict[str, Shape]
-    sparse: Mapping[str, Tensor] | None = None
-
-    @property
-    def masks(self) -> dict[str, Tensor]:
-        """Bool masks [O, I] by layer name, hardened as the settings say."""
-        return self.parameterisation.masks(self.logits, self.sparse, self.shapes, self.settings)
 
 
 def learn_masks(
@@ -104,8 +84,9 @@ def learn_masks(
 
     def first(index: int, name: str, _: nn.Linear) -> tuple[dict[str, Tensor], Tensor | None]:
         prior_OI, sparse_OI = (given[name] if given else None for given in (prior, sparse))
-        start = Start(settings, noise_seed(settings.seed, -1, index), prior_OI, sparse_OI)
-        return parameterisation.first(shapes[name], start), sparse_OI
+        seed = noise_seed(settings.seed, -1, index)
+        start = Start(shapes[name], settings, seed, prior_OI, sparse_OI)
+        return parameterisation.first(start), sparse_OI
 
     norm = _NORMS[settings.magnitude]
     drawing = Drawing(parameterisation, Relaxation(1.0, 1.0), norm, settings.recompute)

@@ -14,7 +14,7 @@ import leap
 from leap.gated import noise_seed
 from leap.gates import generator, sample_noise
 from leap.layers import prunable_linears
-from leap.parameterisations import Patterns, Start, Tiles, Weights, key
+from leap.parameterisations import Learned, Patterns, Start, Tiles, Weights, key
 from leap.patterns import gumbel, patterns, sample_gumbel
 from leap.settings import PRESETS, Settings
 
@@ -115,8 +115,9 @@ def training_by_hand(kind, s):
     sparse = masks.get("sparse", dict.fromkeys(frozen))
     logits = {}
     for index, (name, weight) in enumerate(frozen.items()):
-        start = Start(s, noise_seed(s.seed, -1, index), masks["prior"][name], sparse[name])
-        parts = KINDS[kind].first(tuple(weight.shape), start)
+        seed = noise_seed(s.seed, -1, index)
+        start = Start(tuple(weight.shape), s, seed, masks["prior"][name], sparse[name])
+        parts = KINDS[kind].first(start)
         logits[name] = {part: tensor.requires_grad_() for part, tensor in parts.items()}
     learned = [tensor for parts in logits.values() for tensor in parts.values()]
     optimiser = torch.optim.AdamW(
@@ -185,24 +186,24 @@ def first_logits_of(kind):
         key(name, part): tensor
         for index, (name, shape) in enumerate(shapes().items())
         for part, tensor in KINDS[kind]
-        .first(shape, Start(settings, index, masks["prior"][name], sparse[name]))
+        .first(Start(shape, settings, index, masks["prior"][name], sparse[name]))
         .items()
     }
 
 
 @pytest.mark.parametrize("kind", ["2:4", "1:4"])
 def test_maskllm_begins_with_the_mask_it_is_given(kind):
-    masks = KINDS[kind].masks(first_logits_of(kind), None, shapes(), settings_of(kind))
+    masks = Learned(first_logits_of(kind), settings_of(kind), KINDS[kind], shapes()).masks
     assert all(torch.equal(masks[name], prior) for name, prior in given(kind)["prior"].items())
 
 
 @pytest.mark.parametrize("kind", ["tile", "joint"])
 def test_patch_begins_with_the_masks_it_is_given(kind):
     settings = settings_of(kind, hardening="threshold")
-    logits, sparse = first_logits_of(kind), given(kind)["sparse"]
-    masks = KINDS[kind].masks(logits, sparse, shapes(), settings)
-    tiles = KINDS[kind].dense_tiles(logits, shapes(), settings)
-    for name, mask in masks.items():
+    sparse = given(kind)["sparse"]
+    started = Learned(first_logits_of(kind), settings, KINDS[kind], shapes(), sparse)
+    tiles = KINDS[kind].dense_tiles(started)
+    for name, mask in started.masks.items():
         # half of 2 x 0.15 of the tiles, rounded, are dense; all others are the N:M mask
         assert int(tiles[name].sum()) == math.floor(0.3 * tiles[name].numel() + 0.5)
         wide = tiles[name].repeat_interleave(SIZE, 0).repeat_interleave(SIZE, 1)
@@ -221,7 +222,7 @@ def test_the_masks_have_the_pattern_and_density_they_promise(kind):
         for mask in masks.values():
             assert (mask.view(mask.shape[0], -1, what.m).sum(dim=2) == what.n).all()
     if isinstance(what, Tiles):
-        tiles = what.dense_tiles(learned.logits, learned.shapes, learned.settings)
+        tiles = what.dense_tiles(learned)
         for name, mask in masks.items():
             groups = mask.view(mask.shape[0], -1, 4).sum(dim=2)
             wide = tiles[name].repeat_interleave(SIZE, 0).repeat_interleave(SIZE // 4, 1)

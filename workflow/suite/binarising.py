@@ -33,30 +33,30 @@ def binarise(
     is the file of PATCH's N:M masks. Raises ValueError for NaN.
     """
     from leap.hardening import density
-    from leap.parameterisations import Tiles
+    from leap.parameterisations import Learned, Tiles
 
     trained = read_json(report)
     values = trained["settings"]
     what = parameterisation(method, values)
-    settings = trainer_settings(values, values["sparsity"], values["seed"])
+    settings = trainer_settings({**values, "hardening": rule}, values["sparsity"], values["seed"])
     shapes = {name: (rows, columns) for name, (rows, columns) in trained["layers"].items()}
     stored = load_tensors(logits)
     # safetensors sorts by name; ties are broken in model order
     in_order = {**{name: stored[name] for name in shapes}, **stored}
     below = load_masks(sparse) if sparse else None
-    at_threshold, chosen = (
-        what.masks(in_order, below, shapes, replace(settings, hardening=hardening))
-        for hardening in ("threshold", rule)
-    )
-    tolerance = 0 if rule == "exact" else None
-    choice = {"rule": rule, "threshold_density": density(at_threshold), "tolerance": tolerance}
+    learned = Learned(in_order, settings, what, shapes, below)
+    at_threshold = replace(learned, settings=replace(settings, hardening="threshold"))
+    choice = {
+        "rule": rule,
+        "threshold_density": density(at_threshold.masks),
+        "tolerance": 0 if rule == "exact" else None,
+    }
     if isinstance(what, Tiles):
-        dense = what.dense_tiles(in_order, shapes, replace(settings, hardening=rule))
-        choice |= {"tiles": _tile_map(what, dense)}
+        choice |= {"tiles": _tile_map(what, what.dense_tiles(learned))}
         if rule == "exact":
             # half of what the largest tile can change
             choice["tolerance"] = math.ceil(what.size**2 * (what.m - what.n) / what.m / 2)
-    save_masks(chosen, outputs["mask"])
+    save_masks(learned.masks, outputs["mask"])
     write_json(outputs["choice"], choice)
     return choice
 

@@ -74,7 +74,7 @@ def learn(
             {
                 "method": cell["method"],
                 "settings": {**values, **asdict(settings)},
-                "layers": learned.shapes,
+                "layers": dict(learned.shapes),
                 "training": described,
                 "prior_mask_sha256": mask_hash(masks) if masks else "",
                 "sparse_mask_sha256": mask_hash(sparse_masks) if sparse_masks else "",
