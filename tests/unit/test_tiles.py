@@ -153,3 +153,13 @@ def test_hard_tiles_pass_the_soft_gradient():
     assert float(kept.detach()) == float(masked.detach().sum())
     masked.sum().backward()
     assert tiles.grad is not None and (tiles.grad > 0).all()
+
+
+def test_the_prior_moves_tiles_by_three_standard_deviations():
+    prior = torch.rand((64, 64), generator=torch.Generator().manual_seed(2)) < 0.65
+    plain = first_tile_logits((64, 64), 4, 0.014, 3, None, 0.65, 3.0)
+    logits = first_tile_logits((64, 64), 4, 0.014, 3, prior, 0.65, 3.0)
+    assert float(plain.std()) == pytest.approx(0.014, rel=0.1)
+    noise = plain.clamp(-0.99 * 0.042, 0.99 * 0.042)  # so that no noise changes a sign
+    torch.testing.assert_close((logits - noise).abs(), torch.full_like(logits, 0.042))
+    assert int((logits > 0).sum()) == round(2 * 256 * 0.15)
