@@ -338,6 +338,16 @@ def test_the_paper_scale_has_the_papers_settings():
         "prior_strength": 3, "noise": "logistic", "magnitude": "norm_ratio", "warm_start": "wanda",
     }  # fmt: skip
     assert {key: learning[key] for key in published} == published
+    patch = settings["methods"]["patch"]
+    assert (patch["tile"], patch["pattern"], patch["mode"]) == (128, "2:4", "joint")
+    shared = {key: value for key, value in published.items() if key != "warm_start"}
+    assert {key: patch[key] for key in shared} == shared
+    maskllm = settings["methods"]["maskllm"]
+    own = {"alpha": [100, 500], "weight_decay": 0.1, "density_strength": 0, "noise": "gumbel"}
+    assert {key: maskllm[key] for key in shared} == {
+        key: own.get(key, value) for key, value in shared.items()
+    }
+    assert maskllm["weight_decay"] == 0.1
     assert settings["methods"]["admm"] == {
         "budget": "layer", "schedule": "cubic", "iterations": 20, "mask_iterations": 15,
         "rho": 1.0, "damping": 0.1,
