@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from leap.gates import Relaxation, generator, norm_part, scratch, uniform
+from leap.gates import FLOOR, Relaxation, generator, norm_part, scratch, uniform
 from leap.hardening import refuse_nan
 
 _MOST_PATTERNS = 128
@@ -157,7 +157,8 @@ def draw_choice(logits_CK: Tensor, relaxation: Relaxation, random: torch.Generat
     scores_KC = gumbel(logits_CK, random)
     scores_KC.add_(logits_CK.T, alpha=relaxation.alpha).mul_(1 / relaxation.tau)
     choice_KC = scratch("choice", scores_KC.view(-1)).view(scores_KC.shape)
-    return torch.softmax(scores_KC, dim=0, out=choice_KC)
+    torch.softmax(scores_KC, dim=0, out=choice_KC)
+    return torch.threshold_(choice_KC, FLOOR, 0.0)
 
 
 def chosen(choice_KC: Tensor, table_KM: Tensor, hard: bool) -> Tensor:

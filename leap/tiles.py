@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from leap.budget import survivors
-from leap.gates import Relaxation, generator, norm_part, sample_noise
+from leap.gates import FLOOR, Relaxation, generator, norm_part, sample_noise
 from leap.hardening import refuse_nan
 from leap.patterns import choice_gradient, chosen, draw_choice, patterns
 
@@ -75,6 +75,7 @@ def tile_gate(
     n, m = pattern
     noise_UV = sample_noise(tuple(logits_UV.shape), "logistic", seed, logits_UV)
     dense_UV = torch.sigmoid((relaxation.alpha * logits_UV + noise_UV) / relaxation.tau)
+    dense_UV = torch.threshold(dense_UV, FLOOR, 0.0)
     if relaxation.hard:  # straight-through
         dense_UV = dense_UV + ((dense_UV > 0.5).to(dense_UV.dtype) - dense_UV).detach()
     weights_UV = tile_weights((weight_OI.shape[0], weight_OI.shape[1]), size).to(dense_UV.device)

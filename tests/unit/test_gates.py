@@ -7,6 +7,8 @@ import torch
 
 from leap import gates
 from leap.gates import Relaxation, gate, sample_noise
+from leap.patterns import pattern_gate
+from leap.tiles import tile_gate
 
 # odd, and both larger and smaller than a row of the matrices below
 CHUNK = 7
@@ -247,3 +249,26 @@ def test_noise_of_neighbours_is_uncorrelated(distance):
     noise = sample_noise((2**19,), "logistic", 7, torch.zeros(()))
     pairs = torch.stack([noise[:-distance], noise[distance:]])
     assert abs(float(torch.corrcoef(pairs)[0, 1])) < 5 / math.sqrt(pairs.shape[1])
+
+
+@pytest.mark.parametrize("tau", [0.6, 0.4, 0.26])
+def test_no_masked_weight_is_subnormal(tau):
+    """A CPU multiplies subnormal numbers a hundred times more slowly."""
+    random = torch.Generator().manual_seed(4)
+    weight = torch.randn(64, 128, generator=random) * 0.05
+    smallest = torch.finfo(torch.float32).tiny
+    relaxation = Relaxation(290.0, tau)
+    logits = torch.randn(64, 128, generator=random) * 0.15
+    choices = torch.randn(64, 32, 6, generator=random) * 0.15
+    tiles = torch.randn(8, 16, generator=random) * 0.15
+    for masked in (
+        gate(logits, weight, relaxation, 1)[0],
+        pattern_gate(choices, weight, 2, 4, relaxation, 1)[0],
+        tile_gate(tiles, choices, weight, 8, (2, 4), relaxation, 1)[0],
+    ):
+        tiny = (masked != 0) & (masked.abs() < smallest)
+        assert not tiny.any()
+        assert (masked == 0).any()
+    noise = sample_noise((64, 128), "logistic", 1, logits)
+    plain = torch.sigmoid((290.0 * logits + noise) / tau) * weight
+    assert ((plain != 0) & (plain.abs() < smallest)).any(), "nothing was at stake"
