@@ -111,6 +111,7 @@ localrules:
     release,
     prefetch,
     examples,
+    pattern_examples,
     page,
     tracking,
 

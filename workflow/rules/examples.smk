@@ -1,4 +1,4 @@
-# `snakemake --cores 1 examples`: the tables and figures that are tracked in results/examples.
+# `snakemake --cores 1 examples pattern_examples`: what is tracked in results/examples.
 
 
 rule examples:
@@ -8,15 +8,10 @@ rule examples:
             rules.tables.output.markdown,
             rules.tables.output.headline,
             rules.tables.output.verdict,
-            *[file for file in figures() if file.endswith(".svg")],
-            *(
-                [rules.pattern_table.output.csv, rules.pattern_table.output.markdown]
-                if PATTERN_CELLS
-                else []
-            ),
+            *[f"{RESULTS}/figures/{name}.svg" for name in figure_names() if name != "patterns"],
             *([rules.sweep_table.output.markdown, SWEEP_FIGURE] if "sweep" in config else []),
         ],
-        evaluations=evaluations_of(EVERY_CELL),
+        evaluations=evaluations_of(CELLS),
     output:
         directory(f"results/examples/{SCALE}"),
     log:
@@ -25,7 +20,31 @@ rule examples:
         "../../envs/suite.yaml"
     params:
         scale=SCALE,
+        target="examples",
     message:
         "Copying tables and figures to results/examples"
+    script:
+        "../scripts/examples.py"
+
+
+rule pattern_examples:
+    input:
+        files=[
+            rules.pattern_table.output.csv,
+            rules.pattern_table.output.markdown,
+            f"{RESULTS}/figures/patterns.svg",
+        ],
+        evaluations=evaluations_of(PATTERN_CELLS),
+    output:
+        directory(f"results/examples/{SCALE}-patterns"),
+    log:
+        f"{RESULTS}/logs/pattern_examples.log",
+    conda:
+        "../../envs/suite.yaml"
+    params:
+        scale=SCALE,
+        target="pattern_examples",
+    message:
+        "Copying the comparison of patterns to results/examples"
     script:
         "../scripts/examples.py"

@@ -9,9 +9,12 @@ from suite.tables import write_lines
 
 
 def write_examples(
-    scale: str, files: Sequence[Path], evaluations: Sequence[Path], target: Path
+    scale: str, made_by: str, files: Sequence[Path], evaluations: Sequence[Path], target: Path
 ) -> None:
-    """Copy `files` into `target`, and say on which commits and machines they were measured."""
+    """Copy `files` into `target`, and say on which commits and machines they were measured.
+
+    `made_by` is the name of the rule.
+    """
     provenance = [read_json(path)["provenance"] for path in evaluations]
     with replacing(target) as folder:
         folder.mkdir()
@@ -21,7 +24,7 @@ def write_examples(
         lines.append(f"{len(evaluations)} checkpoints, evaluated by the suite at")
         lines += ["", *_distinct(f"commit `{p['git_commit']}`" for p in provenance)]
         lines += ["", "on", "", *_distinct(_machine(p) for p in provenance)]
-        lines += ["", "Made by `snakemake --cores 1 examples`; never edited by hand."]
+        lines += ["", f"Made by `snakemake --cores 1 {made_by}`; never edited by hand."]
         write_lines(folder / "README.md", lines)
 
 
