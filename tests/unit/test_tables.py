@@ -213,8 +213,24 @@ def test_markdown_is_escaped(tmp_path: Path) -> None:
     assert r"| a\|b\_c | 0.5 |" in (tmp_path / "main.md").read_text()
 
 
+def compiled(folder: Path, table: str) -> str:
+    """What LaTeX says of a document with this table."""
+    (folder / "page.tex").write_text(
+        "\\documentclass{article}\n\\usepackage{booktabs,longtable}\n"
+        f"\\begin{{document}}\n\\input{{{table}}}\n\\end{{document}}\n"
+    )
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
+    for _ in range(3):  # longtable settles its widths over runs
+        run = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        assert run.returncode == 0, run.stdout
+    return run.stdout
+
+
+latex = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+
+
+@latex
 @pytest.mark.heavy
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_latex_of_the_papers_grid_compiles_and_fits_its_pages(tmp_path: Path) -> None:
     models = [f"model-{number}" for number in range(5)]
     methods = ["wanda", "sparsegpt", "thanos", "admm", "leap"]
@@ -223,16 +239,22 @@ def test_latex_of_the_papers_grid_compiles_and_fits_its_pages(tmp_path: Path) ->
         cells.append(evaluation(model, method, sparsity, perplexity=123456.0))
     table = main_table(save(tmp_path, *cells), models, methods)
     write_latex(table, tmp_path / "main.tex", "paper")
-    (tmp_path / "page.tex").write_text(
-        "\\documentclass{article}\n\\usepackage{booktabs,longtable}\n"
-        "\\begin{document}\n\\input{main.tex}\n\\end{document}\n"
-    )
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
-    for _ in range(3):  # longtable settles its widths over runs
-        run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-        assert run.returncode == 0, run.stdout
-    assert not re.search("Overfull|too large|Warning", run.stdout), run.stdout
-    assert "(2 pages" in run.stdout
+    output = compiled(tmp_path, "main.tex")
+    assert not re.search("Overfull|too large|Warning", output), output
+    assert "(2 pages" in output
+
+
+@latex
+@pytest.mark.heavy
+def test_latex_of_the_patterns_fits_its_page(tmp_path: Path) -> None:
+    patterns = {"dense": "dense", "sparsegpt": "2:4", "patch": "dense or 2:4", "leap": "free"}
+    cells = [evaluation("m", "dense", "0.0")]
+    cells += [evaluation("m", "patch", sparsity) for sparsity in ("0.35", "0.45")]
+    cells += [evaluation("m", name, "0.5", perplexity=123456.0) for name in ("sparsegpt", "leap")]
+    table = main_table(save(tmp_path, *cells), ["m"], list(patterns))
+    write_latex(table, tmp_path / "patterns.tex", "paper", patterns)
+    output = compiled(tmp_path, "patterns.tex")
+    assert not re.search("Overfull|too large|Warning", output), output
 
 
 MALFORMED: dict[str, tuple[Edit, str]] = {
