@@ -126,12 +126,14 @@ def write_latex(cells: Sequence[Cell], path: Path, scale: str, patterns: Pattern
     The document needs \usepackage{booktabs,longtable} and one column.
     """
     header = [*_first_headings(patterns), *_TASK_HEADINGS, "Avg.", "PPL"]
-    label, size = ("tab:patterns", "scriptsize") if patterns else ("tab:main", "footnotesize")
+    label, size, spacing = "tab:main", "footnotesize", "2.5pt"
+    if patterns:
+        label, size, spacing = "tab:patterns", "scriptsize", "1.4pt"
     caption = _caption(cells, scale).replace("`", "").translate(_LATEX.escapes)
     head = [r"\toprule", rf"{' & '.join(header)} \\", r"\midrule"]
     lines = [
         # Ten columns, or eleven: at this size and spacing they fit a page of the article class.
-        rf"\begingroup\{size}\setlength{{\tabcolsep}}{{2.5pt}}",
+        rf"\begingroup\{size}\setlength{{\tabcolsep}}{{{spacing}}}",
         rf"\begin{{longtable}}{{@{{}}l{'r' * (len(header) - 1)}@{{}}}}",
         rf"\caption{{{caption}}}\label{{{label}}} \\",
         *head,
