@@ -314,10 +314,16 @@ def test_a_grid_gives_tiles_only_the_sparsities_that_they_can_have():
 
 def test_patterns_have_dense_and_each_method_at_its_own_sparsities():
     settings = config.load({**BASE, "grid": {"seeds": [2, 3]}})
-    chosen = {"models": ["m", "n"], "methods": {"leap": [0.5], "patch": [0.35, 0.45]}}
-    found = [cell.path for cell in pattern_cells({**settings, "patterns": chosen})]
+    models = ["mini-gemma-3-1b", "mini-llama-3.2-1b"]
+    settings["patterns"] = {
+        "models": [*models, "not-in-the-grid"],
+        "methods": {"leap": [0.5], "patch": [0.35, 0.45]},
+    }
+    found = [cell.path for cell in pattern_cells(settings)]
     of_one = ["dense/0.0", "leap/0.5/seed-2", "patch/0.35/seed-2", "patch/0.45/seed-2"]
-    assert found == [f"{model}/{path}" for model in ("m", "n") for path in of_one]
+    assert found == [f"{model}/{path}" for model in models for path in of_one]
+    settings["grid"]["methods"] = ["wanda"]
+    assert pattern_cells(settings) == [], "a smaller grid stays small"
     del settings["patterns"]
     assert pattern_cells(settings) == []
 

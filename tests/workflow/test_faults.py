@@ -23,7 +23,7 @@ SETTINGS = (
 )  # fmt: skip
 TOKEN = "hf_PlantedTokenThatNobodyMaySee"
 
-# stage, the file it is run for, and how long it is left to work before it is killed
+# stage, the file it is run for, and how long it is left to work before it is killed, at first
 STAGES = {
     "corpus": (f"{RESULTS}/corpora/{MODEL}/training.safetensors", 1.0),
     "prune": (f"{RESULTS}/pruned/{MODEL}/wanda/0.5/mask.safetensors", 3.0),
@@ -85,17 +85,28 @@ def wait_for_job(copy: Path, stage: str) -> int:
     raise AssertionError(f"the stage {stage} did not begin")
 
 
+def kill_in(copy: Path, stage: str, target: str, seconds: float) -> bool:
+    """Kill Snakemake and the stage's job, as a node that goes down; whether that was in time."""
+    run = start(copy, target)
+    wait_for_job(copy, stage)
+    time.sleep(seconds)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.communicate()
+    return not (copy / target).exists()
+
+
 def test_sigkill_in_every_stage_changes_no_bit(undisturbed, tmp_path, copy_suite, snakemake):
     copy = copy_suite(tmp_path / "suite")
     for stage, (target, seconds) in STAGES.items():
         before = snakemake(copy, *SETTINGS, "--until", "miniature_world", "model")
         assert before.returncode == 0, before.stderr[-3000:]
-        run = start(copy, target)
-        wait_for_job(copy, stage)
-        time.sleep(seconds)
-        os.killpg(run.pid, signal.SIGKILL)  # as a node that goes down: Snakemake, job and all
-        run.communicate()
-        assert not (copy / target).exists(), f"{stage} was over before it was killed"
+        for wait in (seconds, seconds / 2, seconds / 5):  # how fast the machine is, nobody knows
+            if kill_in(copy, stage, target, wait):
+                break
+            (copy / target).unlink()
+            snakemake(copy, "--unlock", *SETTINGS)
+        else:
+            pytest.fail(f"{stage} was over before it was killed, three times")
         refused = snakemake(copy, target, *SETTINGS)
         assert refused.returncode != 0 and "--unlock" in refused.stdout + refused.stderr
         assert snakemake(copy, "--unlock", *SETTINGS).returncode == 0

@@ -17,7 +17,7 @@ MODEL = "mini-llama-3.2-1b"
 TRAINING = {"steps": 12, "batch": 8, "micro_batch": 8, "learning_rate": 0.005}
 SETTINGS = {
     "scale": "smoke",
-    "grid": {"models": [MODEL], "methods": ["magnitude"]},
+    "grid": {"models": [MODEL], "methods": ["magnitude", "wanda", "leap"]},
     "methods": {
         "wanda-2-4": {"like": "wanda", "budget": "2:4"},
         "maskllm": {"preset": "maskllm", "pattern": "2:4", "warm_start": "wanda-2-4", **TRAINING},

@@ -47,11 +47,17 @@ def cells(settings: Mapping[str, Any], stochastic: Set[str]) -> list[Cell]:
 
 
 def pattern_cells(settings: Mapping[str, Any]) -> list[Cell]:
-    """The cells that compare patterns of sparsity; none where the scale has no such comparison."""
-    chosen = settings.get("patterns", {"models": [], "methods": {}})
-    seed = settings["grid"]["seeds"][0]
+    """The cells that compare patterns of sparsity with LEAP, on models of the grid.
+
+    None where the scale has no such comparison, or the grid no LEAP: a grid that was made smaller
+    by the user stays small.
+    """
+    grid = settings["grid"]
+    if "patterns" not in settings or LEAP not in grid["methods"]:
+        return []
+    chosen, seed = settings["patterns"], grid["seeds"][0]
     found = []
-    for model in chosen["models"]:
+    for model in (name for name in chosen["models"] if name in grid["models"]):
         found.append(Cell(model, DENSE, "0.0"))
         for method, sparsities in chosen["methods"].items():
             found += [Cell(model, method, repr(float(value)), seed) for value in sparsities]
