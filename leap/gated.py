@@ -75,13 +75,13 @@ def noise_seed(*key: int) -> int:
 @contextmanager
 def gated(
     model: nn.Module,
-    first: Callable[[int, str, nn.Linear], tuple[dict[str, Tensor], Tensor | None]],
+    first: Callable[[int, str], tuple[dict[str, Tensor], Tensor | None]],
     drawing: Drawing,
     checkpointing: bool,
 ) -> Iterator[dict[str, GatedLinear]]:
     """Put gates on every prunable layer for the duration of the body, and freeze all else.
 
-    `first(index, name, linear)` gives the float32 logits that a layer begins with, by part, and
+    `first(index, name)` gives the float32 logits that a layer begins with, by part, and
     its fixed N:M mask [O, I] if it has one. With `checkpointing` a decoder block keeps its inputs
     only and is computed again in the backward pass.
     """
@@ -95,7 +95,7 @@ def gated(
         model.eval().requires_grad_(False)
         for index, name in enumerate(list(linears)):
             linear = linears.pop(name)
-            logits, sparse_OI = first(index, name, linear)
+            logits, sparse_OI = first(index, name)
             device = linear.weight.device
             logits = {part: tensor.to(device) for part, tensor in logits.items()}
             if sparse_OI is not None:

@@ -46,6 +46,11 @@ class Draw:
     recompute: bool
     sparse_OI: Tensor | None = None
 
+    @property
+    def options(self) -> tuple[Relaxation, int, str, bool]:
+        """The last arguments of every gate."""
+        return self.relaxation, self.seed, self.norm, self.recompute
+
 
 @dataclass(frozen=True)
 class Learned:
@@ -100,8 +105,7 @@ class Weights:
         return {"logits": first_logits(start.shape, std, start.seed, start.prior_OI, strength)}
 
     def gate(self, logits: Parts, weight_OI: Tensor, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
-        options = draw.relaxation, draw.seed, draw.norm, draw.recompute
-        return gate(logits["logits"], weight_OI, *options)
+        return gate(logits["logits"], weight_OI, *draw.options)
 
     def masks(self, learned: Learned) -> dict[str, Tensor]:
         if learned.settings.hardening == "threshold":
@@ -130,8 +134,7 @@ class Patterns:
         return {"logits": patterns.first_pattern_logits(start.shape, self.n, self.m, *options)}
 
     def gate(self, logits: Parts, weight_OI: Tensor, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
-        options = draw.relaxation, draw.seed, draw.norm, draw.recompute
-        return patterns.pattern_gate(logits["logits"], weight_OI, self.n, self.m, *options)
+        return patterns.pattern_gate(logits["logits"], weight_OI, self.n, self.m, *draw.options)
 
     def masks(self, learned: Learned) -> dict[str, Tensor]:
         return {
@@ -177,9 +180,8 @@ class Tiles:
     def gate(self, logits: Parts, weight_OI: Tensor, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
         below = logits["patterns"] if self.joint else draw.sparse_OI
         assert below is not None  # see check
-        options = draw.relaxation, draw.seed, draw.norm, draw.recompute
-        pattern = self.n, self.m
-        return tiles.tile_gate(logits["logits"], below, weight_OI, self.size, pattern, *options)
+        options = self.size, (self.n, self.m), *draw.options
+        return tiles.tile_gate(logits["logits"], below, weight_OI, *options)
 
     def masks(self, learned: Learned) -> dict[str, Tensor]:
         dense, below = self.dense_tiles(learned), self._sparse_masks(learned)

@@ -82,7 +82,7 @@ def learn_masks(
         states = StateFolder(state, identity, part)
     shapes = {n: (x.out_features, x.in_features) for n, x in prunable_linears(model).items()}
 
-    def first(index: int, name: str, _: nn.Linear) -> tuple[dict[str, Tensor], Tensor | None]:
+    def first(index: int, name: str) -> tuple[dict[str, Tensor], Tensor | None]:
         prior_OI, sparse_OI = (given[name] if given else None for given in (prior, sparse))
         seed = noise_seed(settings.seed, -1, index)
         start = Start(shapes[name], settings, seed, prior_OI, sparse_OI)

@@ -20,7 +20,6 @@ rule examples:
         "../../envs/suite.yaml"
     params:
         scale=SCALE,
-        target="examples",
     message:
         "Copying tables and figures to results/examples"
     script:
@@ -43,7 +42,6 @@ rule pattern_examples:
         "../../envs/suite.yaml"
     params:
         scale=SCALE,
-        target="pattern_examples",
     message:
         "Copying the comparison of patterns to results/examples"
     script:

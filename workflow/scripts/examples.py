@@ -13,9 +13,9 @@ def main() -> None:
     """Copy them and write where they come from."""
     from suite.examples import write_examples
 
-    inputs, params = snakemake.input, snakemake.params
+    inputs, scale = snakemake.input, snakemake.params.scale
     files, evaluations = ([Path(f) for f in part] for part in (inputs.files, inputs.evaluations))
-    write_examples(params.scale, params.target, files, evaluations, Path(snakemake.output[0]))
+    write_examples(scale, snakemake.rule, files, evaluations, Path(snakemake.output[0]))
 
 
 if __name__ == "__main__":

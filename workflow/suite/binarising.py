@@ -45,10 +45,11 @@ def binarise(
     in_order = {**{name: stored[name] for name in shapes}, **stored}
     below = load_masks(sparse) if sparse else None
     learned = Learned(in_order, settings, what, shapes, below)
-    at_threshold = replace(learned, settings=replace(settings, hardening="threshold"))
+    at_threshold = replace(learned, settings=replace(settings, hardening="threshold")).masks
+    masks = at_threshold if rule == "threshold" else learned.masks
     choice = {
         "rule": rule,
-        "threshold_density": density(at_threshold.masks),
+        "threshold_density": density(at_threshold),
         "tolerance": 0 if rule == "exact" else None,
     }
     if isinstance(what, Tiles):
@@ -56,7 +57,7 @@ def binarise(
         if rule == "exact":
             # half of what the largest tile can change
             choice["tolerance"] = math.ceil(what.size**2 * (what.m - what.n) / what.m / 2)
-    save_masks(learned.masks, outputs["mask"])
+    save_masks(masks, outputs["mask"])
     write_json(outputs["choice"], choice)
     return choice
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from suite import models
 from suite.files import read_json, sha256, write_json
+from suite.grid import pattern_of
 from suite.masks import check_groups, load_masks, mask_hash, save_masks
 from suite.provenance import Meter, environment
 from suite.tensors import load_tensors
@@ -46,7 +47,7 @@ def harden(
         folder = Path(temporary)
         facts = _write_checkpoint(model_directory, pruned.get("weights"), masks, folder)
         save_masks(masks, folder / "mask.safetensors")
-        pattern = report["settings"].get("pattern", report["settings"].get("budget", ""))
+        pattern = pattern_of(report["settings"])
         counts = verify(folder, masks, float(cell["sparsity"]), choice, pattern)
         described = models.describe(model_directory)
         manifest = {
@@ -94,8 +95,9 @@ def verify(
             f"the mask keeps {kept} of {total} weights, but sparsity {sparsity} means "
             f"{survivors(total, sparsity)}: the pruning method's count is wrong"
         )
-    surviving = {n: mask | (linears[n].weight.detach() != 0) for n, mask in masks.items()}
-    check_groups(surviving, pattern, choice.get("tiles", {}))
+    for name, mask in masks.items() if pattern else []:
+        surviving = {name: mask | (linears[name].weight.detach() != 0)}
+        check_groups(surviving, pattern, choice.get("tiles", {}))
     zeros = {name: _count_zeros(name, linears[name], mask) for name, mask in masks.items()}
     return {
         "weights": total,

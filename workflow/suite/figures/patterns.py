@@ -2,30 +2,28 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from suite.figures.style import (
+    DENSE_LINE,
     PAGE_INCHES,
     Look,
     add_legend,
     distinct,
     label_log_axis,
     line_style,
+    method_handles,
     method_looks,
     read_table,
     save,
     style,
 )
 from suite.grid import DENSE
-from suite.tables import method_label
 
 _COLUMNS = ("model", "method", "achieved_sparsity", "average", "average_stderr", "ppl")
-_DENSE_STYLE: dict[str, Any] = {"color": "black", "linewidth": 0.9, "linestyle": (0, (5, 3))}
 
 Row = Mapping[str, str]
 
@@ -58,16 +56,14 @@ def _draw(rows: Sequence[Row]) -> Figure:
     panels[1, 0].set_ylabel("Perplexity\n(log scale)")
     figure.supxlabel("Density: share of weights kept", fontsize=mpl.rcParams["axes.labelsize"])
     figure.align_ylabels(panels[:, 0])
-    handles = [Line2D([], [], label=method_label(DENSE), **_DENSE_STYLE)]
-    handles += [Line2D([], [], label=method_label(m), **line_style(k)) for m, k in looks.items()]
-    add_legend(figure, handles)
+    add_legend(figure, method_handles(looks, with_dense=True))
     return figure
 
 
 def _draw_panel(axes: Axes, rows: Sequence[Row], looks: Mapping[str, Look], measure: str) -> None:
     for row in rows:
         if row["method"] == DENSE:
-            axes.axhline(float(row[measure]), zorder=1, **_DENSE_STYLE)
+            axes.axhline(float(row[measure]), zorder=1, **DENSE_LINE)
     for method, look in looks.items():
         line = sorted((_density(row), row) for row in rows if row["method"] == method)
         shift = _shift(method, looks, rows)

@@ -9,26 +9,25 @@ from itertools import groupby, pairwise
 from pathlib import Path
 
 import matplotlib as mpl
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from suite.figures.style import (
+    DENSE_LINE,
     PAGE_INCHES,
     Look,
     add_legend,
     distinct,
     label_log_axis,
     line_style,
+    method_handles,
     method_looks,
     read_table,
     save,
     style,
 )
 from suite.grid import DENSE
-from suite.tables import method_label
 
 _COLUMNS = ("model", "method", "sparsity", "seed", "ppl", "average", "average_stderr")
 
@@ -108,7 +107,8 @@ def _draw(points: Sequence[_Point]) -> Figure:
     panels[1, 0].set_ylabel("Perplexity\n(log scale)")
     figure.supxlabel("Sparsity", fontsize=mpl.rcParams["axes.labelsize"])
     figure.align_ylabels(panels[:, 0])
-    _add_legend(figure, looks, with_dense=any(point.method == DENSE for point in points))
+    with_dense = any(point.method == DENSE for point in points)
+    add_legend(figure, method_handles(looks, with_dense))
     return figure
 
 
@@ -149,7 +149,7 @@ def _lines(
 
 def _draw_dense(axes: Axes, values: Sequence[float]) -> None:
     for value in values:
-        axes.axhline(value, color="black", linewidth=0.9, linestyle=(0, (5, 3)), zorder=1)
+        axes.axhline(value, zorder=1, **DENSE_LINE)
 
 
 def _shift(method: str, looks: Mapping[str, Look], sparsities: Sequence[float]) -> float:
@@ -173,12 +173,3 @@ def _label_sparsities(axes: Axes, sparsities: Sequence[float], inches: float) ->
     every = math.ceil(len(sparsities) / max(1, int(inches / 0.35)))
     labels = [f"{s:g}" if i % every == 0 else "" for i, s in enumerate(sparsities)]
     axes.set_xticks(sparsities, labels)
-
-
-def _add_legend(figure: Figure, looks: Mapping[str, Look], with_dense: bool) -> None:
-    handles: list[Artist] = []
-    if with_dense:
-        handles.append(Line2D([], [], color="black", lw=0.9, ls=(0, (5, 3)), label="Dense"))
-    for method, look in looks.items():
-        handles.append(Line2D([], [], label=method_label(method), **line_style(look)))
-    add_legend(figure, handles)

@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,11 +12,12 @@ import matplotlib as mpl
 from matplotlib.artist import Artist
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from suite.files import replacing
 from suite.grid import DENSE
-from suite.tables import base_method
+from suite.tables import base_method, method_label
 
 STYLE = Path(__file__).with_name("suite.mplstyle")
 PAGE_INCHES = 7.0  # text width of a two-column page
@@ -122,6 +123,19 @@ def line_style(look: Look) -> dict[str, Any]:
         "markerfacecolor": look.colour if look.filled else "white",
         "markeredgecolor": "black",
     }
+
+
+DENSE_LINE: dict[str, Any] = {"color": "black", "linewidth": 0.9, "linestyle": (0, (5, 3))}
+
+
+def method_handles(looks: Mapping[str, Look], with_dense: bool) -> list[Artist]:
+    """What the legend shows of lines of methods, and of the dense model's level."""
+    handles: list[Artist] = []
+    if with_dense:
+        handles.append(Line2D([], [], label=method_label(DENSE), **DENSE_LINE))
+    for method, look in looks.items():
+        handles.append(Line2D([], [], label=method_label(method), **line_style(look)))
+    return handles
 
 
 def add_legend(figure: Figure, handles: Sequence[Artist]) -> None:
