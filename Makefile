@@ -24,6 +24,7 @@ lint: $(READY)
 	ruff format --check .
 	snakefmt --check Snakefile workflow
 	mypy
+	lint-imports --no-logo
 	snakemake --lint
 	@diff <(sed -n '/^[^#].*==/p' envs/requirements.txt) \
 	    <(sed -n 's/^ *- \(.*==.*\)/\1/p' envs/suite.yaml) \

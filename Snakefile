@@ -15,13 +15,13 @@ CODE = [workflow.basedir, os.path.join(workflow.basedir, "workflow")]
 sys.path[:0] = CODE
 
 from baselines.pattern import sparsity_of
-from suite.config import MINIATURES as MINIATURE_CHECKPOINTS
-from suite.config import ConfigError, load, methods_that_are
-from suite.grid import DENSE, LEAP, cells, pattern_cells, pattern_of
-from suite.mirror_check import missing
-from suite.needs import of_hub
-from suite.published import published_models
-from suite.variants import STUDIES, study_cells, study_methods
+from suite.plan.config import MINIATURES as MINIATURE_CHECKPOINTS
+from suite.plan.config import ConfigError, load, methods_that_are
+from suite.plan.grid import DENSE, LEAP, cells, pattern_cells, pattern_of
+from suite.sources.mirror.check import missing
+from suite.plan.needs import of_hub
+from suite.tables.published import published_models
+from suite.plan.variants import STUDIES, study_cells, study_methods
 
 
 configfile: "config.yaml"
@@ -85,7 +85,7 @@ onstart:
         raise WorkflowError("\n".join([first, *lacking, last]))
     # before any job writes to it: two processes that make the schema at once break each other
     if config["tracking"]["live"]:
-        from suite.runs import RESULTS as STORE_FOLDER
+        from suite.tracking.run import RESULTS as STORE_FOLDER
         from suite.tracking.store import default_uri, initialise_store
 
         initialise_store(default_uri(STORE_FOLDER))

@@ -8,9 +8,10 @@ import pytest
 @pytest.fixture(scope="session")
 def place(tmp_path_factory) -> Path:
     """A model with its corpora and the miniature world."""
-    from suite import corpora, models, texts
-    from suite.config import load
     from suite.miniature.dataset import write_world
+    from suite.plan.config import load
+    from suite.sources import texts
+    from suite.stages import corpora, models
 
     mini = load({"scale": "mini", "hub_mirror": ""})
     folder = tmp_path_factory.mktemp("evaluation")

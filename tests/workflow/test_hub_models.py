@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from suite.config import MINIATURES
+from suite.plan.config import MINIATURES
 from tests.hub_server import REVISION, hub
 
 pytestmark = pytest.mark.heavy

@@ -12,7 +12,7 @@ from datasets import load_dataset
 from tokenizers import ByteLevelBPETokenizer
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from suite.files import read_json
+from suite.artifacts.files import read_json
 
 pytestmark = [pytest.mark.heavy, pytest.mark.shared]
 

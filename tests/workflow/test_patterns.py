@@ -9,7 +9,7 @@ import yaml
 from safetensors.torch import load_file
 
 from leap.layers import prunable_linears
-from suite import models
+from suite.stages import models
 
 pytestmark = pytest.mark.heavy
 

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from leap.budget import survivors
 from leap.layers import prunable_linears
-from suite.masks import load_masks
+from suite.artifacts.tensors import load_masks
 
 pytestmark = pytest.mark.heavy
 

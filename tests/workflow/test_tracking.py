@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from suite.journal import Journal, read_journal
 from suite.tracking import store as tracking_store
+from suite.tracking.journal import Journal, read_journal
 from suite.tracking.live import LiveMirror
 from suite.tracking.store import (
     TrackingUnavailable,
@@ -33,7 +33,7 @@ WORKFLOW = Path(__file__).parents[2] / "workflow"
 # Arguments: journal, address of the store, steps, seconds between them, seconds to wait at the end.
 LIVE_JOB = f"""
 import math, sys, time
-from suite.journal import Journal
+from suite.tracking.journal import Journal
 from suite.tracking.live import LiveMirror
 path, uri, steps, pause, close_seconds = sys.argv[1:]
 began = time.monotonic()

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.job import job
+from suite.jobs.job import job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Write the table as CSV and Markdown, and draw the figure in every format."""
-    from suite.ablations import ablation_rows, write_ablation_csv, write_ablation_markdown
-    from suite.evaluations import read_cells
     from suite.figures.ablations import ablations
+    from suite.tables.ablations import ablation_rows, write_ablation_csv, write_ablation_markdown
+    from suite.tables.evaluations import read_cells
 
     params, outputs = snakemake.params, snakemake.output
     cells = read_cells([Path(file) for file in snakemake.input])

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.job import job
+from suite.jobs.job import job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Write the comparison as CSV and Markdown."""
-    from suite.against_published import compare, write_against_published
-    from suite.evaluations import read_cells
-    from suite.published import read_published
+    from suite.tables.against_published import compare, write_against_published
+    from suite.tables.evaluations import read_cells
+    from suite.tables.published import read_published
 
     inputs, outputs = snakemake.input, snakemake.output
     cells = read_cells([Path(file) for file in inputs.evaluations])

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.job import job, use_threads
+from suite.jobs.job import job, use_threads
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Choose the weights that survive by their logits."""
-    from suite.binarising import binarise
+    from suite.stages.binarise import binarise
 
     inputs, params = snakemake.input, snakemake.params
     sparse = Path(inputs.sparse) if inputs.get("sparse") else None

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.job import job, use_threads
+from suite.jobs.job import job, use_threads
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Tokenise and write the blocks."""
-    from suite import corpora, models, texts
+    from suite.sources import texts
+    from suite.stages import corpora, models
 
     settings = snakemake.params.settings
     models.check_context(snakemake.input.model, snakemake.wildcards.corpus, settings["length"])

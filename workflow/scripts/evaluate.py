@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.gpus import use_gpus
-from suite.job import job, use_threads
-from suite.runs import open_run
+from suite.jobs.gpus import use_gpus
+from suite.jobs.job import job, use_threads
+from suite.tracking.run import open_run
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -15,7 +15,7 @@ def main() -> None:
     """Evaluate the cell; write its scores and its items."""
     params, inputs = snakemake.params, snakemake.input
     with open_run(snakemake.output.journal, "evaluate", params.cell, {}) as run:
-        from suite.evaluation import evaluate
+        from suite.stages.evaluate import evaluate
 
         scores = evaluate(
             Path(inputs.model),

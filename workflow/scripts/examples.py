@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.job import job
+from suite.jobs.job import job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Copy them and write where they come from."""
-    from suite.examples import write_examples
+    from suite.report.examples import write_examples
 
     inputs, scale = snakemake.input, snakemake.params.scale
     files, evaluations = ([Path(f) for f in part] for part in (inputs.files, inputs.evaluations))

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.job import job, use_threads
-from suite.runs import open_run
+from suite.jobs.job import job, use_threads
+from suite.tracking.run import open_run
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -14,7 +14,7 @@ def main() -> None:
     """Write and verify the final checkpoint."""
     params = snakemake.params
     with open_run(snakemake.output.journal, "harden", params.cell, {}) as run:
-        from suite.hardening import harden
+        from suite.stages.harden import harden
 
         target = Path(snakemake.output.manifest).parent
         model = Path(snakemake.input.model)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.job import job, progress, use_threads
+from suite.jobs.job import job, progress, use_threads
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

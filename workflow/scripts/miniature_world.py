@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.job import job
+from suite.jobs.job import job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

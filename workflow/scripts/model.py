@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.job import job, use_threads
+from suite.jobs.job import job, use_threads
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Prepare the model's folder."""
-    from suite.models import prepare
+    from suite.stages.models import prepare
 
     prepare(snakemake.params.settings, Path(snakemake.output[0]))
 

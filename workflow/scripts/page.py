@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.job import job
+from suite.jobs.job import job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -13,10 +13,10 @@ def main() -> None:
     """Collect what the page shows and write it."""
     from jinja2 import Template
 
-    from suite.against_published import compare
-    from suite.evaluations import read_cells
-    from suite.page import write_page
-    from suite.published import read_published
+    from suite.report.page import write_page
+    from suite.tables.against_published import compare
+    from suite.tables.evaluations import read_cells
+    from suite.tables.published import read_published
 
     inputs, params = snakemake.input, snakemake.params
     evaluations = [Path(file) for file in inputs.evaluations]

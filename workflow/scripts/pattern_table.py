@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.job import job
+from suite.jobs.job import job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Write the table as CSV, Markdown and LaTeX: model by model, densest first."""
-    from suite.evaluations import read_cells
-    from suite.tables import write_csv, write_latex, write_markdown
+    from suite.tables.evaluations import read_cells
+    from suite.tables.main import write_csv, write_latex, write_markdown
 
     params, outputs = snakemake.params, snakemake.output
     read = read_cells([Path(file) for file in snakemake.input.evaluations])

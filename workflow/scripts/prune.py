@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.gpus import use_gpus
-from suite.job import job, use_threads
-from suite.runs import open_run
+from suite.jobs.gpus import use_gpus
+from suite.jobs.job import job, use_threads
+from suite.tracking.run import open_run
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -15,7 +15,7 @@ def main() -> None:
     """Prune the model and write weights, mask and report."""
     params = snakemake.params
     with open_run(snakemake.output.journal, "prune", params.cell, params.settings) as run:
-        from suite.pruning import prune
+        from suite.stages.prune import prune
 
         cost = prune(
             Path(snakemake.input.model),

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.job import job
+from suite.jobs.job import job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Pack every cell's mask and manifest, and the tables."""
-    from suite.release import pack
+    from suite.report.release import pack
 
     params, inputs = snakemake.params, snakemake.input
     folders = [Path(file).parent for file in inputs.manifests]

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.job import job
+from suite.jobs.job import job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Write the table, best settings first."""
-    from suite.search import ranking, write_ranking
+    from suite.tables.search import ranking, write_ranking
 
     table = ranking([Path(file) for file in snakemake.input], snakemake.params.settings)
     write_ranking(table, Path(snakemake.output.csv), Path(snakemake.output.markdown))

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.job import job
+from suite.jobs.job import job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Write the table as CSV, Markdown and LaTeX, the headline and the verdict."""
-    from suite.evaluations import main_table, read_cells
-    from suite.headline import headline, item_files, write_headline
-    from suite.tables import write_csv, write_latex, write_markdown
-    from suite.verdict import write_verdict
+    from suite.tables.evaluations import main_table, read_cells
+    from suite.tables.headline import headline, item_files, write_headline
+    from suite.tables.main import write_csv, write_latex, write_markdown
+    from suite.tables.verdict import write_verdict
 
     params, outputs = snakemake.params, snakemake.output
     evaluations = [Path(file) for file in snakemake.input.evaluations]

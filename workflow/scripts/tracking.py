@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from suite.job import job
+from suite.jobs.job import job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Upload what the store does not have yet."""
-    from suite.files import write_json
-    from suite.runs import RESULTS
+    from suite.artifacts.files import write_json
+    from suite.tracking.run import RESULTS
     from suite.tracking.store import default_uri, experiment_name
     from suite.tracking.upload import upload_all
 

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.gpus import use_gpus
-from suite.job import job, use_threads
+from suite.jobs.gpus import use_gpus
+from suite.jobs.job import job, use_threads
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Train and write logits, report and journal."""
-    from suite.learning import learn
+    from suite.stages.train import learn
 
     params, inputs = snakemake.params, snakemake.input
     learn(

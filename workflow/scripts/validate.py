@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.gpus import use_gpus
-from suite.job import job, use_threads
+from suite.jobs.gpus import use_gpus
+from suite.jobs.job import job, use_threads
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Load the checkpoint and write its perplexity."""
-    from suite import corpora, models
-    from suite.files import write_json
-    from suite.perplexity import perplexity
-    from suite.provenance import choose_device
+    from suite.artifacts.files import write_json
+    from suite.jobs.provenance import choose_device
+    from suite.stages import corpora, models
+    from suite.stages.perplexity import perplexity
 
     inputs, params = snakemake.input, snakemake.params
     dtype = models.describe(inputs.model)["dtype"]

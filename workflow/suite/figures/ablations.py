@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from suite.ablations import BASE, variant_label
 from suite.figures.style import (
     PAGE_INCHES,
     Look,
@@ -26,7 +25,8 @@ from suite.figures.style import (
     save,
     style,
 )
-from suite.tables import method_label
+from suite.tables.ablations import BASE, variant_label
+from suite.tables.main import method_label
 
 _COLUMNS = (
     *("model", "method", "variant", "seeds", "achieved_sparsity"),

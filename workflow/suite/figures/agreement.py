@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from suite.artifacts.files import read_json
+from suite.artifacts.masks import jaccard
 from suite.figures.style import distinct, save, style
-from suite.files import read_json
-from suite.masks import jaccard
-from suite.tables import method_label
+from suite.tables.main import method_label
 
 # sparsity -> (method, method) -> mean over models
 _Pairs = Mapping[str, Mapping[tuple[str, str], float]]

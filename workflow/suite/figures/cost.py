@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from suite.evaluations import read_cells
+from suite.artifacts.files import read_json
 from suite.figures.style import (
     PAGE_INCHES,
     Look,
@@ -19,8 +19,8 @@ from suite.figures.style import (
     save,
     style,
 )
-from suite.files import read_json
-from suite.tables import method_label
+from suite.tables.evaluations import read_cells
+from suite.tables.main import method_label
 
 
 @dataclass(frozen=True)

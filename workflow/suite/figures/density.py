@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from suite.artifacts.files import read_json
 from suite.figures.style import (
     PAGE_INCHES,
     add_legend,
@@ -19,7 +20,6 @@ from suite.figures.style import (
     save,
     style,
 )
-from suite.files import read_json
 
 
 @dataclass(frozen=True)

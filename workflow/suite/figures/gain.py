@@ -18,8 +18,8 @@ from suite.figures.style import (
     save,
     style,
 )
-from suite.grid import DENSE, LEAP
-from suite.tables import method_label
+from suite.plan.grid import DENSE, LEAP
+from suite.tables.main import method_label
 
 _COLUMNS = ("model", "method", "sparsity", "average")
 _BAND = "#f3f3f3"

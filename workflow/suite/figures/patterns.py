@@ -21,7 +21,7 @@ from suite.figures.style import (
     save,
     style,
 )
-from suite.grid import DENSE
+from suite.plan.grid import DENSE
 
 _COLUMNS = ("model", "method", "achieved_sparsity", "average", "average_stderr", "ppl")
 

@@ -27,7 +27,7 @@ from suite.figures.style import (
     save,
     style,
 )
-from suite.grid import DENSE
+from suite.plan.grid import DENSE
 
 _COLUMNS = ("model", "method", "sparsity", "seed", "ppl", "average", "average_stderr")
 

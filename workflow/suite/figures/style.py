@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from suite.files import replacing
-from suite.grid import DENSE
-from suite.tables import base_method, method_label
+from suite.artifacts.files import replacing
+from suite.plan.grid import DENSE
+from suite.tables.main import base_method, method_label
 
 STYLE = Path(__file__).with_name("suite.mplstyle")
 PAGE_INCHES = 7.0  # text width of a two-column page

@@ -1,4 +1,4 @@
-"""Carries journals (``suite.journal``) to MLflow.
+"""Carries journals (``suite.tracking.journal``) to MLflow.
 
 The journals are the record, and MLflow is a view of them: an upload can always complete, repair or
 repeat what was sent before. ``store`` finds and makes the store, ``upload`` sends journals whole,

@@ -5,7 +5,7 @@ import queue
 import threading
 from typing import TYPE_CHECKING
 
-from suite.journal import Event, points_of, start_of
+from suite.tracking.journal import Event, points_of, start_of
 from suite.tracking.store import checked_uri, connect, first_line
 from suite.tracking.upload import find_experiment, open_run, send_params, send_points
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from suite.files import replacing
+from suite.artifacts.files import replacing
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from suite.journal import Point, Record, Start, read_journal
+from suite.tracking.journal import Point, Record, Start, read_journal
 from suite.tracking.store import (
     TrackingUnavailable,
     checked_uri,

@@ -1,0 +1,315 @@
+"""Settings: merging, what is accepted, and what is said about what is not."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import yaml
+
+import leap
+from baselines import registry
+from suite.plan import config
+
+BASE = {"scale": "mini", "hub_mirror": ""}
+
+
+@pytest.mark.parametrize("scale", ["smoke", "mini", "laptop", "paper"])
+def test_every_scale_is_complete(scale):
+    settings = config.load({**BASE, "scale": scale})
+    assert set(settings["grid"]["models"]) <= set(settings["models"])
+    assert list(settings["evaluation"]["tasks"]) == [
+        "piqa", "arc_easy", "arc_challenge", "winogrande", "openbookqa", "mmlu",
+    ]  # fmt: skip
+
+
+def test_overrides_win_key_by_key_and_lists_are_replaced():
+    settings = config.load(
+        {**BASE, "grid": {"sparsities": [0.7]}, "methods": {"wanda": {"budget": "layer"}}}
+    )
+    assert settings["grid"]["sparsities"] == [0.7]
+    assert settings["grid"]["methods"][-1] == "leap"
+    assert settings["methods"]["wanda"] == {"budget": "layer"}
+
+
+def test_text_from_the_command_line_becomes_what_the_schema_asks_for():
+    text = {"grid": {"sparsities": ["0.7"], "seeds": ["1"]}, "tracking": {"live": "true"}}
+    text["evaluation"] = {"tasks": {"piqa": {"limit": "7"}}}
+    settings = config.load({**BASE, **text})
+    assert settings["grid"]["sparsities"] == [0.7]
+    assert settings["grid"]["seeds"] == [1]
+    assert settings["tracking"]["live"] is True
+    assert settings["evaluation"]["tasks"]["piqa"]["limit"] == 7
+
+
+def test_a_source_of_another_kind_replaces_the_one_below(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    source = {"path": str(tmp_path)}
+    override = {"models": {"mini-llama-3.2-1b": {"source": source}}}
+    settings = config.load({**BASE, **override})
+    assert settings["models"]["mini-llama-3.2-1b"]["source"] == source
+
+
+# what the suite makes a parameterisation of
+OF_THE_PATTERN = {
+    "leap": [],
+    "maskllm": ["pattern"],
+    "patch": ["pattern", "mode", "tile", "sparse_masks"],
+}
+
+BAD = {
+    "unknown scale": ({"scale": "mnii"}, "scale: there is no 'mnii' (did you mean 'mini'?)"),
+    "unknown key": ({"grd": {}}, "there is no setting 'grd' (did you mean 'grid'?)"),
+    "unknown nested key": (
+        {"corpora": {"calibration": {"lenght": 3}}},
+        "corpora.calibration: there is no setting 'lenght' (did you mean 'length'?)",
+    ),
+    "windows without a seed": (
+        {"corpora": {"calibration": {"packing": "windows"}}},
+        "corpora.calibration: seed must be set",
+    ),
+    "unknown method": (
+        {"grid": {"methods": ["wnda"]}},
+        "grid.methods: 'wnda' has no settings: there is no method 'wnda' (did you mean 'wanda'?)",
+    ),
+    "unknown method settings": (
+        {"methods": {"wandda": {}}},
+        "methods.wandda: there is no method 'wandda' (did you mean 'wanda'?)",
+    ),
+    "variant of nothing": (
+        {"methods": {"mine": {"like": "waanda"}}},
+        "methods.mine.like: there is no method 'waanda' under methods",
+    ),
+    "variants of each other": (
+        {"methods": {"a": {"like": "b"}, "b": {"like": "a"}}},
+        "methods.a.like: leads back to itself",
+    ),
+    "unknown preset": (
+        {"methods": {"leap": {"preset": "papr"}}},
+        "methods.leap.preset: there is no preset 'papr'",
+    ),
+    "warm start from a trained method": (
+        {"methods": {"leap": {"warm_start": "leap"}}},
+        "methods.leap.warm_start: 'leap' is neither random nor one of the layer-wise methods",
+    ),
+    "MaskLLM from masks of another pattern": (
+        {"methods": {"maskllm": {"warm_start": "wanda"}}},
+        'methods.maskllm.warm_start: must be random or a method with budget "2:4", not wanda',
+    ),
+    "tiles from N:M masks": (
+        {"methods": {"patch": {"warm_start": "wanda-2-4"}}},
+        "methods.patch.warm_start: must be random or a method without an N:M budget",
+    ),
+    "N:M masks of a method that has none": (
+        {"methods": {"patch": {"sparse_masks": "leap"}}},
+        'methods.patch.sparse_masks: must be random or a method with budget "2:4", not leap',
+    ),
+    "fixed N:M masks that are not there": (
+        {"methods": {"patch": {"mode": "tile", "sparse_masks": "random"}}},
+        "methods.patch.sparse_masks: mode tile needs masks",
+    ),
+    "too many patterns": (
+        {"methods": {"maskllm": {"pattern": "8:16"}}},
+        'methods.maskllm.pattern: "8:16" is not one of 1:4, 2:4, 4:8',
+    ),
+    "a density term for a pattern": (
+        {"methods": {"maskllm": {"density_strength": 7}}},
+        "methods.maskllm.density_strength: 7 is not one of 0 (The pattern fixes the density",
+    ),
+    "a sparsity that 2:4 does not have": (
+        {"patterns": {"methods": {"maskllm": [0.6]}}},
+        "patterns.methods.maskllm: 0.6 cannot be had with pattern 2:4",
+    ),
+    "more sparsity than tiles have": (
+        {"patterns": {"methods": {"patch": [0.4, 0.55]}}},
+        "patterns.methods.patch: 0.55 cannot be had with pattern 2:4",
+    ),
+    "unknown method of a pattern": (
+        {"patterns": {"methods": {"ptch": [0.4]}}},
+        "patterns.methods: 'ptch' has no settings: there is no method 'ptch' (did you mean",
+    ),
+    "unknown model of the patterns": (
+        {"patterns": {"models": ["nano"]}}, "patterns.models: there is no model 'nano'",
+    ),
+    "unknown method setting": (
+        {"methods": {"wanda": {"budgte": "row"}}},
+        "methods.wanda: there is no setting 'budgte' (did you mean 'budget'?)",
+    ),
+    "bad method setting": (
+        {"methods": {"wanda": {"budget": "column"}}},
+        'methods.wanda.budget: "column" is not one of row, layer',
+    ),
+    "unknown model": (
+        {"grid": {"models": ["mini-lama-3.2-1b"]}},
+        "grid.models: there is no model 'mini-lama-3.2-1b' (did you mean 'mini-llama-3.2-1b'?)",
+    ),
+    "sparsity 1": ({"grid": {"sparsities": [1]}}, "grid.sparsities.0: 1 is out of range"),
+    "sparsity 0": ({"grid": {"sparsities": [0.5, 0]}}, "grid.sparsities.1: 0 is out of range"),
+    "sparsity in percent": (
+        {"grid": {"sparsities": [50]}}, "50 is out of range: it must be below 1",
+    ),
+    "N:M without quotes, which YAML reads in base 60": (
+        {"methods": {"wanda": {"budget": 2 * 60 + 4}}}, 'write "2:4" in quotes',
+    ),
+    "duplicate": ({"grid": {"sparsities": [0.5, 0.50]}}, "0.5 is listed twice"),
+    "no number": ({"grid": {"sparsities": ["half"]}}, "grid.sparsities.0: 'half' is not of type"),
+    "not a list": ({"grid": {"methods": "wanda"}}, "grid.methods: 'wanda' is not of type 'array'"),
+    "no job on a GPU": ({"jobs_per_gpu": 0}, "jobs_per_gpu: 0 is less than the minimum of 1"),
+    "missing mirror": ({"hub_mirror": "/no/such/folder"}, "hub_mirror: there is no folder"),
+    "missing path": (
+        {"models": {"m": {"source": {"path": "/no/such"}, "dtype": "float32", "bos": True}}},
+        "models.m.source.path: /no/such holds no checkpoint",
+    ),
+    "missing key": (
+        {"models": {"m": {"source": {"miniature": "mini-llama-3.2-1b"}, "dtype": "float32"}}},
+        "models.m: bos must be set",
+    ),
+    "two sources": (
+        {"models": {"m": {"source": {"path": "x", "miniature": "y"},
+                          "dtype": "float32", "bos": True}}},
+        "models.m.source",
+    ),
+    "branch instead of commit": (
+        {"models": {"m": {"source": {"hub": {"id": "a/b", "revision": "main"}},
+                          "dtype": "float32", "bos": True}}},
+        "models.m.source.hub.revision",
+    ),
+    "shell in a method's name": ({"methods": {"x$(touch y)": {"like": "wanda"}}}, "x$(touch y)"),
+    "a way out of the mirror in a model": (
+        {"models": {"m": {"source": {"hub": {"id": "a/..", "revision": "0" * 40}},
+                          "dtype": "float32", "bos": True}}},
+        "models.m.source.hub.id",
+    ),
+    "a way out of the mirror in a text": (
+        {"corpora": {"calibration": {"text": {"hub": "../b", "name": "", "split": "train",
+                                              "column": "text", "documents": 1}}}},
+        "corpora.calibration.text.hub",
+    ),
+    "a way out of the mirror in a split": (
+        {"corpora": {"calibration": {"text": {"hub": "a/b", "name": "", "split": "../../c",
+                                              "column": "text", "documents": 1}}}},
+        "corpora.calibration.text.split",
+    ),
+    "a way out of the mirror in a task": (
+        {"evaluation": {"tasks": {"piqa": {"dataset": "../../etc"}}}},
+        "evaluation.tasks.piqa.dataset",
+    ),
+    "shell in a name": (
+        {"models": {"x; touch y": {"source": {"path": "."}, "dtype": "float32", "bos": True}}},
+        "x; touch y",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_settings_are_named_with_the_fix(name):
+    override, message = BAD[name]
+    with pytest.raises(config.ConfigError) as error:
+        config.load({**BASE, **override})
+    assert message in str(error.value)
+
+
+def test_a_key_that_is_set_twice_in_a_scale_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "twice.yaml").write_text("grid: {}\nmodels: {}\ngrid: {}\n")
+    monkeypatch.setattr(config, "SCALES", tmp_path)
+    with pytest.raises(config.ConfigError, match="grid is set twice"):
+        config.load({**BASE, "scale": "twice"})
+
+
+def test_every_schema_describes_every_field():
+    def undescribed(schema: dict, place: str):
+        for key, field in schema.get("properties", {}).items():
+            if "description" not in field:
+                yield f"{place}.{key}"
+            yield from undescribed(field, f"{place}.{key}")
+        for key, part in schema.get("$defs", {}).items():
+            yield from undescribed(part, f"{place}#{key}")
+        if "properties" in schema and schema.get("additionalProperties") is not False:
+            yield f"{place} admits unknown keys"
+
+    for file in config.SCHEMAS.rglob("*.yaml"):
+        assert list(undescribed(yaml.safe_load(file.read_text()), file.name)) == []
+
+
+@pytest.mark.parametrize(
+    "file", sorted(config.METHOD_SCHEMAS.glob("*.yaml")), ids=lambda file: file.name
+)
+def test_a_method_and_its_schema_have_the_same_settings(file: Path):
+    schema = yaml.safe_load(file.read_text())
+    name = file.name.removesuffix(".schema.yaml")
+    if schema.get("trained"):
+        of_the_cell, of_the_suite = {"sparsity", "seed"}, {"warm_start", *OF_THE_PATTERN[name]}
+        known = {field.name for field in fields(leap.Settings)} - of_the_cell | of_the_suite
+    else:
+        of_the_cell = {"seed"} if schema.get("stochastic") else set()
+        known = {field.name for field in fields(registry.load(name).Settings)} - of_the_cell
+    assert set(config.method_schema(name)["properties"]) == known
+    assert set(config.method_schema(name)["required"]) == known - of_the_cell
+
+
+def test_a_preset_gives_every_setting_and_what_is_written_beside_it_wins():
+    overrides = {"methods": {"leap": {"preset": "paper", "steps": 7}}}
+    leap_settings = config.load({**BASE, **overrides})["methods"]["leap"]
+    assert leap_settings["noise"] == "gumbel"
+    assert leap_settings["magnitude"] == "l1"
+    assert leap_settings["steps"] == 7
+    assert "preset" not in leap_settings
+
+
+def test_a_variant_takes_the_settings_of_the_method_it_is_like():
+    overrides = {"methods": {"wanda-layer": {"like": "wanda", "budget": "layer"}}}
+    settings = config.load({**BASE, **overrides})
+    assert settings["methods"]["wanda-layer"] == {"budget": "layer"}
+    assert settings["implementations"]["wanda-layer"] == "wanda"
+    assert settings["methods"]["wanda"] == {"budget": "row"}
+
+
+def test_a_variant_of_a_variant_changes_what_that_one_has():
+    chain = {"layer": {"like": "wanda", "budget": "layer"}, "row": {"like": "layer"}}
+    chain["other"] = {"like": "row", "budget": "row"}
+    settings = config.load({**BASE, "methods": chain})
+    budgets = {name: settings["methods"][name]["budget"] for name in chain}
+    assert budgets == {"layer": "layer", "row": "layer", "other": "row"}
+    assert {settings["implementations"][name] for name in chain} == {"wanda"}
+
+
+def test_every_variant_of_the_ablations_differs_from_its_base():
+    settings = config.load(BASE)
+    base = settings["ablations"]["base"]
+    for variant in settings["ablations"]["variants"]:
+        assert settings["methods"][f"{base}-{variant}"] != settings["methods"][base], variant
+        assert settings["implementations"][f"{base}-{variant}"] == base
+
+
+def test_the_paper_scale_has_the_papers_settings():
+    settings = config.load({**BASE, "scale": "paper"})
+    assert settings["grid"]["sparsities"] == [0.5, 0.6]
+    assert {"wanda", "sparsegpt", "thanos", "admm", "leap"} <= set(settings["grid"]["methods"])
+    corpora = settings["corpora"]
+    sizes = {name: (corpus["sequences"], corpus["length"]) for name, corpus in corpora.items()}
+    assert sizes == {
+        "calibration": (128, 2048), "training": (2000 * 256, 4096), "perplexity": (0, 4096),
+    }  # fmt: skip
+    learning = settings["methods"]["leap"]
+    published = {
+        "steps": 2000, "batch": 256, "learning_rate": 1e-3, "warmup_steps": 5, "alpha": [25, 350],
+        "tau": [4.0, 0.05], "density_strength": 7, "magnitude_strength": 10, "init_std": 0.014,
+        "prior_strength": 3, "noise": "logistic", "magnitude": "norm_ratio", "warm_start": "wanda",
+    }  # fmt: skip
+    assert {key: learning[key] for key in published} == published
+    patch = settings["methods"]["patch"]
+    assert (patch["tile"], patch["pattern"], patch["mode"]) == (128, "2:4", "joint")
+    shared = {key: value for key, value in published.items() if key != "warm_start"}
+    assert {key: patch[key] for key in shared} == shared
+    maskllm = settings["methods"]["maskllm"]
+    own = {"alpha": [100, 500], "weight_decay": 0.1, "density_strength": 0, "noise": "gumbel"}
+    assert {key: maskllm[key] for key in shared} == {
+        key: own.get(key, value) for key, value in shared.items()
+    }
+    assert maskllm["weight_decay"] == 0.1
+    assert settings["methods"]["admm"] == {
+        "budget": "layer", "schedule": "cubic", "iterations": 20, "mask_iterations": 15,
+        "rho": 1.0, "damping": 0.1,
+    }  # fmt: skip
+    assert {task["limit"] for task in settings["evaluation"]["tasks"].values()} == {0}
+    assert {model["dtype"] for model in settings["models"].values()} == {"bfloat16"}
+    assert settings["models"]["gemma-3-1b"]["bos"] is True

@@ -1,0 +1,128 @@
+"""The report in a real browser: no network, no errors, links that lead somewhere, sorting."""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from suite.report.page import write_page
+from suite.tables.against_published import compare
+from suite.tables.evaluations import TASKS, read_cells
+from suite.tables.published import Published
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+ACCURACY = {"dense": 0.9, "wanda": 0.5, "admm": 0.7, "leap": 0.65}
+
+# Run in the page, before and after its own script; what they find ends up in the document.
+BEFORE = """<script>
+window.problems = [];
+addEventListener("error", event => problems.push(event.message || "resource"), true);
+addEventListener("securitypolicyviolation", event => problems.push(event.blockedURI));
+</script>"""
+AFTER = """<script>
+addEventListener("load", () => {
+  const column = (table, index) =>
+    [...document.getElementById(table).tBodies[0].rows].map(row => row.cells[index].textContent);
+  const press = (table, index) =>
+    document.getElementById(table).tHead.rows[0].cells[index].querySelector("button").click();
+  const found = {};
+  press("results-table", 10); found.up = column("results-table", 1);
+  press("results-table", 10); found.down = column("results-table", 1);
+  press("results-table", 1); found.names = column("results-table", 1);
+  found.links = [...document.querySelectorAll("a")].map(
+    a => [a.getAttribute("href"), document.querySelector(a.getAttribute("href")) !== null]);
+  found.images = [...document.images].map(image => [image.alt, image.naturalWidth > 0]);
+  found.requests = performance.getEntriesByType("resource").map(entry => entry.name)
+    .filter(name => !name.startsWith("data:"));
+  found.focusable = document.querySelectorAll("th button, a[href], summary").length;
+  found.overflow = document.documentElement.scrollWidth - innerWidth;
+  found.problems = problems;
+  document.body.insertAdjacentHTML("beforeend", "<pre id=found></pre>");
+  document.getElementById("found").textContent = JSON.stringify(found);
+});
+</script>"""
+
+
+def evaluation(folder, method):
+    cell = {
+        "model": "m<b>", "method": method, "sparsity": "0.0" if method == "dense" else "0.5",
+        "seed": 0, "achieved_sparsity": 0.5, "perplexity": {"value": 9.0, "stderr": 0.1},
+        "tasks": {t: {"task": t, "acc": ACCURACY[method], "acc_stderr": 0.01, "samples": 9,
+                      "version": "1"} for t in TASKS},
+        "provenance": {"git_commit": "abc", "note": "</pre><script>problems.push(1)</script>"},
+    }  # fmt: skip
+    path = folder / f"{method}.json"
+    path.write_text(json.dumps(cell))
+    return path
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("page")
+    evaluations = [evaluation(folder, method) for method in ACCURACY]
+    row = {"model": "m<b>", "sparsity": "0.5", "leap": 65.0, "baseline": "admm",
+           "baseline_value": 70.0, "difference": -5.0}  # fmt: skip
+    tested = {"standard_error": 2.0, "p_value": 0.012}
+    summed = {"mean": -5.0, "min": -5.0, "max": -5.0, "cells_better": 0}
+    significant = {"cells_significantly_better": 0, "cells_significantly_worse": 1}
+    accuracy = {**summed, **tested, **significant, "cells": [{**row, **tested}]}
+    headline = {
+        "average_accuracy": {"leap_minus_best_layer_wise": accuracy, "leap_minus_admm": None},
+        "perplexity": {"leap_minus_best_layer_wise": {**summed, "cells": [row]},
+                       "leap_minus_admm": None},
+    }  # fmt: skip
+    (folder / "headline.json").write_text(json.dumps(headline))
+    (folder / "quality.svg").write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><path d="M0 0h9"/></svg>'
+    )
+    published = [Published("m<b>", "leap", "0.5", 9.2, {}, 64.0, "a test")]
+    write_page(
+        "test", "What it says.", evaluations, {}, folder / "headline.json",
+        compare(read_cells(evaluations), published), [(folder / "quality.svg", "Quality & more")],
+        {"grid": {"models": ["m<b>"]}}, folder / "report.html",
+    )  # fmt: skip
+    return folder / "report.html"
+
+
+def test_the_page_is_small_whole_and_asks_nobody(page):
+    text = page.read_text()
+    assert len(text) < 50_000
+    assert not re.search(r'(src|href)="(?!#|data:)', text)
+    assert "Contradicted" in text
+    assert "Not run" in text
+    assert "p = 0.012" in text
+    assert "reproduced: 2, deviates: 0, not run: 0." in text
+    assert "m&lt;b&gt;" in text
+    assert "<script>problems" not in text
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+@pytest.mark.parametrize("width", [1200, 500])
+def test_in_a_browser(page, tmp_path, width):
+    text = (
+        page.read_text().replace("<head>", "<head>" + BEFORE).replace("</body>", AFTER + "</body>")
+    )
+    (tmp_path / "page.html").write_text(text)
+    process = subprocess.run(
+        [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+         "--no-first-run", "--disable-background-networking", "--disable-component-update",
+         "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr",
+         f"--window-size={width},900", "--virtual-time-budget=5000", "--dump-dom",
+         f"file://{tmp_path / 'page.html'}"],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert "CONSOLE" not in process.stderr, process.stderr[-2000:]
+    found = json.loads(html.unescape(re.search(r'<pre id="found">(.*)</pre>', process.stdout)[1]))
+    assert found["problems"] == []
+    assert found["requests"] == []
+    assert found["up"] == ["Wanda", "LEAP", "ADMM", "Dense"]
+    assert found["down"] == ["Dense", "ADMM", "LEAP", "Wanda"]
+    assert found["names"] == ["ADMM", "Dense", "LEAP", "Wanda"]
+    assert len(found["links"]) == 6
+    assert all(leads for _, leads in found["links"])
+    assert found["images"] == [["Quality & more", True]]
+    assert found["focusable"] > 20
+    assert found["overflow"] <= 0, "tables scroll inside the page, not with it"

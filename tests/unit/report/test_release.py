@@ -1,0 +1,99 @@
+"""What is released gives the evaluated checkpoint again, or says why it cannot."""
+
+import gzip
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+
+from leap.layers import prunable_linears
+from suite.artifacts.files import read_json, write_json
+from suite.artifacts.tensors import save_tensors
+from suite.report.release import MASK, apply_release, pack
+from suite.stages import harden as hardening
+from suite.stages import models
+from suite.stages import prune as pruning
+from suite.stages.binarise import binarise
+
+METHODS = ("magnitude", "wanda", "leap", "sparsegpt", "thanos", "admm")
+KEEPS_WEIGHTS = METHODS[:3]
+
+
+@pytest.fixture(scope="module")
+def released(place, tmp_path_factory):
+    """Every method hardened, and all of them in one release."""
+    folder = tmp_path_factory.mktemp("release")
+    for method in METHODS:
+        cell = {"model": "mini-gemma-3-1b", "method": method, "sparsity": "0.6", "seed": 0}
+        other = "choice" if method == "leap" else "weights"
+        files = {k: str(folder / "pruned" / method / k) for k in ("mask", "report", other)}
+        if method == "leap":
+            dense = prunable_linears(models.load_model(place / "model", "float32", "cpu"))
+            (folder / "pruned/leap").mkdir()
+            logits = folder / "pruned/leap/logits"
+            save_tensors({n: torch.randn(m.weight.shape) for n, m in dense.items()}, logits)
+            layers = {n: list(m.weight.shape) for n, m in dense.items()}
+            settings = {"sparsity": 0.6, "seed": 0}
+            write_json(files["report"], {"layers": layers, "settings": settings})
+            binarise(logits, Path(files["report"]), None, "leap", "exact", files)
+        else:
+            calibration = place / "calibration.safetensors"
+            pruning.prune(place / "model", calibration, method, {}, 0.6, 8, files)
+        hardening.harden(place / "model", files, cell, folder / "hardened" / method)
+    cells = {f"mini-gemma-3-1b/{method}/0.6": folder / "hardened" / method for method in METHODS}
+    (folder / "main.csv").write_text("model\n")
+    pack(cells, [folder / "main.csv"], {"mini-gemma-3-1b": "apache-2.0"}, folder / "release")
+    return folder
+
+
+@pytest.mark.parametrize("method", KEEPS_WEIGHTS)
+def test_a_released_mask_gives_the_evaluated_weights_bit_for_bit(place, released, method):
+    model = models.load_model(place / "model", "float32", "cpu")
+    apply_release(model, released / f"release/mini-gemma-3-1b/{method}/0.6")
+    evaluated = models.load_model(released / "hardened" / method, "float32", "cpu").state_dict()
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, evaluated[name]), name
+
+
+@pytest.mark.parametrize("method", METHODS[3:])
+def test_a_method_that_changed_weights_is_not_applied(place, released, method):
+    model = models.load_model(place / "model", "float32", "cpu")
+    with pytest.raises(ValueError, match=f"{method} changed the weights that it kept"):
+        apply_release(model, released / f"release/mini-gemma-3-1b/{method}/0.6")
+
+
+def test_checksums_cards_and_sizes_are_those_of_the_files(released):
+    release = released / "release"
+    checked = subprocess.run(
+        ["sha256sum", "-c", "--strict", "SHA256SUMS"], cwd=release, capture_output=True, text=True
+    )
+    assert checked.returncode == 0, checked.stdout
+    listed = {line.split("  ")[1] for line in (release / "SHA256SUMS").read_text().splitlines()}
+    found = {str(f.relative_to(release)) for f in release.rglob("*") if f.is_file()}
+    assert listed == found - {"SHA256SUMS"}
+    assert "tables/main.csv" in listed
+    card = (release / "mini-gemma-3-1b/leap/0.6/README.md").read_text()
+    mask = (release / "mini-gemma-3-1b/leap/0.6" / MASK).stat().st_size
+    assert "license: apache-2.0" in card
+    assert f"Mask: {mask:,} bytes" in card
+    parameters = read_json(released / "hardened/leap/manifest.json")["parameters"]
+    assert f"{2 * parameters:,} bytes" in card
+
+
+def test_a_damaged_or_foreign_mask_is_refused(place, released, tmp_path):
+    model = models.load_model(place / "model", "float32", "cpu")
+    folder = tmp_path / "wanda"
+    shutil.copytree(released / "release/mini-gemma-3-1b/wanda/0.6", folder)
+    whole = (folder / MASK).read_bytes()
+    (folder / MASK).write_bytes(whole[:-20])
+    with pytest.raises(ValueError, match="is damaged"):
+        apply_release(model, folder)
+    content = gzip.decompress(whole)
+    (folder / MASK).write_bytes(gzip.compress(content[:-1] + bytes([content[-1] ^ 1])))
+    with pytest.raises(ValueError, match=r"wanda/mask\.safetensors\.gz is damaged"):
+        apply_release(model, folder)
+    shutil.copy(released / "release/mini-gemma-3-1b/magnitude/0.6" / MASK, folder / MASK)
+    with pytest.raises(ValueError, match="is not the mask of its manifest"):
+        apply_release(model, folder)

@@ -1,0 +1,187 @@
+"""Evaluation through the real lm-evaluation-harness."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from datasets import Dataset
+from safetensors.torch import load_file
+
+from leap.budget import survivors
+from leap.layers import prunable_linears
+from suite.artifacts.files import read_json, write_json
+from suite.artifacts.items import read_items
+from suite.artifacts.tensors import save_tensors
+from suite.plan.config import load
+from suite.sources import tasks, texts
+from suite.stages import evaluate as evaluation
+from suite.stages import harden as hardening
+from suite.stages import models
+from suite.stages import prune as pruning
+from suite.stages.binarise import binarise
+
+MINI = load({"scale": "mini", "hub_mirror": ""})
+
+
+def limited(items: int) -> dict:
+    settings = json.loads(json.dumps(MINI["evaluation"]))
+    for task in settings["tasks"].values():
+        task["limit"] = items
+    return settings
+
+
+def evaluate(place: Path, cell: dict, hardened: Path | None, items: int = 30) -> dict:
+    output = place / f"{cell['method']}.json"
+    evaluation.evaluate(
+        place / "model", hardened, place / "perplexity.safetensors", cell, limited(items),
+        place / "world/tasks", output, output.with_suffix(".csv.gz"),
+    )  # fmt: skip
+    return read_json(output)
+
+
+def test_pruning_nothing_gives_exactly_the_dense_scores(place):
+    dense = evaluate(place, {"method": "dense", "sparsity": "0.0"}, None)
+    files = {key: str(place / "pruned" / key) for key in ("weights", "mask", "report")}
+    pruning.prune(place / "model", place / "calibration.safetensors", "wanda", {}, 0.0, 8, files)
+    cell = {"method": "wanda", "sparsity": "0.0"}
+    counts = hardening.harden(place / "model", files, cell, place / "hardened")
+    assert counts["achieved_sparsity"] == 0
+    pruned = evaluate(place, cell, place / "hardened")
+    assert pruned["tasks"] == dense["tasks"]
+    assert pruned["perplexity"] == dense["perplexity"]
+    for task in dense["tasks"].values():
+        assert task["samples"] == 30
+    items = read_items(place / "wanda.csv.gz")
+    assert items == read_items(place / "dense.csv.gz")
+    for name, task in dense["tasks"].items():
+        (correct,) = items[name].values()
+        assert sorted(correct) == list(range(30))
+        assert sum(correct.values()) / 30 == pytest.approx(task["acc"])
+        assert task["acc_stderr"] > 0 or task["acc"] in (0, 1)
+
+
+@pytest.mark.parametrize(("method", "changed"), [("wanda", False), ("sparsegpt", True)])
+def test_only_weights_that_changed_are_kept_beside_the_mask(place, tmp_path, method, changed):
+    files = {key: str(tmp_path / key) for key in ("weights", "mask", "report")}
+    pruning.prune(place / "model", place / "calibration.safetensors", method, {}, 0.5, 8, files)
+    kept = load_file(files["weights"])
+    linears = prunable_linears(models.load_model(place / "model", "float32", "cpu"))
+    assert len(kept) == (len(linears) if changed else 0)
+    hardening.harden(place / "model", files, {"method": method, "sparsity": "0.5"}, tmp_path / "h")
+    assert read_json(tmp_path / "h/manifest.json")["kept_weights_changed"] == changed
+
+
+def test_a_mask_with_a_wrong_count_is_not_hardened(place, tmp_path):
+    files = {key: str(tmp_path / key) for key in ("weights", "mask", "report")}
+    pruning.prune(
+        place / "model", place / "calibration.safetensors", "magnitude", {}, 0.5, 8, files
+    )
+    cell = {"method": "magnitude", "sparsity": "0.6"}
+    with pytest.raises(ValueError, match=r"but sparsity 0\.6 means"):
+        hardening.harden(place / "model", files, cell, tmp_path / "hardened")
+    assert list((tmp_path / "hardened").iterdir()) == []
+
+
+@pytest.mark.parametrize("rule", ["exact", "threshold"])
+def test_learned_logits_are_hardened_by_their_rule(place, tmp_path, rule):
+    dense = prunable_linears(models.load_model(place / "model", "float32", "cpu"))
+    random = torch.Generator().manual_seed(0)
+    logits = {
+        name: torch.randn(layer.weight.shape, generator=random) + 0.1
+        for name, layer in dense.items()
+    }
+    positive = sum(int((logits_OI > 0).sum()) for logits_OI in logits.values())
+    weights = sum(logits_OI.numel() for logits_OI in logits.values())
+    files = {name: str(tmp_path / name) for name in ("mask", "choice", "report")}
+    save_tensors(logits, tmp_path / "logits")
+    layers = {name: list(logits_OI.shape) for name, logits_OI in logits.items()}
+    write_json(files["report"], {"layers": layers, "settings": {"sparsity": 0.6, "seed": 0}})
+    binarise(tmp_path / "logits", tmp_path / "report", None, "leap", rule, files)
+    cell = {"method": "leap", "sparsity": "0.6"}
+    counts = hardening.harden(place / "model", files, cell, tmp_path / "hardened")
+    kept = survivors(weights, 0.6) if rule == "exact" else positive
+    assert counts["survivors"] == kept
+    manifest = read_json(tmp_path / "hardened/manifest.json")
+    assert manifest["hardening"] == {
+        "rule": rule,
+        "threshold_density": positive / weights,
+        "tolerance": 0 if rule == "exact" else None,
+    }
+    hard = prunable_linears(models.load_model(tmp_path / "hardened", "float32", "cpu"))
+    smallest_kept, largest_removed = float("inf"), -float("inf")
+    for name, layer in hard.items():
+        alive = layer.weight != 0
+        assert torch.equal(layer.weight[alive], dense[name].weight[alive])
+        smallest_kept = min(smallest_kept, float(logits[name][alive].min()))
+        largest_removed = max(largest_removed, float(logits[name][~alive].max()))
+    assert smallest_kept >= largest_removed
+
+
+def test_an_unknown_task_is_named(place):
+    settings = limited(2)
+    settings["tasks"]["piqa"]["task"] = "mini_pika"
+    model = models.load_model(place / "model", "float32", "cpu")
+    tokenizer = models.load_tokenizer(place / "model")
+    with pytest.raises(ValueError, match="lm-eval has no task 'mini_pika'"):
+        evaluation.run_tasks(model, tokenizer, True, settings, place / "world/tasks")
+
+
+def test_tasks_are_those_of_the_mirror_as_it_is_now(tmp_path, monkeypatch):
+    """`datasets` takes two folders with one name and one card for the same."""
+    card = "---\nconfigs:\n- config_name: default\n  data_files:\n"
+    card += "".join(f"  - {{split: {s}, path: {s}.parquet}}\n" for s in ("train", "validation"))
+    manager = tasks.task_manager(miniature=False)
+
+    def goals(mirror: Path, goal: str) -> list[str]:
+        folder = mirror / "baber/piqa"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "README.md").write_text(card + "---\n")
+        for split in ("train", "validation"):
+            row = {"goal": goal, "sol1": "a", "sol2": "b", "label": 0}
+            Dataset.from_list([row]).to_parquet(folder / f"{split}.parquet")
+        monkeypatch.setenv("HUB_MIRROR", str(mirror))
+        task = tasks.build(manager, {"task": "piqa", "dataset": "baber/piqa"})
+        return task.dataset["validation"]["goal"][:]
+
+    assert goals(tmp_path / "one", "first") == ["first"]
+    assert goals(tmp_path / "two", "second") == ["second"]
+    assert goals(tmp_path / "two", "third") == ["third"]
+
+
+@pytest.mark.shared
+@pytest.mark.heavy
+def test_the_real_tasks_are_read_from_the_mirror(place, mirror, monkeypatch):
+    """All six tasks of the paper, two items each (of each of MMLU's 57 subjects)."""
+    monkeypatch.setenv("HUB_MIRROR", str(mirror))
+    settings = load({"scale": "paper", "hub_mirror": str(mirror)})["evaluation"]
+    for task in settings["tasks"].values():
+        task["limit"] = 2
+    model = models.load_model(place / "model", "float32", "cpu")
+    tokenizer = models.load_tokenizer(place / "model")
+    tasks, items, _ = evaluation.run_tasks(model, tokenizer, True, settings, None)
+    assert {name: task["samples"] for name, task in tasks.items()} == {
+        "piqa": 2, "arc_easy": 2, "arc_challenge": 2, "winogrande": 2, "openbookqa": 2, "mmlu": 114,
+    }  # fmt: skip
+    assert len(items["mmlu"]) == 57
+    correct = [c for subject in items["mmlu"].values() for c in subject.values()]
+    assert sum(correct) / 114 == pytest.approx(tasks["mmlu"]["acc"])
+    assert all(0 <= task["acc"] <= 1 and task["acc_stderr"] >= 0 for task in tasks.values())
+
+
+@pytest.mark.shared
+def test_wikitext_from_the_mirror_is_the_original(mirror, monkeypatch):
+    monkeypatch.setenv("HUB_MIRROR", str(mirror))
+    setting = load({"scale": "paper", "hub_mirror": ""})["corpora"]["perplexity"]["text"]
+    rows = list(texts.documents(setting))
+    assert len(rows) == 4358
+    assert rows[:2] == ["", " = Robert Boulter = \n"]
+
+
+@pytest.mark.shared
+def test_skipped_rows_are_those_before(mirror, monkeypatch):
+    monkeypatch.setenv("HUB_MIRROR", str(mirror))
+    setting = load({"scale": "laptop", "hub_mirror": ""})["corpora"]["validation"]["text"]
+    every = list(texts.documents({**setting, "skip": 0, "documents": 0}))
+    assert list(texts.documents({**setting, "skip": 3, "documents": 2})) == every[3:5]
+    assert list(texts.documents({**setting, "skip": 3, "documents": 0})) == every[3:]

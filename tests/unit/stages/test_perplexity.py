@@ -1,0 +1,41 @@
+"""Perplexity against the definition, token by token."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from suite.stages.perplexity import perplexity
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return LlamaForCausalLM(
+        LlamaConfig(hidden_size=16, intermediate_size=24, num_hidden_layers=1, vocab_size=40,
+                    num_attention_heads=2, num_key_value_heads=1)
+    ).eval()  # fmt: skip
+
+
+def test_it_is_exp_of_the_mean_surprise(model):
+    windows = np.random.default_rng(0).integers(0, 40, (5, 9)).astype(np.int32)
+    surprises = []
+    with torch.no_grad():
+        for window in torch.from_numpy(windows).long():
+            for end in range(1, 9):
+                logits = model(input_ids=window[None, :end]).logits[0, -1].double()
+                surprises.append(-(logits.log_softmax(0)[window[end]]).item())
+    result = perplexity(model, windows, batch=2)
+    assert result["value"] == pytest.approx(math.exp(np.mean(surprises)), rel=1e-5)
+    assert result["tokens"] == len(surprises)
+    by_window = np.array(surprises).reshape(5, 8).mean(1)
+    expected = result["value"] * by_window.std(ddof=1) / math.sqrt(5)
+    assert result["stderr"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_broken_model_is_refused(model):
+    model.lm_head.weight.data[0, 0] = float("nan")
+    with pytest.raises(ValueError, match="not finite"):
+        perplexity(model, np.zeros((1, 4), dtype=np.int32), 1)

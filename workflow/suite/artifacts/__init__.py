@@ -1,0 +1,1 @@
+"""What jobs leave on disk: files written whole or not at all, tensors, masks, items."""

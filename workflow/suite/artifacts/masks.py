@@ -1,0 +1,88 @@
+"""Masks as files: one bit a weight, eight weights a byte, row by row (1 = the weight survives).
+
+A mask is a bool array, of NumPy or of torch on the CPU; none of this needs torch.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from baselines.pattern import group_of
+from suite.artifacts.arrays import load_arrays, save_arrays
+
+Masks = Mapping[str, Any]
+
+
+def save_masks(masks: Masks, path: str | Path) -> None:
+    """Write bool masks by layer name; shapes go into the file's metadata."""
+    packed = {name: np.packbits(np.asarray(mask)) for name, mask in masks.items()}
+    shapes = {name: list(mask.shape) for name, mask in masks.items()}
+    save_arrays(packed, path, {"shapes": json.dumps(shapes)})
+
+
+def read_masks(path: str | Path) -> dict[str, NDArray[np.bool_]]:
+    """Read what `save_masks` wrote, in the same order. Raises ValueError for a damaged file."""
+    packed, metadata = load_arrays(path)
+    return {
+        name: np.unpackbits(packed[name], count=int(np.prod(shape))).astype(bool).reshape(shape)
+        for name, shape in json.loads(metadata["shapes"]).items()
+    }
+
+
+def mask_hash(masks: Masks) -> str:
+    """SHA-256 over names, shapes and packed bits in layer order: equal masks, equal hash."""
+    digest = hashlib.sha256()
+    for name, mask in masks.items():
+        digest.update(f"{name}{tuple(mask.shape)}".encode())
+        digest.update(np.packbits(np.asarray(mask)).tobytes())
+    return digest.hexdigest()
+
+
+def check_groups(masks: Masks, pattern: str, tiles: Mapping[str, Any]) -> None:
+    """Raise ValueError where a group of a mask does not keep the N of M weights of `pattern`.
+
+    Groups in the dense tiles of PATCH's map `tiles` (see `suite.stages.binarise`; empty for all
+    other methods) must keep all. A pattern that is not N:M has nothing to check.
+    """
+    group = group_of(pattern)
+    if not group:
+        return
+    for name, mask_OI in masks.items():
+        kept_OG = np.asarray(mask_OI).reshape(mask_OI.shape[0], -1, group[1]).sum(axis=2)
+        wanted_OG = _wanted(name, kept_OG.shape, group, tiles)
+        wrong = int((kept_OG != wanted_OG).sum())
+        if wrong:
+            raise ValueError(
+                f"{name}: {wrong} of {kept_OG.size} groups do not keep {pattern}"
+                f"{' or a dense tile' if tiles else ''}: the pruning method's pattern is wrong"
+            )
+
+
+def _wanted(
+    name: str, shape: tuple[int, ...], group: tuple[int, int], tiles: Mapping[str, Any]
+) -> NDArray[np.int64]:
+    """How many weights of every group [O, G] have to survive."""
+    if not tiles:
+        return np.full(shape, group[0])
+    dense_UV = np.array([[sign == "1" for sign in row] for row in tiles["dense"][name]])
+    wide_OG = dense_UV.repeat(tiles["size"], axis=0)
+    wide_OG = wide_OG.repeat(tiles["size"] // group[1], axis=1)[: shape[0], : shape[1]]
+    return np.where(wide_OG, group[1], group[0])
+
+
+def jaccard(first: Path, second: Path) -> float:
+    """Weights that both masks keep over weights that either keeps, of two mask files.
+
+    Raises ValueError where they belong to different layers.
+    """
+    one, other = read_masks(first), read_masks(second)
+    if {n: m.shape for n, m in one.items()} != {n: m.shape for n, m in other.items()}:
+        raise ValueError(f"{first} and {second} are masks of different models")
+    both = sum(int((mask & other[name]).sum()) for name, mask in one.items())
+    either = sum(int((mask | other[name]).sum()) for name, mask in one.items())
+    return both / either if either else 1.0

@@ -1,0 +1,43 @@
+"""Torch tensors in files with a checksum, as `suite.artifacts.arrays` writes them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from suite.artifacts.arrays import Content, compare, digest, entry, opened
+from suite.artifacts.files import replacing
+from suite.artifacts.masks import read_masks
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def save_tensors(tensors: Mapping[str, "Tensor"], path: str | Path) -> None:
+    """Write torch tensors on the CPU, whole or not at all."""
+    from safetensors.torch import save_file
+
+    checksum = digest({name: _content(tensor) for name, tensor in tensors.items()}, {})
+    with replacing(path) as temporary:
+        save_file(dict(tensors), temporary, metadata=entry({}, checksum))
+
+
+def load_tensors(path: str | Path) -> dict[str, "Tensor"]:
+    """What `save_tensors` wrote, by sorted name. Raises ValueError for a damaged file."""
+    tensors, metadata, checksum = opened(path, "pt")
+    found = digest({name: _content(tensor) for name, tensor in tensors.items()}, metadata)
+    compare(path, found, checksum)
+    return tensors
+
+
+def load_masks(path: str | Path) -> dict[str, "Tensor"]:
+    """Bool masks by layer name, in model order. Raises ValueError for a damaged file."""
+    import torch
+
+    return {name: torch.from_numpy(mask) for name, mask in read_masks(path).items()}
+
+
+def _content(tensor: "Tensor") -> Content:
+    import torch
+
+    flat = tensor.contiguous().reshape(-1)
+    return f"{tensor.dtype}{tuple(tensor.shape)}", flat.view(torch.uint8).numpy().data

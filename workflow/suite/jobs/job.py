@@ -1,0 +1,104 @@
+"""What surrounds every job: its log file, its errors, its threads, its progress."""
+
+import errno
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sized
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+logger = logging.getLogger("suite")
+
+_ROOT = Path(__file__).parents[3]
+_OWN_CODE = (_ROOT / "leap", _ROOT / "baselines", _ROOT / "workflow" / "suite")
+_SECONDS_BETWEEN_LINES = 15.0
+_DISK_FULL = (
+    "the disk is full, or your quota on it (%s): free space for results/ and temporary files, and "
+    "run again. Nothing half-written was kept."
+)
+
+
+@contextmanager
+def job(log: str | Path) -> Iterator[None]:
+    """Run the body with logging to the file `log` and to the terminal.
+
+    An error that our own code raises for the user (a ValueError) and a full disk end in a message
+    alone, any other error in a traceback in the log; either way the process exits with 1.
+    """
+    _configure_logging(log)
+    if not sys.stderr.isatty():
+        # for the bars of libraries; read when tqdm is first imported
+        os.environ.setdefault("TQDM_MININTERVAL", str(_SECONDS_BETWEEN_LINES))
+    try:
+        yield
+    except Exception as error:
+        if _disk_is_full(error):
+            logger.error(_DISK_FULL, error)
+        else:
+            logger.error("%s: %s", type(error).__name__, error, exc_info=not _for_the_user(error))
+        sys.exit(1)
+
+
+def progress(items: Iterable[Any], title: str) -> Iterable[Any]:
+    """Iterate with a bar and an ETA on a terminal, with a line now and then in a log."""
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        return tqdm(items, desc=title, leave=False, dynamic_ncols=True)
+    return _logged(items, title)
+
+
+def _logged(items: Iterable[Any], title: str) -> Iterator[Any]:
+    total = len(items) if isinstance(items, Sized) else None
+    start = last = time.monotonic()
+    for done, item in enumerate(items):
+        now = time.monotonic()
+        if done and now - last > _SECONDS_BETWEEN_LINES:
+            last = now
+            rest = (now - start) / done * (total - done) if total else float("nan")
+            logger.info("%s %d/%s, %.0f s left", title, done, total or "?", rest)
+        yield item
+
+
+def use_threads(threads: int) -> None:
+    """Compute on this many CPU threads (call it before torch is first imported)."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    os.environ["TOKENIZERS_PARALLELISM"] = "true" if threads > 1 else "false"
+
+
+def _configure_logging(log: str | Path) -> None:
+    Path(log).parent.mkdir(parents=True, exist_ok=True)
+    line = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%H:%M:%S")
+    to_file = logging.FileHandler(log, mode="w")
+    to_terminal = logging.StreamHandler(sys.stderr)
+    to_terminal.setLevel(logging.WARNING if sys.stderr.isatty() else logging.INFO)
+    root = logging.getLogger()
+    root.setLevel(logging.WARNING)
+    logger.setLevel(logging.INFO)
+    for handler in (to_file, to_terminal):
+        handler.setFormatter(line)
+        root.addHandler(handler)
+
+
+def _disk_is_full(error: BaseException | None) -> bool:
+    """Whether this error, or what led to it, is that of a full disk; libraries wrap it."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if os.strerror(errno.ENOSPC) in str(error) or os.strerror(errno.EDQUOT) in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _for_the_user(error: Exception) -> bool:
+    """Whether our own code raised this as a message for the user."""
+    traceback = error.__traceback__
+    while traceback and traceback.tb_next:
+        traceback = traceback.tb_next
+    file = Path(traceback.tb_frame.f_code.co_filename) if traceback else Path()
+    return isinstance(error, ValueError) and any(root in file.parents for root in _OWN_CODE)

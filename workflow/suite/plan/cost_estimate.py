@@ -1,0 +1,135 @@
+"""What the paper's grid costs, before a GPU is asked for: hours, memory and disk by model.
+
+    python -m suite.plan.cost_estimate        # Markdown, for the scale `paper`
+
+An estimate from floating-point operations, not a measurement. Assumed:
+
+- one A100 that reaches 125 TFLOP/s in bfloat16 (40 % of its peak) and 10 TFLOP/s in float32;
+- 2 operations a parameter and token forward, 4 backward, and 2 more where activations are computed
+  again; attention over the sequence is left out;
+- a layer-wise pass runs every block twice (statistics, then outputs); the upper triangle of a
+  Hessian in four panels costs 5/8 of the whole product; factorising costs I^3; ADMM multiplies
+  each weight matrix with an inverse in each of its iterations; all that is float32;
+- Thanos' small systems cost O I block^2 / 3, at a tenth of the float32 speed;
+- an evaluation reads 10 million tokens, nearly all of them MMLU's.
+
+Disk is what a finished cell keeps: mask, changed weights, and what `keep` says of the rest.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from baselines.memory import Layers, groups_of, peak_bytes
+from leap.memory import MODELS, Shape, training_memory
+from suite.plan.config import load
+
+BF16, FLOAT32 = 125e12, 10e12  # operations a second
+EVALUATION_TOKENS = 10e6
+_SECONDS_AN_HOUR = 3600.0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of pruning one model with one method at one sparsity."""
+
+    gpu_hours: float
+    gpus: int
+    gigabytes_a_gpu: float  # activations apart
+    disk_gigabytes: float
+
+
+def estimate(shape: Shape, method: str, settings: Mapping[str, Any]) -> Cost:
+    """The cost of `method` with the settings of a scale (see `suite.plan.config.load`)."""
+    parameters = shape.prunable + shape.other
+    disk = shape.prunable / 8 + (2 * parameters if settings["keep"]["checkpoints"] else 0)
+    if method == "leap":
+        chosen, gpus = settings["methods"]["leap"], settings["resources"]["train"]["gpu"]
+        switches = {key: chosen[key] for key in ("recompute", "checkpointing", "sharding")}
+        memory = training_memory(
+            shape.prunable, shape.other, shape.block, shape.largest, processes=gpus, **switches
+        )
+        tokens = chosen["steps"] * chosen["batch"] * settings["corpora"]["training"]["length"]
+        operations = (8 if chosen["checkpointing"] else 6) * parameters * tokens
+        hours = operations / BF16 / _SECONDS_AN_HOUR
+        disk += 4 * shape.prunable if settings["keep"]["logits"] else 0
+        return Cost(hours, gpus, memory.total / 1e9, disk / 1e9)
+    corpus = settings["corpora"]["calibration"]
+    memory_bytes = peak_bytes(method, shape, corpus["sequences"], corpus["length"])
+    hours = _layer_wise_seconds(shape, method, settings) / _SECONDS_AN_HOUR
+    disk += 0 if method in ("magnitude", "wanda") else 2 * shape.prunable
+    return Cost(hours, 1, memory_bytes / 1e9, disk / 1e9)
+
+
+def evaluation_hours(shape: Shape) -> float:
+    """GPU-hours of evaluating one checkpoint."""
+    operations = 2 * (shape.prunable + shape.other) * EVALUATION_TOKENS
+    return operations / BF16 / _SECONDS_AN_HOUR
+
+
+def _layer_wise_seconds(shape: Shape, method: str, settings: Mapping[str, Any]) -> float:
+    if method == "magnitude":
+        return 0.0
+    corpus = settings["corpora"]["calibration"]
+    tokens = corpus["sequences"] * corpus["length"]
+    seconds = 2 * 2 * shape.prunable * tokens / BF16
+    if method == "wanda":
+        return seconds
+    chosen = settings["methods"][method]
+    of_a_block = sum(_second_order(group, method, chosen, tokens) for group in groups_of(shape))
+    return seconds + shape.layers * of_a_block
+
+
+def _second_order(group: Layers, method: str, chosen: Mapping[str, Any], tokens: int) -> float:
+    """Seconds of one group of layers; its largest layer stands for each of its layers."""
+    square = group.inputs**2
+    products = 2 * 5 / 8 * square * tokens + square * group.inputs
+    update = 2 * group.outputs * square
+    if method == "admm":
+        return (products + chosen["iterations"] * update) / FLOAT32
+    if method == "thanos":
+        systems = group.outputs * group.inputs * chosen["block"] ** 2 / 3
+        return (products + update) / FLOAT32 + systems / (FLOAT32 / 10)
+    return (products + update) / FLOAT32
+
+
+def table(settings: Mapping[str, Any]) -> str:
+    """Markdown: one sparsity of each of the paper's models, with LEAP and the dearest baseline."""
+    gpus = settings["resources"]["train"]["gpu"]
+    header = ["model", "LEAP: GPU-hours", f"GB on each of {gpus}", "ADMM: GPU-hours", "GB",
+              "evaluation: GPU-hours", "GB on disk: LEAP", "ADMM"]  # fmt: skip
+    lines = [header, ["---", *["---:"] * (len(header) - 1)]]
+    for name, shape in MODELS.items():
+        leap, admm = (estimate(shape, method, settings) for method in ("leap", "admm"))
+        numbers = [_hours(leap.gpu_hours), f"{leap.gigabytes_a_gpu:.0f}"]
+        numbers += [_hours(admm.gpu_hours), f"{admm.gigabytes_a_gpu:.0f}"]
+        numbers += [_hours(evaluation_hours(shape))]
+        numbers += [f"{leap.disk_gigabytes:.1f}", f"{admm.disk_gigabytes:.1f}"]
+        lines.append([name, *numbers])
+    total = grid_hours(settings)
+    return "\n".join(
+        [
+            *(f"| {' | '.join(line)} |" for line in lines),
+            "",
+            f"The whole grid: {total:,.0f} GPU-hours.",
+        ]
+    )
+
+
+def grid_hours(settings: Mapping[str, Any]) -> float:
+    """GPU-hours of every cell: pruned, trained and evaluated, dense models included."""
+    sparsities, methods = settings["grid"]["sparsities"], settings["grid"]["methods"]
+    hours = 0.0
+    for shape in MODELS.values():
+        hours += evaluation_hours(shape) * (1 + len(sparsities) * len(methods))
+        for method in methods:
+            hours += len(sparsities) * estimate(shape, method, settings).gpu_hours
+    return hours
+
+
+def _hours(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}" if value >= 0.01 else "< 0.01"
+
+
+if __name__ == "__main__":
+    print(table(load({"scale": "paper", "hub_mirror": ""})))

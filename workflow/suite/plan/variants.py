@@ -1,0 +1,95 @@
+"""Methods by name: variants of another method, named presets, and what studies add.
+
+Under `methods`, `like: leap` takes the settings of leap and changes some of them; `preset: paper`
+starts from a named set of settings. Both are resolved here, so that rules see plain settings.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from leap.settings import PRESETS, Settings
+from suite.plan.grid import Cell
+
+# What a cell of the grid decides, not its method's settings.
+_OF_THE_CELL = ("sparsity", "seed")
+
+STUDIES = ("ablations", "search")
+
+
+def study_methods(settings: Mapping[str, Any], study: str) -> list[str]:
+    """The base of a study and its variants, which are called <base>-<variant>."""
+    base = settings[study]["base"]
+    return [base, *(f"{base}-{variant}" for variant in settings[study]["variants"])]
+
+
+def study_cells(settings: Mapping[str, Any], study: str) -> list[Cell]:
+    """Every method of a study with every model and seed, at its one sparsity."""
+    values = settings[study]
+    return [
+        Cell(model, method, repr(float(values["sparsity"])), seed)
+        for model in values["models"]
+        for method in study_methods(settings, study)
+        for seed in values["seeds"]
+    ]
+
+
+def with_studies(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """`methods`, and one more for every variant of a study."""
+    methods = {name: dict(values) for name, values in settings["methods"].items()}
+    for study in STUDIES:
+        base = settings.get(study, {}).get("base")
+        for variant, changes in settings.get(study, {}).get("variants", {}).items():
+            methods[f"{base}-{variant}"] = {"like": base, **changes}
+    return methods
+
+
+def resolve(
+    methods: Mapping[str, Mapping[str, Any]],
+) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """Complete settings by method name, and the name of the method that each one is a variant of.
+
+    Call `problems` first.
+    """
+    resolved, implementations = {}, {}
+    for name in methods:
+        line = _ancestors(methods, name)
+        values: dict[str, Any] = {}
+        for ancestor in reversed(line):
+            values |= methods[ancestor]
+        values.pop("like", None)
+        if "preset" in values:
+            values = {**_preset(values.pop("preset")), **values}
+        resolved[name], implementations[name] = values, line[-1]
+    return resolved, implementations
+
+
+def problems(methods: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """What is wrong with `like` and `preset`, one line each."""
+    for name, own in methods.items():
+        last = _ancestors(methods, name)[-1]
+        like = methods[last].get("like")
+        if like in methods:
+            yield f"methods.{name}.like: leads back to itself; name another method"
+        elif like is not None:
+            yield f"methods.{last}.like: there is no method {like!r} under methods"
+        if own.get("preset", "default") not in PRESETS:
+            known = ", ".join(PRESETS)
+            yield f"methods.{name}.preset: there is no preset {own['preset']!r} (known: {known})"
+
+
+def _ancestors(methods: Mapping[str, Mapping[str, Any]], name: str) -> list[str]:
+    """The method, what it is like, what that is like, as far as it goes without repeating."""
+    line = [name]
+    like = methods[name].get("like")
+    while like is not None and like in methods and like not in line:
+        line.append(like)
+        like = methods[like].get("like")
+    return line
+
+
+def _preset(name: str) -> dict[str, Any]:
+    """All settings of LEAP under this preset, as plain values."""
+    settings = asdict(Settings(sparsity=0.5, **PRESETS[name]))
+    plain = {key: list(v) if isinstance(v, tuple) else v for key, v in settings.items()}
+    return {key: value for key, value in plain.items() if key not in _OF_THE_CELL}

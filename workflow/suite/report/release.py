@@ -1,0 +1,143 @@
+"""Results for others: masks, manifests, tables and a card for each cell, with checksums.
+
+    release/<model>/<method>/<sparsity>/{mask.safetensors.gz, manifest.json, README.md}
+    release/tables/...   release/README.md   release/SHA256SUMS (for `sha256sum -c`)
+
+A mask has one bit a weight. For methods that leave the kept weights alone (magnitude, Wanda, LEAP)
+it is the whole result: `apply_release` makes the pruned model from the dense one.
+"""
+
+import gzip
+import shutil
+import tempfile
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from suite.artifacts.files import read_json, replacing, sha256
+from suite.artifacts.masks import mask_hash
+from suite.artifacts.tensors import load_masks
+from suite.tables.main import method_label, write_lines
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+MASK = "mask.safetensors.gz"
+
+
+def pack(
+    cells: Mapping[str, Path],
+    tables: Sequence[Path],
+    licences: Mapping[str, str],
+    target: Path,
+) -> None:
+    """Write the release folder, whole or not at all.
+
+    `cells` are the folders of hardened checkpoints by their place in the release; `licences` are
+    those of the dense models by name, which masks made from them are subject to.
+    """
+    with replacing(target) as folder:
+        sizes = []
+        for place, hardened in cells.items():
+            manifest = read_json(hardened / "manifest.json")
+            sizes.append(_pack_cell(hardened, manifest, licences, folder / place))
+        (folder / "tables").mkdir(parents=True)
+        for table in tables:
+            shutil.copy(table, folder / "tables" / table.name)
+        write_lines(folder / "README.md", _summary(list(cells), sizes))
+        files = sorted(file for file in folder.rglob("*") if file.is_file())
+        lines = [f"{sha256(file)}  {file.relative_to(folder)}" for file in files]
+        write_lines(folder / "SHA256SUMS", lines)
+
+
+def apply_release(model: "PreTrainedModel", folder: str | Path) -> None:
+    """Prune a dense model in place with a released mask: the weights of the evaluated checkpoint.
+
+    `model` is the dense model of the revision that the cell's manifest names, in its dtype.
+    Raises ValueError where the mask is damaged or of another model, or where the method also
+    changed the weights that it kept.
+    """
+    from leap import apply_masks
+    from leap.layers import prunable_linears
+
+    folder = Path(folder)
+    manifest = read_json(folder / "manifest.json")
+    if manifest["kept_weights_changed"]:
+        raise ValueError(
+            f"{manifest['method']} changed the weights that it kept: a mask alone does not give "
+            "its model; run the suite with the manifest's settings"
+        )
+    masks = _read_mask(folder / MASK)
+    if mask_hash(masks) != manifest["mask_sha256"]:
+        raise ValueError(f"{folder / MASK} is not the mask of its manifest: download it again")
+    shapes = {name: linear.weight.shape for name, linear in prunable_linears(model).items()}
+    if shapes != {name: mask.shape for name, mask in masks.items()}:
+        raise ValueError(f"the model's layers are not those of {manifest['model']}")
+    apply_masks(model, masks)
+
+
+def _read_mask(path: Path) -> dict[str, Any]:
+    with tempfile.NamedTemporaryFile(suffix=".safetensors") as file:
+        try:
+            file.write(gzip.decompress(path.read_bytes()))
+            file.flush()
+            return load_masks(file.name)
+        except (EOFError, gzip.BadGzipFile, zlib.error, ValueError) as error:
+            raise ValueError(f"{path} is damaged: download it again") from error
+
+
+def _pack_cell(
+    hardened: Path, manifest: Mapping[str, Any], licences: Mapping[str, str], folder: Path
+) -> tuple[int, int]:
+    """Write one cell; bytes of its mask, and of the checkpoint in bfloat16."""
+    folder.mkdir(parents=True)
+    mask = gzip.compress((hardened / "mask.safetensors").read_bytes(), mtime=0)
+    (folder / MASK).write_bytes(mask)
+    shutil.copy(hardened / "manifest.json", folder / "manifest.json")
+    checkpoint = 2 * manifest["parameters"]
+    licence = licences.get(manifest["model"], "unknown")
+    write_lines(folder / "README.md", _card(manifest, licence, len(mask), checkpoint))
+    return len(mask), checkpoint
+
+
+def _card(manifest: Mapping[str, Any], licence: str, mask: int, checkpoint: int) -> list[str]:
+    method = method_label(manifest["method"])
+    changed = manifest["kept_weights_changed"]
+    return [
+        "---",
+        f"license: {licence}",
+        "tags: [pruning, sparsity]",
+        "---",
+        f"# {manifest['model']}, {method}, sparsity {manifest['target_sparsity']}",
+        "",
+        f"The mask that {method} chose: {manifest['survivors']:,} of {manifest['weights']:,} "
+        f"weights survive (sparsity {manifest['achieved_sparsity']:.6f}), seed {manifest['seed']}.",
+        "",
+        f"- Dense model: `{manifest['model_source']}`",
+        f"- Licence of the dense model, which this mask is subject to: {licence}",
+        f"- Suite's commit: `{manifest['git_commit']}`; settings, corpora, versions and hashes are "
+        "in `manifest.json`",
+        f"- Mask: {mask:,} bytes, one bit a weight, compressed. Checkpoint in bfloat16: "
+        f"{checkpoint:,} bytes, {checkpoint / mask:.0f} times as many",
+        "",
+        f"{method} also changed the weights that it kept: the mask alone does not give its model."
+        if changed
+        else "The kept weights are those of the dense model:\n\n"
+        "    from suite.report.release import apply_release\n"
+        "    apply_release(model, folder)    # model: the dense one, folder: this one",
+    ]
+
+
+def _summary(places: Sequence[str], sizes: Sequence[tuple[int, int]]) -> list[str]:
+    lines = [
+        "# Pruned models: masks, manifests, tables",
+        "",
+        "`sha256sum -c SHA256SUMS` checks every file. Each folder has a card of its own.",
+        "",
+        "| Cell | Mask (bytes) | Checkpoint in bfloat16 (bytes) | Ratio |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    for place, (mask, checkpoint) in zip(places, sizes, strict=True):
+        lines.append(f"| {place} | {mask:,} | {checkpoint:,} | {checkpoint / mask:.0f} |")
+    return lines

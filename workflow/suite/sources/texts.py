@@ -1,0 +1,52 @@
+"""Documents of plain text, from a hub dataset (or its mirror) or from a JSON lines file."""
+
+import json
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from suite.sources.hub import cache_of, locate, reaching
+
+if TYPE_CHECKING:
+    from datasets import IterableDataset
+
+
+def documents(text: Mapping[str, Any]) -> Iterator[str]:
+    """The documents of a text setting, in the data set's order.
+
+    `{"hub": id, "name": config, "split": ..., "column": ..., "documents": n, "skip": m}` streams n
+    rows (0: all) after the first m (0 if not given) without downloading more than is read;
+    `{"file": path}` reads `text` from the lines of a JSON lines file.
+    """
+    if "file" in text:
+        yield from _lines(Path(text["file"]))
+        return
+    skip = text.get("skip", 0)
+    end = skip + text["documents"] if text["documents"] else None
+    with reaching(text["hub"]):
+        for row in islice(rows(text["hub"], text["name"], text["split"]), skip, end):
+            yield row[text["column"]]
+
+
+def rows(dataset: str, name: str, split: str, revision: str | None = None) -> "IterableDataset":
+    """The rows of a hub data set's split, streamed (`revision`: a commit other than the newest)."""
+    from datasets import load_dataset
+    from datasets.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
+    place = locate(dataset)
+    return load_dataset(
+        place,
+        name or None,
+        split=split,
+        streaming=True,
+        revision=revision,
+        cache_dir=cache_of(place),
+    )
+
+
+def _lines(path: Path) -> Iterator[str]:
+    with open(path) as file:
+        for line in file:
+            yield json.loads(line)["text"]

@@ -1,0 +1,167 @@
+"""One cell's evaluation: six zero-shot tasks through lm-evaluation-harness, and perplexity."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from suite.artifacts.files import read_json, sha256, write_json
+from suite.artifacts.items import Items, from_samples, write_items
+from suite.artifacts.masks import mask_hash
+from suite.artifacts.tensors import load_masks
+from suite.jobs.provenance import Meter, choose_device, compute_setting, environment
+from suite.sources.hub import mirror
+from suite.sources.tasks import build, leaves, task_manager
+from suite.stages import corpora, models
+from suite.stages.perplexity import perplexity
+
+
+def evaluate(
+    model_directory: Path,
+    hardened: Path | None,
+    perplexity_corpus: Path,
+    cell: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    miniature_data: Path | None,
+    output: Path,
+    items_output: Path,
+) -> dict[str, float]:
+    """Evaluate the hardened checkpoint (or the dense model where it is None).
+
+    Writes the scores as JSON, and which items were answered correctly
+    (`suite.artifacts.items`). Raises ValueError where the checkpoint that is loaded is not the one
+    that its manifest describes.
+    Returns the headline numbers for the job's journal.
+    """
+    meter = Meter()
+    device = choose_device()
+    described = models.describe(model_directory)
+    dtype, bos = described["dtype"], described["bos"]
+    checkpoint = hardened or models.intact_checkpoint(model_directory)
+    model = models.load_model(checkpoint, dtype, device)
+    manifest = _verified_manifest(hardened, model, float(cell["sparsity"])) if hardened else {}
+    tokenizer = models.load_tokenizer(model_directory)
+    tasks, items, versions = run_tasks(model, tokenizer, bos, settings, miniature_data)
+    windows_ST, corpus = corpora.read(perplexity_corpus)
+    quality = perplexity(model, windows_ST, settings["perplexity_batch"])
+    result = {
+        **cell,
+        "achieved_sparsity": manifest.get("achieved_sparsity", 0.0),
+        "perplexity": quality,
+        "tasks": tasks,
+        "provenance": {
+            **versions,
+            "settings": dict(settings),
+            "bos": bos,
+            "hub_mirror": mirror() is not None,
+            "perplexity_corpus": corpus,
+            "mask_sha256": manifest.get("mask_sha256", ""),
+            "weights_sha256": manifest.get("weights_sha256", ""),
+            "dense_weights_sha256": described["weights_sha256"],
+            **compute_setting(dtype, device),
+            "cost": meter.read(),
+            **environment(),
+        },
+    }
+    write_items(items, items_output)
+    write_json(output, result)
+    return {"ppl": quality["value"], **{name: 100 * task["acc"] for name, task in tasks.items()}}
+
+
+def run_tasks(
+    model: Any,
+    tokenizer: Any,
+    bos: bool,
+    settings: Mapping[str, Any],
+    miniature_data: Path | None,
+) -> tuple[dict[str, dict[str, Any]], Items, dict[str, Any]]:
+    """Results by column (acc, acc_norm as fractions, with stderr), items, and what else to record.
+
+    All tasks go through one `simple_evaluate` call, zero-shot, with a fixed batch size.
+    """
+    from lm_eval import simple_evaluate
+    from lm_eval.models.huggingface import HFLM
+
+    logging.getLogger("lm_eval").setLevel(logging.WARNING)
+    lm = HFLM(
+        pretrained=model, tokenizer=tokenizer, batch_size=settings["batch_size"], add_bos_token=bos
+    )
+    _check_bos(lm, tokenizer, bos)
+    manager = task_manager(miniature_data is not None)
+    wanted = settings["tasks"]
+    built = {task["task"]: build(manager, task, miniature_data) for task in wanted.values()}
+    limits = {task["task"]: task["limit"] for task in wanted.values()}
+    results = simple_evaluate(
+        model=lm,
+        tasks=list(built.values()),
+        task_manager=manager,  # or it would index lm-eval's 13,000 task files once more
+        samples=_first_items(built, limits),
+        log_samples=True,
+        # accuracies have an analytic standard error; 0 would turn every stderr into N/A
+        bootstrap_iters=1,
+    )
+    assert results is not None, "simple_evaluate returns None on other ranks than 0 only"
+    tasks = {
+        column: _task_result(results, built[task["task"]], task["task"])
+        for column, task in wanted.items()
+    }
+    names = {
+        column: [leaf.task_name for leaf in leaves(built[task["task"]])]
+        for column, task in wanted.items()
+    }
+    items = from_samples(results["samples"], names)
+    return tasks, items, {"num_fewshot": 0, "task_hashes": dict(results.get("task_hashes", {}))}
+
+
+def _first_items(built: Mapping[str, Any], limits: Mapping[str, int]) -> dict[str, range]:
+    """The first `limit` items of each task, or of each subtask of a group; limit 0 means all."""
+    return {
+        leaf.task_name: range(min(limits[name] or len(leaf.eval_docs), len(leaf.eval_docs)))
+        for name, task in built.items()
+        for leaf in leaves(task)
+    }
+
+
+def _task_result(results: Mapping[str, Any], task: Any, name: str) -> dict[str, Any]:
+    values = results["results"][name]
+    names = [leaf.task_name for leaf in leaves(task)]
+    scores = {
+        f"{metric}{suffix}": values[f"{metric}{suffix},none"]
+        for metric in ("acc", "acc_norm")
+        for suffix in ("", "_stderr")
+        if f"{metric},none" in values
+    }
+    return {
+        "task": name,
+        **scores,
+        "samples": sum(results["n-samples"][name]["effective"] for name in names),
+        "version": str(results["versions"][name]),
+    }
+
+
+def _check_bos(lm: Any, tokenizer: Any, bos: bool) -> None:
+    begins = lm.tok_encode("the")[:1] == [tokenizer.bos_token_id]
+    if begins != bos:
+        raise ValueError(
+            f"the model's `bos` is {bos}, but lm-eval's encodings say otherwise: scores "
+            "would not be comparable with the calibration"
+        )
+
+
+def _verified_manifest(hardened: Path, model: Any, sparsity: float) -> dict[str, Any]:
+    """The manifest, after comparing it with the model that was really loaded."""
+    from leap.layers import prunable_linears
+
+    manifest = read_json(hardened / "manifest.json")
+    masks = load_masks(hardened / "mask.safetensors")
+    intact = (
+        sha256(hardened / "model.safetensors") == manifest["weights_sha256"]
+        and mask_hash(masks) == manifest["mask_sha256"]
+        and manifest["target_sparsity"] == sparsity
+    )
+    zeros = sum(int((m.weight == 0).sum()) for m in prunable_linears(model).values())
+    if not intact or zeros != manifest["zeros"]:
+        raise ValueError(
+            f"{hardened} is not what its manifest.json describes: delete the folder and run again"
+        )
+    return manifest

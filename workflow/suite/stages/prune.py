@@ -1,0 +1,86 @@
+"""One cell's pruning with a layer-wise method: model and calibration in, weights and mask out.
+
+Writes `weights.safetensors` (of the layers whose kept weights are no longer the dense model's, so
+of none where a method only removes), `mask.safetensors` and `pruning.json` (method, settings,
+seed, corpus, cost).
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from suite.artifacts.files import write_json
+from suite.artifacts.masks import save_masks
+from suite.artifacts.tensors import save_tensors
+from suite.jobs.job import progress
+from suite.jobs.provenance import Meter, choose_device, compute_setting
+from suite.stages import corpora, models
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+
+def prune(
+    model_directory: Path,
+    calibration: Path,
+    method_name: str,
+    settings: Mapping[str, Any],
+    sparsity: float,
+    batch: int,
+    outputs: Mapping[str, str],
+) -> dict[str, float]:
+    """Prune and write the three outputs; return what the job cost, for its journal.
+
+    `batch` is the number of calibration sequences that go through a block together.
+    """
+    import torch
+
+    from baselines import registry
+    from baselines.sequential import prune_model
+
+    meter = Meter()
+    method = registry.load(method_name)
+    chosen = registry.make_settings(method, method_name, settings)
+    device = choose_device()
+    dtype = models.describe(model_directory)["dtype"]
+    model = models.load_model(models.intact_checkpoint(model_directory), dtype, device)
+    blocks_ST, corpus = corpora.read(calibration)
+    batches = torch.from_numpy(blocks_ST).long().to(device).split(batch)
+    pruned = prune_model(model, method, chosen, sparsity, batches, progress)
+    weights = _changed(model, model_directory, pruned.masks)
+    save_tensors(weights, outputs["weights"])
+    save_masks(pruned.masks, outputs["mask"])
+    cost = meter.read()
+    write_json(
+        outputs["report"],
+        {
+            "method": method_name,
+            "settings": asdict(chosen),
+            "calibration": {**corpus, "batch": batch},
+            **compute_setting(dtype, device),
+            "cost": cost,
+            "events": pruned.events,
+        },
+    )
+    return cost
+
+
+def _changed(
+    model: "PreTrainedModel", model_directory: Path, masks: Mapping[str, "Tensor"]
+) -> dict[str, "Tensor"]:
+    """The new weights of the layers in which a weight that survives has another value."""
+    import torch
+
+    from leap.layers import prunable_linears
+
+    dtype = models.describe(model_directory)["dtype"]
+    dense = models.load_model(models.checkpoint_path(model_directory), dtype, "cpu")
+    before = prunable_linears(dense)
+    weights = {}
+    for name, linear in prunable_linears(model).items():
+        new_OI, kept_OI = linear.weight.detach().cpu(), masks[name]
+        if not torch.equal(new_OI[kept_OI], before[name].weight.detach()[kept_OI]):
+            weights[f"{name}.weight"] = new_OI.contiguous()
+    return weights
