@@ -6,25 +6,30 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 from snakemake.utils import min_version
 
 min_version("9.0")
 
-# Jobs import the code of this checkout, whatever else is installed.
-CODE = [workflow.basedir, os.path.join(workflow.basedir, "workflow")]
+# Jobs import the code of this checkout, whatever else is installed. Not `workflow.basedir`, which
+# is another place where this file serves as a module of another workflow.
+HERE = str(workflow.current_basedir)
+CODE = [HERE, os.path.join(HERE, "workflow")]
 sys.path[:0] = CODE
 
-from baselines.pattern import sparsity_of
-from suite.plan.config import MINIATURES as MINIATURE_CHECKPOINTS
-from suite.plan.config import ConfigError, load, methods_that_are
-from suite.plan.grid import DENSE, LEAP, cells, pattern_cells, pattern_of
-from suite.sources.mirror.check import missing
+from suite.plan import standing, studies
+from suite.plan.code import fingerprint
+from suite.plan.config import MINIATURES, load, shown_settings
+from suite.plan.grid import DENSE, LEAP, Cell, cells, taken_masks
+from suite.plan.methods import METHOD_SCHEMAS, methods_that_are
 from suite.plan.needs import of_hub
+from suite.plan.recipe import Recipes, has_generated_tasks, synthetic_note
+from suite.plan.yaml_files import ConfigError
+from suite.sources.mirror.check import missing
 from suite.tables.published import published_models
-from suite.plan.variants import STUDIES, study_cells, study_methods
 
 
-configfile: "config.yaml"
+configfile: os.path.join(HERE, "config.yaml")
 
 
 config["hub_mirror"] = config.get("hub_mirror") or os.environ.get("HUB_MIRROR", "")
@@ -42,10 +47,19 @@ os.environ.update(
     LEAP_SUITE_JOBS_PER_GPU=str(config.get("jobs_per_gpu", 1)),
 )
 
-SCALE = config["scale"]
-RESULTS = f"results/{SCALE}"
-CELLS = cells(config, methods_that_are("stochastic", config))
-PATTERN_CELLS = pattern_cells(config)
+RUN = config["run"]
+RESULTS = f"results/{RUN}"
+CELL = Cell.PATTERN
+CELLS = cells(config)
+RECIPES = Recipes(config)
+TRAINED = sorted(methods_that_are("trained", config))
+OWN_RULES = sorted(file.parent.name for file in Path(HERE, "baselines").glob("*/rule.smk"))
+LAYER_WISE = sorted(
+    {kind for name, kind in config["implementations"].items() if name not in TRAINED} - {*OWN_RULES}
+)
+PUBLISHED = sorted(set(config["grid"]["models"]) & published_models())
+CAPTIONS = Path(HERE, "workflow/report")
+NOTE = synthetic_note(config)
 
 
 wildcard_constraints:
@@ -66,12 +80,9 @@ include: "workflow/rules/harden.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
-include: "workflow/rules/patterns.smk"
-include: "workflow/rules/ablations.smk"
-include: "workflow/rules/search.smk"
-include: "workflow/rules/sweep.smk"
-include: "workflow/rules/page.smk"
 include: "workflow/rules/tracking.smk"
+include: "workflow/rules/studies.smk"
+include: "workflow/rules/page.smk"
 include: "workflow/rules/release.smk"
 include: "workflow/rules/prefetch.smk"
 include: "workflow/rules/examples.smk"
@@ -80,9 +91,10 @@ include: "workflow/rules/examples.smk"
 onstart:
     lacking = missing(config, Path(config["hub_mirror"])) if config["hub_mirror"] else []
     if lacking:
-        first = f"hub_mirror: {config['hub_mirror']} lacks what scale {SCALE} needs:"
+        first = f"hub_mirror: {config['hub_mirror']} lacks what scale {config['scale']} needs:"
         last = "Add it there: `snakemake prefetch`, with prefetch_to and without hub_mirror"
         raise WorkflowError("\n".join([first, *lacking, last]))
+    say_what_stands(workflow.dag)
     # before any job writes to it: two processes that make the schema at once break each other
     if config["tracking"]["live"]:
         from suite.tracking.run import RESULTS as STORE_FOLDER
@@ -91,37 +103,12 @@ onstart:
         initialise_store(default_uri(STORE_FOLDER))
 
 
-localrules:
-    all,
-    miniatures,
-    tables,
-    against_published,
-    figure_quality,
-    figure_gain,
-    figure_cost,
-    figure_agreement,
-    figure_density,
-    figure_training,
-    pattern_table,
-    figure_patterns,
-    ablations,
-    search,
-    sweep_table,
-    sweep,
-    release,
-    prefetch,
-    examples,
-    pattern_examples,
-    page,
-    tracking,
-
-
 rule all:
     default_target: True
+    localrule: True
     input:
         rules.tables.output,
-        rules.pattern_table.output if PATTERN_CELLS else [],
-        rules.against_published.output if PUBLISHED_MODELS else [],
-        figures(),
+        rules.against_published.output if PUBLISHED else [],
+        [formats(name) for name in SHOWN],
         rules.page.output,
-        rules.tracking.output,
+        f"{RESULTS}/tracking/grid.json",

@@ -1,23 +1,21 @@
-# Layer-wise methods, into results/<scale>/pruned. One rule serves every module in baselines/.
+# Layer-wise methods, into results/<run>/pruned. One rule serves every module in baselines/.
 
 
 rule prune:
     input:
-        model=f"{RESULTS}/models/{{model}}",
+        model=rules.model.output[0],
         calibration=f"{RESULTS}/corpora/{{model}}/calibration.safetensors",
-        # an edited method runs again
-        code=method_code,
     output:
-        weights=f"{RESULTS}/pruned/{{model}}/{{method}}/{{sparsity}}{{seed}}/weights.safetensors",
-        mask=f"{RESULTS}/pruned/{{model}}/{{method}}/{{sparsity}}{{seed}}/mask.safetensors",
-        report=f"{RESULTS}/pruned/{{model}}/{{method}}/{{sparsity}}{{seed}}/pruning.json",
-        journal=f"{RESULTS}/journals/prune/{{model}}/{{method}}/{{sparsity}}{{seed}}.jsonl",
+        weights=f"{RESULTS}/pruned/{CELL}/weights.safetensors",
+        mask=f"{RESULTS}/pruned/{CELL}/mask.safetensors",
+        report=f"{RESULTS}/pruned/{CELL}/pruning.json",
+        journal=f"{RESULTS}/journals/prune/{CELL}.jsonl",
     log:
-        f"{RESULTS}/logs/prune/{{model}}/{{method}}/{{sparsity}}{{seed}}.log",
+        f"{RESULTS}/logs/prune/{CELL}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/prune/{{model}}/{{method}}/{{sparsity}}{{seed}}.tsv"
+        f"{RESULTS}/benchmarks/prune/{CELL}.tsv"
     wildcard_constraints:
-        method=one_of(LAYER_WISE),
+        method=methods_of(*LAYER_WISE),
     conda:
         "../../envs/suite.yaml"
     threads: asks("prune", "threads")
@@ -26,11 +24,46 @@ rule prune:
         runtime=asks("prune", "runtime"),
         gpu=asks("prune", "gpu"),
     params:
-        cell=cell_of,
-        implementation=lambda wildcards: IMPLEMENTATIONS[wildcards.method],
-        settings=pruning_settings,
-        batch=config["corpora"]["calibration"]["batch"],
+        run=RUN,
+        recipe=recipe("masks"),
     message:
         "Pruning {wildcards.model} to {wildcards.sparsity} with {wildcards.method}"
     script:
         "../scripts/prune.py"
+
+
+# Baselines that bring a rule of their own, baselines/<name>/rule.smk: foreign code in another
+# environment or language. It writes plain files, which `adopt` checks and takes over.
+for FOLDER in OWN_RULES:
+
+    include: f"../../baselines/{FOLDER}/rule.smk"
+
+
+rule adopt:
+    input:
+        model=rules.model.output[0],
+        weights=f"{RESULTS}/foreign/{CELL}/weights.safetensors",
+        mask=f"{RESULTS}/foreign/{CELL}/mask.safetensors",
+        benchmark=f"{RESULTS}/benchmarks/foreign/{CELL}.tsv",
+    output:
+        weights=f"{RESULTS}/pruned/{CELL}/weights.safetensors",
+        mask=f"{RESULTS}/pruned/{CELL}/mask.safetensors",
+        report=f"{RESULTS}/pruned/{CELL}/pruning.json",
+        journal=f"{RESULTS}/journals/prune/{CELL}.jsonl",
+    log:
+        f"{RESULTS}/logs/adopt/{CELL}.log",
+    wildcard_constraints:
+        method=methods_of(*OWN_RULES),
+    conda:
+        "../../envs/suite.yaml"
+    threads: asks("harden", "threads")
+    resources:
+        mem_mb=asks("harden", "mem_mb"),
+        runtime=asks("harden", "runtime"),
+    params:
+        run=RUN,
+        recipe=recipe("masks"),
+    message:
+        "Checking what {wildcards.method} made of {wildcards.model} at {wildcards.sparsity}"
+    script:
+        "../scripts/adopt.py"

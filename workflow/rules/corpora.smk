@@ -1,9 +1,10 @@
-# Texts and their token blocks, in results/<scale>/corpora/<model>.
+# Texts and their token blocks, in results/<run>/corpora/<model>.
 
 
 rule miniature_world:
     output:
-        directory(f"{RESULTS}/world"),
+        # a small file that stands for the whole folder, with the hashes of its files
+        index=f"{RESULTS}/world/world.json",
     log:
         f"{RESULTS}/logs/miniature_world.log",
     conda:
@@ -11,6 +12,8 @@ rule miniature_world:
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        recipe=RECIPES.world(),
     message:
         "Writing the miniature world: texts and tasks"
     script:
@@ -19,8 +22,8 @@ rule miniature_world:
 
 rule corpus:
     input:
-        model=f"{RESULTS}/models/{{model}}",
-        text=text_inputs,
+        model=rules.model.output[0],
+        world=text_inputs,
     output:
         f"{RESULTS}/corpora/{{model}}/{{corpus}}.safetensors",
     log:
@@ -32,13 +35,7 @@ rule corpus:
         mem_mb=asks("prepare", "mem_mb"),
         runtime=asks("prepare", "runtime"),
     params:
-        # how sequences are batched later does not change them
-        settings=lambda wildcards: {
-            key: value
-            for key, value in config["corpora"][wildcards.corpus].items()
-            if key != "batch"
-        },
-        text=text_setting,
+        recipe=lambda wildcards: RECIPES.corpus(wildcards.corpus),
     message:
         "Tokenising the {wildcards.corpus} corpus for {wildcards.model}"
     script:

@@ -1,20 +1,20 @@
-# Six zero-shot tasks and perplexity of a cell: scores in results/<scale>/evaluations, items beside.
+# Six zero-shot tasks and perplexity of a cell: scores in results/<run>/evaluations, items beside.
 
 
 rule evaluate:
     input:
-        model=f"{RESULTS}/models/{{model}}",
+        model=rules.model.output[0],
         hardened=checkpoint_inputs,
         perplexity=f"{RESULTS}/corpora/{{model}}/perplexity.safetensors",
         world=task_inputs,
     output:
-        evaluation=f"{RESULTS}/evaluations/{{model}}/{{method}}/{{sparsity}}{{seed}}.json",
-        answers=f"{RESULTS}/items/{{model}}/{{method}}/{{sparsity}}{{seed}}.csv.gz",
-        journal=f"{RESULTS}/journals/evaluate/{{model}}/{{method}}/{{sparsity}}{{seed}}.jsonl",
+        evaluation=f"{RESULTS}/evaluations/{CELL}.json",
+        answers=f"{RESULTS}/items/{CELL}.csv.gz",
+        journal=f"{RESULTS}/journals/evaluate/{CELL}.jsonl",
     log:
-        f"{RESULTS}/logs/evaluate/{{model}}/{{method}}/{{sparsity}}{{seed}}.log",
+        f"{RESULTS}/logs/evaluate/{CELL}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/evaluate/{{model}}/{{method}}/{{sparsity}}{{seed}}.tsv"
+        f"{RESULTS}/benchmarks/evaluate/{CELL}.tsv"
     conda:
         "../../envs/suite.yaml"
     threads: asks("evaluate", "threads")
@@ -23,8 +23,8 @@ rule evaluate:
         runtime=asks("evaluate", "runtime"),
         gpu=asks("evaluate", "gpu"),
     params:
-        cell=cell_of,
-        settings=config["evaluation"],
+        run=RUN,
+        recipe=recipe("evaluation"),
     message:
         "Evaluating {wildcards.model}, {wildcards.method} at {wildcards.sparsity}"
     script:

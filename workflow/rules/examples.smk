@@ -1,25 +1,29 @@
 # `snakemake --cores 1 examples pattern_examples`: what is tracked in results/examples.
 
+SWEEP = [rules.sweep_table.output.markdown, formats("sweep")[0]] if "sweep" in config else []
+
 
 rule examples:
+    localrule: True
     input:
         files=[
             rules.tables.output.csv,
             rules.tables.output.markdown,
             rules.tables.output.headline,
             rules.tables.output.verdict,
-            *[f"{RESULTS}/figures/{name}.svg" for name in figure_names() if name != "patterns"],
-            *([rules.sweep_table.output.markdown, SWEEP_FIGURE] if "sweep" in config else []),
+            *[formats(name)[0] for name in SHOWN],
+            *SWEEP,
         ],
         evaluations=evaluations_of(CELLS),
     output:
-        directory(f"results/examples/{SCALE}"),
+        directory(f"results/examples/{RUN}"),
     log:
         f"{RESULTS}/logs/examples.log",
     conda:
         "../../envs/suite.yaml"
     params:
-        scale=SCALE,
+        run=RUN,
+        code=shown("report.examples"),
     message:
         "Copying tables and figures to results/examples"
     script:
@@ -27,21 +31,23 @@ rule examples:
 
 
 rule pattern_examples:
+    localrule: True
     input:
         files=[
             rules.pattern_table.output.csv,
             rules.pattern_table.output.markdown,
-            f"{RESULTS}/figures/patterns.svg",
+            formats("patterns")[0],
         ],
-        evaluations=evaluations_of(PATTERN_CELLS),
+        evaluations=IN_STUDY["patterns"]["evaluations"],
     output:
-        directory(f"results/examples/{SCALE}-patterns"),
+        directory(f"results/examples/{RUN}-patterns"),
     log:
         f"{RESULTS}/logs/pattern_examples.log",
     conda:
         "../../envs/suite.yaml"
     params:
-        scale=SCALE,
+        run=RUN,
+        code=shown("report.examples"),
     message:
         "Copying the comparison of patterns to results/examples"
     script:

@@ -1,23 +1,23 @@
-# The final checkpoint of a cell with its mask and manifest, in results/<scale>/hardened.
+# The final checkpoint of a cell with its mask and manifest, in results/<run>/hardened.
 
 
 rule harden:
     input:
         unpack(pruned_inputs),
-        model=f"{RESULTS}/models/{{model}}",
+        model=rules.model.output[0],
     output:
-        config=f"{RESULTS}/hardened/{{model}}/{{method}}/{{sparsity}}{{seed}}/config.json",
+        config=f"{RESULTS}/hardened/{CELL}/config.json",
         weights=lasting(
-            f"{RESULTS}/hardened/{{model}}/{{method}}/{{sparsity}}{{seed}}/model.safetensors",
+            f"{RESULTS}/hardened/{CELL}/model.safetensors",
             "checkpoints",
         ),
-        mask=f"{RESULTS}/hardened/{{model}}/{{method}}/{{sparsity}}{{seed}}/mask.safetensors",
-        manifest=f"{RESULTS}/hardened/{{model}}/{{method}}/{{sparsity}}{{seed}}/manifest.json",
-        journal=f"{RESULTS}/journals/harden/{{model}}/{{method}}/{{sparsity}}{{seed}}.jsonl",
+        mask=f"{RESULTS}/hardened/{CELL}/mask.safetensors",
+        manifest=f"{RESULTS}/hardened/{CELL}/manifest.json",
+        journal=f"{RESULTS}/journals/harden/{CELL}.jsonl",
     log:
-        f"{RESULTS}/logs/harden/{{model}}/{{method}}/{{sparsity}}{{seed}}.log",
+        f"{RESULTS}/logs/harden/{CELL}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/harden/{{model}}/{{method}}/{{sparsity}}{{seed}}.tsv"
+        f"{RESULTS}/benchmarks/harden/{CELL}.tsv"
     conda:
         "../../envs/suite.yaml"
     threads: asks("harden", "threads")
@@ -25,7 +25,8 @@ rule harden:
         mem_mb=asks("harden", "mem_mb"),
         runtime=asks("harden", "runtime"),
     params:
-        cell=cell_of,
+        run=RUN,
+        recipe=recipe("checkpoint"),
     message:
         "Hardening {wildcards.model}, {wildcards.method} at {wildcards.sparsity}"
     script:

@@ -1,12 +1,13 @@
 # Training the miniatures again: `snakemake --cores all miniatures`, into results/miniatures.
 # Their trained checkpoints are tracked, so that no other target needs this.
 
-MINIATURES = sorted(file.parent.name for file in MINIATURE_CHECKPOINTS.glob("*/recipe.json"))
+TRACKED = sorted(file.parent.name for file in MINIATURES.glob("*/recipe.json"))
 
 
 rule miniatures:
+    localrule: True
     input:
-        expand("results/miniatures/{miniature}", miniature=MINIATURES),
+        expand("results/miniatures/{miniature}", miniature=TRACKED),
 
 
 rule miniature_checkpoint:
@@ -15,7 +16,7 @@ rule miniature_checkpoint:
     log:
         "results/logs/miniatures/{miniature}.log",
     wildcard_constraints:
-        miniature="|".join(MINIATURES),
+        miniature="|".join(TRACKED),
     conda:
         "../../envs/suite.yaml"
     resources:

@@ -1,9 +1,10 @@
-# Dense checkpoints, written or referenced in results/<scale>/models/<model>.
+# Dense checkpoints, written or referenced in results/<run>/models/<model>.
 
 
 rule model:
     output:
-        directory(f"{RESULTS}/models/{{model}}"),
+        # a small file that stands for the whole folder, with the hashes of its weights
+        f"{RESULTS}/models/{{model}}/model.json",
     log:
         f"{RESULTS}/logs/model/{{model}}.log",
     conda:
@@ -13,7 +14,7 @@ rule model:
         mem_mb=asks("prepare", "mem_mb"),
         runtime=asks("prepare", "runtime"),
     params:
-        settings=model_settings,
+        recipe=lambda wildcards: RECIPES.model(wildcards.model),
     message:
         "Preparing the dense model {wildcards.model}"
     script:

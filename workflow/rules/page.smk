@@ -2,13 +2,12 @@
 
 
 rule page:
+    localrule: True
     input:
-        evaluations=evaluations_of(EVERY_CELL),
-        manifests=files_of(EVERY_PRUNED_CELL, "manifest.json"),
+        evaluations=evaluations_of(CELLS),
+        manifests=files_of(PRUNED, "manifest.json"),
         headline=rules.tables.output.headline,
-        published=f"{workflow.basedir}/results/published/leap.csv",
-        figures=[file for file in figures() if file.endswith(".svg")],
-        captions=[f"{workflow.basedir}/workflow/report/{name}.rst" for name in figure_names()],
+        figures=[formats(name)[0] for name in SHOWN],
     output:
         f"{RESULTS}/report.html",
     log:
@@ -16,11 +15,15 @@ rule page:
     conda:
         "../../envs/suite.yaml"
     params:
-        scale=SCALE,
+        run=RUN,
         about=config["about"],
-        places=[cell.path for cell in EVERY_PRUNED_CELL],
-        compare=bool(PUBLISHED_MODELS),
-        settings=page_settings(),
+        note=NOTE,
+        places=[cell.path for cell in PRUNED],
+        compare=bool(PUBLISHED),
+        captions=SHOWN,
+        settings=shown_settings(config),
+        recipes=recipes_of(CELLS),
+        code=shown("report.page", "tables.published", data=[CAPTIONS]),
     message:
         "Writing report.html"
     script:

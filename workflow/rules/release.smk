@@ -2,14 +2,11 @@
 
 
 rule release:
+    localrule: True
     input:
-        manifests=files_of(EVERY_PRUNED_CELL, "manifest.json"),
-        masks=files_of(EVERY_PRUNED_CELL, "mask.safetensors"),
-        tables=[
-            *rules.tables.output,
-            *(rules.pattern_table.output if PATTERN_CELLS else []),
-            *(rules.against_published.output if PUBLISHED_MODELS else []),
-        ],
+        manifests=files_of(PRUNED, "manifest.json"),
+        masks=files_of(PRUNED, "mask.safetensors"),
+        tables=[*rules.tables.output, *(rules.against_published.output if PUBLISHED else [])],
     output:
         directory(f"{RESULTS}/release"),
     log:
@@ -17,8 +14,9 @@ rule release:
     conda:
         "../../envs/suite.yaml"
     params:
-        places=[cell.path for cell in EVERY_PRUNED_CELL],
+        places=[cell.path for cell in PRUNED],
         licences={name: model.get("license", "unknown") for name, model in config["models"].items()},
+        code=shown("report.release"),
     message:
         "Packing masks, manifests and tables"
     script:

@@ -2,6 +2,7 @@
 
 
 rule tables:
+    localrule: True
     input:
         evaluations=evaluations_of(CELLS),
         answers=[f"{RESULTS}/items/{cell.path}.csv.gz" for cell in CELLS],
@@ -28,9 +29,11 @@ rule tables:
     params:
         models=config["grid"]["models"],
         methods=[DENSE, *config["grid"]["methods"]],
-        layer_wise=[method for method in config["grid"]["methods"] if method in LAYER_WISE],
-        scale=SCALE,
+        layer_wise=[method for method in config["grid"]["methods"] if method not in TRAINED],
+        run=RUN,
         about=config["about"],
+        recipes=recipes_of(CELLS),
+        code=shown("tables.main", "tables.headline", "tables.verdict"),
     message:
         "Writing the main table, the headline and the verdict"
     script:
@@ -38,9 +41,9 @@ rule tables:
 
 
 rule against_published:
+    localrule: True
     input:
         evaluations=evaluations_of(CELLS),
-        published=f"{workflow.basedir}/results/published/leap.csv",
     output:
         csv=report(
             f"{RESULTS}/tables/against_published.csv",
@@ -53,6 +56,9 @@ rule against_published:
         f"{RESULTS}/logs/against_published.log",
     conda:
         "../../envs/suite.yaml"
+    params:
+        recipes=recipes_of(CELLS),
+        code=shown("tables.against_published", "tables.published"),
     message:
         "Comparing with the published numbers"
     script:

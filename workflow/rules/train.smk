@@ -1,26 +1,23 @@
-# Methods that are trained, into results/<scale>/pruned. An interrupted training leaves its state
-# in results/<scale>/training, which is no output: it has to outlive a failed job.
+# Methods that are trained, into results/<run>/pruned. An interrupted training leaves its state
+# in results/<run>/training, which is no output: it has to outlive a failed job.
 
 
 rule train:
     input:
-        unpack(prior_mask),
-        unpack(sparse_masks),
-        model=f"{RESULTS}/models/{{model}}",
+        unpack(mask_inputs("warm_start", "sparse_masks")),
+        model=rules.model.output[0],
         training=f"{RESULTS}/corpora/{{model}}/training.safetensors",
-        # an edited method runs again
-        code=method_code,
     output:
         logits=lasting(
-            f"{RESULTS}/pruned/{{model}}/{{method}}/{{sparsity}}{{seed}}/logits.safetensors",
+            f"{RESULTS}/pruned/{CELL}/logits.safetensors",
             "logits",
         ),
-        report=f"{RESULTS}/pruned/{{model}}/{{method}}/{{sparsity}}{{seed}}/training.json",
-        journal=f"{RESULTS}/journals/train/{{model}}/{{method}}/{{sparsity}}{{seed}}.jsonl",
+        report=f"{RESULTS}/pruned/{CELL}/training.json",
+        journal=f"{RESULTS}/journals/train/{CELL}.jsonl",
     log:
-        f"{RESULTS}/logs/train/{{model}}/{{method}}/{{sparsity}}{{seed}}.log",
+        f"{RESULTS}/logs/train/{CELL}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/train/{{model}}/{{method}}/{{sparsity}}{{seed}}.tsv"
+        f"{RESULTS}/benchmarks/train/{CELL}.tsv"
     wildcard_constraints:
         method=one_of(TRAINED),
     conda:
@@ -31,10 +28,9 @@ rule train:
         runtime=asks("train", "runtime"),
         gpu=asks("train", "gpu"),
     params:
-        cell=cell_of,
-        method=lambda wildcards: IMPLEMENTATIONS[wildcards.method],
-        settings=training_settings,
-        state=f"{RESULTS}/training/{{model}}/{{method}}/{{sparsity}}{{seed}}",
+        run=RUN,
+        recipe=recipe("masks"),
+        state=f"{RESULTS}/training/{CELL}",
     message:
         "Learning masks of {wildcards.model} at {wildcards.sparsity} with {wildcards.method}"
     script:
@@ -43,14 +39,14 @@ rule train:
 
 rule binarise:
     input:
-        unpack(sparse_masks),
-        logits=f"{RESULTS}/pruned/{{model}}/{{method}}/{{sparsity}}{{seed}}/logits.safetensors",
-        report=f"{RESULTS}/pruned/{{model}}/{{method}}/{{sparsity}}{{seed}}/training.json",
+        unpack(mask_inputs("sparse_masks")),
+        logits=f"{RESULTS}/pruned/{CELL}/logits.safetensors",
+        report=f"{RESULTS}/pruned/{CELL}/training.json",
     output:
-        mask=f"{RESULTS}/pruned/{{model}}/{{method}}/{{sparsity}}{{seed}}/mask.safetensors",
-        choice=f"{RESULTS}/pruned/{{model}}/{{method}}/{{sparsity}}{{seed}}/choice.json",
+        mask=f"{RESULTS}/pruned/{CELL}/mask.safetensors",
+        choice=f"{RESULTS}/pruned/{CELL}/choice.json",
     log:
-        f"{RESULTS}/logs/binarise/{{model}}/{{method}}/{{sparsity}}{{seed}}.log",
+        f"{RESULTS}/logs/binarise/{CELL}.log",
     wildcard_constraints:
         method=one_of(TRAINED),
     conda:
@@ -60,9 +56,9 @@ rule binarise:
         mem_mb=asks("harden", "mem_mb"),
         runtime=asks("harden", "runtime"),
     params:
-        method=lambda wildcards: IMPLEMENTATIONS[wildcards.method],
-        rule=lambda wildcards: config["methods"][wildcards.method]["hardening"],
+        implementation=of_method("implementations"),
+        recipe=recipe("selection"),
     message:
-        "Choosing the mask of {wildcards.model}, {wildcards.method} at {wildcards.sparsity}"
+        "Selecting the mask of {wildcards.model}, {wildcards.method} at {wildcards.sparsity}"
     script:
         "../scripts/binarise.py"

@@ -14,9 +14,9 @@ def main() -> None:
     from suite.stages.binarise import binarise
 
     inputs, params = snakemake.input, snakemake.params
-    sparse = Path(inputs.sparse) if inputs.get("sparse") else None
+    sparse = Path(inputs.sparse_masks) if inputs.get("sparse_masks") else None
     files = Path(inputs.logits), Path(inputs.report), sparse
-    binarise(*files, params.method, params.rule, snakemake.output)
+    binarise(*files, params.implementation, params.recipe, snakemake.output)
 
 
 if __name__ == "__main__":

@@ -11,16 +11,19 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Tokenise and write the blocks."""
-    from suite.sources import texts
+    from suite.sources.texts import documents
     from suite.stages import corpora, models
 
-    settings = snakemake.params.settings
-    models.check_context(snakemake.input.model, snakemake.wildcards.corpus, settings["length"])
+    recipe, model = snakemake.params.recipe, Path(snakemake.input.model).parent
+    models.check_context(model, snakemake.wildcards.corpus, recipe["length"])
+    text = recipe["text"]
+    if "miniature" in text:
+        text = {"file": Path(snakemake.input.world).parent / f"text/{text['miniature']}.jsonl"}
     corpora.build(
-        settings,
-        texts.documents(snakemake.params.text),
-        models.load_tokenizer(snakemake.input.model),
-        models.describe(snakemake.input.model)["bos"],
+        recipe,
+        documents(text),
+        models.load_tokenizer(model),
+        models.describe(model)["bos"],
         Path(snakemake.output[0]),
     )
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from suite.jobs.gpus import use_gpus
 from suite.jobs.job import job, use_threads
+from suite.plan.grid import Cell
 from suite.tracking.run import open_run
 
 if TYPE_CHECKING:
@@ -14,16 +15,18 @@ if TYPE_CHECKING:
 def main() -> None:
     """Evaluate the cell; write its scores and its items."""
     params, inputs = snakemake.params, snakemake.input
-    with open_run(snakemake.output.journal, "evaluate", params.cell, {}) as run:
+    cell = Cell.of(snakemake.wildcards)
+    with open_run(snakemake.output.journal, "evaluate", params.run, cell, {}) as run:
         from suite.stages.evaluate import evaluate
 
         scores = evaluate(
-            Path(inputs.model),
+            Path(inputs.model).parent,
             Path(inputs.hardened[0]).parent if inputs.hardened else None,
             Path(inputs.perplexity),
-            params.cell,
-            params.settings,
-            Path(inputs.world) / "tasks" if inputs.world else None,
+            cell,
+            params.run,
+            params.recipe,
+            Path(inputs.world).parent / "tasks" if inputs.world else None,
             Path(snakemake.output.evaluation),
             Path(snakemake.output.answers),
         )

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suite.jobs.job import job, use_threads
+from suite.plan.grid import Cell
 from suite.tracking.run import open_run
 
 if TYPE_CHECKING:
@@ -12,14 +13,13 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Write and verify the final checkpoint."""
-    params = snakemake.params
-    with open_run(snakemake.output.journal, "harden", params.cell, {}) as run:
+    params, inputs = snakemake.params, snakemake.input
+    cell = Cell.of(snakemake.wildcards)
+    with open_run(snakemake.output.journal, "harden", params.run, cell, {}) as run:
         from suite.stages.harden import harden
 
-        target = Path(snakemake.output.manifest).parent
-        model = Path(snakemake.input.model)
-        counts = harden(model, dict(snakemake.input.items()), params.cell, target)
-        run.metrics(counts)
+        model, target = Path(inputs.model).parent, Path(snakemake.output.manifest).parent
+        run.metrics(harden(model, dict(inputs.items()), cell, params.run, params.recipe, target))
         run.artifact(snakemake.output.manifest)
 
 

@@ -13,8 +13,7 @@ def main() -> None:
     """Write the world's folder."""
     from suite.miniature.dataset import write_world
 
-    directory = Path(snakemake.output[0])
-    write_world(directory)
+    write_world(Path(snakemake.output.index).parent)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ def main() -> None:
     """Prepare the model's folder."""
     from suite.stages.models import prepare
 
-    prepare(snakemake.params.settings, Path(snakemake.output[0]))
+    prepare(snakemake.params.recipe, Path(snakemake.output[0]).parent)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from suite.jobs.gpus import use_gpus
 from suite.jobs.job import job, use_threads
+from suite.plan.grid import Cell
 from suite.tracking.run import open_run
 
 if TYPE_CHECKING:
@@ -13,21 +14,14 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Prune the model and write weights, mask and report."""
-    params = snakemake.params
-    with open_run(snakemake.output.journal, "prune", params.cell, params.settings) as run:
+    params, inputs, outputs = snakemake.params, snakemake.input, snakemake.output
+    cell, settings = Cell.of(snakemake.wildcards), params.recipe["method"]
+    with open_run(outputs.journal, "prune", params.run, cell, settings) as run:
         from suite.stages.prune import prune
 
-        cost = prune(
-            Path(snakemake.input.model),
-            Path(snakemake.input.calibration),
-            params.implementation,
-            params.settings,
-            float(params.cell["sparsity"]),
-            params.batch,
-            snakemake.output,
-        )
-        run.metrics(cost)
-        run.artifact(snakemake.output.report)
+        model, calibration = Path(inputs.model).parent, Path(inputs.calibration)
+        run.metrics(prune(model, calibration, cell, params.recipe, outputs))
+        run.artifact(outputs.report)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ def main() -> None:
     from suite.tracking.upload import upload_all
 
     uri = default_uri(RESULTS)
-    counts = upload_all(snakemake.input, uri, experiment_name(snakemake.params.scale))
+    counts = upload_all(snakemake.input, uri, experiment_name(snakemake.params.run))
     write_json(snakemake.output[0], {"uri": uri, **asdict(counts)})
 
 

@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Train and write logits, report and journal."""
+    from suite.plan.grid import Cell
     from suite.stages.train import learn
 
     params, inputs = snakemake.params, snakemake.input
     learn(
-        Path(inputs.model),
+        Path(inputs.model).parent,
         Path(inputs.training),
-        Path(inputs.prior) if inputs.get("prior") else None,
-        Path(inputs.sparse) if inputs.get("sparse") else None,
-        params.method,
-        params.cell,
-        params.settings,
+        {name: Path(inputs[name]) for name in ("warm_start", "sparse_masks") if inputs.get(name)},
+        Cell.of(snakemake.wildcards),
+        params.run,
+        params.recipe,
         Path(params.state),
         snakemake.output,
     )

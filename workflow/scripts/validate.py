@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Load the checkpoint and write its perplexity."""
-    from suite.artifacts.files import write_json
-    from suite.jobs.provenance import choose_device
-    from suite.stages import corpora, models
-    from suite.stages.perplexity import perplexity
+    from suite.plan.grid import Cell
+    from suite.stages.validate import validate
 
-    inputs, params = snakemake.input, snakemake.params
-    dtype = models.describe(inputs.model)["dtype"]
-    checkpoint = Path(inputs.hardened[0]).parent
-    model = models.load_model(checkpoint, dtype, choose_device())
-    windows_ST, corpus = corpora.read(inputs.validation)
-    quality = perplexity(model, windows_ST, params.batch)
-    write_json(snakemake.output[0], {**params.cell, "perplexity": quality, "corpus": corpus})
+    inputs = snakemake.input
+    validate(
+        Path(inputs.model).parent,
+        Path(inputs.hardened[0]).parent,
+        Path(inputs.validation),
+        Cell.of(snakemake.wildcards),
+        snakemake.params.recipe,
+        Path(snakemake.output[0]),
+    )
 
 
 if __name__ == "__main__":

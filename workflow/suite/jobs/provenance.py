@@ -1,5 +1,6 @@
 """What has to be known about a result's making: versions, commit, machine, time, memory."""
 
+import csv
 import platform
 import resource
 import subprocess
@@ -73,3 +74,16 @@ def compute_setting(dtype: str, device: str) -> dict[str, Any]:
 
     gpu = torch.cuda.get_device_name() if device == "cuda" else ""
     return {"device": device, "gpu": gpu, "dtype": dtype, "threads": torch.get_num_threads()}
+
+
+def benchmarked(file: str | Path) -> dict[str, Any]:
+    """The cost of a job of another program, as `Meter.read` gives it, by Snakemake's benchmark."""
+    with open(file, newline="") as opened:
+        row = next(csv.DictReader(opened, delimiter="\t"))
+    # a very short job has no measurement of memory
+    megabytes = float(row["max_rss"]) if row["max_rss"] not in ("-", "NA") else 0.0
+    return {
+        "wall_time_seconds": float(row["s"]),
+        "peak_memory_bytes": int(megabytes * 2**20),
+        "peak_gpu_memory_bytes": 0,
+    }

@@ -10,18 +10,17 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from suite.plan import variants
-from suite.plan.grid import can_have, pattern_of
+from suite.plan import studies, variants
+from suite.plan.methods import can_have, known_methods, method_schema, methods_that_are, pattern_of
+from suite.plan.yaml_files import ConfigError, read_yaml
 
 WORKFLOW = Path(__file__).parents[2]
 SCALES = WORKFLOW / "scales"
 SCHEMAS = WORKFLOW / "schemas"
-METHOD_SCHEMAS = SCHEMAS / "methods"
 MINIATURES = WORKFLOW / "suite" / "miniature" / "checkpoints"
 
-
-class ConfigError(ValueError):
-    """A setting that cannot be used; the message names its key and the fix."""
+# Names below results/ that no run can have.
+RESERVED = ("examples", "logs", "miniatures", "mlartifacts", "published")
 
 
 def load(overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -33,11 +32,12 @@ def load(overrides: Mapping[str, Any]) -> dict[str, Any]:
     known = sorted(file.stem for file in SCALES.glob("*.yaml"))
     if scale not in known:
         raise ConfigError(f"scale: there is no {_unknown(str(scale), known)}")
-    schema = _read_yaml(SCHEMAS / "config.schema.yaml")
-    settings = typed(merge(_read_yaml(SCALES / f"{scale}.yaml"), overrides), schema, schema)
+    schema = read_yaml(SCHEMAS / "config.schema.yaml")
+    overrides = {"run": scale, **overrides}
+    settings = typed(merge(read_yaml(SCALES / f"{scale}.yaml"), overrides), schema, schema)
     problems = [*_schema_problems(settings, schema, "")]
     if not problems:
-        settings["methods"] = variants.with_studies(settings)
+        settings["methods"] = studies.with_variants(settings)
         problems = [*variants.problems(settings["methods"])]
     if not problems:
         settings["methods"], settings["implementations"] = variants.resolve(settings["methods"])
@@ -84,36 +84,6 @@ def typed(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any
     return value
 
 
-def known_methods() -> list[str]:
-    """Methods are known by their schema files."""
-    return sorted(f.name.removesuffix(".schema.yaml") for f in METHOD_SCHEMAS.glob("*.yaml"))
-
-
-def methods_that_are(keyword: str, settings: Mapping[str, Any]) -> set[str]:
-    """Configured methods whose schema has this keyword.
-
-    `stochastic`: results depend on the seed. `trained`: they learn on the training corpus.
-    """
-    return {
-        name
-        for name, implementation in settings["implementations"].items()
-        if method_schema(implementation).get(keyword, False)
-    }
-
-
-def method_schema(name: str) -> dict[str, Any]:
-    """The schema of a method; one that `extends` another has its settings as well."""
-    schema = _read_yaml(METHOD_SCHEMAS / f"{name}.schema.yaml")
-    if "extends" not in schema:
-        return schema
-    below = method_schema(schema.pop("extends"))
-    return {
-        **schema,
-        "required": [*below["required"], *schema["required"]],
-        "properties": {**below["properties"], **schema["properties"]},
-    }
-
-
 def _method_problems(settings: Mapping[str, Any]) -> Iterator[str]:
     known = known_methods()
     for name, implementation in settings["implementations"].items():
@@ -138,7 +108,7 @@ def _grids(settings: Mapping[str, Any]) -> list[str]:
 
 def _model_problems(settings: Mapping[str, Any]) -> Iterator[str]:
     defined = sorted(settings["models"])
-    for study in variants.STUDIES:
+    for study in studies.VARIED:
         for name in settings.get(study, {}).get("models", []):
             if name not in defined:
                 yield f"{study}.models: there is no model {_unknown(name, defined)} under models"
@@ -162,7 +132,16 @@ def _model_problems(settings: Mapping[str, Any]) -> Iterator[str]:
             )
 
 
+def shown_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What the report shows of the settings: all that has a say in the grid's results."""
+    places = ("hub_mirror", "prefetch_to", "jobs_per_gpu", "tracking", "replace")
+    hidden = (*places, "implementations", *studies.STUDIES)
+    return {key: value for key, value in settings.items() if key not in hidden}
+
+
 def _place_problems(settings: Mapping[str, Any]) -> Iterator[str]:
+    if settings["run"] in RESERVED:
+        yield f"run: results/{settings['run']} is kept for something else; take another name"
     mirror = settings["hub_mirror"]
     if mirror and not Path(mirror).is_dir():
         yield f'hub_mirror: there is no folder {mirror}; give an existing one, or "" for the hub'
@@ -247,34 +226,3 @@ def _unknown(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
     return f"{name!r} ({hint})"
-
-
-# libyaml's loader where PyYAML has it: planning and every cluster job read some fifty files
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class _UniqueKeys(_Loader):
-    """Refuses a key that is written twice, of which YAML would silently keep the last."""
-
-
-def _mapping(loader: Any, node: yaml.MappingNode) -> dict[Any, Any]:
-    keys = [key.value for key, _ in node.value if key.value != "<<"]
-    twice = sorted({key for key in keys if keys.count(key) > 1})
-    if twice:
-        raise ConfigError(
-            f"{node.start_mark.name}, line {node.start_mark.line + 1}: "
-            f"{', '.join(twice)} is set twice; set it once"
-        )
-    loader.flatten_mapping(node)
-    return loader.construct_mapping(node, deep=True)
-
-
-_UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        with open(path) as file:
-            return yaml.load(file, Loader=_UniqueKeys)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from error

@@ -1,10 +1,11 @@
 """The cells of the grid: which model, method, sparsity and seed, and where its files lie."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from baselines.pattern import sparsity_of
+from suite.plan.methods import can_have, methods_that_are, pattern_of
 
 DENSE = "dense"
 LEAP = "leap"
@@ -52,60 +53,54 @@ class Cell:
         return float(self.sparsity)
 
 
-def cells(settings: Mapping[str, Any], stochastic: Set[str]) -> list[Cell]:
+def cells(settings: Mapping[str, Any]) -> list[Cell]:
     """All cells: model by model, dense first, then by sparsity, method and seed as configured.
 
-    Methods that are not `stochastic` run with the first seed only, since all give one result.
-    Methods that are N:M throughout have one sparsity of their own, whatever the grid's are, and
-    those that are in parts only the sparsities that they can have.
+    Methods that are not stochastic have one seed, 0, since all would give one result. Methods that
+    are N:M throughout have one sparsity of their own, whatever the grid's are, and those that are
+    in parts only the sparsities that they can have.
     """
-    grid = settings["grid"]
-    sparsities = {name: _sparsities(settings, name) for name in grid["methods"]}
+    return cells_of(settings, settings["grid"])
+
+
+def cells_of(settings: Mapping[str, Any], grid: Mapping[str, Any]) -> list[Cell]:
+    """The cells of any grid of models, methods, sparsities and seeds."""
+    stochastic = methods_that_are("stochastic", settings)
+    sparsities = {name: _sparsities(settings, grid, name) for name in grid["methods"]}
     found = []
     for model in grid["models"]:
-        found.append(Cell(model, DENSE, "0.0"))
+        found.append(Cell.dense(model))
         for sparsity in _all(grid["sparsities"], *sparsities.values()):
             for method in grid["methods"]:
-                seeds = grid["seeds"] if method in stochastic else grid["seeds"][:1]
+                seeds = grid["seeds"] if method in stochastic else [0]
                 if sparsity in sparsities[method]:
-                    found += [Cell(model, method, repr(sparsity), seed) for seed in seeds]
+                    found += [Cell.at(model, method, sparsity, seed) for seed in seeds]
     return found
 
 
-def pattern_cells(settings: Mapping[str, Any]) -> list[Cell]:
-    """The cells that compare patterns of sparsity with LEAP, on models of the grid.
+def taken_masks(settings: Mapping[str, Any], cell: Cell) -> dict[str, Cell]:
+    """The cells whose masks a learned method starts from or keeps to, by the setting's name.
 
-    None where the scale has no such comparison, or the grid no LEAP: a grid that was made smaller
-    by the user stays small.
+    A stochastic method lends the masks of the grid's first seed.
     """
-    grid = settings["grid"]
-    if "patterns" not in settings or LEAP not in grid["methods"]:
-        return []
-    chosen, seed = settings["patterns"], grid["seeds"][0]
-    found = []
-    for model in (name for name in chosen["models"] if name in grid["models"]):
-        found.append(Cell(model, DENSE, "0.0"))
-        for method, sparsities in chosen["methods"].items():
-            found += [Cell(model, method, repr(float(value)), seed) for value in sparsities]
-    return found
+    own = settings["methods"][cell.method]
+    sparsities = {"warm_start": cell.target, "sparse_masks": sparsity_of(pattern_of(own))}
+    stochastic = methods_that_are("stochastic", settings)
+    taken = {}
+    for name, sparsity in sparsities.items():
+        lender = own.get(name, "random")
+        if lender != "random" and sparsity is not None:
+            seed = settings["grid"]["seeds"][0] if lender in stochastic else 0
+            taken[name] = Cell.at(cell.model, lender, sparsity, seed)
+    return taken
 
 
-def pattern_of(values: Mapping[str, Any]) -> str:
-    """The pattern N:M that a method with these settings has, "" for one without."""
-    pattern = str(values.get("pattern", values.get("budget", "")))
-    return pattern if sparsity_of(pattern) is not None else ""
-
-
-def can_have(values: Mapping[str, Any], sparsity: float) -> bool:
-    """Whether a method with these settings can have this sparsity: N:M has one, its tiles less."""
-    most = sparsity_of(pattern_of(values))
-    return most is None or (sparsity <= most if "tile" in values else sparsity == most)
-
-
-def _sparsities(settings: Mapping[str, Any], method: str) -> list[float]:
+def _sparsities(
+    settings: Mapping[str, Any], grid: Mapping[str, Any], method: str
+) -> list[float]:
     values = settings["methods"][method]
     only = None if "tile" in values else sparsity_of(pattern_of(values))
-    every = _all(settings["grid"]["sparsities"] if only is None else [only])
+    every = _all(grid["sparsities"] if only is None else [only])
     return [sparsity for sparsity in every if can_have(values, sparsity)]
 
 

@@ -1,4 +1,4 @@
-"""Methods by name: variants of another method, named presets, and what studies add.
+"""Methods by name: variants of another method, and named presets.
 
 Under `methods`, `like: leap` takes the settings of leap and changes some of them; `preset: paper`
 starts from a named set of settings. Both are resolved here, so that rules see plain settings.
@@ -9,40 +9,9 @@ from dataclasses import asdict
 from typing import Any
 
 from leap.settings import PRESETS, Settings
-from suite.plan.grid import Cell
 
 # What a cell of the grid decides, not its method's settings.
 _OF_THE_CELL = ("sparsity", "seed")
-
-STUDIES = ("ablations", "search")
-
-
-def study_methods(settings: Mapping[str, Any], study: str) -> list[str]:
-    """The base of a study and its variants, which are called <base>-<variant>."""
-    base = settings[study]["base"]
-    return [base, *(f"{base}-{variant}" for variant in settings[study]["variants"])]
-
-
-def study_cells(settings: Mapping[str, Any], study: str) -> list[Cell]:
-    """Every method of a study with every model and seed, at its one sparsity."""
-    values = settings[study]
-    return [
-        Cell(model, method, repr(float(values["sparsity"])), seed)
-        for model in values["models"]
-        for method in study_methods(settings, study)
-        for seed in values["seeds"]
-    ]
-
-
-def with_studies(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """`methods`, and one more for every variant of a study."""
-    methods = {name: dict(values) for name, values in settings["methods"].items()}
-    for study in STUDIES:
-        base = settings.get(study, {}).get("base")
-        for variant, changes in settings.get(study, {}).get("variants", {}).items():
-            methods[f"{base}-{variant}"] = {"like": base, **changes}
-    return methods
-
 
 def resolve(
     methods: Mapping[str, Mapping[str, Any]],

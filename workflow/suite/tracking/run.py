@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
+from suite.plan.grid import Cell
 from suite.tracking.journal import Journal, Mirror, Scalar
 
 RESULTS = "results"
@@ -11,17 +13,19 @@ LIVE_VARIABLE = "LEAP_SUITE_LIVE_TRACKING"
 
 
 def open_run(
-    path: str, stage: str, cell: Mapping[str, Any], settings: Mapping[str, Any]
+    path: str, stage: str, run: str, cell: Cell, settings: Mapping[str, Any]
 ) -> Journal:
     """The journal of one job of `stage` for `cell`; `settings` become its parameters.
 
-    All jobs of a cell share the tag `group`. With LEAP_SUITE_LIVE_TRACKING=1 (set by the
-    configuration's tracking.live) events are also sent to MLflow as they happen.
+    `run` is the name of the whole run. All jobs of a cell share the tag `group`. With
+    LEAP_SUITE_LIVE_TRACKING=1 (set by the configuration's tracking.live) events are also sent to
+    MLflow as they happen.
     """
-    group = "/".join(str(cell[key]) for key in ("scale", "model", "method", "sparsity", "seed"))
-    tags = {"stage": stage, **{key: str(value) for key, value in cell.items()}, "group": group}
-    params = dict(flatten({**cell, "stage": stage, "settings": settings}))
-    return Journal(path, tags=tags, params=params, mirror=_mirror(str(cell["scale"])))
+    names = {"run": run, **asdict(cell)}
+    group = "/".join(str(value) for value in names.values())
+    tags = {"stage": stage, **{key: str(value) for key, value in names.items()}, "group": group}
+    params = dict(flatten({**names, "stage": stage, "settings": settings}))
+    return Journal(path, tags=tags, params=params, mirror=_mirror(run))
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Scalar]]:
@@ -36,10 +40,10 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Scal
     return flat
 
 
-def _mirror(scale: str) -> Mirror | None:
+def _mirror(run: str) -> Mirror | None:
     if os.environ.get(LIVE_VARIABLE) != "1":
         return None
     from suite.tracking.live import LiveMirror
     from suite.tracking.store import default_uri, experiment_name
 
-    return LiveMirror(default_uri(RESULTS), experiment_name(scale))
+    return LiveMirror(default_uri(RESULTS), experiment_name(run))

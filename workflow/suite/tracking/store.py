@@ -58,9 +58,9 @@ def default_uri(results_directory: str | os.PathLike[str]) -> str:
     return checked_uri(os.environ.get("MLFLOW_TRACKING_URI") or local)
 
 
-def experiment_name(scale: str) -> str:
-    """The MLflow experiment that holds the runs of one scale."""
-    return f"leap-suite/{scale}"
+def experiment_name(run: str) -> str:
+    """The MLflow experiment that holds the jobs of one run of the suite."""
+    return f"leap-suite/{run}"
 
 
 def initialise_store(uri: str) -> bool:

@@ -1,0 +1,189 @@
+# Studies beside the grid, each a target of its own: `snakemake --cores all patterns`, `sweep`,
+# `ablations`, `search`. Its cells stand in the section of its name in the scale's file.
+
+STUDY_TABLE = f"{RESULTS}/tables/{{study}}"
+IN_STUDY = {
+    study: dict(
+        evaluations=of_study(study, evaluations_of),
+        recipes=of_study(study, recipes_of),
+        tracking=f"{RESULTS}/tracking/{study}.json",
+    )
+    for study in studies.STUDIES
+}
+
+
+rule pattern_table:
+    localrule: True
+    input:
+        evaluations=IN_STUDY["patterns"]["evaluations"],
+    output:
+        csv=report(
+            f"{RESULTS}/tables/patterns.csv",
+            category="Tables",
+            labels={"table": "patterns", "format": "CSV"},
+            caption="../report/patterns.rst",
+        ),
+        markdown=f"{RESULTS}/tables/patterns.md",
+        latex=f"{RESULTS}/tables/patterns.tex",
+    log:
+        f"{RESULTS}/logs/pattern_table.log",
+    conda:
+        "../../envs/suite.yaml"
+    params:
+        patterns=lambda wildcards: studies.written_patterns(config),
+        run=RUN,
+        recipes=IN_STUDY["patterns"]["recipes"],
+        code=shown("tables.main"),
+    message:
+        "Writing the table of patterns"
+    script:
+        "../scripts/pattern_table.py"
+
+
+rule sweep_table:
+    localrule: True
+    input:
+        evaluations=IN_STUDY["sweep"]["evaluations"],
+    output:
+        csv=f"{RESULTS}/tables/sweep.csv",
+        markdown=f"{RESULTS}/tables/sweep.md",
+    log:
+        f"{RESULTS}/logs/sweep_table.log",
+    conda:
+        "../../envs/suite.yaml"
+    params:
+        run=RUN,
+        recipes=IN_STUDY["sweep"]["recipes"],
+        code=shown("tables.main"),
+    message:
+        "Writing the table of the sweep"
+    script:
+        "../scripts/sweep_table.py"
+
+
+rule ablation_table:
+    localrule: True
+    input:
+        evaluations=IN_STUDY["ablations"]["evaluations"],
+    output:
+        csv=f"{RESULTS}/tables/ablations.csv",
+        markdown=f"{RESULTS}/tables/ablations.md",
+    log:
+        f"{RESULTS}/logs/ablation_table.log",
+    conda:
+        "../../envs/suite.yaml"
+    params:
+        base=lambda wildcards: config["ablations"]["base"],
+        variants=lambda wildcards: list(config["ablations"]["variants"]),
+        run=RUN,
+        recipes=IN_STUDY["ablations"]["recipes"],
+        code=shown("tables.ablations"),
+    message:
+        "Writing the ablations' table"
+    script:
+        "../scripts/ablations.py"
+
+
+# name, function in suite.figures, what it shows, the table that it is drawn from
+for FIGURE, FUNCTION, TITLE, INPUTS in (
+    ("patterns", "patterns", "patterns", {"patterns_csv": rules.pattern_table.output.csv}),
+    ("sweep", "quality", "many sparsities", {"main_csv": rules.sweep_table.output.csv}),
+    ("ablations", "ablations", "ablations", {"csv": rules.ablation_table.output.csv}),
+):
+
+    rule:
+        name:
+            f"figure_{FIGURE}"
+        localrule: True
+        input:
+            **INPUTS,
+        output:
+            report(
+                formats(FIGURE)[0],
+                category="Figures",
+                labels={"figure": TITLE},
+                caption=f"../report/{FIGURE}.rst",
+            ),
+            formats(FIGURE)[1:],
+        log:
+            f"{RESULTS}/logs/figures/{FIGURE}.log",
+        conda:
+            "../../envs/suite.yaml"
+        params:
+            figure=FUNCTION,
+            note=NOTE,
+            code=shown(f"figures.{FUNCTION}"),
+        message:
+            f"Drawing figure {FIGURE}"
+        script:
+            "../scripts/figures.py"
+
+
+rule patterns:
+    localrule: True
+    input:
+        rules.pattern_table.output,
+        formats("patterns"),
+        IN_STUDY["patterns"]["tracking"],
+
+
+rule sweep:
+    localrule: True
+    input:
+        rules.sweep_table.output,
+        formats("sweep"),
+        IN_STUDY["sweep"]["tracking"],
+
+
+rule ablations:
+    localrule: True
+    input:
+        rules.ablation_table.output,
+        formats("ablations"),
+        IN_STUDY["ablations"]["tracking"],
+
+
+rule validate:
+    # Perplexity of text that is neither trained on nor reported; the tasks are not looked at.
+    input:
+        model=rules.model.output[0],
+        hardened=checkpoint_inputs,
+        validation=f"{RESULTS}/corpora/{{model}}/validation.safetensors",
+    output:
+        f"{RESULTS}/validation/{CELL}.json",
+    log:
+        f"{RESULTS}/logs/validate/{CELL}.log",
+    conda:
+        "../../envs/suite.yaml"
+    threads: asks("evaluate", "threads")
+    resources:
+        mem_mb=asks("evaluate", "mem_mb"),
+        runtime=asks("evaluate", "runtime"),
+        gpu=asks("evaluate", "gpu"),
+    params:
+        run=RUN,
+        recipe=recipe("validation"),
+    message:
+        "Validating {wildcards.model}, {wildcards.method} at {wildcards.sparsity}"
+    script:
+        "../scripts/validate.py"
+
+
+rule search:
+    localrule: True
+    input:
+        of_study("search", lambda cells: lambda _: [f"{RESULTS}/validation/{c.path}.json" for c in cells]),
+    output:
+        csv=f"{RESULTS}/tables/search.csv",
+        markdown=f"{RESULTS}/tables/search.md",
+    log:
+        f"{RESULTS}/logs/search.log",
+    conda:
+        "../../envs/suite.yaml"
+    params:
+        settings=lambda wildcards: studies.settings_of("search", config),
+        code=shown("tables.search"),
+    message:
+        "Comparing settings on validation text"
+    script:
+        "../scripts/search.py"

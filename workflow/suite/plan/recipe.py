@@ -1,0 +1,176 @@
+"""Recipes: all that decides a result, as plain values; settings, and fingerprints of the code.
+
+A rule has the recipe of what it makes among its params, and the job writes it into what it leaves
+behind. Whoever reads that compares it with the recipe that this run asks for, so that a file of
+other settings or other code is refused by name, also where Snakemake has no record of it.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from suite.plan.code import ROOT, fingerprint
+from suite.plan.config import MINIATURES
+from suite.plan.grid import Cell, taken_masks
+from suite.plan.methods import methods_that_are
+
+Recipe = dict[str, Any]
+
+_SHOWN = 3  # differences, in a message
+_TASKS = ROOT / "workflow/suite/miniature/tasks"
+
+
+class Recipes:
+    """The recipes of a run, from its settings (see `suite.plan.config.load`)."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self.settings = settings
+        self.trained = methods_that_are("trained", settings)
+        self.stochastic = methods_that_are("stochastic", settings)
+        # the same parts occur in many cells
+        self.model = cache(self._model)
+        self.corpus = cache(self._corpus)
+        self.masks = cache(self._masks)
+
+    def world(self) -> Recipe:
+        """Of the miniature world."""
+        return {"code": fingerprint("suite.miniature.dataset")}
+
+    def _model(self, name: str) -> Recipe:
+        """Of a dense checkpoint; its licence is for readers only."""
+        settings = self.settings["models"][name]
+        miniature = settings["source"].get("miniature")
+        data = [MINIATURES / miniature, MINIATURES / "tokenizer"] if miniature else []
+        chosen = {key: settings[key] for key in ("source", "dtype", "bos")}
+        return {**chosen, "code": fingerprint("suite.stages.models", data=data)}
+
+    def _corpus(self, name: str) -> Recipe:
+        """Of a corpus' token blocks for any model; how they are batched later is left out."""
+        recipe = {k: v for k, v in self.settings["corpora"][name].items() if k != "batch"}
+        if "miniature" in recipe["text"]:
+            recipe["world"] = self.world()
+        return {**recipe, "code": fingerprint("suite.stages.corpora", "suite.sources.texts")}
+
+    def _masks(self, cell: Cell) -> Recipe:
+        """Of what a method makes: new weights and masks, or logits."""
+        implementation = self.settings["implementations"][cell.method]
+        own = self.settings["methods"][cell.method]
+        recipe: Recipe = {
+            "implementation": implementation,
+            "sparsity": cell.sparsity,
+            **({"seed": cell.seed} if cell.method in self.stochastic else {}),
+            "model": self.model(cell.model),
+        }
+        if cell.method in self.trained:
+            # how masks are selected from the logits does not change them
+            recipe["method"] = {key: value for key, value in own.items() if key != "selection"}
+            recipe["training"] = self.corpus("training")
+            for name, other in taken_masks(self.settings, cell).items():
+                recipe[name] = self.masks(other)
+            code = fingerprint("suite.stages.train", f"leap.parameterisations.{implementation}")
+        else:
+            recipe["method"] = dict(own)
+            recipe["calibration"] = self.corpus("calibration")
+            recipe["batch"] = self.settings["corpora"]["calibration"]["batch"]
+            code = _layer_wise_code(implementation, own)
+        return {**recipe, "code": code}
+
+    def selection(self, cell: Cell) -> Recipe:
+        """Of the mask that is selected from a trained method's logits."""
+        implementation = self.settings["implementations"][cell.method]
+        return {
+            "rule": self.settings["methods"][cell.method]["selection"],
+            "code": fingerprint("suite.stages.binarise", f"leap.selection.{implementation}"),
+        }
+
+    def checkpoint(self, cell: Cell) -> Recipe:
+        """Of the final checkpoint with its mask."""
+        recipe = {"masks": self.masks(cell)}
+        if cell.method in self.trained:
+            recipe["selection"] = self.selection(cell)
+        return {**recipe, "code": fingerprint("suite.stages.harden")}
+
+    def validation(self, cell: Cell) -> Recipe:
+        """Of the perplexity by which settings are chosen."""
+        return {
+            "checkpoint": self.checkpoint(cell),
+            "validation": self.corpus("validation"),
+            "batch": self.settings["evaluation"]["perplexity_batch"],
+            "code": fingerprint("suite.stages.validate"),
+        }
+
+    def evaluation(self, cell: Cell) -> Recipe:
+        """Of an evaluation: the whole way of its cell."""
+        dense = cell == Cell.dense(cell.model)
+        recipe = {
+            "checkpoint": {"model": self.model(cell.model)} if dense else self.checkpoint(cell),
+            "perplexity": self.corpus("perplexity"),
+            "evaluation": dict(self.settings["evaluation"]),
+            "code": fingerprint("suite.stages.evaluate", data=[_TASKS]),
+        }
+        return {**recipe, "world": self.world()} if has_generated_tasks(self.settings) else recipe
+
+
+def _layer_wise_code(implementation: str, settings: Mapping[str, Any]) -> str:
+    """Of a layer-wise method and its driver, or of all files of one that brings its own rule."""
+    folder = ROOT / "baselines" / implementation
+    if folder.is_dir():
+        return fingerprint("suite.stages.adopt", data=[folder])
+    driver = "whole_model" if settings.get("budget") == "global" else "sequential"
+    return fingerprint("suite.stages.prune", f"baselines.{implementation}", f"baselines.{driver}")
+
+
+def has_generated_tasks(settings: Mapping[str, Any]) -> bool:
+    """Whether a task is one of the miniature world's."""
+    tasks = settings["evaluation"]["tasks"].values()
+    return any(task["task"].startswith("mini_") for task in tasks)
+
+
+def synthetic_note(settings: Mapping[str, Any]) -> str:
+    """What every figure and page says of a run whose models or tasks are not real ones, or ""."""
+    models = [settings["models"][name] for name in settings["grid"]["models"]]
+    parts = []
+    if any("miniature" in model["source"] for model in models):
+        parts.append("miniature models")
+    if has_generated_tasks(settings):
+        parts.append("generated tasks")
+    return ", ".join(parts).capitalize()
+
+
+def check(path: str | Path, recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Raise ValueError, naming the file, where it was made by another recipe than is wanted."""
+    others = differences(recorded, wanted)
+    if others:
+        raise ValueError(
+            f"{path} was made with other settings or code than this run's: {summary(others)}. "
+            "Delete it and run again, or give this run a name of its own: run=NAME"
+        )
+
+
+def summary(others: list[str]) -> str:
+    """The first differences in one line."""
+    more = f"; and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
+    return "; ".join(others[:_SHOWN]) + more
+
+
+def differences(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """One line for each value that differs, by dotted key: settings first, then code."""
+    old, new = dict(_flat(recorded)), dict(_flat(wanted))
+    keys = [key for key in sorted(old | new) if old.get(key) != new.get(key)]
+    keys.sort(key=lambda key: key.endswith("code"))
+    return [f"{key} was {_shown(old, key)}, now {_shown(new, key)}" for key in keys]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", list(value) if isinstance(value, tuple) else value
+
+
+def _shown(values: Mapping[str, Any], key: str) -> str:
+    if key not in values:
+        return "not there"
+    return values[key][:8] if key.endswith("code") else repr(values[key])

@@ -1,0 +1,92 @@
+"""Studies: cells beside the grid, each with a section of its own in the settings."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from suite.plan import grid
+from suite.plan.grid import DENSE, Cell
+from suite.plan.methods import methods_that_are, pattern_of
+from suite.plan.yaml_files import ConfigError
+
+VARIED = ("ablations", "search")  # variants of one method
+STUDIES = ("patterns", "sweep", *VARIED)
+
+
+def cells_of(study: str, settings: Mapping[str, Any]) -> list[Cell]:
+    """The cells of a study. Raises ConfigError where the settings have none."""
+    if study not in settings:
+        raise ConfigError(
+            f"{study}: scale {settings['scale']} has none; use mini, or write a section {study}"
+        )
+    if study == "sweep":
+        return grid.cells_of(settings, settings["sweep"])
+    return _pattern_cells(settings) if study == "patterns" else _varied_cells(study, settings)
+
+
+def all_cells(settings: Mapping[str, Any]) -> list[Cell]:
+    """The cells of the grid and of every study that the settings have, each once."""
+    found = grid.cells(settings)
+    for study in STUDIES:
+        found += cells_of(study, settings) if study in settings else []
+    return list(dict.fromkeys(found))
+
+
+def recorded_stages(cell: Cell, trained: bool) -> list[str]:
+    """The jobs that lead to a cell's evaluation, and that are recorded."""
+    if cell.method == DENSE:
+        return ["evaluate"]
+    return ["train" if trained else "prune", "harden", "evaluate"]
+
+
+def settings_of(study: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a varied study's methods, by name."""
+    return {name: settings["methods"][name] for name in _methods_of(study, settings)}
+
+
+def with_variants(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """`methods`, and one more for every variant of a study: <base>-<variant>."""
+    methods = {name: dict(values) for name, values in settings["methods"].items()}
+    for study in VARIED:
+        base = settings.get(study, {}).get("base")
+        for variant, changes in settings.get(study, {}).get("variants", {}).items():
+            methods[f"{base}-{variant}"] = {"like": base, **changes}
+    return methods
+
+
+def written_patterns(settings: Mapping[str, Any]) -> dict[str, str]:
+    """How the table of patterns writes the pattern of each of its methods."""
+    written = {DENSE: "dense"}
+    for name in settings["patterns"]["methods"]:
+        values = settings["methods"][name]
+        pattern = pattern_of(values) or "free"
+        written[name] = f"dense or {pattern}" if "tile" in values else pattern
+    return written
+
+
+def _methods_of(study: str, settings: Mapping[str, Any]) -> list[str]:
+    base = settings[study]["base"]
+    return [base, *(f"{base}-{variant}" for variant in settings[study]["variants"])]
+
+
+def _varied_cells(study: str, settings: Mapping[str, Any]) -> list[Cell]:
+    """Every method of the study with every model and seed, at its one sparsity."""
+    values = settings[study]
+    stochastic = methods_that_are("stochastic", settings)
+    return [
+        Cell.at(model, method, values["sparsity"], seed)
+        for model in values["models"]
+        for method in _methods_of(study, settings)
+        for seed in (values["seeds"] if method in stochastic else [0])
+    ]
+
+
+def _pattern_cells(settings: Mapping[str, Any]) -> list[Cell]:
+    """Dense and every method at its own sparsities, with the grid's first seed."""
+    stochastic = methods_that_are("stochastic", settings)
+    found = []
+    for model in settings["patterns"]["models"]:
+        found.append(Cell.dense(model))
+        for method, sparsities in settings["patterns"]["methods"].items():
+            seed = settings["grid"]["seeds"][0] if method in stochastic else 0
+            found += [Cell.at(model, method, value, seed) for value in sparsities]
+    return found

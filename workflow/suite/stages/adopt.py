@@ -1,0 +1,126 @@
+"""What a baseline's own rule wrote, checked and taken over: from here on it is a cell as any other.
+
+Such a rule writes two plain safetensors files: the masks, bool or 0 and 1 as uint8, [O, I] by the
+name of the layer, of all prunable layers; and `<layer>.weight` [O, I] of the layers in which a
+weight that survives has a new value (none, where the method only removes).
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from baselines.pattern import group_of
+from leap.budget import survivors
+from leap.layers import prunable_linears
+from suite.artifacts.files import write_json
+from suite.artifacts.masks import check_groups, save_masks
+from suite.artifacts.tensors import save_tensors
+from suite.jobs.provenance import benchmarked, compute_setting
+from suite.plan.grid import Cell
+from suite.stages import models
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Linear
+
+
+def adopt(
+    model_directory: Path,
+    files: Mapping[str, str],
+    cell: Cell,
+    recipe: Mapping[str, Any],
+    outputs: Mapping[str, str],
+) -> dict[str, float]:
+    """Write the outputs `weights`, `mask` and `report` of a cell; return what its rule cost.
+
+    `files` are the rule's `mask` and `weights`, and Snakemake's `benchmark` of it. Raises ValueError
+    that names the file and what is wrong: a layer that is missing or unknown, a shape or type, a
+    number of survivors other than round((1 - sparsity) * weights), values that are not finite.
+    """
+    dtype = models.describe(model_directory)["dtype"]
+    dense = models.load_model(models.intact_checkpoint(model_directory), dtype, "cpu")
+    linears = prunable_linears(dense)
+    masks = _masks(Path(files["mask"]), linears)
+    _check_count(Path(files["mask"]), masks, cell, str(recipe["method"].get("budget", "")))
+    weights = _weights(Path(files["weights"]), linears)
+    cost = benchmarked(files["benchmark"])
+    save_tensors(weights, outputs["weights"])
+    save_masks(masks, outputs["mask"])
+    write_json(
+        outputs["report"],
+        {
+            "implementation": recipe["implementation"],
+            "settings": dict(recipe["method"]),
+            "recipe": dict(recipe),
+            **compute_setting(dtype, "cpu"),
+            "cost": cost,
+            "events": [],
+        },
+    )
+    return cost
+
+
+def _masks(file: Path, linears: Mapping[str, "Linear"]) -> dict[str, "Tensor"]:
+    """The masks as bool, in model order."""
+    import torch
+
+    stored = _read(file)
+    _check_names(file, set(stored), set(linears))
+    if missing := sorted(set(linears) - set(stored)):
+        raise ValueError(f"{file}: there is no mask of {', '.join(missing[:3])}")
+    for name, linear in linears.items():
+        _check_shape(file, name, stored[name], linear.weight)
+        if stored[name].dtype not in (torch.bool, torch.uint8) or stored[name].max() > 1:
+            raise ValueError(f"{file}: {name} must be bool, or 0 and 1 as uint8")
+    return {name: stored[name].bool() for name in linears}
+
+
+def _check_count(file: Path, masks: Mapping[str, "Tensor"], cell: Cell, budget: str) -> None:
+    total = sum(mask.numel() for mask in masks.values())
+    kept, wanted = sum(int(m.sum()) for m in masks.values()), survivors(total, cell.target)
+    if kept != wanted:
+        raise ValueError(
+            f"{file} keeps {kept} of {total} weights, but sparsity {cell.sparsity} means {wanted}"
+        )
+    if group_of(budget):
+        check_groups(masks, budget, {})
+
+
+def _weights(file: Path, linears: Mapping[str, "Linear"]) -> dict[str, "Tensor"]:
+    import torch
+
+    stored = _read(file)
+    _check_names(file, set(stored), {f"{name}.weight" for name in linears})
+    for key, weight_OI in stored.items():
+        dense_OI = linears[key.removesuffix(".weight")].weight
+        _check_shape(file, key, weight_OI, dense_OI)
+        if weight_OI.dtype != dense_OI.dtype:
+            raise ValueError(f"{file}: {key} is {weight_OI.dtype}, but the model {dense_OI.dtype}")
+        if not torch.isfinite(weight_OI).all():
+            raise ValueError(f"{file}: {key} holds NaN or infinite weights")
+    return stored
+
+
+def _read(file: Path) -> dict[str, "Tensor"]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(file)
+    except SafetensorError as error:
+        raise ValueError(f"{file} is no safetensors file ({error})") from None
+
+
+def _check_names(file: Path, found: set[str], known: set[str]) -> None:
+    if unknown := sorted(found - known):
+        raise ValueError(
+            f"{file}: {', '.join(unknown[:3])} is none of the model's prunable layers, such as "
+            f"{min(known)}"
+        )
+
+
+def _check_shape(file: Path, name: str, found: "Tensor", dense_OI: "Tensor") -> None:
+    if found.shape != dense_OI.shape:
+        raise ValueError(
+            f"{file}: {name} has shape {tuple(found.shape)}, but the layer {tuple(dense_OI.shape)}"
+        )

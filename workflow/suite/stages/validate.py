@@ -1,0 +1,28 @@
+"""One cell's perplexity on the validation corpus, by which settings are chosen."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from suite.artifacts.files import write_json
+from suite.jobs.provenance import choose_device
+from suite.plan.grid import Cell
+from suite.stages import corpora, models
+from suite.stages.perplexity import perplexity
+
+
+def validate(
+    model_directory: Path,
+    checkpoint: Path,
+    validation: Path,
+    cell: Cell,
+    recipe: Mapping[str, Any],
+    output: Path,
+) -> None:
+    """Load the checkpoint and write its perplexity."""
+    dtype = models.describe(model_directory)["dtype"]
+    model = models.load_model(checkpoint, dtype, choose_device())
+    windows_ST, corpus = corpora.read(validation)
+    quality = perplexity(model, windows_ST, recipe["batch"])
+    write_json(output, {**asdict(cell), "perplexity": quality, "corpus": corpus, "recipe": recipe})
