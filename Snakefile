@@ -20,7 +20,8 @@ sys.path[:0] = CODE
 from suite.plan import standing, studies
 from suite.plan.code import fingerprint
 from suite.plan.config import MINIATURES, load, shown_settings
-from suite.plan.grid import DENSE, LEAP, Cell, cells, taken_masks
+from suite.plan.cell import DENSE, LEAP, Cell
+from suite.plan.grid import cells, taken_masks
 from suite.plan.methods import METHOD_SCHEMAS, methods_that_are
 from suite.plan.needs import of_hub
 from suite.plan.recipe import Recipes, has_generated_tasks, synthetic_note

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from suite.jobs.gpus import use_gpus
 from suite.jobs.job import job, use_threads
-from suite.plan.grid import Cell
+from suite.plan.cell import Cell
 from suite.tracking.run import open_run
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Train and write logits, report and journal."""
-    from suite.plan.grid import Cell
+    from suite.plan.cell import Cell
     from suite.stages.train import learn
 
     params, inputs = snakemake.params, snakemake.input

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Load the checkpoint and write its perplexity."""
-    from suite.plan.grid import Cell
+    from suite.plan.cell import Cell
     from suite.stages.validate import validate
 
     inputs = snakemake.input

@@ -1,7 +1,8 @@
 """Which cells a grid and a comparison of patterns have, and where their files lie."""
 
 from suite.plan import config
-from suite.plan.grid import Cell, cells, pattern_cells
+from suite.plan.cell import Cell
+from suite.plan.grid import cells, pattern_cells
 
 BASE = {"scale": "mini", "hub_mirror": ""}
 

@@ -18,7 +18,7 @@ from suite.figures.style import (
     save,
     style,
 )
-from suite.plan.grid import DENSE, LEAP
+from suite.plan.cell import DENSE, LEAP
 from suite.tables.main import method_label
 
 _COLUMNS = ("model", "method", "sparsity", "average")

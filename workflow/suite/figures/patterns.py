@@ -21,7 +21,7 @@ from suite.figures.style import (
     save,
     style,
 )
-from suite.plan.grid import DENSE
+from suite.plan.cell import DENSE
 
 _COLUMNS = ("model", "method", "achieved_sparsity", "average", "average_stderr", "ppl")
 

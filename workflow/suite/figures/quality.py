@@ -27,7 +27,7 @@ from suite.figures.style import (
     save,
     style,
 )
-from suite.plan.grid import DENSE
+from suite.plan.cell import DENSE
 
 _COLUMNS = ("model", "method", "sparsity", "seed", "ppl", "average", "average_stderr")
 

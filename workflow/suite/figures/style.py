@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from suite.artifacts.files import replacing
-from suite.plan.grid import DENSE
+from suite.plan.cell import DENSE
 from suite.tables.main import base_method, method_label
 
 STYLE = Path(__file__).with_name("suite.mplstyle")

@@ -8,7 +8,7 @@ all that imports the module, directly or not, and of nothing else.
 import ast
 import hashlib
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
@@ -59,7 +59,7 @@ def closure(*modules: str) -> list[str]:
     return sorted(found)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _fingerprint(modules: frozenset[str], data: tuple[Path, ...]) -> str:
     digest = hashlib.sha256()
     for name in closure(*modules):
@@ -70,7 +70,7 @@ def _fingerprint(modules: frozenset[str], data: tuple[Path, ...]) -> str:
     return digest.hexdigest()[:16]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _read(module: str) -> tuple[str, tuple[str, ...]]:
     """Hash of a module's syntax tree, and the modules of this repository that it imports."""
     file = _file(module)

@@ -1,56 +1,11 @@
 """The cells of the grid: which model, method, sparsity and seed, and where its files lie."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from baselines.pattern import sparsity_of
+from suite.plan.cell import Cell
 from suite.plan.methods import can_have, methods_that_are, pattern_of
-
-DENSE = "dense"
-LEAP = "leap"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One result of a run: what names it in paths, rules, evaluations and tables alike.
-
-    `sparsity` is written as in paths, "0.5", and "0.0" for dense; `target` is the same as a number.
-    """
-
-    model: str
-    method: str
-    sparsity: str
-    seed: int = 0
-
-    PATTERN: ClassVar[str] = "{model}/{method}/{sparsity}{seed}"
-
-    @classmethod
-    def of(cls, wildcards: Any) -> "Cell":
-        """The cell of a job, from the wildcards of `PATTERN`."""
-        seed = int(wildcards.seed.rpartition("-")[2] or 0)
-        return cls(wildcards.model, wildcards.method, wildcards.sparsity, seed)
-
-    @classmethod
-    def at(cls, model: str, method: str, sparsity: float, seed: int = 0) -> "Cell":
-        """The cell with this fraction of weights to remove."""
-        return cls(model, method, repr(float(sparsity)), seed)
-
-    @classmethod
-    def dense(cls, model: str) -> "Cell":
-        """The model as it is."""
-        return cls(model, DENSE, "0.0")
-
-    @property
-    def path(self) -> str:
-        """Its place below a stage's folder; a seed other than 0 is one level deeper."""
-        below = f"/seed-{self.seed}" if self.seed else ""
-        return f"{self.model}/{self.method}/{self.sparsity}{below}"
-
-    @property
-    def target(self) -> float:
-        """Fraction of the prunable weights to remove."""
-        return float(self.sparsity)
 
 
 def cells(settings: Mapping[str, Any]) -> list[Cell]:
@@ -95,9 +50,7 @@ def taken_masks(settings: Mapping[str, Any], cell: Cell) -> dict[str, Cell]:
     return taken
 
 
-def _sparsities(
-    settings: Mapping[str, Any], grid: Mapping[str, Any], method: str
-) -> list[float]:
+def _sparsities(settings: Mapping[str, Any], grid: Mapping[str, Any], method: str) -> list[float]:
     values = settings["methods"][method]
     only = None if "tile" in values else sparsity_of(pattern_of(values))
     every = _all(grid["sparsities"] if only is None else [only])

@@ -10,10 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from suite.plan.cell import Cell
 from suite.plan.code import ROOT, fingerprint
 from suite.plan.config import MINIATURES
-from suite.plan.grid import Cell, taken_masks
-from suite.plan.methods import methods_that_are
+from suite.plan.grid import taken_masks
+from suite.plan.methods import methods_that_are, pattern_of
 
 Recipe = dict[str, Any]
 
@@ -60,6 +61,7 @@ class Recipes:
             "implementation": implementation,
             "sparsity": cell.sparsity,
             **({"seed": cell.seed} if cell.method in self.stochastic else {}),
+            "pattern": pattern_of(own),
             "model": self.model(cell.model),
         }
         if cell.method in self.trained:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from suite.artifacts.files import read_json
+from suite.plan.cell import Cell
 from suite.plan.config import ConfigError
-from suite.plan.grid import Cell
 from suite.plan.recipe import Recipes, differences, summary
 
 _HOURS = 1.0  # of training that are made again without being asked for
@@ -59,9 +59,7 @@ def left_out(results: Path, cells: Iterable[Cell]) -> str:
     )
 
 
-def remade(
-    results: Path, trainings: Mapping[Cell, str], recipes: Recipes
-) -> list[Remade]:
+def remade(results: Path, trainings: Mapping[Cell, str], recipes: Recipes) -> list[Remade]:
     """The finished ones among `trainings`, cells that are about to be trained and the reason."""
     found = []
     for cell, reason in trainings.items():

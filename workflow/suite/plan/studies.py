@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from suite.plan import grid
-from suite.plan.grid import DENSE, Cell
+from suite.plan.cell import DENSE, Cell
 from suite.plan.methods import methods_that_are, pattern_of
 from suite.plan.yaml_files import ConfigError
 

@@ -13,6 +13,7 @@ from leap.settings import PRESETS, Settings
 # What a cell of the grid decides, not its method's settings.
 _OF_THE_CELL = ("sparsity", "seed")
 
+
 def resolve(
     methods: Mapping[str, Mapping[str, Any]],
 ) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:

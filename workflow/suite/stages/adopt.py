@@ -9,14 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from baselines.pattern import group_of
 from leap.budget import survivors
 from leap.layers import prunable_linears
 from suite.artifacts.files import write_json
 from suite.artifacts.masks import check_groups, save_masks
 from suite.artifacts.tensors import save_tensors
 from suite.jobs.provenance import benchmarked, compute_setting
-from suite.plan.grid import Cell
+from suite.plan.cell import Cell
 from suite.stages import models
 
 if TYPE_CHECKING:
@@ -33,15 +32,16 @@ def adopt(
 ) -> dict[str, float]:
     """Write the outputs `weights`, `mask` and `report` of a cell; return what its rule cost.
 
-    `files` are the rule's `mask` and `weights`, and Snakemake's `benchmark` of it. Raises ValueError
-    that names the file and what is wrong: a layer that is missing or unknown, a shape or type, a
-    number of survivors other than round((1 - sparsity) * weights), values that are not finite.
+    `files` are the rule's `mask` and `weights`, and Snakemake's `benchmark` of it. Raises
+    ValueError that names the file and what is wrong: a layer that is missing or unknown, a shape
+    or type, a number of survivors other than round((1 - sparsity) * weights), values that are not
+    finite.
     """
     dtype = models.describe(model_directory)["dtype"]
     dense = models.load_model(models.intact_checkpoint(model_directory), dtype, "cpu")
     linears = prunable_linears(dense)
     masks = _masks(Path(files["mask"]), linears)
-    _check_count(Path(files["mask"]), masks, cell, str(recipe["method"].get("budget", "")))
+    _check_count(Path(files["mask"]), masks, cell, recipe["pattern"])
     weights = _weights(Path(files["weights"]), linears)
     cost = benchmarked(files["benchmark"])
     save_tensors(weights, outputs["weights"])
@@ -75,15 +75,14 @@ def _masks(file: Path, linears: Mapping[str, "Linear"]) -> dict[str, "Tensor"]:
     return {name: stored[name].bool() for name in linears}
 
 
-def _check_count(file: Path, masks: Mapping[str, "Tensor"], cell: Cell, budget: str) -> None:
+def _check_count(file: Path, masks: Mapping[str, "Tensor"], cell: Cell, pattern: str) -> None:
     total = sum(mask.numel() for mask in masks.values())
     kept, wanted = sum(int(m.sum()) for m in masks.values()), survivors(total, cell.target)
     if kept != wanted:
         raise ValueError(
             f"{file} keeps {kept} of {total} weights, but sparsity {cell.sparsity} means {wanted}"
         )
-    if group_of(budget):
-        check_groups(masks, budget, {})
+    check_groups(masks, pattern, {})
 
 
 def _weights(file: Path, linears: Mapping[str, "Linear"]) -> dict[str, "Tensor"]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from suite.artifacts.files import write_json
 from suite.jobs.provenance import choose_device
-from suite.plan.grid import Cell
+from suite.plan.cell import Cell
 from suite.stages import corpora, models
 from suite.stages.perplexity import perplexity
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from suite.artifacts.files import read_json
-from suite.plan.grid import DENSE
+from suite.plan.cell import DENSE
 
 # Columns of main.csv, in the paper's order.
 TASKS = ("piqa", "arc_easy", "arc_challenge", "winogrande", "openbookqa", "mmlu")

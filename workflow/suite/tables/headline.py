@@ -7,7 +7,7 @@ from typing import Any
 
 from suite.artifacts.files import write_json
 from suite.artifacts.items import read_items
-from suite.plan.grid import DENSE, LEAP
+from suite.plan.cell import DENSE, LEAP
 from suite.tables.evaluations import Cell
 from suite.tables.paired import Paired, combine, compare
 

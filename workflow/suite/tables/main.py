@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from suite.artifacts.files import replacing
-from suite.plan.grid import DENSE
+from suite.plan.cell import DENSE
 from suite.tables.evaluations import TASKS, Cell
 
 _TASK_HEADINGS = ("PIQA", "ARC-E", "ARC-C", "WinoG.", "OBQA", "MMLU")  # of TASKS

@@ -5,16 +5,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from suite.plan.grid import Cell
+from suite.plan.cell import Cell
 from suite.tracking.journal import Journal, Mirror, Scalar
 
 RESULTS = "results"
 LIVE_VARIABLE = "LEAP_SUITE_LIVE_TRACKING"
 
 
-def open_run(
-    path: str, stage: str, run: str, cell: Cell, settings: Mapping[str, Any]
-) -> Journal:
+def open_run(path: str, stage: str, run: str, cell: Cell, settings: Mapping[str, Any]) -> Journal:
     """The journal of one job of `stage` for `cell`; `settings` become its parameters.
 
     `run` is the name of the whole run. All jobs of a cell share the tag `group`. With

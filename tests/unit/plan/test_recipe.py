@@ -1,0 +1,90 @@
+"""Recipes: what is in them, and what is said of two that differ."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from suite.plan.cell import Cell
+from suite.plan.config import load
+from suite.plan.recipe import Recipes, check, differences, synthetic_note
+
+MODEL = "mini-llama-3.2-1b"
+WANDA, LEAP = Cell(MODEL, "wanda", "0.5"), Cell(MODEL, "leap", "0.5")
+
+
+def recipes(**overrides) -> Recipes:
+    return Recipes(load({"scale": "smoke", "hub_mirror": "", **overrides}))
+
+
+def changed(cell: Cell, **overrides) -> list[str]:
+    lines = differences(recipes().evaluation(cell), recipes(**overrides).evaluation(cell))
+    return [line.split(" was ")[0] for line in lines]
+
+
+def test_a_setting_changes_the_recipes_of_what_depends_on_it_and_no_other():
+    layer = {"methods": {"wanda": {"budget": "layer"}}}
+    assert changed(WANDA, **layer) == ["checkpoint.masks.method.budget"]
+    # LEAP starts from Wanda's masks
+    assert changed(LEAP, **layer) == ["checkpoint.masks.warm_start.method.budget"]
+    assert changed(Cell(MODEL, "admm", "0.5"), **layer) == []
+    assert changed(Cell.dense(MODEL), **layer) == []
+
+
+def test_how_masks_are_selected_is_no_part_of_the_training():
+    threshold = {"methods": {"leap": {"selection": "threshold"}}}
+    assert changed(LEAP, **threshold) == ["checkpoint.selection.rule"]
+    assert recipes().masks(LEAP) == recipes(**threshold).masks(LEAP)
+
+
+def test_places_resources_and_names_are_in_no_recipe():
+    assert changed(LEAP, run="other", jobs_per_gpu=2, tracking={"live": True}, replace=True) == []
+    assert changed(LEAP, resources={"train": {"threads": 2}}) == []
+
+
+def test_the_corpus_counts_but_not_how_it_is_batched_elsewhere():
+    seed = {"corpora": {"calibration": {"sequences": 8}}}
+    assert changed(WANDA, **seed) == ["checkpoint.masks.calibration.sequences"]
+    assert changed(Cell(MODEL, "wanda", "0.5"), corpora={"calibration": {"batch": 8}}) == [
+        "checkpoint.masks.batch"
+    ]
+
+
+def test_a_stochastic_cell_has_its_seed():
+    one, other = (recipes().masks(Cell(MODEL, "leap", "0.5", seed)) for seed in (0, 1))
+    assert differences(one, other) == ["seed was 0, now 1"]
+    assert "seed" not in recipes().masks(WANDA)
+
+
+def test_the_message_names_file_keys_and_both_ways_on():
+    with pytest.raises(ValueError) as error:
+        check("a.json", {"method": {"budget": "row"}, "code": "1" * 16}, {"method": {"budget": 1}})
+    text = str(error.value)
+    assert "a.json was made with other settings" in text
+    assert "method.budget was 'row', now 1" in text
+    assert "code was 11111111, now not there" in text
+    assert "run=NAME" in text
+
+
+PLAIN = st.recursive(
+    st.integers() | st.text(max_size=3) | st.lists(st.integers(), max_size=2),
+    lambda values: st.dictionaries(st.sampled_from("abcd"), values, min_size=1, max_size=3),
+    max_leaves=6,
+)
+VALUES = st.dictionaries(st.sampled_from("abcd"), PLAIN, max_size=3)
+
+
+@given(VALUES, VALUES)
+def test_there_are_no_differences_exactly_where_two_are_equal(one, other):
+    assert differences(one, one) == []
+    assert (differences(one, other) == []) == (one == other)
+
+
+def test_tuples_and_the_lists_that_json_makes_of_them_are_equal():
+    assert differences({"alpha": [1, 2]}, {"alpha": (1, 2)}) == []
+
+
+def test_what_is_not_real_is_said():
+    assert synthetic_note(load({"scale": "mini", "hub_mirror": ""})) == (
+        "Miniature models, generated tasks"
+    )
+    assert synthetic_note(load({"scale": "paper", "hub_mirror": ""})) == ""
