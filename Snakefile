@@ -16,8 +16,16 @@ sys.path[:0] = CODE
 
 from baselines.pattern import sparsity_of
 from suite.plan.config import MINIATURES as MINIATURE_CHECKPOINTS
-from suite.plan.config import ConfigError, load, methods_that_are
-from suite.plan.grid import DENSE, LEAP, cells, pattern_cells, pattern_of
+from suite.plan.config import ConfigError, load
+from suite.plan.grid import DENSE, LEAP, cells, pattern_cells
+from suite.plan.methods import (
+    masks_taken,
+    methods_that_are,
+    pattern_of,
+    schema_file,
+    used_methods,
+    written_pattern,
+)
 from suite.sources.mirror.check import missing
 from suite.plan.needs import of_hub
 from suite.tables.published import published_models
@@ -73,6 +81,7 @@ include: "workflow/rules/sweep.smk"
 include: "workflow/rules/page.smk"
 include: "workflow/rules/tracking.smk"
 include: "workflow/rules/release.smk"
+include: "workflow/rules/cite.smk"
 include: "workflow/rules/prefetch.smk"
 include: "workflow/rules/examples.smk"
 
@@ -109,6 +118,7 @@ localrules:
     sweep_table,
     sweep,
     release,
+    cite,
     prefetch,
     examples,
     pattern_examples,

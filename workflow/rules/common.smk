@@ -15,12 +15,11 @@ LEAP_CELLS = [cell for cell in FIRST_SEEDS if cell.method == LEAP]
 
 def method_patterns():
     """How the table of patterns writes the pattern of each of its methods."""
-    written = {DENSE: "dense"}
-    for name in config.get("patterns", {}).get("methods", {}):
-        settings = config["methods"][name]
-        pattern = pattern_of(settings) or "free"
-        written[name] = f"dense or {pattern}" if "tile" in settings else pattern
-    return written
+    names = config.get("patterns", {}).get("methods", {})
+    written = {
+        name: written_pattern(IMPLEMENTATIONS[name], config["methods"][name]) for name in names
+    }
+    return {DENSE: "dense", **written}
 
 
 def figure_names():
@@ -149,24 +148,30 @@ def lasting(path, kind):
     return path if config["keep"][kind] else temp(path)
 
 
-def prior_mask(wildcards):
-    """The one-shot masks that a training starts from; nothing for a random start."""
-    start = config["methods"][wildcards.method]["warm_start"]
-    if start == "random":
-        return {}
-    # the masks of the first seed, for layer-wise methods that depend on one
-    folder = f"{RESULTS}/pruned/{wildcards.model}/{start}/{wildcards.sparsity}"
-    return {"prior": f"{folder}/mask.safetensors"}
+def masks_of(setting, key):
+    """The masks that a method takes by one of its settings, as the input `key`; none if random."""
+
+    def of_job(wildcards):
+        method = wildcards.method
+        taken = masks_taken(IMPLEMENTATIONS[method], config["methods"][method]).get(setting)
+        if taken is None:
+            return {}
+        sparsity = sparsity_of(taken.pattern) if taken.pattern else wildcards.sparsity
+        # the masks of the first seed, for methods that depend on one
+        folder = f"{RESULTS}/pruned/{wildcards.model}/{taken.method}/{sparsity}"
+        return {key: f"{folder}/mask.safetensors"}
+
+    return of_job
 
 
-def sparse_masks(wildcards):
-    """The N:M masks of the tiles that are not dense, for a method that has such tiles."""
-    settings = config["methods"][wildcards.method]
-    start = settings.get("sparse_masks", "random")
-    if start == "random":
-        return {}
-    folder = f"{RESULTS}/pruned/{wildcards.model}/{start}/{sparsity_of(settings['pattern'])}"
-    return {"sparse": f"{folder}/mask.safetensors"}
+prior_mask = masks_of("warm_start", "prior")
+sparse_masks = masks_of("sparse_masks", "sparse")
+
+
+def pattern(wildcards):
+    """The pattern N:M that a method's masks have, "" for none."""
+    method = wildcards.method
+    return pattern_of(IMPLEMENTATIONS[method], config["methods"][method])
 
 
 def pruning_settings(wildcards):

@@ -26,6 +26,7 @@ rule harden:
         runtime=asks("harden", "runtime"),
     params:
         cell=cell_of,
+        pattern=pattern,
     message:
         "Hardening {wildcards.model}, {wildcards.method} at {wildcards.sparsity}"
     script:

@@ -18,7 +18,7 @@ def main() -> None:
 
         target = Path(snakemake.output.manifest).parent
         model = Path(snakemake.input.model)
-        counts = harden(model, dict(snakemake.input.items()), params.cell, target)
+        counts = harden(model, dict(snakemake.input.items()), params.cell, target, params.pattern)
         run.metrics(counts)
         run.artifact(snakemake.output.manifest)
 

@@ -8,7 +8,8 @@ BASE = {"scale": "mini", "hub_mirror": ""}
 
 def test_cells_have_dense_once_and_more_seeds_only_where_they_matter():
     grid = {"models": ["m"], "methods": ["a", "b"], "sparsities": [0.5, 0.65], "seeds": [0, 3]}
-    found = cells({"grid": grid, "methods": {"a": {}, "b": {}}}, {"b"})
+    settings = {"grid": grid, "methods": {"a": {}, "b": {}}}
+    found = cells({**settings, "implementations": {"a": "thanos", "b": "leap"}}, {"b"})
     assert [cell.path for cell in found] == [
         "m/dense/0.0", "m/a/0.5", "m/b/0.5", "m/b/0.5/seed-3",
         "m/a/0.65", "m/b/0.65", "m/b/0.65/seed-3",

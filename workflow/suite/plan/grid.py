@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from baselines.pattern import sparsity_of
+from suite.plan.methods import DENSE, can_have, only_sparsity
 
-DENSE = "dense"
 LEAP = "leap"
 
 
@@ -90,23 +89,11 @@ def pattern_cells(settings: Mapping[str, Any]) -> list[Cell]:
     return found
 
 
-def pattern_of(values: Mapping[str, Any]) -> str:
-    """The pattern N:M that a method with these settings has, "" for one without."""
-    pattern = str(values.get("pattern", values.get("budget", "")))
-    return pattern if sparsity_of(pattern) is not None else ""
-
-
-def can_have(values: Mapping[str, Any], sparsity: float) -> bool:
-    """Whether a method with these settings can have this sparsity: N:M has one, its tiles less."""
-    most = sparsity_of(pattern_of(values))
-    return most is None or (sparsity <= most if "tile" in values else sparsity == most)
-
-
-def _sparsities(settings: Mapping[str, Any], method: str) -> list[float]:
-    values = settings["methods"][method]
-    only = None if "tile" in values else sparsity_of(pattern_of(values))
+def _sparsities(settings: Mapping[str, Any], name: str) -> list[float]:
+    implementation, values = settings["implementations"][name], settings["methods"][name]
+    only = only_sparsity(implementation, values)
     every = _all(settings["grid"]["sparsities"] if only is None else [only])
-    return [sparsity for sparsity in every if can_have(values, sparsity)]
+    return [sparsity for sparsity in every if can_have(implementation, values, sparsity)]
 
 
 def _all(*lists: Sequence[float]) -> list[float]:
