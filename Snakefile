@@ -22,10 +22,10 @@ from suite.plan.code import fingerprint
 from suite.plan.config import MINIATURES, load, shown_settings
 from suite.plan.cell import DENSE, LEAP, Cell
 from suite.plan.grid import cells, taken_masks
-from suite.plan.methods import METHOD_SCHEMAS, methods_that_are
+from suite.plan.methods import METHOD_SCHEMAS, methods_that_are, used_methods
 from suite.plan.needs import of_hub
 from suite.plan.recipe import Recipes, has_generated_tasks, synthetic_note
-from suite.plan.yaml_files import ConfigError
+from suite.plan.validation import ConfigError
 from suite.sources.mirror.check import missing
 from suite.tables.published import published_models
 
@@ -85,6 +85,7 @@ include: "workflow/rules/tracking.smk"
 include: "workflow/rules/studies.smk"
 include: "workflow/rules/page.smk"
 include: "workflow/rules/release.smk"
+include: "workflow/rules/cite.smk"
 include: "workflow/rules/prefetch.smk"
 include: "workflow/rules/examples.smk"
 

@@ -1,7 +1,6 @@
 """Settings: merging, what is accepted, and what is said about what is not."""
 
 from dataclasses import fields
-from pathlib import Path
 
 import pytest
 import yaml
@@ -9,6 +8,8 @@ import yaml
 import leap
 from baselines import registry
 from suite.plan import config
+from suite.plan.methods import known_methods, method_schema, schema_file
+from suite.plan.validation import SCHEMAS
 
 BASE = {"scale": "mini", "hub_mirror": ""}
 
@@ -105,7 +106,7 @@ BAD = {
     ),
     "fixed N:M masks that are not there": (
         {"methods": {"patch": {"mode": "tile", "sparse_masks": "random"}}},
-        "methods.patch.sparse_masks: mode tile needs masks",
+        'methods.patch.sparse_masks: "random" cannot be used (mode tile needs masks; name a method',
     ),
     "too many patterns": (
         {"methods": {"maskllm": {"pattern": "8:16"}}},
@@ -226,24 +227,21 @@ def test_every_schema_describes_every_field():
         if "properties" in schema and schema.get("additionalProperties") is not False:
             yield f"{place} admits unknown keys"
 
-    for file in config.SCHEMAS.rglob("*.yaml"):
+    for file in [*SCHEMAS.rglob("*.yaml"), *map(schema_file, known_methods())]:
         assert list(undescribed(yaml.safe_load(file.read_text()), file.name)) == []
 
 
-@pytest.mark.parametrize(
-    "file", sorted(config.METHOD_SCHEMAS.glob("*.yaml")), ids=lambda file: file.name
-)
-def test_a_method_and_its_schema_have_the_same_settings(file: Path):
-    schema = yaml.safe_load(file.read_text())
-    name = file.name.removesuffix(".schema.yaml")
+@pytest.mark.parametrize("name", known_methods())
+def test_a_method_and_its_schema_have_the_same_settings(name):
+    schema = method_schema(name)
     if schema.get("trained"):
         of_the_cell, of_the_suite = {"sparsity", "seed"}, {"warm_start", *OF_THE_PATTERN[name]}
         known = {field.name for field in fields(leap.Settings)} - of_the_cell | of_the_suite
     else:
         of_the_cell = {"seed"} if schema.get("stochastic") else set()
         known = {field.name for field in fields(registry.load(name).Settings)} - of_the_cell
-    assert set(config.method_schema(name)["properties"]) == known
-    assert set(config.method_schema(name)["required"]) == known - of_the_cell
+    assert set(schema["properties"]) == known
+    assert set(schema["required"]) == known - of_the_cell
 
 
 def test_a_preset_gives_every_setting_and_what_is_written_beside_it_wins():

@@ -11,7 +11,7 @@ from suite.plan.cell import Cell
 from suite.plan.config import load
 from suite.plan.grid import cells
 from suite.plan.recipe import Recipes
-from suite.plan.yaml_files import ConfigError
+from suite.plan.validation import ConfigError
 
 MODEL = "mini-llama-3.2-1b"
 LEAP, WANDA = Cell(MODEL, "leap", "0.5"), Cell(MODEL, "wanda", "0.5")

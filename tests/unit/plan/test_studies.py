@@ -4,7 +4,7 @@ import pytest
 
 from suite.plan import config, studies
 from suite.plan.grid import cells
-from suite.plan.yaml_files import ConfigError
+from suite.plan.validation import ConfigError
 
 BASE = {"scale": "mini", "hub_mirror": ""}
 

@@ -41,7 +41,7 @@ def released(place, tmp_path_factory):
         else:
             calibration = place / "calibration.safetensors"
             pruning.prune(place / "model", calibration, method, {}, 0.6, 8, files)
-        hardening.harden(place / "model", files, cell, folder / "hardened" / method)
+        hardening.harden(place / "model", files, cell, folder / "hardened" / method, "")
     cells = {f"mini-gemma-3-1b/{method}/0.6": folder / "hardened" / method for method in METHODS}
     (folder / "main.csv").write_text("model\n")
     pack(cells, [folder / "main.csv"], {"mini-gemma-3-1b": "apache-2.0"}, folder / "release")

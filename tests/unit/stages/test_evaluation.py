@@ -45,7 +45,7 @@ def test_pruning_nothing_gives_exactly_the_dense_scores(place):
     files = {key: str(place / "pruned" / key) for key in ("weights", "mask", "report")}
     pruning.prune(place / "model", place / "calibration.safetensors", "wanda", {}, 0.0, 8, files)
     cell = {"method": "wanda", "sparsity": "0.0"}
-    counts = hardening.harden(place / "model", files, cell, place / "hardened")
+    counts = hardening.harden(place / "model", files, cell, place / "hardened", "")
     assert counts["achieved_sparsity"] == 0
     pruned = evaluate(place, cell, place / "hardened")
     assert pruned["tasks"] == dense["tasks"]
@@ -68,7 +68,8 @@ def test_only_weights_that_changed_are_kept_beside_the_mask(place, tmp_path, met
     kept = load_file(files["weights"])
     linears = prunable_linears(models.load_model(place / "model", "float32", "cpu"))
     assert len(kept) == (len(linears) if changed else 0)
-    hardening.harden(place / "model", files, {"method": method, "sparsity": "0.5"}, tmp_path / "h")
+    cell = {"method": method, "sparsity": "0.5"}
+    hardening.harden(place / "model", files, cell, tmp_path / "h", "")
     assert read_json(tmp_path / "h/manifest.json")["kept_weights_changed"] == changed
 
 
@@ -79,7 +80,7 @@ def test_a_mask_with_a_wrong_count_is_not_hardened(place, tmp_path):
     )
     cell = {"method": "magnitude", "sparsity": "0.6"}
     with pytest.raises(ValueError, match=r"but sparsity 0\.6 means"):
-        hardening.harden(place / "model", files, cell, tmp_path / "hardened")
+        hardening.harden(place / "model", files, cell, tmp_path / "hardened", "")
     assert list((tmp_path / "hardened").iterdir()) == []
 
 
@@ -99,7 +100,7 @@ def test_learned_logits_are_hardened_by_their_rule(place, tmp_path, rule):
     write_json(files["report"], {"layers": layers, "settings": {"sparsity": 0.6, "seed": 0}})
     binarise(tmp_path / "logits", tmp_path / "report", None, "leap", rule, files)
     cell = {"method": "leap", "sparsity": "0.6"}
-    counts = hardening.harden(place / "model", files, cell, tmp_path / "hardened")
+    counts = hardening.harden(place / "model", files, cell, tmp_path / "hardened", "")
     kept = survivors(weights, 0.6) if rule == "exact" else positive
     assert counts["survivors"] == kept
     manifest = read_json(tmp_path / "hardened/manifest.json")

@@ -50,7 +50,9 @@ class Cell:
 
     def harden(self):
         cell = {"method": self.method, "sparsity": str(self.values["sparsity"])}
-        hardening.harden(self.model, self.files, cell, self.folder / "hardened")
+        hardening.harden(
+            self.model, self.files, cell, self.folder / "hardened", self.values["pattern"]
+        )
         hard = models.load_model(self.folder / "hardened", "float32", "cpu")
         weights = {name: layer.weight.detach() for name, layer in prunable_linears(hard).items()}
         return weights, read_json(self.folder / "hardened/manifest.json")

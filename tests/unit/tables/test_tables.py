@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from suite.plan.methods import method_label
 from suite.tables.evaluations import TASKS, main_table
-from suite.tables.main import method_label, write_csv, write_latex, write_markdown
+from suite.tables.main import write_csv, write_latex, write_markdown
 
 MODELS = ["qwen_tiny", "llama-tiny"]
 METHODS = ["wanda", "sparsegpt", "leap"]

@@ -25,8 +25,8 @@ from suite.figures.style import (
     save,
     style,
 )
+from suite.plan.methods import method_label
 from suite.tables.ablations import BASE, variant_label
-from suite.tables.main import method_label
 
 _COLUMNS = (
     *("model", "method", "variant", "seeds", "achieved_sparsity"),

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from suite.artifacts.files import read_json
 from suite.artifacts.masks import jaccard
 from suite.figures.style import distinct, save, style
-from suite.tables.main import method_label
+from suite.plan.methods import method_label
 
 # sparsity -> (method, method) -> mean over models
 _Pairs = Mapping[str, Mapping[tuple[str, str], float]]

@@ -19,8 +19,8 @@ from suite.figures.style import (
     save,
     style,
 )
+from suite.plan.methods import method_label
 from suite.tables.evaluations import read_cells
-from suite.tables.main import method_label
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from suite.figures.style import (
     style,
 )
 from suite.plan.cell import DENSE, LEAP
-from suite.tables.main import method_label
+from suite.plan.methods import method_label
 
 _COLUMNS = ("model", "method", "sparsity", "average")
 _BAND = "#f3f3f3"

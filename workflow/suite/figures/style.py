@@ -4,7 +4,7 @@ import csv
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from suite.artifacts.files import replacing
 from suite.plan.cell import DENSE
-from suite.tables.main import base_method, method_label
+from suite.plan.methods import base_method, look_of, method_label
 
 STYLE = Path(__file__).with_name("suite.mplstyle")
 PAGE_INCHES = 7.0  # text width of a two-column page
@@ -59,20 +59,18 @@ class Look:
 
 _SOLID, _DASHED, _DOTTED = "-", (0, (4, 1.5)), (0, (1, 1.2))
 _DASH_DOT, _LONG, _DASH_DOT_DOT = (0, (4, 1.2, 1, 1.2)), (0, (7, 1.5)), (0, (4, 1, 1, 1, 1, 1))
-
-# Colours of Okabe and Ito, which colour-blind readers can tell apart. A method keeps its look
-# from one figure to the next, whichever others are there.
-_METHODS = {
-    "magnitude": Look("#E69F00", "v", _DOTTED),
-    "wanda": Look("#56B4E9", "s", _DASHED),
-    "sparsegpt": Look("#009E73", "^", _DASH_DOT),
-    "thanos": Look("#CC79A7", "D", _DASH_DOT_DOT),
-    "admm": Look("#0072B2", "o", _LONG),
-    "maskllm": Look("#000000", "P", _DASHED),
-    "patch": Look("#666666", "X", _SOLID),
-    "leap": Look("#D55E00", "*", _SOLID),
+# As the schemas of methods name them.
+_DASHES = {
+    "solid": _SOLID,
+    "dashed": _DASHED,
+    "dotted": _DOTTED,
+    "dash-dot": _DASH_DOT,
+    "long": _LONG,
+    "dash-dot-dot": _DASH_DOT_DOT,
 }
-# For methods not known above, handed out in the alphabetical order of their names.
+
+# Colours of Okabe and Ito, which colour-blind readers can tell apart, as in the schemas of methods.
+# For methods whose schema has no look, handed out in the alphabetical order of their names.
 _SPARE = (
     Look("#000000", "P", _DASH_DOT, filled=False),
     Look("#0072B2", "<", _DASH_DOT_DOT, filled=False),
@@ -94,17 +92,28 @@ _MODELS = (
 
 
 def method_looks(methods: Sequence[str]) -> dict[str, Look]:
-    """Look of each method but dense, in the order given; one under N:M has its method's, open."""
+    """Look of each method but dense, in the order given; one under N:M has its method's, open.
+
+    It is the one that the method's schema asks for, so that a method keeps it from one figure to
+    the next, whichever others are there.
+    """
     pruning = [method for method in methods if method != DENSE]
-    known = {method: _METHODS.get(base_method(method)) for method in pruning}
-    unknown = sorted(method for method, look in known.items() if look is None)
+    described = {method: look_of(method) for method in pruning}
+    unknown = sorted(method for method, look in described.items() if look is None)
     spare = {name: _SPARE[i % len(_SPARE)] for i, name in enumerate(unknown)}
     return {
-        method: spare[method]
-        if look is None
-        else replace(look, filled=look.filled and method == base_method(method))
-        for method, look in known.items()
+        method: spare[method] if look is None else _look(look, method == base_method(method))
+        for method, look in described.items()
     }
+
+
+def _look(described: Mapping[str, Any], filled: bool) -> Look:
+    return Look(
+        described["colour"],
+        described["marker"],
+        _DASHES[described["dashes"]],
+        filled and described.get("filled", True),
+    )
 
 
 def model_looks(models: Sequence[str]) -> dict[str, Look]:

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[3]
 
@@ -131,7 +132,7 @@ def _tokens(node: ast.AST) -> Iterator[str]:
     """A tree as text, without places, docstrings and what is empty."""
     yield f"({type(node).__name__}"
     for field in node._fields:
-        value = getattr(node, field, None)
+        value: Any = getattr(node, field, None)
         if field == "body" and _has_docstring(node):
             value = value[1:]
         if value is None or value == []:

@@ -1,22 +1,32 @@
 """The settings of a run: scale file < config.yaml < --configfile and --config, validated."""
 
-import difflib
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
 
 from suite.plan import studies, variants
-from suite.plan.methods import can_have, known_methods, method_schema, methods_that_are, pattern_of
-from suite.plan.yaml_files import ConfigError, read_yaml
+from suite.plan.methods import (
+    FREE,
+    can_have,
+    known_methods,
+    masks_taken,
+    method_schema,
+    methods_that_are,
+    pattern_of,
+    written_pattern,
+)
+from suite.plan.validation import (
+    SCHEMAS,
+    WORKFLOW,
+    ConfigError,
+    read_yaml,
+    schema_problems,
+    unknown_name,
+)
 
-WORKFLOW = Path(__file__).parents[2]
 SCALES = WORKFLOW / "scales"
-SCHEMAS = WORKFLOW / "schemas"
 MINIATURES = WORKFLOW / "suite" / "miniature" / "checkpoints"
 
 # Names below results/ that no run can have.
@@ -31,11 +41,11 @@ def load(overrides: Mapping[str, Any]) -> dict[str, Any]:
     scale = overrides.get("scale")
     known = sorted(file.stem for file in SCALES.glob("*.yaml"))
     if scale not in known:
-        raise ConfigError(f"scale: there is no {_unknown(str(scale), known)}")
+        raise ConfigError(f"scale: there is no {unknown_name(str(scale), known)}")
     schema = read_yaml(SCHEMAS / "config.schema.yaml")
     overrides = {"run": scale, **overrides}
     settings = typed(merge(read_yaml(SCALES / f"{scale}.yaml"), overrides), schema, schema)
-    problems = [*_schema_problems(settings, schema, "")]
+    problems = [*schema_problems(settings, schema, "")]
     if not problems:
         settings["methods"] = studies.with_variants(settings)
         problems = [*variants.problems(settings["methods"])]
@@ -88,15 +98,15 @@ def _method_problems(settings: Mapping[str, Any]) -> Iterator[str]:
     known = known_methods()
     for name, implementation in settings["implementations"].items():
         if implementation not in known:
-            yield f"methods.{name}: there is no method {_unknown(implementation, known)}"
+            yield f"methods.{name}: there is no method {unknown_name(implementation, known)}"
             continue
         schema = method_schema(implementation)
         settings["methods"][name] = typed(settings["methods"][name], schema, schema)
-        yield from _schema_problems(settings["methods"][name], schema, f"methods.{name}")
+        yield from schema_problems(settings["methods"][name], schema, f"methods.{name}")
     for section in _grids(settings):
         for name in settings[section]["methods"]:
             if name not in settings["methods"]:
-                hint = "" if name in known else f": there is no method {_unknown(name, known)}"
+                hint = "" if name in known else f": there is no method {unknown_name(name, known)}"
                 hint = hint or f": give its settings under methods.{name}"
                 yield f"{section}.methods: {name!r} has no settings{hint}"
 
@@ -111,18 +121,20 @@ def _model_problems(settings: Mapping[str, Any]) -> Iterator[str]:
     for study in studies.VARIED:
         for name in settings.get(study, {}).get("models", []):
             if name not in defined:
-                yield f"{study}.models: there is no model {_unknown(name, defined)} under models"
+                named = unknown_name(name, defined)
+                yield f"{study}.models: there is no model {named} under models"
     miniatures = sorted(file.parent.name for file in MINIATURES.glob("*/config.json"))
     for section in _grids(settings):
         for name in settings[section]["models"]:
             if name not in defined:
-                yield f"{section}.models: there is no model {_unknown(name, defined)} under models"
+                named = unknown_name(name, defined)
+                yield f"{section}.models: there is no model {named} under models"
     for name, model in settings["models"].items():
         miniature = model["source"].get("miniature")
         if miniature is not None and miniature not in miniatures:
             yield (
                 f"models.{name}.source.miniature: there is no miniature "
-                f"{_unknown(miniature, miniatures)}"
+                f"{unknown_name(miniature, miniatures)}"
             )
         path = model["source"].get("path")
         if path is not None and not (Path(path) / "config.json").is_file():
@@ -167,62 +179,22 @@ def _training_problems(settings: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _pattern_problems(settings: Mapping[str, Any]) -> Iterator[str]:
-    """One-shot masks of another pattern than is needed, and sparsities that cannot be had."""
-    methods = settings["methods"]
+    """Masks of another pattern than is needed, and sparsities that cannot be had."""
+    methods, implementations = settings["methods"], settings["implementations"]
+    written = {
+        name: written_pattern(implementations[name], values) for name, values in methods.items()
+    }
     for name, values in methods.items():
-        if "pattern" not in values:
-            continue
-        needed = {"warm_start": values["pattern"]}
-        if "tile" in values:
-            needed = {"warm_start": "", "sparse_masks": values["pattern"]}
-        for setting, wanted in needed.items():
-            start = values[setting]
-            if start != "random" and pattern_of(methods.get(start, {})) != wanted:
+        for setting, taken in masks_taken(implementations[name], values).items():
+            wanted = taken.pattern
+            if wanted is not None and written.get(taken.method, FREE) != (wanted or FREE):
                 budget = f'with budget "{wanted}"' if wanted else "without an N:M budget"
-                yield f"methods.{name}.{setting}: must be random or a method {budget}, not {start}"
-        if values.get("mode") == "tile" and values["sparse_masks"] == "random":
-            yield f"methods.{name}.sparse_masks: mode tile needs masks; name a method, or use joint"
+                yield (
+                    f"methods.{name}.{setting}: must be random or a method {budget}, "
+                    f"not {taken.method}"
+                )
     for name, sparsities in settings.get("patterns", {}).get("methods", {}).items():
         for sparsity in sparsities:
-            if not can_have(methods[name], sparsity):
-                pattern = pattern_of(methods[name])
+            if not can_have(implementations[name], methods[name], sparsity):
+                pattern = pattern_of(implementations[name], methods[name])
                 yield f"patterns.methods.{name}: {sparsity} cannot be had with pattern {pattern}"
-
-
-def _schema_problems(value: Any, schema: Mapping[str, Any], prefix: str) -> Iterator[str]:
-    errors = Draft202012Validator(schema).iter_errors(value)
-    for error in sorted(errors, key=lambda e: [str(part) for part in e.absolute_path]):
-        key = ".".join([*([prefix] if prefix else []), *map(str, error.absolute_path)])
-        yield f"{key or 'config'}: {_explain(error)}"
-
-
-def _explain(error: ValidationError) -> str:
-    """The schema's complaint in words that name what to write instead."""
-    described = error.schema.get("description", "") if isinstance(error.schema, Mapping) else ""
-    meaning = f" ({described})" if described else ""
-    value = json.dumps(error.instance, default=str)
-    if error.validator == "additionalProperties" and error.validator_value is False:
-        known = sorted(error.schema.get("properties", {}))
-        unknown = sorted(set(error.instance) - set(known))
-        return "; ".join(f"there is no setting {_unknown(key, known)}" for key in unknown)
-    if error.validator == "required":
-        missing = [key for key in error.validator_value if key not in error.instance]
-        return f"{', '.join(missing)} must be set"
-    if error.validator == "enum":
-        return f"{value} is not one of {', '.join(map(str, error.validator_value))}{meaning}"
-    if error.validator == "uniqueItems":
-        twice = sorted({str(item) for item in error.instance if error.instance.count(item) > 1})
-        return f"{', '.join(twice)} is listed twice; list it once"
-    if error.validator in ("exclusiveMinimum", "exclusiveMaximum"):
-        side = "above" if error.validator == "exclusiveMinimum" else "below"
-        return f"{value} is out of range: it must be {side} {error.validator_value}{meaning}"
-    if error.validator == "oneOf":
-        return f"{value} is incomplete{meaning}"
-    return f"{error.message}{meaning}"
-
-
-def _unknown(name: str, known: Iterable[str]) -> str:
-    known = list(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
-    return f"{name!r} ({hint})"

@@ -5,7 +5,7 @@ from typing import Any
 
 from baselines.pattern import sparsity_of
 from suite.plan.cell import Cell
-from suite.plan.methods import can_have, methods_that_are, pattern_of
+from suite.plan.methods import can_have, masks_taken, methods_that_are, only_sparsity
 
 
 def cells(settings: Mapping[str, Any]) -> list[Cell]:
@@ -34,27 +34,27 @@ def cells_of(settings: Mapping[str, Any], grid: Mapping[str, Any]) -> list[Cell]
 
 
 def taken_masks(settings: Mapping[str, Any], cell: Cell) -> dict[str, Cell]:
-    """The cells whose masks a learned method starts from or keeps to, by the setting's name.
+    """The cells whose masks a method takes, by the setting that names the method.
 
-    A stochastic method lends the masks of the grid's first seed.
+    Masks are taken at their pattern's sparsity, or the cell's own. A stochastic method lends those
+    of the grid's first seed.
     """
-    own = settings["methods"][cell.method]
-    sparsities = {"warm_start": cell.target, "sparse_masks": sparsity_of(pattern_of(own))}
     stochastic = methods_that_are("stochastic", settings)
+    implementation = settings["implementations"][cell.method]
     taken = {}
-    for name, sparsity in sparsities.items():
-        lender = own.get(name, "random")
-        if lender != "random" and sparsity is not None:
-            seed = settings["grid"]["seeds"][0] if lender in stochastic else 0
-            taken[name] = Cell.at(cell.model, lender, sparsity, seed)
+    for name, masks in masks_taken(implementation, settings["methods"][cell.method]).items():
+        sparsity = sparsity_of(masks.pattern or "")
+        seed = settings["grid"]["seeds"][0] if masks.method in stochastic else 0
+        target = cell.target if sparsity is None else sparsity
+        taken[name] = Cell.at(cell.model, masks.method, target, seed)
     return taken
 
 
 def _sparsities(settings: Mapping[str, Any], grid: Mapping[str, Any], method: str) -> list[float]:
-    values = settings["methods"][method]
-    only = None if "tile" in values else sparsity_of(pattern_of(values))
+    implementation, values = settings["implementations"][method], settings["methods"][method]
+    only = only_sparsity(implementation, values)
     every = _all(grid["sparsities"] if only is None else [only])
-    return [sparsity for sparsity in every if can_have(values, sparsity)]
+    return [sparsity for sparsity in every if can_have(implementation, values, sparsity)]
 
 
 def _all(*lists: Sequence[float]) -> list[float]:

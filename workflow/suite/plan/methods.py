@@ -1,18 +1,65 @@
-"""Methods by name, as their schemas describe them."""
+"""What is known of a method outside its code: all of it is read from the method's schema.
 
-from collections.abc import Mapping
+A schema lies in workflow/schemas/methods/<name>.schema.yaml, or in the method's own folder as
+baselines/<name>/schema.yaml; workflow/schemas/method.schema.yaml says what has to be in it.
+`method` is such a name here and below, never that of a variant that a configuration defines.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from baselines.pattern import sparsity_of
-from suite.plan.yaml_files import read_yaml
+from suite.plan.cell import DENSE
+from suite.plan.validation import SCHEMAS, WORKFLOW, ConfigError, read_yaml, schema_problems
 
-METHOD_SCHEMAS = Path(__file__).parents[2] / "schemas" / "methods"
+METHOD_SCHEMAS = SCHEMAS / "methods"
+FOLDERS = WORKFLOW.parent / "baselines"
+
+FREE = "free"  # how the lack of a pattern is written
+
+_N_M = re.compile(r"-(\d+)-(\d+)$")  # how the names of variants under N:M end
+
+
+@dataclass(frozen=True)
+class TakenMasks:
+    """Masks of another method that one takes: under N:M, under no pattern (""), or any (None)."""
+
+    method: str
+    pattern: str | None
 
 
 def known_methods() -> list[str]:
     """Methods are known by their schema files."""
-    return sorted(f.name.removesuffix(".schema.yaml") for f in METHOD_SCHEMAS.glob("*.yaml"))
+    return sorted(_schema_files())
+
+
+def schema_file(method: str) -> Path:
+    """Where the method describes itself. Raises ConfigError for an unknown method."""
+    files = _schema_files()
+    if method not in files:
+        raise ConfigError(f"there is no method {method!r} (known: {', '.join(sorted(files))})")
+    return files[method]
+
+
+def method_schema(method: str) -> Mapping[str, Any]:
+    """The schema of a method; one that `extends` another has its settings as well.
+
+    Raises ConfigError where the method does not describe itself as it has to.
+    """
+    schema = _read(schema_file(method))
+    if "extends" not in schema:
+        return schema
+    below = method_schema(schema["extends"])
+    return {
+        **schema,
+        "required": [*below["required"], *schema["required"]],
+        "properties": {**below["properties"], **schema["properties"]},
+        "takes_masks": {**below.get("takes_masks", {}), **schema.get("takes_masks", {})},
+    }
 
 
 def methods_that_are(keyword: str, settings: Mapping[str, Any]) -> set[str]:
@@ -27,26 +74,111 @@ def methods_that_are(keyword: str, settings: Mapping[str, Any]) -> set[str]:
     }
 
 
-def method_schema(name: str) -> dict[str, Any]:
-    """The schema of a method; one that `extends` another has its settings as well."""
-    schema = read_yaml(METHOD_SCHEMAS / f"{name}.schema.yaml")
-    if "extends" not in schema:
-        return schema
-    below = method_schema(schema.pop("extends"))
-    return {
-        **schema,
-        "required": [*below["required"], *schema["required"]],
-        "properties": {**below["properties"], **schema["properties"]},
-    }
+# Names
 
 
-def pattern_of(values: Mapping[str, Any]) -> str:
+def base_method(name: str) -> str:
+    """A method's name without the N:M at its end."""
+    return _N_M.sub("", name)
+
+
+def method_label(name: str) -> str:
+    """How a method is written for readers; a name that is no method's stays as it is.
+
+    A variant under N:M, as in wanda-2-4, is written as its method and the pattern.
+    """
+    if name == DENSE:
+        return "Dense"
+    base = base_method(name)
+    if base not in _schema_files():
+        return name
+    return method_schema(base)["title"] + _N_M.sub(r" \1:\2", name.removeprefix(base))
+
+
+def look_of(name: str) -> Mapping[str, Any] | None:
+    """The look in figures that a method, or its variant under N:M, asks for, if it does."""
+    base = base_method(name)
+    return method_schema(base).get("look") if base in _schema_files() else None
+
+
+# Patterns
+
+
+def pattern_of(method: str, values: Mapping[str, Any]) -> str:
     """The pattern N:M that a method with these settings has, "" for one without."""
-    pattern = str(values.get("pattern", values.get("budget", "")))
+    described = method_schema(method).get("sparsity_pattern")
+    pattern = str(values[described["setting"]]) if described else ""
     return pattern if sparsity_of(pattern) is not None else ""
 
 
-def can_have(values: Mapping[str, Any], sparsity: float) -> bool:
+def written_pattern(method: str, values: Mapping[str, Any]) -> str:
+    """The same for readers: "2:4", "dense or 2:4" for a method of tiles, or "free"."""
+    pattern = pattern_of(method, values)
+    return (f"dense or {pattern}" if _of_tiles(method) else pattern) if pattern else FREE
+
+
+def can_have(method: str, values: Mapping[str, Any], sparsity: float) -> bool:
     """Whether a method with these settings can have this sparsity: N:M has one, its tiles less."""
-    most = sparsity_of(pattern_of(values))
-    return most is None or (sparsity <= most if "tile" in values else sparsity == most)
+    most = sparsity_of(pattern_of(method, values))
+    return most is None or (sparsity <= most if _of_tiles(method) else sparsity == most)
+
+
+def only_sparsity(method: str, values: Mapping[str, Any]) -> float | None:
+    """The one sparsity of a method that is N:M throughout, None for any other."""
+    return None if _of_tiles(method) else sparsity_of(pattern_of(method, values))
+
+
+def _of_tiles(method: str) -> bool:
+    return method_schema(method).get("sparsity_pattern", {}).get("scope") == "tiles"
+
+
+# Masks of other methods
+
+
+def masks_taken(method: str, values: Mapping[str, Any]) -> dict[str, TakenMasks]:
+    """By setting: the masks that a method takes with these settings, none where it is random."""
+    patterns = {
+        "own pattern": pattern_of(method, values),
+        "unstructured": "",
+        "any pattern": None,
+    }
+    return {
+        setting: TakenMasks(values[setting], patterns[kind])
+        for setting, kind in method_schema(method).get("takes_masks", {}).items()
+        if values[setting] != "random"
+    }
+
+
+def used_methods(names: Iterable[str], settings: Mapping[str, Any]) -> list[str]:
+    """The methods behind these configured names, and those whose masks they take, by name."""
+    open_names, seen = list(names), set[str]()
+    while open_names:
+        name = open_names.pop()
+        if name not in seen:
+            seen.add(name)
+            taken = masks_taken(settings["implementations"][name], settings["methods"][name])
+            open_names += [masks.method for masks in taken.values()]
+    return sorted({settings["implementations"][name] for name in seen})
+
+
+# Files
+
+
+def _schema_files() -> dict[str, Path]:
+    files = {f.name.removesuffix(".schema.yaml"): f for f in METHOD_SCHEMAS.glob("*.schema.yaml")}
+    return files | {file.parent.name: file for file in FOLDERS.glob("*/schema.yaml")}
+
+
+@lru_cache
+def _read(file: Path) -> Mapping[str, Any]:
+    schema = read_yaml(file)
+    place = file.relative_to(file.parents[2]).as_posix()
+    problems = list(schema_problems(schema, _meta_schema(), place))
+    if problems:
+        raise ConfigError("\n".join(["a method does not describe itself:", *problems]))
+    return schema
+
+
+@lru_cache
+def _meta_schema() -> dict[str, Any]:
+    return read_yaml(SCHEMAS / "method.schema.yaml")

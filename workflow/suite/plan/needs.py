@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from suite.plan.config import methods_that_are
+from suite.plan.methods import methods_that_are
 
 
 def of_hub(settings: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:

@@ -61,7 +61,7 @@ class Recipes:
             "implementation": implementation,
             "sparsity": cell.sparsity,
             **({"seed": cell.seed} if cell.method in self.stochastic else {}),
-            "pattern": pattern_of(own),
+            "pattern": pattern_of(implementation, own),
             "model": self.model(cell.model),
         }
         if cell.method in self.trained:

@@ -5,8 +5,8 @@ from typing import Any
 
 from suite.plan import grid
 from suite.plan.cell import DENSE, Cell
-from suite.plan.methods import methods_that_are, pattern_of
-from suite.plan.yaml_files import ConfigError
+from suite.plan.methods import methods_that_are, written_pattern
+from suite.plan.validation import ConfigError
 
 VARIED = ("ablations", "search")  # variants of one method
 STUDIES = ("patterns", "sweep", *VARIED)
@@ -55,12 +55,10 @@ def with_variants(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def written_patterns(settings: Mapping[str, Any]) -> dict[str, str]:
     """How the table of patterns writes the pattern of each of its methods."""
-    written = {DENSE: "dense"}
-    for name in settings["patterns"]["methods"]:
-        values = settings["methods"][name]
-        pattern = pattern_of(values) or "free"
-        written[name] = f"dense or {pattern}" if "tile" in values else pattern
-    return written
+    names = settings["patterns"]["methods"]
+    implementations, methods = settings["implementations"], settings["methods"]
+    written = {name: written_pattern(implementations[name], methods[name]) for name in names}
+    return {DENSE: "dense", **written}
 
 
 def _methods_of(study: str, settings: Mapping[str, Any]) -> list[str]:

@@ -12,10 +12,10 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from suite.artifacts.files import read_json, replacing
+from suite.plan.methods import method_label
 from suite.tables import against_published, verdict
 from suite.tables.against_published import Comparison
 from suite.tables.evaluations import TASKS, Cell, read_cells
-from suite.tables.main import method_label
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 

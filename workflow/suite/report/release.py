@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from suite.artifacts.files import read_json, replacing, sha256
 from suite.artifacts.masks import mask_hash
 from suite.artifacts.tensors import load_masks
-from suite.tables.main import method_label, write_lines
+from suite.plan.methods import method_label
+from suite.tables.main import write_lines
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -11,7 +11,6 @@ from suite.artifacts.files import read_json, sha256, write_json
 from suite.artifacts.masks import check_groups, mask_hash, save_masks
 from suite.artifacts.tensors import load_masks, load_tensors
 from suite.jobs.provenance import Meter, environment
-from suite.plan.grid import pattern_of
 from suite.stages import models
 
 if TYPE_CHECKING:
@@ -23,16 +22,21 @@ _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_m
 
 
 def harden(
-    model_directory: Path, pruned: Mapping[str, str], cell: Mapping[str, Any], target: Path
+    model_directory: Path,
+    pruned: Mapping[str, str],
+    cell: Mapping[str, Any],
+    target: Path,
+    pattern: str,
 ) -> dict[str, float]:
     """Write the checkpoint, mask.safetensors and manifest.json of one cell into `target`.
 
     `pruned` names the files `mask` and `report`; `weights` of a layer-wise method, which holds the
     layers whose kept weights it changed; and `choice` of a trained one, which says by what rule
-    the mask was chosen. The checkpoint is loaded again from disk and counted before anything
-    reaches `target`; the manifest comes last. Raises ValueError where the number of survivors is
-    further from round((1 - sparsity) * weights) than the choice allows (for all rules but
-    `threshold` and PATCH: not at all), where a group of an N:M method does not keep N, where a
+    the mask was chosen. `pattern` is the N:M that holds in every group, or every tile that is not
+    dense, and "" where there is none. The checkpoint is loaded again from disk and counted before
+    anything reaches `target`; the manifest comes last. Raises ValueError where the number of
+    survivors is further from round((1 - sparsity) * weights) than the choice allows (for all rules
+    but `threshold` and PATCH: not at all), where a group of an N:M method does not keep N, where a
     removed weight is not zero, or where a weight is NaN or infinite. Returns the counts.
     """
     meter = Meter()
@@ -47,7 +51,6 @@ def harden(
         folder = Path(temporary)
         facts = _write_checkpoint(model_directory, pruned.get("weights"), masks, folder)
         save_masks(masks, folder / "mask.safetensors")
-        pattern = pattern_of(report["settings"])
         counts = verify(folder, masks, float(cell["sparsity"]), choice, pattern)
         described = models.describe(model_directory)
         manifest = {

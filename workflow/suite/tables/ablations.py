@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from suite.plan.methods import method_label
 from suite.tables.evaluations import Cell
-from suite.tables.main import markdown_text, method_label, write_frame, write_lines
+from suite.tables.main import markdown_text, write_frame, write_lines
 
 BASE = "(base)"  # what stands for a variant's name in the rows of the base itself
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from suite.plan.methods import method_label
 from suite.tables.evaluations import TASKS, Cell
-from suite.tables.main import markdown_text, method_label, write_frame, write_lines
+from suite.tables.main import markdown_text, write_frame, write_lines
 from suite.tables.published import Published
 
 REPRODUCED, DEVIATES = "reproduced", "deviates"

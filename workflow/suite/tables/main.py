@@ -4,7 +4,6 @@ The writers take the cells of `suite.tables.evaluations.main_table`, in the orde
 are shown.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,22 +12,10 @@ import pandas as pd
 
 from suite.artifacts.files import replacing
 from suite.plan.cell import DENSE
+from suite.plan.methods import base_method, method_label
 from suite.tables.evaluations import TASKS, Cell
 
 _TASK_HEADINGS = ("PIQA", "ARC-E", "ARC-C", "WinoG.", "OBQA", "MMLU")  # of TASKS
-
-_METHOD_LABELS = {
-    DENSE: "Dense",
-    "magnitude": "Magnitude",
-    "wanda": "Wanda",
-    "sparsegpt": "SparseGPT",
-    "thanos": "Thanos",
-    "admm": "ADMM",
-    "maskllm": "MaskLLM",
-    "patch": "PATCH",
-    "leap": "LEAP",
-}
-_N_M = re.compile(r"-(\d+)-(\d+)$")  # how the names of variants under N:M end
 
 # By method, as written in the column; None for tables without it.
 Patterns = Mapping[str, str] | None
@@ -64,22 +51,6 @@ _LATEX = _Style(
     r"\textbf{{{}}}",
     r" $\pm$ ",
 )
-
-
-def method_label(method: str) -> str:
-    """How a method is written for readers; a method not known here keeps its own name.
-
-    A variant under N:M, as in wanda-2-4, is written as its method and the pattern.
-    """
-    base = base_method(method)
-    if base not in _METHOD_LABELS:
-        return method
-    return _METHOD_LABELS[base] + _N_M.sub(r" \1:\2", method.removeprefix(base))
-
-
-def base_method(method: str) -> str:
-    """A method's name without the N:M at its end."""
-    return _N_M.sub("", method)
 
 
 def markdown_text(text: str) -> str:

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from suite.plan.methods import method_label
 from suite.tables.headline import SIGNIFICANT
-from suite.tables.main import markdown_text, method_label, write_lines
+from suite.tables.main import markdown_text, write_lines
 
 OPPONENTS = (
     ("leap_minus_best_layer_wise", "the best layer-wise baseline"),

@@ -1,0 +1,23 @@
+# `snakemake --cores 1 cite`: BibTeX of what the run uses. It needs no results.
+
+CITED = used_methods({cell.method for cell in PRUNED}, config)
+
+
+rule cite:
+    localrule: True
+    output:
+        f"{RESULTS}/references.bib",
+    log:
+        f"{RESULTS}/logs/cite.log",
+    conda:
+        "../../envs/suite.yaml"
+    params:
+        run=RUN,
+        methods=CITED,
+        needs=of_hub(config),
+        # an edited entry is written again
+        code=shown("report.cite", data=[Path(HERE, "workflow/suite/report/references.bib")]),
+    message:
+        "Writing references.bib"
+    script:
+        "../scripts/cite.py"

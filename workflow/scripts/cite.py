@@ -1,0 +1,22 @@
+"""Rule cite: the BibTeX of what the run used."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from suite.jobs.job import job
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main() -> None:
+    """Write references.bib."""
+    from suite.report.cite import write_references
+
+    params = snakemake.params
+    write_references(params.run, params.methods, params.needs, Path(snakemake.output[0]))
+
+
+if __name__ == "__main__":
+    with job(snakemake.log[0]):
+        main()
