@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from suite.artifacts.files import read_json, sha256, write_json
+from suite.artifacts.files import grant, new_mode, read_json, sha256, write_json
 from suite.artifacts.masks import check_groups, mask_hash, save_masks
-from suite.artifacts.tensors import load_masks, load_tensors
+from suite.artifacts.tensors import load_masks, load_tensors, tensors_hash
 from suite.jobs.provenance import Meter, environment
 from suite.plan.grid import pattern_of
 from suite.stages import models
@@ -59,6 +59,7 @@ def harden(
             "weights_sha256": sha256(folder / "model.safetensors"),
             "model_source": described["source"],
             "dense_weights_sha256": described["weights_sha256"],
+            "dtype": described["dtype"],
             "bos": described["bos"],
             "hardening": choice,
             "pruning": report,
@@ -67,6 +68,7 @@ def harden(
         }
         del manifest["sparsity"]
         write_json(folder / "manifest.json", manifest)
+        grant(folder, new_mode(folder / "new"))
         for file in sorted(folder.iterdir(), key=lambda file: file.name == "manifest.json"):
             os.replace(file, target / file.name)
     return {key: counts[key] for key in ("achieved_sparsity", "weights", "survivors", "zeros")}
@@ -122,12 +124,16 @@ def _count_zeros(name: str, linear: "Linear", mask_OI: "Tensor") -> int:
 def _write_checkpoint(
     model_directory: Path, weights: str | None, masks: Mapping[str, "Tensor"], folder: Path
 ) -> dict[str, Any]:
-    """Save the pruned model; how many parameters it has, and whether kept weights are others."""
+    """Save the pruned model; the facts of its making that go into the manifest.
+
+    How many parameters it has, whether kept weights are others, and a hash of the dense weights.
+    """
     from leap.layers import prunable_linears
 
     dense = models.intact_checkpoint(model_directory)
     model = models.load_model(dense, models.describe(model_directory)["dtype"], "cpu")
     linears = prunable_linears(model)
+    dense_hash = tensors_hash((name, linear.weight) for name, linear in linears.items())
     changed = False
     if weights is not None:
         for key, weight_OI in load_tensors(weights).items():
@@ -140,4 +146,8 @@ def _write_checkpoint(
     for name in _TOKENIZER_FILES:
         if (dense / name).is_file():
             shutil.copy(dense / name, folder / name)
-    return {"parameters": model.num_parameters(), "kept_weights_changed": changed}
+    return {
+        "parameters": model.num_parameters(),
+        "kept_weights_changed": changed,
+        "dense_linears_sha256": dense_hash,
+    }
