@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from suite.artifacts.files import sha256, write_json
 from suite.miniature.tasks import write_tasks
 from suite.miniature.text import held_out_documents, training_documents
 from suite.miniature.world import build_world
@@ -16,6 +17,7 @@ def write_world(
 ) -> None:
     """Writes `directory`: text/{train,held_out,validation}.jsonl and tasks/<task>/test.jsonl.
 
+    `world.json` comes last: the SHA-256 of every other file, so that it stands for them all.
     `training_count` and `held_out_count` count documents of about 34 tokens; there are as many
     for validation, by which settings are chosen, as are held out for the reported perplexity,
     and none occurs in two texts. It takes a few seconds, and the folder appears complete or not
@@ -34,6 +36,9 @@ def write_world(
         _write_text(built / "text/held_out.jsonl", held_out)
         _write_text(built / "text/validation.jsonl", islice(others, held_out_count))
         write_tasks(built / "tasks", seed, world)
+        files = sorted(file for file in built.rglob("*") if file.is_file())
+        hashes = {file.relative_to(built).as_posix(): sha256(file) for file in files}
+        write_json(built / "world.json", {"files_sha256": hashes})
         built.rename(directory)
 
 
