@@ -43,7 +43,10 @@ class StateFolder:
         contents = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         checksum = _checksum(contents, self.fingerprint)
         metadata = {"fingerprint": self.fingerprint, "checksum": checksum}
+        temporary.touch()
+        mode = temporary.stat().st_mode
         save_file(contents, temporary, metadata=metadata)
+        temporary.chmod(mode)  # that of any new file; safetensors shuts out all but the owner
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, target)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from suite.artifacts.files import read_json, sha256
 from suite.miniature.dataset import write_world
 from suite.miniature.tasks import DEFINITIONS, ITEMS, TASKS, Item, items, write_tasks
 from suite.miniature.text import held_out_documents, statements, training_documents
@@ -152,6 +153,10 @@ def test_write_world_is_complete_and_refuses_to_overwrite(tmp_path: Path) -> Non
     assert len((target / "text/held_out.jsonl").read_text().splitlines()) == 20
     assert {path.name for path in (target / "tasks").iterdir()} == set(TASKS)
     assert [path.name for path in tmp_path.iterdir()] == ["world"]
+    listed = read_json(target / "world.json")["files_sha256"]
+    found = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
+    assert set(listed) == found - {"world.json"}
+    assert all(sha256(target / name) == expected for name, expected in listed.items())
     with pytest.raises(FileExistsError):
         write_world(target)
 

@@ -155,6 +155,13 @@ BAD = {
     "no number": ({"grid": {"sparsities": ["half"]}}, "grid.sparsities.0: 'half' is not of type"),
     "not a list": ({"grid": {"methods": "wanda"}}, "grid.methods: 'wanda' is not of type 'array'"),
     "no job on a GPU": ({"jobs_per_gpu": 0}, "jobs_per_gpu: 0 is less than the minimum of 1"),
+    "GPUs for a stage that uses none": (
+        {"resources": {"harden": {"gpu": 0}}}, "resources.harden: there is no setting 'gpu'",
+    ),
+    "GPUs of a model for a stage that uses none": (
+        {"models": {"mini-llama-3.2-1b": {"resources": {"prepare": {"gpu": 1}}}}},
+        "models.mini-llama-3.2-1b.resources.prepare: there is no setting 'gpu'",
+    ),
     "missing mirror": ({"hub_mirror": "/no/such/folder"}, "hub_mirror: there is no folder"),
     "missing path": (
         {"models": {"m": {"source": {"path": "/no/such"}, "dtype": "float32", "bos": True}}},

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from suite.artifacts.recorded import check, differences
 from suite.plan.cell import Cell
 from suite.plan.config import load
-from suite.plan.recipe import Recipes, check, differences, synthetic_note
+from suite.plan.recipe import Recipes, synthetic_note
 
 MODEL = "mini-llama-3.2-1b"
 WANDA, LEAP = Cell(MODEL, "wanda", "0.5"), Cell(MODEL, "leap", "0.5")

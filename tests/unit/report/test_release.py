@@ -57,6 +57,36 @@ def test_a_released_mask_gives_the_evaluated_weights_bit_for_bit(place, released
         assert torch.equal(tensor, evaluated[name]), name
 
 
+def of_another_model(place):
+    """One with layers of the same names and shapes, and other weights."""
+    model = models.load_model(place / "model", "float32", "cpu")
+    for linear in prunable_linears(model).values():
+        torch.nn.init.normal_(linear.weight, generator=torch.Generator().manual_seed(0))
+    return model
+
+
+def in_another_type(place):
+    return models.load_model(place / "model", "bfloat16", "cpu")
+
+
+def with_one_flipped_bit(place):
+    model = models.load_model(place / "model", "float32", "cpu")
+    *_, last = prunable_linears(model).values()
+    last.weight.data.view(torch.int32)[-1, -1] ^= 1
+    return model
+
+
+@pytest.mark.parametrize("other", [of_another_model, in_another_type, with_one_flipped_bit])
+def test_a_dense_model_that_is_not_the_manifests_is_refused_and_left_alone(place, released, other):
+    model = other(place)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    wanted = "load {'miniature': 'mini-gemma-3-1b'} in float32"
+    with pytest.raises(ValueError, match=f"not those that the mask was made for: {wanted}"):
+        apply_release(model, released / "release/mini-gemma-3-1b/wanda/0.6")
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+
+
 @pytest.mark.parametrize("method", METHODS[3:])
 def test_a_method_that_changed_weights_is_not_applied(place, released, method):
     model = models.load_model(place / "model", "float32", "cpu")

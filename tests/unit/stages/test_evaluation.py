@@ -70,7 +70,9 @@ def test_only_weights_that_changed_are_kept_beside_the_mask(place, tmp_path, met
     assert len(kept) == (len(linears) if changed else 0)
     cell = {"method": method, "sparsity": "0.5"}
     hardening.harden(place / "model", files, cell, tmp_path / "h", "")
-    assert read_json(tmp_path / "h/manifest.json")["kept_weights_changed"] == changed
+    manifest = read_json(tmp_path / "h/manifest.json")
+    assert manifest["kept_weights_changed"] == changed
+    assert manifest["pruning"]["implementation"] == method
 
 
 def test_a_mask_with_a_wrong_count_is_not_hardened(place, tmp_path):

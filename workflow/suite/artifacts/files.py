@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`, file or folder, that takes its place at the end.
 
     On an error nothing takes its place and the temporary one is removed. What a killed process
-    has left of the same path is removed too.
+    has left of the same path is removed too. Whoever wrote it, it gets the permissions that new
+    files have.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -25,12 +27,38 @@ def replacing(path: str | Path) -> Iterator[Path]:
             _remove(left)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        mode = new_mode(temporary)
         yield temporary
+        grant(temporary, mode)
         if path.is_dir():
             shutil.rmtree(path)
         os.replace(temporary, path)
     finally:
         _remove(temporary)
+
+
+def new_mode(place: Path) -> int:
+    """The permissions of a new folder at the unused path `place`, made for a moment to see them.
+
+    That is 0o777 without the user's umask, or what the parent's default ACL says; to read the
+    umask itself is to set it, which other threads would notice.
+    """
+    place.mkdir()
+    mode = stat.S_IMODE(place.stat().st_mode) & 0o777
+    place.rmdir()
+    return mode
+
+
+def grant(path: Path, mode: int) -> None:
+    """Give a file or all of a folder these permissions, files without execution.
+
+    Libraries write files that only their owner can read, which keeps out who shares the results.
+    """
+    for part in [path, *path.rglob("*")] if path.is_dir() else [path]:
+        found = part.lstat().st_mode
+        if stat.S_ISREG(found) or stat.S_ISDIR(found):
+            wanted = mode if stat.S_ISDIR(found) else mode & 0o666
+            part.chmod(stat.S_IMODE(found) & ~0o777 | wanted)
 
 
 def _is_running(process: int) -> bool:

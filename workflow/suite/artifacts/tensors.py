@@ -1,6 +1,7 @@
 """Torch tensors in files with a checksum, as `suite.artifacts.arrays` writes them."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,16 @@ def load_tensors(path: str | Path) -> dict[str, "Tensor"]:
     found = digest({name: _content(tensor) for name, tensor in tensors.items()}, metadata)
     compare(path, found, checksum)
     return tensors
+
+
+def tensors_hash(tensors: Iterable[tuple[str, "Tensor"]]) -> str:
+    """SHA-256 over names, types, shapes and bytes, one tensor after another, in their order."""
+    sha256 = hashlib.sha256()
+    for name, tensor in tensors:
+        kind, data = _content(tensor.detach().cpu())
+        sha256.update(f"{name} {kind} ".encode())
+        sha256.update(data)
+    return sha256.hexdigest()
 
 
 def load_masks(path: str | Path) -> dict[str, "Tensor"]:

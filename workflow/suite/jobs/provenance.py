@@ -14,6 +14,7 @@ _PACKAGES = (
     "torch", "transformers", "tokenizers", "safetensors", "datasets", "lm-eval", "accelerate",
     "numpy", "snakemake",
 )  # fmt: skip
+_CODE = ("leap", "baselines", "workflow", "Snakefile")
 
 
 def environment() -> dict[str, Any]:
@@ -27,7 +28,10 @@ def environment() -> dict[str, Any]:
 
 
 def git_commit() -> str:
-    """The suite's commit, "-dirty" appended with local changes; "unknown" outside a checkout."""
+    """The suite's commit, "-dirty" appended with local changes; "unknown" outside a checkout.
+
+    A file that git does not track counts where it can be code: a new method has a say in results.
+    """
     root = Path(__file__).parents[3]
 
     def git(*arguments: str) -> str:
@@ -35,8 +39,9 @@ def git_commit() -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        dirty = git("status", "--porcelain", "--untracked-files=no")
-        return git("rev-parse", "HEAD") + ("-dirty" if dirty else "")
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        added = git("ls-files", "--others", "--exclude-standard", "--", *_CODE)
+        return git("rev-parse", "HEAD") + ("-dirty" if changed or added else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from suite.artifacts.files import replacing, sha256, write_json
 from suite.miniature.tasks import write_tasks
 from suite.miniature.text import held_out_documents, training_documents
 from suite.miniature.world import build_world
@@ -16,17 +16,14 @@ def write_world(
 ) -> None:
     """Writes `directory`: text/{train,held_out,validation}.jsonl and tasks/<task>/test.jsonl.
 
+    `world.json` comes last: the SHA-256 of every other file, so that it stands for them all.
     `training_count` and `held_out_count` count documents of about 34 tokens; there are as many
     for validation, by which settings are chosen, as are held out for the reported perplexity,
     and none occurs in two texts. It takes a few seconds, and the folder appears complete or not
-    at all. Raises FileExistsError if it is there.
+    at all, in the place of one that is there.
     """
-    if directory.exists():
-        raise FileExistsError(f"{directory} exists; remove it to write the miniature world again")
-    directory.parent.mkdir(parents=True, exist_ok=True)
     world = build_world()
-    with TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}-") as temporary:
-        built = Path(temporary) / directory.name
+    with replacing(directory) as built:
         (built / "text").mkdir(parents=True)
         _write_text(built / "text/train.jsonl", training_documents(world, training_count, seed))
         held_out = list(held_out_documents(world, held_out_count, seed))
@@ -34,7 +31,9 @@ def write_world(
         _write_text(built / "text/held_out.jsonl", held_out)
         _write_text(built / "text/validation.jsonl", islice(others, held_out_count))
         write_tasks(built / "tasks", seed, world)
-        built.rename(directory)
+        files = sorted(file for file in built.rglob("*") if file.is_file())
+        hashes = {file.relative_to(built).as_posix(): sha256(file) for file in files}
+        write_json(built / "world.json", {"files_sha256": hashes})
 
 
 def _write_text(path: Path, documents: Iterable[str]) -> None:

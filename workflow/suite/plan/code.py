@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 _PACKAGES = {"leap": "leap", "baselines": "baselines", "suite": "workflow/suite"}
 
 # What surrounds a job and decides no result: logs, GPUs, tracking and planning; downloads, whose
-# content is compared with what was asked for; and containers, whose content has a checksum.
+# content is compared with what was asked for; containers, whose content has a checksum; checks.
 _OUTSIDE = (
     "suite.jobs",
     "suite.tracking",
@@ -28,6 +28,7 @@ _OUTSIDE = (
     "suite.sources.mirror",
     "suite.artifacts.arrays",
     "suite.artifacts.files",
+    "suite.artifacts.recorded",
     "suite.artifacts.tensors",
 )
 

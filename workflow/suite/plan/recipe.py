@@ -5,9 +5,8 @@ behind. Whoever reads that compares it with the recipe that this run asks for, s
 other settings or other code is refused by name, also where Snakemake has no record of it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from suite.plan.cell import Cell
@@ -18,7 +17,6 @@ from suite.plan.methods import methods_that_are, pattern_of
 
 Recipe = dict[str, Any]
 
-_SHOWN = 3  # differences, in a message
 _TASKS = ROOT / "workflow/suite/miniature/tasks"
 
 
@@ -96,6 +94,7 @@ class Recipes:
     def validation(self, cell: Cell) -> Recipe:
         """Of the perplexity by which settings are chosen."""
         return {
+            "model": self.model(cell.model),
             "checkpoint": self.checkpoint(cell),
             "validation": self.corpus("validation"),
             "batch": self.settings["evaluation"]["perplexity_batch"],
@@ -106,7 +105,8 @@ class Recipes:
         """Of an evaluation: the whole way of its cell."""
         dense = cell == Cell.dense(cell.model)
         recipe = {
-            "checkpoint": {"model": self.model(cell.model)} if dense else self.checkpoint(cell),
+            "model": self.model(cell.model),
+            "checkpoint": {} if dense else self.checkpoint(cell),
             "perplexity": self.corpus("perplexity"),
             "evaluation": dict(self.settings["evaluation"]),
             "code": fingerprint("suite.stages.evaluate", data=[_TASKS]),
@@ -138,41 +138,3 @@ def synthetic_note(settings: Mapping[str, Any]) -> str:
     if has_generated_tasks(settings):
         parts.append("generated tasks")
     return ", ".join(parts).capitalize()
-
-
-def check(path: str | Path, recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Raise ValueError, naming the file, where it was made by another recipe than is wanted."""
-    others = differences(recorded, wanted)
-    if others:
-        raise ValueError(
-            f"{path} was made with other settings or code than this run's: {summary(others)}. "
-            "Delete it and run again, or give this run a name of its own: run=NAME"
-        )
-
-
-def summary(others: list[str]) -> str:
-    """The first differences in one line."""
-    more = f"; and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
-    return "; ".join(others[:_SHOWN]) + more
-
-
-def differences(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """One line for each value that differs, by dotted key: settings first, then code."""
-    old, new = dict(_flat(recorded)), dict(_flat(wanted))
-    keys = [key for key in sorted(old | new) if old.get(key) != new.get(key)]
-    keys.sort(key=lambda key: key.endswith("code"))
-    return [f"{key} was {_shown(old, key)}, now {_shown(new, key)}" for key in keys]
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", list(value) if isinstance(value, tuple) else value
-
-
-def _shown(values: Mapping[str, Any], key: str) -> str:
-    if key not in values:
-        return "not there"
-    return values[key][:8] if key.endswith("code") else repr(values[key])

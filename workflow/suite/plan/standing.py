@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from suite.artifacts.files import read_json
+from suite.artifacts.recorded import differences, summary
 from suite.plan.cell import Cell
 from suite.plan.config import ConfigError
-from suite.plan.recipe import Recipes, differences, summary
+from suite.plan.recipe import Recipes
 
 _HOURS = 1.0  # of training that are made again without being asked for
 _RECORDS = Path(".snakemake")

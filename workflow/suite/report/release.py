@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from suite.artifacts.files import read_json, replacing, sha256
 from suite.artifacts.masks import mask_hash
-from suite.artifacts.tensors import load_masks
+from suite.artifacts.tensors import load_masks, tensors_hash
 from suite.plan.methods import method_label
 from suite.tables.main import write_lines
 
@@ -56,8 +56,9 @@ def apply_release(model: "PreTrainedModel", folder: str | Path) -> None:
     """Prune a dense model in place with a released mask: the weights of the evaluated checkpoint.
 
     `model` is the dense model of the revision that the cell's manifest names, in its dtype.
-    Raises ValueError where the mask is damaged or of another model, or where the method also
-    changed the weights that it kept.
+    Raises ValueError where the mask is damaged or the model is another one, down to the bits of
+    its weights, or where the method also changed the weights that it kept. The model is then as
+    it was.
     """
     from leap import apply_masks
     from leap.layers import prunable_linears
@@ -72,9 +73,16 @@ def apply_release(model: "PreTrainedModel", folder: str | Path) -> None:
     masks = _read_mask(folder / MASK)
     if mask_hash(masks) != manifest["mask_sha256"]:
         raise ValueError(f"{folder / MASK} is not the mask of its manifest: download it again")
-    shapes = {name: linear.weight.shape for name, linear in prunable_linears(model).items()}
+    linears = prunable_linears(model)
+    shapes = {name: linear.weight.shape for name, linear in linears.items()}
     if shapes != {name: mask.shape for name, mask in masks.items()}:
         raise ValueError(f"the model's layers are not those of {manifest['model']}")
+    weights = ((name, linear.weight) for name, linear in linears.items())
+    if tensors_hash(weights) != manifest["dense_linears_sha256"]:
+        raise ValueError(
+            f"the model's weights are not those that the mask was made for: load "
+            f"{manifest['model_source']} in {manifest['dtype']}"
+        )
     apply_masks(model, masks)
 
 
@@ -115,7 +123,7 @@ def _card(manifest: Mapping[str, Any], licence: str, mask: int, checkpoint: int)
         f"The mask that {method} chose: {manifest['survivors']:,} of {manifest['weights']:,} "
         f"weights survive (sparsity {manifest['achieved_sparsity']:.6f}), seed {manifest['seed']}.",
         "",
-        f"- Dense model: `{manifest['model_source']}`",
+        f"- Dense model: `{manifest['model_source']}` in {manifest['dtype']}",
         f"- Licence of the dense model, which this mask is subject to: {licence}",
         f"- Suite's commit: `{manifest['git_commit']}`; settings, corpora, versions and hashes are "
         "in `manifest.json`",

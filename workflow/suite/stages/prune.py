@@ -1,8 +1,8 @@
 """One cell's pruning with a layer-wise method: model and calibration in, weights and mask out.
 
 Writes `weights.safetensors` (of the layers whose kept weights are no longer the dense model's, so
-of none where a method only removes), `mask.safetensors` and `pruning.json` (method, settings,
-seed, corpus, cost).
+of none where a method only removes), `mask.safetensors` and `pruning.json`
+(implementation, settings, seed, corpus, cost).
 """
 
 from collections.abc import Mapping
@@ -56,7 +56,7 @@ def prune(
     write_json(
         outputs["report"],
         {
-            "method": method_name,
+            "implementation": method_name,
             "settings": asdict(chosen),
             "calibration": {**corpus, "batch": batch},
             **compute_setting(dtype, device),

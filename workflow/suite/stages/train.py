@@ -1,7 +1,7 @@
 """One cell's training: model, corpus and one-shot masks in, logits out.
 
 Writes `logits.safetensors` (float32, by layer and part, see `leap.parameterisations`) and
-`training.json` (settings, layers with their shapes, corpus, cost).
+`training.json` (implementation, settings, layers with their shapes, corpus, cost).
 Several processes may run this together, started by torchrun; the first one writes.
 """
 
@@ -72,7 +72,7 @@ def learn(
         write_json(
             outputs["report"],
             {
-                "method": cell["method"],
+                "implementation": method,
                 "settings": {**values, **asdict(settings)},
                 "layers": dict(learned.shapes),
                 "training": described,

@@ -21,8 +21,8 @@ def validate(
     output: Path,
 ) -> None:
     """Load the checkpoint and write its perplexity."""
-    dtype = models.describe(model_directory)["dtype"]
+    dtype = models.describe(model_directory, recipe["model"])["dtype"]
     model = models.load_model(checkpoint, dtype, choose_device())
-    windows_ST, corpus = corpora.read(validation)
+    windows_ST, corpus = corpora.read(validation, recipe["validation"])
     quality = perplexity(model, windows_ST, recipe["batch"])
     write_json(output, {**asdict(cell), "perplexity": quality, "corpus": corpus, "recipe": recipe})
