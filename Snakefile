@@ -15,6 +15,7 @@ CODE = [workflow.basedir, os.path.join(workflow.basedir, "workflow")]
 sys.path[:0] = CODE
 
 from baselines.pattern import sparsity_of
+from baselines.registry import driver
 from suite.plan.config import MINIATURES as MINIATURE_CHECKPOINTS
 from suite.plan.config import ConfigError, load, methods_that_are
 from suite.plan.grid import DENSE, LEAP, cells, pattern_cells, pattern_of

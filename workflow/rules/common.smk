@@ -109,11 +109,12 @@ def method_code(wildcards):
     implementation = IMPLEMENTATIONS[wildcards.method]
     if wildcards.method in LAYER_WISE:
         shared = ("hessian", "replay", "selection", "sequential", "statistics")
-        parts = [implementation, *shared]
+        runs_it = driver(config["methods"][wildcards.method])
+        parts = dict.fromkeys([implementation, *shared, runs_it])
         return [os.path.join(workflow.basedir, "baselines", f"{part}.py") for part in parts]
-    trainer = ("gated", "gates", "objective", "parameterisations", "schedule", "training")
-    own = {"leap": ["warm_start"], "maskllm": ["patterns"], "patch": ["patterns", "tiles"]}
-    parts = [*trainer, *own.get(implementation, [])]
+    trainer = ("data", "gated", "objective", "relaxation", "schedule", "seeds", "training")
+    shared = {"maskllm": ["patterns"], "patch": ["patterns", "tiles"]}.get(implementation, [])
+    parts = [f"parameterisations/{implementation}", *trainer, *shared]
     return [os.path.join(workflow.basedir, "leap", f"{part}.py") for part in parts]
 
 
@@ -178,9 +179,9 @@ def pruning_settings(wildcards):
 
 
 def training_settings(wildcards):
-    """A trained method's settings; how logits are hardened later does not change them."""
+    """A trained method's settings; how masks are selected later does not change them."""
     settings = config["methods"][wildcards.method]
-    return {key: value for key, value in settings.items() if key != "hardening"}
+    return {key: value for key, value in settings.items() if key != "selection"}
 
 
 def task_inputs(wildcards):

@@ -61,7 +61,7 @@ rule binarise:
         runtime=asks("harden", "runtime"),
     params:
         method=lambda wildcards: IMPLEMENTATIONS[wildcards.method],
-        rule=lambda wildcards: config["methods"][wildcards.method]["hardening"],
+        rule=lambda wildcards: config["methods"][wildcards.method]["selection"],
     message:
         "Choosing the mask of {wildcards.model}, {wildcards.method} at {wildcards.sparsity}"
     script:

@@ -60,7 +60,7 @@ def harden(
             "model_source": described["source"],
             "dense_weights_sha256": described["weights_sha256"],
             "bos": described["bos"],
-            "hardening": choice,
+            "selection": choice,
             "pruning": report,
             "hardening_cost": meter.read(),
             **environment(),

@@ -7,6 +7,7 @@ seed, corpus, cost).
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,6 @@ def prune(
     import torch
 
     from baselines import registry
-    from baselines.sequential import prune_model
 
     meter = Meter()
     method = registry.load(method_name)
@@ -48,7 +48,8 @@ def prune(
     model = models.load_model(models.intact_checkpoint(model_directory), dtype, device)
     blocks_ST, corpus = corpora.read(calibration)
     batches = torch.from_numpy(blocks_ST).long().to(device).split(batch)
-    pruned = prune_model(model, method, chosen, sparsity, batches, progress)
+    driver = import_module(f"baselines.{registry.driver(settings)}")
+    pruned = driver.prune_model(model, method, chosen, sparsity, batches, progress)
     weights = _changed(model, model_directory, pruned.masks)
     save_tensors(weights, outputs["weights"])
     save_masks(pruned.masks, outputs["mask"])

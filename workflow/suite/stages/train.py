@@ -1,6 +1,6 @@
 """One cell's training: model, corpus and one-shot masks in, logits out.
 
-Writes `logits.safetensors` (float32, by layer and part, see `leap.parameterisations`) and
+Writes `logits.safetensors` (float32, by layer and part, see `leap.parameterisation.key`) and
 `training.json` (settings, layers with their shapes, corpus, cost).
 Several processes may run this together, started by torchrun; the first one writes.
 """
@@ -19,7 +19,6 @@ from suite.jobs.provenance import Meter, choose_device, compute_setting
 from suite.stages import corpora, models
 from suite.tracking.run import open_run
 from suite.tracking.watch import Watch
-from suite.trained_methods import parameterisation, trainer_settings
 
 
 def learn(
@@ -36,14 +35,16 @@ def learn(
     """Train the cell's masks, or finish a training whose state is in the folder `state`.
 
     `prior` is the file of the masks that the warm start begins with, `sparse` that of PATCH's N:M
-    masks. `method` says what is learned of a mask (see `suite.trained_methods`). Writes the
+    masks. `method` says what is learned of a mask (see `leap.parameterisation`). Writes the
     outputs `logits`, `report` and `journal`, then deletes the state. Raises ValueError for
-    unusable settings, data or states (see `leap.learn_masks`).
+    unusable settings, data or states (see `leap.training`).
     """
     import torch
 
-    import leap
     from leap import parallel
+    from leap.parameterisation import load
+    from leap.settings import trainer_settings
+    from leap.training import learn_masks
 
     meter = Meter()
     parallel.start()
@@ -52,16 +53,16 @@ def learn(
     with open_run(outputs["journal"], "train", cell, values) if first else nullcontext() as run:
         device = choose_device()
         # a model to be split moves to the GPUs part by part
-        place = "cpu" if parallel.splits(settings.sharding) else device
+        place = "cpu" if parallel.shards(settings.sharding) else device
         dtype = models.describe(model_directory)["dtype"]
         model = models.load_model(models.intact_checkpoint(model_directory), dtype, place)
         blocks_ST, described = corpora.read(corpus)
         masks = load_masks(prior) if prior else None
         sparse_masks = load_masks(sparse) if sparse else None
         watch = Watch(settings.steps, run)
-        learned = leap.learn_masks(
+        learned = learn_masks(
             model, torch.from_numpy(blocks_ST), settings, masks,
-            parameterisation=parameterisation(method, values), sparse=sparse_masks,
+            parameterisation=load(method).from_settings(values), sparse=sparse_masks,
             state=state, report=watch.report,
         )  # fmt: skip
         if run is None:
@@ -78,7 +79,7 @@ def learn(
                 "training": described,
                 "prior_mask_sha256": mask_hash(masks) if masks else "",
                 "sparse_mask_sha256": mask_hash(sparse_masks) if sparse_masks else "",
-                "processes": parallel.processes(),
+                "processes": parallel.world_size(),
                 **compute_setting(dtype, device),
                 "cost": cost,
                 "events": [],
