@@ -1,1 +1,1 @@
-"""Layer-wise pruning methods, one short module each, and the driver that walks a model."""
+"""Layer-wise pruning methods, one short module each, and the drivers that walk a model."""

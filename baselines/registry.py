@@ -1,17 +1,18 @@
-"""Finding a method by its name: the module `baselines/<name>.py`."""
+"""Finding a method by its name, the module `baselines/<name>.py`, and the driver that runs it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from importlib import import_module
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Statistic(Protocol):
     """Gathers what a method needs from a layer's inputs, batch by batch."""
 
-    def update(self, inputs_TI: Tensor) -> None:
+    def update(self, inputs_TI: "Tensor") -> None:
         """Take in one batch of T tokens with I features."""
 
 
@@ -33,10 +34,10 @@ class Method(Protocol):
     def prepare(self, statistic: Any, settings: Any) -> Any: ...
 
     def prune(
-        self, weight_OI: Tensor, prepared: Any, keep: int, settings: Any
-    ) -> tuple[Tensor, Tensor]: ...
+        self, weight_OI: "Tensor", prepared: Any, keep: int, settings: Any
+    ) -> "tuple[Tensor, Tensor]": ...
 
-    def score(self, weight_OI: Tensor, prepared: Any) -> Tensor: ...
+    def score(self, weight_OI: "Tensor", prepared: Any) -> "Tensor": ...
 
     def events(self, prepared: Any) -> dict[str, float]: ...
 
@@ -57,6 +58,11 @@ def load(name: str) -> Method:
     if missing:
         raise ValueError(f"baselines/{name}.py is not a method: it lacks {', '.join(missing)}")
     return cast(Method, module)
+
+
+def driver(settings: Mapping[str, Any]) -> str:
+    """The module in this folder whose `prune_model` runs a method with these plain settings."""
+    return "whole_model" if settings.get("budget") == "global" else "sequential"
 
 
 def make_settings(method: Method, name: str, values: Mapping[str, Any]) -> Any:

@@ -18,7 +18,6 @@ from baselines.registry import Method, Statistic
 from baselines.replay import Call, record
 from baselines.statistics import NoStatistic
 from leap.budget import layer_survivors
-from leap.hardening import exact_masks
 from leap.layers import decoder_blocks, prunable_linears
 
 Progress = Callable[[Iterable[Any], str], Iterable[Any]]
@@ -60,22 +59,18 @@ def prune_model(
     """Prune `model` in place.
 
     `batches` are calibration token ids [B, T] on the model's device. Every layer keeps its exact
-    share of round((1 - sparsity) * weights), or the whole model does with `budget: global`; what
-    is outside the mask is zero. Raises ValueError where the method cannot have the sparsity,
-    where weights or activations are not finite, or where the family's blocks cannot be run one at
-    a time.
+    share of round((1 - sparsity) * weights); what is outside the mask is zero. Raises ValueError
+    where the method cannot have the sparsity, where weights or activations are not finite, or
+    where the family's blocks cannot be run one at a time.
     """
     model.eval()
-    budget = getattr(settings, "budget", "")
-    _check_density(budget, sparsity)
-    if budget == "global":
-        return _prune_globally(model, method, settings, sparsity, batches, progress)
+    _check_budget(getattr(settings, "budget", ""), sparsity)
     linears = prunable_linears(model)
     keep = layer_survivors({n: m.weight.numel() for n, m in linears.items()}, sparsity)
     masks: dict[str, Tensor] = {}
     events: list[dict[str, Any]] = []
     for group in walk(model, linears, method, batches, progress):
-        prepared = _prepare(group, method, settings)
+        prepared = prepare(group, method, settings)
         events += _events(group, method, prepared)
         for name in group.names:
             masks[name] = _prune_layer(name, linears[name], method, settings, prepared, keep[name])
@@ -111,36 +106,12 @@ def walk(
         recording.calls[index] = []
 
 
-def _check_density(budget: str, sparsity: float) -> None:
+def _check_budget(budget: str, sparsity: float) -> None:
+    if budget == "global":
+        raise ValueError("budget global needs the driver baselines.whole_model")
     only = sparsity_of(budget)
     if only is not None and sparsity != only:
         raise ValueError(f"budget {budget} has the sparsity {only}, not {sparsity}: ask for {only}")
-
-
-def _prune_globally(
-    model: nn.Module,
-    method: Method,
-    settings: Any,
-    sparsity: float,
-    batches: Sequence[Tensor],
-    progress: Progress,
-) -> Pruned:
-    """All weights of the model compete, by the scores that they have in the dense model.
-
-    All scores are kept in the machine's memory, 4 bytes a weight.
-    """
-    linears = prunable_linears(model)
-    scores: dict[str, Tensor] = {}
-    for group in walk(model, linears, method, batches, progress):
-        prepared = _prepare(group, method, settings)
-        scores |= {name: method.score(linears[name].weight, prepared).cpu() for name in group.names}
-    for name, score_OI in scores.items():
-        if not torch.isfinite(score_OI).all():
-            raise ValueError(f"{name}: a pruning score is not finite")
-    masks = exact_masks({name: scores[name] for name in linears}, sparsity)
-    for name, linear in linears.items():
-        linear.weight.masked_fill_(~masks[name].to(linear.weight.device), 0)
-    return Pruned(masks, [])
 
 
 def gather_statistics(
@@ -215,7 +186,8 @@ def _tokens(inputs: Tensor) -> Tensor:
     return inputs.reshape(-1, inputs.shape[-1])
 
 
-def _prepare(group: Group, method: Method, settings: Any) -> Any:
+def prepare(group: Group, method: Method, settings: Any) -> Any:
+    """What the method makes of a group's statistic; its ValueError names the layers."""
     try:
         return method.prepare(group.statistic, settings)
     except ValueError as error:

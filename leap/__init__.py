@@ -1,20 +1,25 @@
 """LEAP: learnable end-to-end adaptive pruning of large language models.
 
 learned = leap.learn_masks(model, blocks, leap.Settings(sparsity=0.6, steps=500, batch=8))
-leap.apply_masks(model, learned.masks)
+leap.apply_masks(model, leap.select_masks(learned))
 """
 
+from importlib import import_module
 from typing import Any
 
 from leap.settings import PRESETS, Settings
 
-__all__ = ["PRESETS", "Settings", "apply_masks", "learn_masks"]
+__all__ = ["PRESETS", "Settings", "apply_masks", "learn_masks", "select_masks"]
+
+# torch takes seconds to import, and planning needs the settings alone
+_LATER = {
+    "apply_masks": "leap.selecting",
+    "learn_masks": "leap.training",
+    "select_masks": "leap.selecting",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # torch takes seconds to import, and planning needs the settings alone
-    if name in ("learn_masks", "apply_masks"):
-        from leap import training
-
-        return getattr(training, name)
+    if name in _LATER:
+        return getattr(import_module(_LATER[name]), name)
     raise AttributeError(f"module 'leap' has no attribute {name!r}")

@@ -1,12 +1,70 @@
-"""The two terms that LEAP adds to the language-modelling loss. Axes: L prunable layers.
+"""LEAP's loss: language modelling, density and magnitude. Axes: L prunable layers.
 
-Sums and norms come from `leap.gates.gate`, all terms are scalars.
+Sums and norms come from the layers' gates, all terms are scalars.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
+
+from leap.settings import Settings
+
+# the norm of the masked weights that each form of the magnitude term is made of
+NORMS = {"norm_ratio": "l2", "l1": "l1", "none": "none"}
+
+_TERMS = ("loss", "lm_loss", "density_term", "magnitude_term", "density")
+
+
+class Objective:
+    """The loss of one micro-batch, and its parts as numbers.
+
+    `weights` are the frozen weights by layer, whole, of which sizes and norms are taken; `block_L`
+    is the index of each layer's decoder block.
+    """
+
+    def __init__(
+        self, settings: Settings, weights: Mapping[str, Tensor], block_L: Sequence[int]
+    ) -> None:
+        self.settings = settings
+        self.block_L = block_L
+        order = 1 if NORMS[settings.magnitude] == "l1" else 2
+        norms = [
+            float(torch.linalg.vector_norm(weight_OI.detach().float(), ord=order))
+            for weight_OI in weights.values()
+        ]
+        sizes = [weight_OI.numel() for weight_OI in weights.values()]
+        self.size_L = torch.tensor(sizes, dtype=torch.float64)
+        self.weight_norm_L = torch.tensor(norms, dtype=torch.float64)
+        self.names = [*_TERMS, *(f"density/{name}" for name in weights)]
+
+    def to(self, device: torch.device) -> None:
+        """Move to where the model computes."""
+        self.size_L = self.size_L.to(device)
+        self.weight_norm_L = self.weight_norm_L.to(device)
+
+    def __call__(
+        self, lm_loss: Tensor, kept_L: Tensor, norm_L: Tensor, progress: float
+    ) -> tuple[Tensor, Tensor]:
+        """The loss, and the values of `names`, float64, outside the graph.
+
+        `kept_L` are the sums of the masks, `norm_L` the norms of the masked weights.
+        """
+        settings = self.settings
+        density = settings.density_strength * density_term(
+            kept_L, self.size_L, self.block_L, 1 - settings.sparsity, settings.density_scope
+        )
+        loss = lm_loss + density
+        magnitude = torch.zeros_like(density)
+        if settings.magnitude != "none":
+            magnitude = settings.magnitude_strength * magnitude_term(
+                settings.magnitude, norm_L, self.weight_norm_L, progress
+            )
+            loss = loss + magnitude
+        share_L = kept_L.detach() / self.size_L
+        whole = kept_L.detach().sum() / self.size_L.sum()
+        terms = [part.detach().double() for part in (loss, lm_loss, density, magnitude)]
+        return loss, torch.cat([torch.stack([*terms, whole]), share_L])
 
 
 def density_term(

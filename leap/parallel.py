@@ -24,44 +24,44 @@ def rank() -> int:
     return dist.get_rank() if dist.is_initialized() else 0
 
 
-def processes() -> int:
+def world_size() -> int:
     """How many processes train together."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
-def add_up(values: Tensor) -> Tensor:
+def all_reduce(values: Tensor) -> Tensor:
     """The sum over all processes, in place."""
-    if processes() > 1:
+    if world_size() > 1:
         dist.all_reduce(values)
     return values
 
 
-def add_up_gradients(parameters: Iterable[nn.Parameter]) -> None:
+def all_reduce_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replace each gradient by its sum over all processes."""
     for parameter in parameters:
         if parameter.grad is not None:
-            add_up(parameter.grad)
+            all_reduce(parameter.grad)
 
 
-def anywhere(flag: bool, device: torch.device) -> bool:
+def any_process(flag: bool, device: torch.device) -> bool:
     """Whether the flag is set in any process; every process gets the same answer."""
-    if processes() == 1:
+    if world_size() == 1:
         return flag
-    return bool(add_up(torch.tensor(int(flag), device=device)))
+    return bool(all_reduce(torch.tensor(int(flag), device=device)))
 
 
-def smallest(value: int, device: torch.device) -> int:
+def all_reduce_min(value: int, device: torch.device) -> int:
     """The smallest value of any process."""
-    if processes() == 1:
+    if world_size() == 1:
         return value
     tensor = torch.tensor(value, device=device)
     dist.all_reduce(tensor, dist.ReduceOp.MIN)
     return int(tensor)
 
 
-def splits(wanted: bool) -> bool:
+def shards(wanted: bool) -> bool:
     """Whether states are split: if that is wanted and there is somebody to share with."""
-    return wanted and processes() > 1
+    return wanted and world_size() > 1
 
 
 def shard(model: nn.Module, blocks: nn.ModuleList) -> None:
@@ -73,17 +73,17 @@ def shard(model: nn.Module, blocks: nn.ModuleList) -> None:
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
-    mesh = init_device_mesh("cuda" if torch.cuda.is_available() else "cpu", (processes(),))
+    mesh = init_device_mesh("cuda" if torch.cuda.is_available() else "cpu", (world_size(),))
     for block in blocks:
         fully_shard(block, mesh=mesh)
     fully_shard(model, mesh=mesh)
 
 
-def local(tensor: Tensor) -> Tensor:
+def to_local(tensor: Tensor) -> Tensor:
     """This process' part of a split tensor, or the tensor itself."""
     return tensor.to_local() if hasattr(tensor, "to_local") else tensor
 
 
-def whole(tensor: Tensor) -> Tensor:
+def full_tensor(tensor: Tensor) -> Tensor:
     """A split tensor put together, or the tensor itself."""
     return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor

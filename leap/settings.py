@@ -1,18 +1,18 @@
 """Everything that decides what is learned, and the named settings of papers and their code."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 NOISES = ("logistic", "gumbel")
 SCOPES = ("global", "per_block")
 MAGNITUDES = ("norm_ratio", "l1", "none")
-HARDENINGS = ("exact", "threshold")
+SELECTIONS = ("exact", "threshold")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """A training's settings; the defaults are LEAP's official code's, but for the exact hardening.
+    """A training's settings; the defaults are LEAP's official code's, but for the exact selection.
 
     sparsity: fraction of the prunable weights to remove.
     steps, batch, micro_batch: optimiser steps, sequences a step over all processes, and sequences
@@ -26,7 +26,7 @@ class Settings:
     magnitude, magnitude_strength: the term that rewards kept magnitude (see `leap.objective`).
     init_std, prior_strength: spread of the first logits, and how far a prior mask moves them
         apart, in units of that spread.
-    hardening: `exact` keeps the (1 - sparsity) * N largest logits, `threshold` the positive ones
+    selection: `exact` keeps the (1 - sparsity) * N largest logits, `threshold` the positive ones
         (for PATCH: the dense tiles likewise; MaskLLM always takes each group's largest).
     recompute: draw masks again for the backward pass instead of keeping them.
     checkpointing: keep no activations inside a decoder block, compute them again.
@@ -51,7 +51,7 @@ class Settings:
     magnitude_strength: float = 10.0
     init_std: float = 0.014
     prior_strength: float = 3.0
-    hardening: str = "exact"
+    selection: str = "exact"
     recompute: bool = False
     checkpointing: bool = False
     sharding: bool = False
@@ -70,7 +70,7 @@ class Settings:
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "default": {},
     "paper": {"noise": "gumbel", "magnitude": "l1"},
-    "official-code": {"hardening": "threshold"},
+    "official-code": {"selection": "threshold"},
     # a pattern N:M fixes the density, so no term is needed for it
     "maskllm": {
         "noise": "gumbel",
@@ -80,6 +80,13 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     },
     "patch": {},
 }
+
+
+def trainer_settings(values: Mapping[str, Any], sparsity: float, seed: int) -> Settings:
+    """Those of a method's plain settings that the trainer takes, for one sparsity and seed."""
+    known = {field.name for field in fields(Settings)}
+    chosen = {key: value for key, value in values.items() if key in known}
+    return Settings(**{**chosen, "sparsity": sparsity, "seed": seed})
 
 
 def _problems(settings: Settings) -> list[str]:
@@ -104,7 +111,7 @@ def _problems(settings: Settings) -> list[str]:
         "magnitude_strength": (settings.magnitude_strength >= 0, "at least 0"),
         "init_std": (settings.init_std > 0, "positive"),
         "prior_strength": (settings.prior_strength >= 0, "at least 0"),
-        "hardening": (settings.hardening in HARDENINGS, f"one of {', '.join(HARDENINGS)}"),
+        "selection": (settings.selection in SELECTIONS, f"one of {', '.join(SELECTIONS)}"),
     }
     return [
         f"{name} is {getattr(settings, name)!r}, but must be {wanted}"

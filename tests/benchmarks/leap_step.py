@@ -195,9 +195,9 @@ def _learn(
 
 def maskllm(model: "nn.Module", ids_BT: "Tensor", steps: int) -> list[float]:
     """MaskLLM's 2:4 on the same trainer."""
-    from leap.parameterisations import Patterns
+    from leap.parameterisations.maskllm import MaskLLM
 
-    return _learn(model, ids_BT, steps, {}, parameterisation=Patterns(2, 4))
+    return _learn(model, ids_BT, steps, {}, parameterisation=MaskLLM(2, 4))
 
 
 def patch_tile(model: "nn.Module", ids_BT: "Tensor", steps: int) -> list[float]:
@@ -205,22 +205,22 @@ def patch_tile(model: "nn.Module", ids_BT: "Tensor", steps: int) -> list[float]:
     import torch
 
     from leap.layers import prunable_linears
-    from leap.parameterisations import Tiles
+    from leap.parameterisations.patch import Patch
 
     row_4 = torch.tensor([True, True, False, False])
     sparse = {
         name: row_4.repeat(linear.out_features, linear.in_features // 4)
         for name, linear in prunable_linears(model).items()
     }
-    tiles = Tiles(128, 2, 4, joint=False)
+    tiles = Patch(128, 2, 4, joint=False)
     return _learn(model, ids_BT, steps, {}, parameterisation=tiles, sparse=sparse)
 
 
 def patch_joint(model: "nn.Module", ids_BT: "Tensor", steps: int) -> list[float]:
     """PATCH's tiles and MaskLLM's choices together."""
-    from leap.parameterisations import Tiles
+    from leap.parameterisations.patch import Patch
 
-    return _learn(model, ids_BT, steps, {}, parameterisation=Tiles(128, 2, 4, joint=True))
+    return _learn(model, ids_BT, steps, {}, parameterisation=Patch(128, 2, 4, joint=True))
 
 
 def official(model: "nn.Module", ids_BT: "Tensor", steps: int) -> list[float]:
@@ -229,7 +229,7 @@ def official(model: "nn.Module", ids_BT: "Tensor", steps: int) -> list[float]:
 
     from leap import Settings
     from leap.layers import prunable_linears
-    from leap.warm_start import first_logits
+    from leap.parameterisations.leap import first_logits
 
     settings = Settings(SPARSITY)
     alpha, tau = settings.alpha[0], settings.tau[0]

@@ -78,7 +78,7 @@ def test_maskllm_keeps_two_of_every_four_on_disk(finished):
 def test_patchs_tiles_are_on_disk_as_the_manifest_has_them(finished, method):
     folder = finished / f"results/smoke/hardened/{MODEL}/{method}/0.4"
     manifest = json.loads((folder / "manifest.json").read_text())
-    tiles = manifest["hardening"]["tiles"]
+    tiles = manifest["selection"]["tiles"]
     kept = total = 0
     for name, weight in weights_of(finished, f"{method}/0.4").items():
         for row, signs in enumerate(tiles["dense"][name]):

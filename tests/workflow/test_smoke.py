@@ -77,7 +77,7 @@ def test_checkpoints_load_and_their_sparsity_is_exact(finished, model, method):
     for key in ("mask_sha256", "weights_sha256", "packages", "git_commit", "pruning", "seed"):
         assert key in manifest
     if method == "leap":
-        assert 0.3 < manifest["hardening"]["threshold_density"] < 0.7
+        assert 0.3 < manifest["selection"]["threshold_density"] < 0.7
         assert not (finished / f"results/smoke/training/{model}/leap/0.5").exists()
 
 
@@ -125,8 +125,8 @@ def test_a_changed_method_setting_runs_that_method_again_and_nothing_else(finish
     assert "magnitude at 0.5" not in text
 
 
-def test_another_hardening_rule_trains_nothing_again(finished, snakemake):
-    change = ("scale=smoke", "methods={leap: {hardening: threshold}}")
+def test_another_selection_trains_nothing_again(finished, snakemake):
+    change = ("scale=smoke", "methods={leap: {selection: threshold}}")
     process = snakemake(finished, "--dry-run", "--config", *change)
     assert rules_to_run(process) == {
         "binarise": 2, "harden": 2, "evaluate": 2, "tables": 1, "figures": True,

@@ -18,7 +18,7 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from baselines import admm, magnitude, registry, sparsegpt, thanos, wanda
+from baselines import admm, magnitude, registry, sequential, sparsegpt, thanos, wanda, whole_model
 from baselines.replay import record
 from baselines.sequential import gather_statistics, prune_model
 from baselines.statistics import FeatureNorm
@@ -77,7 +77,8 @@ def test_counts_are_exact_and_removed_weights_zero(model, batches, method, optio
     rest = {
         n: p.clone() for n, p in model.named_parameters() if n.removesuffix(".weight") not in before
     }
-    masks = prune_model(model, method, method.Settings(**options), 0.6, batches).masks
+    driver = {"sequential": sequential, "whole_model": whole_model}[registry.driver(options)]
+    masks = driver.prune_model(model, method, method.Settings(**options), 0.6, batches).masks
     assert list(masks) == list(before)
     total = sum(mask.numel() for mask in masks.values())
     assert sum(int(mask.sum()) for mask in masks.values()) == survivors(total, 0.6)
@@ -106,7 +107,7 @@ def test_global_scores_are_those_of_the_dense_model(batches):
         (linear.weight.abs() * torch.cat(inputs[name]).pow(2).mean(0).sqrt()).flatten()
         for name, linear in linears.items()
     ])  # fmt: skip
-    masks = prune_model(model, wanda, wanda.Settings("global"), 0.6, batches).masks
+    masks = whole_model.prune_model(model, wanda, wanda.Settings("global"), 0.6, batches).masks
     found = torch.cat([masks[name].flatten() for name in linears])
     assert scores[found].min() > scores[~found].max() * (1 - 1e-5)
 
@@ -115,6 +116,22 @@ def test_a_sparsity_that_an_n_of_m_budget_cannot_have_is_refused(batches):
     model = FAMILIES["llama"]().eval()
     with pytest.raises(ValueError, match=r"budget 2:4 has the sparsity 0.5, not 0.6"):
         prune_model(model, wanda, wanda.Settings("2:4"), 0.6, batches)
+
+
+def test_weights_that_compete_in_the_whole_model_have_a_driver_of_their_own(batches):
+    assert registry.driver({"budget": "global"}) == "whole_model"
+    assert registry.driver({"budget": "row"}) == registry.driver({}) == "sequential"
+    with pytest.raises(ValueError, match=r"budget global needs the driver baselines\.whole_model"):
+        prune_model(FAMILIES["llama"](), wanda, wanda.Settings("global"), 0.6, batches)
+
+
+@pytest.mark.parametrize("driver", [sequential, whole_model])
+def test_a_score_that_is_not_finite_is_named(driver, batches):
+    model = FAMILIES["llama"]().eval()
+    model.model.layers[1].mlp.up_proj.weight.data[2, 3] = float("nan")
+    settings = magnitude.Settings("global" if driver is whole_model else "layer")
+    with pytest.raises(ValueError, match=r"model\.layers\.1\.mlp\.up_proj: a pruning score"):
+        driver.prune_model(model, magnitude, settings, 0.5, batches)
 
 
 def test_dead_columns_are_events_of_the_layers_that_share_them(batches):

@@ -5,10 +5,11 @@ import math
 import pytest
 import torch
 
-from leap import gates
-from leap.gates import Relaxation, gate, sample_noise
-from leap.patterns import pattern_gate
-from leap.tiles import tile_gate
+from leap import relaxation as relaxations
+from leap.parameterisations.leap import gate
+from leap.parameterisations.maskllm import pattern_gate
+from leap.parameterisations.patch import tile_gate
+from leap.relaxation import Relaxation, sample_noise
 
 # odd, and both larger and smaller than a row of the matrices below
 CHUNK = 7
@@ -16,7 +17,7 @@ CHUNK = 7
 
 @pytest.fixture
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(gates, "_CHUNK_ON_CPU", CHUNK)
+    monkeypatch.setattr(relaxations, "_CHUNK_ON_CPU", CHUNK)
 
 
 def matrices(shape=(5, 6), dtype=torch.float64, seed=0):
@@ -98,7 +99,7 @@ def test_each_output_alone_gives_its_own_gradient(small_chunks, used):
 
 def test_the_real_chunk_size_is_crossed_in_float32():
     shape = (257, 1031)  # two chunks and a bit
-    assert math.prod(shape) > 2 * gates._CHUNK_ON_CPU
+    assert math.prod(shape) > 2 * relaxations._CHUNK_ON_CPU
     relaxation = Relaxation(alpha=2.0, tau=0.6)
     logits, weight = matrices(shape, torch.float32)
     expected_logits = logits.detach().clone().requires_grad_()

@@ -24,9 +24,9 @@ import torch
 from safetensors.torch import save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 import leap
-from leap import training
+from leap import checkpoint
 
-training._SAVING_SHARE = 1e9  # save before every step, whatever that costs
+checkpoint._SAVING_SHARE = 1e9  # save before every step, whatever that costs
 torch.manual_seed(0)
 model = LlamaForCausalLM(
     LlamaConfig(hidden_size=32, intermediate_size=48, num_hidden_layers=2, vocab_size=60,

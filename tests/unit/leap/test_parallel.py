@@ -14,7 +14,9 @@ from safetensors.torch import load_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
 import leap
-from leap.parameterisations import Patterns, Tiles
+from leap.layers import prunable_linears
+from leap.parameterisations.maskllm import MaskLLM
+from leap.parameterisations.patch import Patch
 
 pytestmark = pytest.mark.heavy
 
@@ -27,7 +29,7 @@ MODEL = {"hidden_size": 16, "intermediate_size": 25, "num_hidden_layers": 3, "vo
 TRAINING = {"sparsity": 0.6, "steps": 20, "batch": 8, "micro_batch": 2, "learning_rate": 3e-3,
             "alpha": [2.0, 6.0], "tau": [2.0, 0.5], "seed": 5}  # fmt: skip
 # of a model with 20 inputs where the other has 25, which no pattern fits
-WHATS = {"maskllm": Patterns(2, 4), "patch": Tiles(8, 2, 4, joint=True)}
+WHATS = {"maskllm": MaskLLM(2, 4), "patch": Patch(8, 2, 4, joint=True)}
 FITTING = {"intermediate_size": 20}
 
 WORKER = f"""
@@ -37,13 +39,15 @@ import torch
 from safetensors.torch import save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 import leap
-from leap import parallel, training
-from leap.parameterisations import Patterns, Tiles
+from leap import checkpoint, parallel
+from leap.layers import prunable_linears
+from leap.parameterisations.maskllm import MaskLLM
+from leap.parameterisations.patch import Patch
 
-training._SAVING_SHARE = 1e9  # save before every step, whatever that costs
+checkpoint._SAVING_SHARE = 1e9  # save before every step, whatever that costs
 folder, jobs = Path(sys.argv[1]), json.loads(sys.argv[2])
 parallel.start()
-assert parallel.processes() == 2
+assert parallel.world_size() == 2
 rank = parallel.rank()
 (folder / f"pid-{{rank}}").write_text(str(os.getpid()))
 
@@ -66,7 +70,7 @@ for name, settings in jobs.items():
     state = folder / "state" if settings.pop("with_state", False) else None
     prior = None
     if settings.pop("warm", False):
-        prior = {{n: m.weight > 0 for n, m in leap.training.prunable_linears(model).items()}}
+        prior = {{n: m.weight > 0 for n, m in prunable_linears(model).items()}}
     try:
         learned = leap.learn_masks(
             model, blocks, leap.Settings(**settings), prior, state=state, save_seconds=0,
@@ -76,7 +80,7 @@ for name, settings in jobs.items():
         (folder / f"{{name}}-{{rank}}.error").write_text(str(error))
         continue
     intact = all(
-        torch.equal(parallel.whole(p.detach()), q) and p.requires_grad
+        torch.equal(parallel.full_tensor(p.detach()), q) and p.requires_grad
         for p, q in zip(model.parameters(), build(what).parameters(), strict=True)
     )
     save_file(learned.logits, folder / f"{{name}}-{{rank}}.safetensors")
@@ -95,7 +99,7 @@ def alone(warm=False, what=None, **changes):
     model, blocks = model_and_tokens(what)
     prior = None
     if warm:
-        prior = {n: m.weight > 0 for n, m in leap.training.prunable_linears(model).items()}
+        prior = {n: m.weight > 0 for n, m in prunable_linears(model).items()}
     lines = []
     learned = leap.learn_masks(
         model, blocks, leap.Settings(**{**TRAINING, **changes}), prior,

@@ -11,22 +11,27 @@ from torch.func import functional_call
 from transformers import LlamaConfig, LlamaForCausalLM
 
 import leap
-from leap.gated import noise_seed
-from leap.gates import generator, sample_noise
 from leap.layers import prunable_linears
-from leap.parameterisations import Learned, Patterns, Start, Tiles, Weights, key
-from leap.patterns import gumbel, patterns, sample_gumbel
+from leap.parameterisation import Learned, Start, key, load
+from leap.parameterisations.leap import Leap
+from leap.parameterisations.maskllm import MaskLLM, sample_gumbel
+from leap.parameterisations.patch import Patch
+from leap.patterns import gumbel, patterns
+from leap.relaxation import generator, sample_noise
+from leap.seeds import noise_seed
+from leap.selecting import describe_masks, select_masks
+from leap.selection.patch import dense_tiles
 from leap.settings import PRESETS, Settings
 
 VOCABULARY, CONTEXT = 40, 16
 SIZE = 8  # tiles; 24 and 16 are multiples, the 20 of the MLP below is not
 
 KINDS = {
-    "leap": Weights(),
-    "2:4": Patterns(2, 4),
-    "1:4": Patterns(1, 4),
-    "tile": Tiles(SIZE, 2, 4, joint=False),
-    "joint": Tiles(SIZE, 2, 4, joint=True),
+    "leap": Leap(),
+    "2:4": MaskLLM(2, 4),
+    "1:4": MaskLLM(1, 4),
+    "tile": Patch(SIZE, 2, 4, joint=False),
+    "joint": Patch(SIZE, 2, 4, joint=True),
 }
 SPARSITY = {"leap": 0.6, "2:4": 0.5, "1:4": 0.75, "tile": 0.35, "joint": 0.35}
 # a step is large and masks stay soft, so that a wrong gradient shows in every logit
@@ -62,7 +67,7 @@ def given(kind):
     what = KINDS[kind]
     if kind == "leap":
         return {"prior": {name: n_of_m(shape, 2, 4, 3) for name, shape in shapes().items()}}
-    if isinstance(what, Patterns):
+    if isinstance(what, MaskLLM):
         pattern = what.n, what.m
         return {"prior": {name: n_of_m(shape, *pattern, 3) for name, shape in shapes().items()}}
     return {
@@ -86,10 +91,10 @@ def soft_mask(kind, logits, shape, alpha, tau, seed, sparse):
     """The mask [O, I] by its formula, and nothing but its formula."""
     what = KINDS[kind]
     own = logits["logits"]
-    if isinstance(what, Weights):
+    if isinstance(what, Leap):
         return torch.sigmoid((alpha * own + sample_noise(shape, "logistic", seed, own)) / tau)
     table = patterns(what.n, what.m)
-    if isinstance(what, Patterns):
+    if isinstance(what, MaskLLM):
         noise = sample_gumbel(tuple(own.shape), seed, own)
         return (torch.softmax((alpha * own + noise) / tau, dim=2) @ table).flatten(1)
     noise = sample_noise(tuple(own.shape), "logistic", seed, own)
@@ -193,17 +198,18 @@ def first_logits_of(kind):
 
 @pytest.mark.parametrize("kind", ["2:4", "1:4"])
 def test_maskllm_begins_with_the_mask_it_is_given(kind):
-    masks = Learned(first_logits_of(kind), settings_of(kind), KINDS[kind], shapes()).masks
+    started = Learned(first_logits_of(kind), settings_of(kind), KINDS[kind], shapes())
+    masks = select_masks(started)
     assert all(torch.equal(masks[name], prior) for name, prior in given(kind)["prior"].items())
 
 
 @pytest.mark.parametrize("kind", ["tile", "joint"])
 def test_patch_begins_with_the_masks_it_is_given(kind):
-    settings = settings_of(kind, hardening="threshold")
+    settings = settings_of(kind, selection="threshold")
     sparse = given(kind)["sparse"]
     started = Learned(first_logits_of(kind), settings, KINDS[kind], shapes(), sparse)
-    tiles = KINDS[kind].dense_tiles(started)
-    for name, mask in started.masks.items():
+    tiles = dense_tiles(started)
+    for name, mask in select_masks(started).items():
         # half of 2 x 0.15 of the tiles, rounded, are dense; all others are the N:M mask
         assert int(tiles[name].sum()) == math.floor(0.3 * tiles[name].numel() + 0.5)
         wide = tiles[name].repeat_interleave(SIZE, 0).repeat_interleave(SIZE, 1)
@@ -214,15 +220,15 @@ def test_patch_begins_with_the_masks_it_is_given(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_masks_have_the_pattern_and_density_they_promise(kind):
     learned = learn(kind)
-    masks = learned.masks
+    masks = select_masks(learned)
     kept = sum(int(mask.sum()) for mask in masks.values())
     total = sum(mask.numel() for mask in masks.values())
     what = KINDS[kind]
-    if isinstance(what, Patterns):
+    if isinstance(what, MaskLLM):
         for mask in masks.values():
             assert (mask.view(mask.shape[0], -1, what.m).sum(dim=2) == what.n).all()
-    if isinstance(what, Tiles):
-        tiles = what.dense_tiles(learned)
+    if isinstance(what, Patch):
+        tiles = dense_tiles(learned)
         for name, mask in masks.items():
             groups = mask.view(mask.shape[0], -1, 4).sum(dim=2)
             wide = tiles[name].repeat_interleave(SIZE, 0).repeat_interleave(SIZE // 4, 1)
@@ -249,7 +255,7 @@ class Stopped(Exception):
 
 @pytest.mark.parametrize("kind", ["2:4", "tile", "joint"])
 def test_a_training_taken_up_again_ends_in_the_same_bits(tmp_path, monkeypatch, kind):
-    monkeypatch.setattr("leap.training._SAVING_SHARE", 1e9)
+    monkeypatch.setattr("leap.checkpoint._SAVING_SHARE", 1e9)
     undisturbed = learn(kind).logits
 
     def stop_at_seven(step, values):
@@ -283,16 +289,58 @@ def test_the_state_of_another_parameterisation_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("what", "sparsity", "masks", "message"),
     [
-        (Patterns(2, 4), 0.6, {}, r"sparsity is 0.6, but the pattern 2:4 has 0.5"),
-        (Patterns(8, 16), 0.5, {}, "8:16 has 12870 patterns"),
-        (Tiles(8, 2, 4, joint=True), 0.6, {}, r"reach 0.5 at most"),
-        (Tiles(6, 2, 4, joint=True), 0.4, {}, "tiles of 6 cannot be cut into groups of 4"),
-        (Tiles(8, 2, 4, joint=False), 0.4, {}, "need those masks, or joint training"),
-        (Tiles(8, 2, 4, joint=True), 0.4, {"sparse": {}}, "N:M masks are not those of this model"),
-        (Patterns(3, 7), 1 - 3 / 7, {}, "16 inputs are no multiple of 7"),
+        (MaskLLM(2, 4), 0.6, {}, r"sparsity is 0.6, but the pattern 2:4 has 0.5"),
+        (MaskLLM(8, 16), 0.5, {}, "8:16 has 12870 patterns"),
+        (Patch(8, 2, 4, joint=True), 0.6, {}, r"reach 0.5 at most"),
+        (Patch(6, 2, 4, joint=True), 0.4, {}, "tiles of 6 cannot be cut into groups of 4"),
+        (Patch(8, 2, 4, joint=False), 0.4, {}, "need those masks, or joint training"),
+        (Patch(8, 2, 4, joint=True), 0.4, {"sparse": {}}, "N:M masks are not those of this model"),
+        (MaskLLM(3, 7), 1 - 3 / 7, {}, "16 inputs are no multiple of 7"),
     ],
 )
 def test_what_cannot_be_done_is_refused(what, sparsity, masks, message):
     settings = Settings(sparsity, steps=1, batch=1)
     with pytest.raises(ValueError, match=message):
         leap.learn_masks(llama(), tokens(), settings, parameterisation=what, **masks)
+
+
+def test_methods_are_found_by_name():
+    assert load("leap").from_settings({}) == Leap()
+    assert load("maskllm").from_settings({"pattern": "1:4"}) == MaskLLM(1, 4)
+    values = {"pattern": "2:4", "tile": 16, "mode": "joint"}
+    assert load("patch").from_settings(values) == Patch(16, 2, 4, joint=True)
+    assert load("patch").from_settings({**values, "mode": "tile"}) == Patch(16, 2, 4, joint=False)
+    with pytest.raises(ValueError, match="mode is 'tiles', but must be tile or joint"):
+        load("patch").from_settings({**values, "mode": "tiles"})
+    with pytest.raises(
+        ValueError, match=r"unknown learned method 'lap'.*parameterisations/lap\.py"
+    ):
+        load("lap")
+
+
+def test_a_method_without_a_selection_is_named():
+    @dataclasses.dataclass(frozen=True)
+    class Mine(Leap):
+        method = "mine"
+
+    started = Learned(first_logits_of("leap"), settings_of("leap"), Mine(), shapes())
+    with pytest.raises(ValueError, match=r"there is no module leap/selection/mine\.py"):
+        select_masks(started)
+
+
+@pytest.mark.parametrize("rule", ["exact", "threshold"])
+def test_only_patch_has_more_to_say_of_its_choice(rule):
+    for kind in KINDS:
+        settings = settings_of(kind, selection=rule)
+        sparse = given(kind).get("sparse")
+        started = Learned(first_logits_of(kind), settings, KINDS[kind], shapes(), sparse)
+        described = describe_masks(started)
+        if not isinstance(KINDS[kind], Patch):
+            assert described == {}
+            continue
+        # half of what one of 8 x 8 weights can change: half of them are in a sparse tile
+        assert described.get("tolerance") == (16 if rule == "exact" else None)
+        assert (described["tiles"]["size"], described["tiles"]["pattern"]) == (SIZE, "2:4")
+        for name, dense in dense_tiles(started).items():
+            rows = ["".join(str(int(tile)) for tile in row) for row in dense]
+            assert described["tiles"]["dense"][name] == rows

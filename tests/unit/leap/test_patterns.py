@@ -7,14 +7,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leap.gates import Relaxation
-from leap.patterns import (
-    first_pattern_logits,
-    pattern_gate,
-    pattern_masks,
-    patterns,
-    sample_gumbel,
-)
+from leap.parameterisations.maskllm import pattern_gate, sample_gumbel
+from leap.patterns import first_pattern_logits, numbers_of, patterns
+from leap.relaxation import Relaxation
+from leap.selection.maskllm import pattern_masks
 
 PATTERNS = [(1, 4), (2, 4), (4, 8), (3, 4)]
 
@@ -37,6 +33,13 @@ def test_the_table_of_2_4_as_in_the_paper():
 def test_patterns_that_cannot_be_learned_are_refused(n, m):
     with pytest.raises(ValueError, match=rf"{n}:{m} has \d+ patterns"):
         patterns(n, m)
+
+
+def test_a_pattern_is_read_as_it_is_written():
+    assert [numbers_of(f"{n}:{m}") for n, m in PATTERNS] == PATTERNS
+    for wrong in ("", "2", "2:", ":4", "2:4:8", "a:b", "-2:4"):
+        with pytest.raises(ValueError, match=rf"pattern is '{wrong}', but must be written"):
+            numbers_of(wrong)
 
 
 def one_shot(shape: tuple[int, int], n: int, m: int, seed: int = 0) -> torch.Tensor:
@@ -119,7 +122,7 @@ def test_many_chunks_are_one_and_equal_seeds_are_equal(monkeypatch):
     whole = pattern_gate(logits, weight, 2, 4, Relaxation(5.0, 0.5), 3)
     again = pattern_gate(logits, weight, 2, 4, Relaxation(5.0, 0.5), 3)
     assert torch.equal(whole[0], again[0])
-    monkeypatch.setattr("leap.patterns._LOGITS_ON_CPU", 60)
+    monkeypatch.setattr("leap.parameterisations.maskllm._LOGITS_ON_CPU", 60)
     noise = sample_gumbel(logits.shape, 3, logits)
     parts = pattern_gate(logits, weight, 2, 4, Relaxation(5.0, 0.5), 3)
     soft = torch.softmax((5.0 * logits + noise) / 0.5, dim=2)
@@ -149,7 +152,7 @@ def test_the_mean_and_variance_of_the_noise():
 
 
 @given(st.data())
-def test_every_hardened_group_keeps_n_of_m(data):
+def test_every_group_of_a_mask_keeps_n_of_m(data):
     n, m = data.draw(st.sampled_from(PATTERNS))
     logits = torch.randn(5, 3, comb(m, n), generator=torch.Generator().manual_seed(data.draw(
         st.integers(0, 1000))))  # fmt: skip

@@ -37,7 +37,7 @@ def tokens():
 @pytest.fixture
 def every_step(monkeypatch):
     """With `save_seconds=0` a state is saved before every step, whatever that costs."""
-    monkeypatch.setattr("leap.training._SAVING_SHARE", 1e9)
+    monkeypatch.setattr("leap.checkpoint._SAVING_SHARE", 1e9)
 
 
 class Stopped(Exception):
@@ -277,14 +277,14 @@ def variations():
 
 
 def test_fingerprints_differ_with_everything_that_decides_the_result():
-    def of(model=None, blocks_ST=None, prior=None, settings=TRAINING, sparse=None, kind="Weights"):
+    def of(model=None, blocks_ST=None, prior=None, settings=TRAINING, sparse=None, kind="Leap"):
         blocks_ST = tokens() if blocks_ST is None else blocks_ST
         masks = {"prior": prior, "sparse": sparse}
         return fingerprint(model or llama(), blocks_ST, masks, settings, kind)
 
     changes = variations()
     changes["sparse"] = {"sparse": changes["prior"]["prior"]}
-    changes["kind"] = {"kind": "Patterns"}
+    changes["kind"] = {"kind": "MaskLLM"}
     prints = {name: of(**change) for name, change in changes.items()}
     prints["as it was"] = of()
     assert len(set(prints.values())) == len(prints)

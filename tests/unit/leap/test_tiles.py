@@ -1,4 +1,4 @@
-"""PATCH's tiles against the plain formula, edges included, and their warm start and hardening."""
+"""PATCH's tiles against the plain formula, edges included, their warm start and selection."""
 
 import pytest
 import torch
@@ -6,16 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leap.budget import survivors
-from leap.gates import Relaxation, generator, sample_noise
-from leap.patterns import gumbel, pattern_masks, patterns
-from leap.tiles import (
-    exact_tiles,
-    first_tile_logits,
-    positive_tiles,
-    tile_gate,
-    tile_masks,
-    tile_weights,
-)
+from leap.parameterisations.patch import first_tile_logits, tile_gate
+from leap.patterns import gumbel, patterns
+from leap.relaxation import Relaxation, generator, sample_noise
+from leap.selection.maskllm import pattern_masks
+from leap.selection.patch import exact_tiles, positive_tiles, tile_masks
+from leap.tiles import tile_weights
 
 SHAPES = [((16, 32), 8), ((13, 20), 8), ((8, 16), 16), ((5, 8), 4)]
 
@@ -130,7 +126,7 @@ def test_exact_tiles_are_as_near_as_whole_tiles_allow(data):
     assert miss(int(chosen.sum())) == min(miss(count) for count in range(len(flat) + 1))
 
 
-def test_hardened_tiles_are_dense_or_2_4():
+def test_tiles_of_a_mask_are_dense_or_2_4():
     logits = torch.randn(13, 5, 6)
     sparse = pattern_masks(logits, 2, 4)
     tiles = torch.tensor([[True, False, True], [False, False, True]])

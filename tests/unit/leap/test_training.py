@@ -21,12 +21,13 @@ from transformers import (
 )
 
 import leap
-from leap import hardening
-from leap.gated import noise_seed
-from leap.gates import sample_noise
 from leap.layers import prunable_linears
+from leap.parameterisations.leap import first_logits
+from leap.relaxation import sample_noise
+from leap.seeds import noise_seed
+from leap.selecting import density as density_of
+from leap.selection.leap import exact_masks, threshold_masks
 from leap.settings import Settings
-from leap.warm_start import first_logits
 from suite.stages.models import CHECKPOINTS
 
 VOCABULARY, CONTEXT = 40, 16
@@ -363,23 +364,23 @@ def test_the_density_reaches_its_target(sparsity, scope):
     density = 1 - sparsity
     assert abs(lines[-1]["density"] - density) < 0.02
     # the official rule: near the target, by training alone
-    assert abs(hardening.density(hardening.threshold_masks(learned.logits)) - density) < 0.02
-    masks = learned.masks
+    assert abs(density_of(threshold_masks(learned.logits)) - density) < 0.02
+    masks = leap.select_masks(learned)
     total = sum(mask.numel() for mask in masks.values())
     assert sum(int(mask.sum()) for mask in masks.values()) == round(density * total)
     if scope == "per_block":
         for block in range(4):
             own = {n: m for n, m in masks.items() if n.startswith(f"model.layers.{block}.")}
-            assert abs(hardening.density(own) - density) < 0.03
+            assert abs(density_of(own) - density) < 0.03
 
 
 def test_learning_improves_the_masks_it_starts_from():
     model = miniature()
     text = text_of(model, 96, 48)
     weights = {name: linear.weight.detach() for name, linear in prunable_linears(model).items()}
-    first = hardening.exact_masks({name: w.abs() for name, w in weights.items()}, 0.5)
+    first = exact_masks({name: w.abs() for name, w in weights.items()}, 0.5)
     settings = Settings(sparsity=0.5, steps=30, batch=8, micro_batch=8, learning_rate=3e-3)
-    learned = leap.learn_masks(model, text[:64], settings, first).masks
+    learned = leap.select_masks(leap.learn_masks(model, text[:64], settings, first))
     losses = []
     for masks in (first, learned):
         pruned = miniature()
@@ -401,14 +402,14 @@ def test_applying_masks_zeroes_exactly_the_removed_weights():
 
 
 @pytest.mark.parametrize("rule", ["exact", "threshold"])
-def test_masks_are_hardened_as_the_settings_say(rule):
-    settings = Settings(**{**SOFT, "steps": 2, "hardening": rule})
+def test_masks_are_selected_as_the_settings_say(rule):
+    settings = Settings(**{**SOFT, "steps": 2, "selection": rule})
     learned = leap.learn_masks(llama(), tokens(), settings)
     expected = {
-        "exact": hardening.exact_masks(learned.logits, 0.6),
-        "threshold": hardening.threshold_masks(learned.logits),
+        "exact": exact_masks(learned.logits, 0.6),
+        "threshold": threshold_masks(learned.logits),
     }
-    assert equal_bits(learned.masks, expected[rule])
+    assert equal_bits(leap.select_masks(learned), expected[rule])
     assert not equal_bits(expected["exact"], expected["threshold"])
 
 
@@ -482,7 +483,7 @@ def test_a_loss_that_is_not_finite_names_what_to_change(spoil):
 
 
 def test_the_state_before_a_loss_that_is_not_finite_is_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr("leap.training._SAVING_SHARE", 1e9)  # save before every step
+    monkeypatch.setattr("leap.checkpoint._SAVING_SHARE", 1e9)  # save before every step
     blocks = tokens(sequences=8)
     blocks[3, 5] = 2  # a token that no other sequence has
     model = llama()

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from leap.warm_start import first_logits
+from leap.parameterisations.leap import first_logits
 
 SHAPE = (200, 301)
 

@@ -4,9 +4,9 @@ import copy
 
 import pytest
 
-from leap.memory import MODELS
 from suite.plan.config import load
-from suite.plan.cost_estimate import estimate, evaluation_hours, grid_hours, table
+from suite.plan.cost.estimate import estimate, evaluation_hours, grid_hours, table
+from suite.plan.cost.shapes import MODELS
 
 PAPER = load({"scale": "paper", "hub_mirror": ""})
 LARGEST = MODELS["Llama-3.1-8B"]

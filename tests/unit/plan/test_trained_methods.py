@@ -1,22 +1,39 @@
 """From a method's settings to what the trainer takes."""
 
+from importlib import import_module
+
 import pytest
 
-from leap.parameterisations import Patterns, Tiles, Weights
-from suite.plan.config import load
-from suite.trained_methods import parameterisation, trainer_settings
+from leap import parameterisation
+from leap.parameterisations.leap import Leap
+from leap.parameterisations.maskllm import MaskLLM
+from leap.parameterisations.patch import Patch
+from leap.settings import trainer_settings
+from suite.plan.config import known_methods, load, method_schema
 
 METHODS = load({"scale": "laptop", "hub_mirror": ""})["methods"]
 
 
+def what(method, values):
+    return parameterisation.load(method).from_settings(values)
+
+
 def test_every_learned_method_has_its_parameterisation():
-    assert parameterisation("leap", METHODS["leap"]) == Weights()
-    assert parameterisation("maskllm", METHODS["maskllm"]) == Patterns(2, 4)
-    assert parameterisation("patch", METHODS["patch"]) == Tiles(128, 2, 4, joint=True)
+    assert what("leap", METHODS["leap"]) == Leap()
+    assert what("maskllm", METHODS["maskllm"]) == MaskLLM(2, 4)
+    assert what("patch", METHODS["patch"]) == Patch(128, 2, 4, joint=True)
     fixed = {**METHODS["patch"], "mode": "tile", "pattern": "1:4", "tile": 64}
-    assert parameterisation("patch", fixed) == Tiles(64, 1, 4, joint=False)
-    with pytest.raises(ValueError, match=r"mine is a trained method without a parameterisation"):
-        parameterisation("mine", METHODS["maskllm"])
+    assert what("patch", fixed) == Patch(64, 1, 4, joint=False)
+    with pytest.raises(ValueError, match=r"unknown learned method 'mine'"):
+        what("mine", METHODS["maskllm"])
+
+
+def test_every_learned_method_has_its_selection():
+    learned = [name for name in known_methods() if method_schema(name).get("trained")]
+    assert {"leap", "maskllm", "patch"} <= set(learned)
+    for name in learned:
+        assert what(name, METHODS[name]).method == name
+        assert callable(import_module(f"leap.selection.{name}").masks)
 
 
 def test_maskllm_trains_with_its_published_settings():

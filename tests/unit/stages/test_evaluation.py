@@ -87,7 +87,7 @@ def test_a_mask_with_a_wrong_count_is_not_hardened(place, tmp_path):
 
 
 @pytest.mark.parametrize("rule", ["exact", "threshold"])
-def test_learned_logits_are_hardened_by_their_rule(place, tmp_path, rule):
+def test_masks_of_learned_logits_are_selected_by_their_rule(place, tmp_path, rule):
     dense = prunable_linears(models.load_model(place / "model", "float32", "cpu"))
     random = torch.Generator().manual_seed(0)
     logits = {
@@ -106,7 +106,7 @@ def test_learned_logits_are_hardened_by_their_rule(place, tmp_path, rule):
     kept = survivors(weights, 0.6) if rule == "exact" else positive
     assert counts["survivors"] == kept
     manifest = read_json(tmp_path / "hardened/manifest.json")
-    assert manifest["hardening"] == {
+    assert manifest["selection"] == {
         "rule": rule,
         "threshold_density": positive / weights,
         "tolerance": 0 if rule == "exact" else None,

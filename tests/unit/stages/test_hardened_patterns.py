@@ -75,7 +75,7 @@ def test_every_group_of_maskllms_checkpoint_keeps_its_number(place, tmp_path, pa
 def test_patchs_checkpoint_is_what_the_manifests_tile_map_says(place, tmp_path, mode, rule):
     cell = Cell(place, tmp_path, "patch", {**PATCH, "mode": mode}, rule)
     weights, manifest = cell.harden()
-    tiles = manifest["hardening"]["tiles"]
+    tiles = manifest["selection"]["tiles"]
     assert (tiles["size"], tiles["pattern"]) == (SIZE, "2:4")
     kept = total = 0
     for name, weight in weights.items():

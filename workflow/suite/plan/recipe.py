@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from baselines.registry import driver
 from suite.plan.cell import Cell
 from suite.plan.code import ROOT, fingerprint
 from suite.plan.config import MINIATURES
@@ -81,7 +82,11 @@ class Recipes:
         implementation = self.settings["implementations"][cell.method]
         return {
             "rule": self.settings["methods"][cell.method]["selection"],
-            "code": fingerprint("suite.stages.binarise", f"leap.selection.{implementation}"),
+            "code": fingerprint(
+                "suite.stages.binarise",
+                f"leap.parameterisations.{implementation}",
+                f"leap.selection.{implementation}",
+            ),
         }
 
     def checkpoint(self, cell: Cell) -> Recipe:
@@ -119,8 +124,8 @@ def _layer_wise_code(implementation: str, settings: Mapping[str, Any]) -> str:
     folder = ROOT / "baselines" / implementation
     if folder.is_dir():
         return fingerprint("suite.stages.adopt", data=[folder])
-    driver = "whole_model" if settings.get("budget") == "global" else "sequential"
-    return fingerprint("suite.stages.prune", f"baselines.{implementation}", f"baselines.{driver}")
+    parts = (implementation, driver(settings))
+    return fingerprint("suite.stages.prune", *(f"baselines.{part}" for part in parts))
 
 
 def has_generated_tasks(settings: Mapping[str, Any]) -> bool:

@@ -159,5 +159,5 @@ def _row(cell: Cell, evaluation: Path, manifests: Mapping[str, Path]) -> dict[st
         facts["manifest"] = read_json(manifest)
         # a figure shows the one, and the other is as long as the model has tiles
         del facts["manifest"]["layer_sparsity"]
-        facts["manifest"]["hardening"].pop("tiles", None)
+        facts["manifest"]["selection"].pop("tiles", None)
     return {"label": label, "provenance": json.dumps(facts, indent=1, ensure_ascii=False)}

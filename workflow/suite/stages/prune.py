@@ -7,6 +7,7 @@ of none where a method only removes), `mask.safetensors` and `pruning.json`
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from suite.artifacts.masks import save_masks
 from suite.artifacts.tensors import save_tensors
 from suite.jobs.job import progress
 from suite.jobs.provenance import Meter, choose_device, compute_setting
+from suite.plan.cell import Cell
 from suite.stages import corpora, models
 
 if TYPE_CHECKING:
@@ -25,30 +27,31 @@ if TYPE_CHECKING:
 def prune(
     model_directory: Path,
     calibration: Path,
-    method_name: str,
-    settings: Mapping[str, Any],
-    sparsity: float,
-    batch: int,
+    cell: Cell,
+    recipe: Mapping[str, Any],
     outputs: Mapping[str, str],
 ) -> dict[str, float]:
     """Prune and write the three outputs; return what the job cost, for its journal.
 
-    `batch` is the number of calibration sequences that go through a block together.
+    `recipe` is that of the cell's masks (see `suite.plan.recipe`). Raises ValueError where the
+    model or the calibration was made by another one.
     """
     import torch
 
     from baselines import registry
-    from baselines.sequential import prune_model
 
     meter = Meter()
-    method = registry.load(method_name)
-    chosen = registry.make_settings(method, method_name, settings)
+    name, batch = recipe["implementation"], recipe["batch"]
+    method = registry.load(name)
+    settings = {**recipe["method"], **({"seed": recipe["seed"]} if "seed" in recipe else {})}
+    chosen = registry.make_settings(method, name, settings)
     device = choose_device()
-    dtype = models.describe(model_directory)["dtype"]
+    dtype = models.describe(model_directory, recipe["model"])["dtype"]
     model = models.load_model(models.intact_checkpoint(model_directory), dtype, device)
-    blocks_ST, corpus = corpora.read(calibration)
+    blocks_ST, corpus = corpora.read(calibration, recipe["calibration"])
     batches = torch.from_numpy(blocks_ST).long().to(device).split(batch)
-    pruned = prune_model(model, method, chosen, sparsity, batches, progress)
+    driver = import_module(f"baselines.{registry.driver(settings)}")
+    pruned = driver.prune_model(model, method, chosen, cell.target, batches, progress)
     weights = _changed(model, model_directory, pruned.masks)
     save_tensors(weights, outputs["weights"])
     save_masks(pruned.masks, outputs["mask"])
@@ -56,7 +59,8 @@ def prune(
     write_json(
         outputs["report"],
         {
-            "implementation": method_name,
+            "implementation": name,
+            "recipe": dict(recipe),
             "settings": asdict(chosen),
             "calibration": {**corpus, "batch": batch},
             **compute_setting(dtype, device),

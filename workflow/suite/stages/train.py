@@ -1,6 +1,6 @@
 """One cell's training: model, corpus and one-shot masks in, logits out.
 
-Writes `logits.safetensors` (float32, by layer and part, see `leap.parameterisations`) and
+Writes `logits.safetensors` (float32, by layer and part, see `leap.parameterisation.key`) and
 `training.json` (implementation, settings, layers with their shapes, corpus, cost).
 Several processes may run this together, started by torchrun; the first one writes.
 """
@@ -16,52 +16,56 @@ from suite.artifacts.files import write_json
 from suite.artifacts.masks import mask_hash
 from suite.artifacts.tensors import load_masks, save_tensors
 from suite.jobs.provenance import Meter, choose_device, compute_setting
+from suite.plan.cell import Cell
 from suite.stages import corpora, models
 from suite.tracking.run import open_run
 from suite.tracking.watch import Watch
-from suite.trained_methods import parameterisation, trainer_settings
 
 
 def learn(
     model_directory: Path,
     corpus: Path,
-    prior: Path | None,
-    sparse: Path | None,
-    method: str,
-    cell: Mapping[str, Any],
-    values: Mapping[str, Any],
+    masks: Mapping[str, Path],
+    cell: Cell,
+    run_name: str,
+    recipe: Mapping[str, Any],
     state: Path,
     outputs: Mapping[str, str],
 ) -> None:
     """Train the cell's masks, or finish a training whose state is in the folder `state`.
 
-    `prior` is the file of the masks that the warm start begins with, `sparse` that of PATCH's N:M
-    masks. `method` says what is learned of a mask (see `suite.trained_methods`). Writes the
-    outputs `logits`, `report` and `journal`, then deletes the state. Raises ValueError for
-    unusable settings, data or states (see `leap.learn_masks`).
+    `masks` are files of masks: the `warm_start` that logits begin with, and PATCH's N:M masks
+    `sparse_masks`. `recipe` is that of the cell's logits (see `suite.plan.recipe`). Writes the
+    outputs `logits`, `report` and `journal`, then deletes the state. Raises ValueError where the
+    model or the corpus was made by another recipe, and for unusable settings, data or states (see
+    `leap.training`).
     """
     import torch
 
-    import leap
     from leap import parallel
+    from leap.parameterisation import load
+    from leap.settings import trainer_settings
+    from leap.training import learn_masks
 
     meter = Meter()
     parallel.start()
     first = parallel.rank() == 0
-    settings = trainer_settings(values, float(cell["sparsity"]), cell["seed"])
-    with open_run(outputs["journal"], "train", cell, values) if first else nullcontext() as run:
+    values, implementation = recipe["method"], recipe["implementation"]
+    settings = trainer_settings(values, cell.target, cell.seed)
+    journal = open_run(outputs["journal"], "train", run_name, cell, values) if first else None
+    with journal or nullcontext() as run:
         device = choose_device()
         # a model to be split moves to the GPUs part by part
-        place = "cpu" if parallel.splits(settings.sharding) else device
-        dtype = models.describe(model_directory)["dtype"]
+        place = "cpu" if parallel.shards(settings.sharding) else device
+        dtype = models.describe(model_directory, recipe["model"])["dtype"]
         model = models.load_model(models.intact_checkpoint(model_directory), dtype, place)
-        blocks_ST, described = corpora.read(corpus)
-        masks = load_masks(prior) if prior else None
-        sparse_masks = load_masks(sparse) if sparse else None
+        blocks_ST, described = corpora.read(corpus, recipe["training"])
+        given = {name: load_masks(file) for name, file in masks.items()}
+        prior, sparse = given.get("warm_start"), given.get("sparse_masks")
         watch = Watch(settings.steps, run)
-        learned = leap.learn_masks(
-            model, torch.from_numpy(blocks_ST), settings, masks,
-            parameterisation=parameterisation(method, values), sparse=sparse_masks,
+        learned = learn_masks(
+            model, torch.from_numpy(blocks_ST), settings, prior,
+            parameterisation=load(implementation).from_settings(values), sparse=sparse,
             state=state, report=watch.report,
         )  # fmt: skip
         if run is None:
@@ -72,13 +76,14 @@ def learn(
         write_json(
             outputs["report"],
             {
-                "implementation": method,
+                "implementation": implementation,
+                "recipe": dict(recipe),
                 "settings": {**values, **asdict(settings)},
                 "layers": dict(learned.shapes),
                 "training": described,
-                "prior_mask_sha256": mask_hash(masks) if masks else "",
-                "sparse_mask_sha256": mask_hash(sparse_masks) if sparse_masks else "",
-                "processes": parallel.processes(),
+                "prior_mask_sha256": mask_hash(prior) if prior else "",
+                "sparse_mask_sha256": mask_hash(sparse) if sparse else "",
+                "processes": parallel.world_size(),
                 **compute_setting(dtype, device),
                 "cost": cost,
                 "events": [],

@@ -1,4 +1,4 @@
-"""From logits to the final masks. Axes: O outputs, I inputs, N elements of a flattened matrix."""
+"""LEAP's masks: the largest logits of the whole model. Axes: O outputs, I inputs, N elements."""
 
 from collections.abc import Iterator, Mapping
 
@@ -6,9 +6,18 @@ import torch
 from torch import Tensor
 
 from leap.budget import survivors
+from leap.finite import refuse_nan
+from leap.parameterisation import Learned
 
 _HALF_BITS = 16
 _BINS = 2**_HALF_BITS
+
+
+def masks(learned: Learned) -> dict[str, Tensor]:
+    """Bool masks [O, I] by layer name, as the setting `selection` says."""
+    if learned.settings.selection == "threshold":
+        return threshold_masks(learned.logits)
+    return exact_masks(learned.logits, learned.settings.sparsity)
 
 
 def exact_masks(logits: Mapping[str, Tensor], sparsity: float) -> dict[str, Tensor]:
@@ -33,18 +42,6 @@ def exact_masks(logits: Mapping[str, Tensor], sparsity: float) -> dict[str, Tens
 def threshold_masks(logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Masks [O, I] of the positive logits (official code): the density is only near the target."""
     return {name: logits[name] > 0 for name in logits}
-
-
-def refuse_nan(logits: Tensor) -> Tensor:
-    """The logits themselves. Raises ValueError where one of them is NaN."""
-    if torch.isnan(logits).any():
-        raise ValueError("a logit is NaN: the training diverged; lower its learning rate")
-    return logits
-
-
-def density(masks: Mapping[str, Tensor]) -> float:
-    """Kept weights over all weights."""
-    return sum(int(m.sum()) for m in masks.values()) / sum(m.numel() for m in masks.values())
 
 
 def _threshold(logits: Mapping[str, Tensor], keep: int) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """How much memory LEAP's training needs on one GPU, by setting and number of GPUs.
 
-    python -m leap.memory        # Markdown table for the models of the paper
+    PYTHONPATH=workflow python -m suite.plan.cost.training_memory    # Markdown
 
 What is counted is what `leap` itself holds, in the one moment when it holds most, with gradients
 accumulated over several micro-batches: frozen weights, float32 logits, their gradients, AdamW's two
@@ -17,67 +17,10 @@ GB are 10^9 bytes. "A weight" is a prunable one: an entry of an `nn.Linear` in a
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from suite.plan.cost.shapes import MODELS, Shape
+
 _FLOAT32 = 4
-_CHUNK = 2**24  # elements a gate works on at a time on a GPU, see leap.gates
-
-
-@dataclass(frozen=True)
-class Shape:
-    """The numbers in a model's public config that decide its size.
-
-    `tied` says that the head shares the embedding's weight; `qkv_bias` that q, k, v have biases;
-    `block_norms` is the number of norms as wide as the hidden state in a block; `head_norms` says
-    that queries and keys are normalised by a weight as wide as a head.
-    """
-
-    hidden: int
-    layers: int
-    intermediate: int
-    heads: int
-    kv_heads: int
-    head_dim: int
-    vocabulary: int
-    tied: bool
-    qkv_bias: bool = False
-    block_norms: int = 2
-    head_norms: bool = False
-
-    @property
-    def largest(self) -> int:
-        """Weights in the largest prunable matrix."""
-        return self.hidden * max(self.intermediate, self.heads * self.head_dim)
-
-    @property
-    def block(self) -> int:
-        """Prunable weights in a decoder block: q, o, k, v, and gate, up, down."""
-        attention = 2 * (self.heads + self.kv_heads) * self.head_dim * self.hidden
-        return attention + 3 * self.hidden * self.intermediate
-
-    @property
-    def prunable(self) -> int:
-        """Weights that have a logit."""
-        return self.layers * self.block
-
-    @property
-    def other(self) -> int:
-        """All other weights: embedding, head if it is not tied, norms and biases."""
-        embeddings = (1 if self.tied else 2) * self.vocabulary * self.hidden
-        bias = (self.heads + 2 * self.kv_heads) * self.head_dim if self.qkv_bias else 0
-        head_norms = 2 * self.head_dim if self.head_norms else 0
-        a_block = self.block_norms * self.hidden + head_norms + bias
-        return embeddings + self.layers * a_block + self.hidden
-
-
-# From the models' config.json on the Hugging Face hub.
-MODELS: Mapping[str, Shape] = {
-    "Qwen2.5-0.5B": Shape(896, 24, 4864, 14, 2, 64, 151936, tied=True, qkv_bias=True),
-    "Gemma-3-1B": Shape(
-        1152, 26, 6912, 4, 1, 256, 262144, tied=True, block_norms=4, head_norms=True
-    ),
-    "Llama-3.2-1B": Shape(2048, 16, 8192, 32, 8, 64, 128256, tied=True),
-    "Llama-3.2-3B": Shape(3072, 28, 8192, 24, 8, 128, 128256, tied=True),
-    "Llama-3.1-8B": Shape(4096, 32, 14336, 32, 8, 128, 128256, tied=False),
-}
+_CHUNK = 2**24  # elements a gate works on at a time on a GPU, see leap.relaxation
 
 
 @dataclass(frozen=True)

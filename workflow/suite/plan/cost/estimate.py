@@ -1,6 +1,6 @@
 """What the paper's grid costs, before a GPU is asked for: hours, memory and disk by model.
 
-    python -m suite.plan.cost_estimate        # Markdown, for the scale `paper`
+    PYTHONPATH=workflow python -m suite.plan.cost.estimate    # Markdown, for the scale `paper`
 
 An estimate from floating-point operations, not a measurement. Assumed:
 
@@ -20,9 +20,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from baselines.memory import Layers, groups_of, peak_bytes
-from leap.memory import MODELS, Shape, training_memory
 from suite.plan.config import load
+from suite.plan.cost.layerwise_memory import Layers, groups_of, peak_bytes
+from suite.plan.cost.shapes import MODELS, Shape
+from suite.plan.cost.training_memory import training_memory
 
 BF16, FLOAT32 = 125e12, 10e12  # operations a second
 EVALUATION_TOKENS = 10e6

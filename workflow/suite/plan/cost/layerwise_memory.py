@@ -1,6 +1,6 @@
 """How much memory a layer-wise method needs on its device, by method and model.
 
-    python -m baselines.memory       # Markdown table for the models of the paper
+    PYTHONPATH=workflow python -m suite.plan.cost.layerwise_memory    # Markdown
 
 Three parts: the model; the hidden states of all calibration sequences, once, in the model's dtype;
 and the method's own work on one group of layers that share an input. Only the second grows with
@@ -14,7 +14,7 @@ GB are 10^9 bytes. I is the number of inputs of a layer, O of its outputs.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from leap.memory import MODELS, Shape
+from suite.plan.cost.shapes import MODELS, Shape
 
 _FLOAT32 = 4
 

@@ -4,19 +4,20 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from baselines import admm, magnitude, memory, sparsegpt, thanos, wanda
+from baselines import registry
 from baselines.sequential import prune_model
 from leap.layers import prunable_linears
-from leap.memory import Shape
+from suite.plan.config import known_methods, method_schema
+from suite.plan.cost import layerwise_memory as memory
+from suite.plan.cost.shapes import MODELS, Shape
 from tests.live_bytes import LiveBytes
 
-MODULES = {"magnitude": magnitude, "wanda": wanda, "sparsegpt": sparsegpt, "thanos": thanos,
-           "admm": admm}  # fmt: skip
+LAYER_WISE = [name for name in known_methods() if not method_schema(name).get("trained")]
 SIZES = [(256, 512), (256, 1024), (512, 512)]
 
 
 def test_every_baseline_has_a_formula():
-    assert set(memory.METHODS) == set(MODULES)
+    assert set(memory.METHODS) == set(LAYER_WISE)
 
 
 def peak(method, hidden, intermediate, tokens):
@@ -29,13 +30,14 @@ def peak(method, hidden, intermediate, tokens):
     own = sum(parameter.nbytes for parameter in model.parameters())
     batches = torch.randint(64, tokens).split(1)
     with LiveBytes(model.parameters()) as live:
-        prune_model(model, MODULES[method], MODULES[method].Settings(), 0.5, batches)
+        module = registry.load(method)
+        prune_model(model, module, module.Settings(), 0.5, batches)
     masks = sum(linear.weight.numel() for linear in prunable_linears(model).values())
     return live.peak - own, masks
 
 
 @pytest.mark.parametrize(("hidden", "intermediate"), SIZES)
-@pytest.mark.parametrize("method", MODULES)
+@pytest.mark.parametrize("method", LAYER_WISE)
 def test_formula_bounds_the_bytes_alive_at_the_peak(method, hidden, intermediate):
     shape = Shape(hidden, 2, intermediate, 4, 4, hidden // 4, 64, tied=False)
     bound = memory.work_bytes(method, memory.groups_of(shape))
@@ -51,5 +53,5 @@ def test_more_calibration_sequences_add_their_hidden_states_and_nothing_else():
 
 
 def test_an_8b_model_fits_on_one_gpu_of_24_gb():
-    shape = memory.MODELS["Llama-3.1-8B"]
+    shape = MODELS["Llama-3.1-8B"]
     assert all(memory.peak_bytes(method, shape, 128, 2048) < 24e9 for method in memory.METHODS)

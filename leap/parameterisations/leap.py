@@ -1,4 +1,4 @@
-"""Soft masks over frozen weights: M = sigmoid((alpha * P + g) / tau), and the weight M * W.
+"""LEAP: one gate a weight, M = sigmoid((alpha * P + g) / tau), over frozen weights W.
 
 The binary concrete relaxation of one Bernoulli gate per weight (LEAP, arXiv 2605.17289, section
 "Learnable masks"). Axes: O outputs, I inputs, N elements of a flattened matrix.
@@ -8,36 +8,58 @@ through the matrix in chunks that fit a CPU's cache. For its backward pass it ke
 nothing: the noise is drawn from a generator that can be seeded again.
 """
 
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-# A mask below this is zero. It changes no sum, but a weight times it would be subnormal, and with
-# such numbers a CPU multiplies a hundred times more slowly.
-FLOOR = 1e-30
+from leap.parameterisation import Draw, Parts, Start
+from leap.relaxation import FLOOR, Relaxation, chunks, fill_noise, generator, norm_part, scratch
+from leap.settings import Settings
 
-_CHUNK_ON_CPU = 2**17
-_CHUNK_ON_GPU = 2**24
+
+def from_settings(values: Mapping[str, Any]) -> "Leap":
+    """The parameterisation; none of a method's settings changes it."""
+    return Leap()
 
 
 @dataclass(frozen=True)
-class Relaxation:
-    """How logits become a mask.
+class Leap:
+    """One logit a weight."""
 
-    `alpha` scales the logits and `tau` is the temperature. `noise` is `logistic`, the difference
-    of two Gumbels, or `gumbel`, a single one, whose mean of 0.577 leans towards keeping. With
-    `hard` the forward pass uses 1 where M > 0.5 and 0 elsewhere, the backward pass the gradient
-    of M (straight-through).
+    method: ClassVar[str] = "leap"
+
+    def check(self, settings: Settings, has_sparse: bool) -> None:
+        pass
+
+    def first(self, start: Start) -> dict[str, Tensor]:
+        std, strength = start.settings.init_std, start.settings.prior_strength
+        return {"logits": first_logits(start.shape, std, start.seed, start.prior_OI, strength)}
+
+    def gate(self, logits: Parts, weight_OI: Tensor, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
+        return gate(logits["logits"], weight_OI, *draw.options)
+
+
+def first_logits(
+    shape: tuple[int, int], std: float, seed: int, prior_OI: Tensor | None, strength: float
+) -> Tensor:
+    """N(0, std^2), and with a prior mask `strength` standard deviations up or down, float32, CPU.
+
+    P = N(0, std^2) + strength * std(P) * (+1 where the prior keeps the weight, else -1), the
+    warm start of the official code. Every layer needs a seed of its own.
     """
-
-    alpha: float
-    tau: float
-    noise: str = "logistic"
-    hard: bool = False
+    random = torch.Generator().manual_seed(seed)
+    logits_OI = torch.empty(shape, dtype=torch.float32).normal_(0, std, generator=random)
+    if prior_OI is None:
+        return logits_OI
+    if prior_OI.shape != logits_OI.shape:
+        raise ValueError(
+            f"the prior mask has shape {tuple(prior_OI.shape)}, but its layer {tuple(shape)}: "
+            "it belongs to another model"
+        )
+    return logits_OI + strength * logits_OI.std() * (prior_OI.float() * 2 - 1)
 
 
 def gate(
@@ -55,15 +77,6 @@ def gate(
     the backward pass draws the mask again, which saves its memory (4 bytes a weight).
     """
     return _Gate.apply(logits_OI, weight_OI, relaxation, seed, norm, recompute)
-
-
-def sample_noise(shape: tuple[int, ...], kind: str, seed: int, like: Tensor) -> Tensor:
-    """The noise g that `gate` adds for this seed, in the dtype and on the device of `like`."""
-    noise = torch.empty(shape, dtype=like.dtype, device=like.device)
-    random = generator(seed, like.device)
-    for chunk in _chunks(noise.numel(), noise.device):
-        _fill_noise(noise.view(-1)[chunk], kind, random)
-    return noise
 
 
 class _Gate(torch.autograd.Function):
@@ -132,70 +145,14 @@ class _Gate(torch.autograd.Function):
 def _drawn(logits_N: Tensor, relaxation: Relaxation, seed: int) -> Iterator[tuple[slice, Tensor]]:
     """The soft mask chunk by chunk, in one buffer that the next chunk overwrites."""
     random = generator(seed, logits_N.device)
-    for chunk in _chunks(len(logits_N), logits_N.device):
+    for chunk in chunks(len(logits_N), logits_N.device):
         logits_C = logits_N[chunk]
         mask_C = scratch("mask", logits_C)
-        _fill_noise(mask_C, relaxation.noise, random)
+        fill_noise(mask_C, relaxation.noise, random)
         mask_C.add_(logits_C, alpha=relaxation.alpha).mul_(1 / relaxation.tau).sigmoid_()
         yield chunk, torch.threshold_(mask_C, FLOOR, 0.0)
 
 
 def _kept(mask_N: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    for chunk in _chunks(len(mask_N), mask_N.device):
+    for chunk in chunks(len(mask_N), mask_N.device):
         yield chunk, mask_N[chunk]
-
-
-def _fill_noise(noise_C: Tensor, kind: str, random: torch.Generator) -> None:
-    """Overwrite with noise of this kind."""
-    uniform(noise_C, random)
-    if kind == "logistic":
-        noise_C.logit_()
-    else:
-        noise_C.log_().neg_().log_().neg_()
-
-
-def uniform(noise_C: Tensor, random: torch.Generator) -> Tensor:
-    """Overwrite with numbers from [0, 1] made of 32 random bits, drawn 64 at a time for speed."""
-    pairs = scratch("bits", noise_C, torch.int64)[: (len(noise_C) + 1) // 2]
-    pairs.random_(-(2**63), None, generator=random)
-    return noise_C.copy_(pairs.view(torch.int32)[: len(noise_C)]).mul_(2.0**-32).add_(0.5)
-
-
-def norm_part(product_C: Tensor, norm: str) -> Tensor | float:
-    """What a flat chunk of M * W adds to the square of the norm `l2`, or to the norm `l1`."""
-    if norm == "l2":
-        return torch.dot(product_C, product_C)
-    return torch.linalg.vector_norm(product_C, ord=1) if norm == "l1" else 0.0
-
-
-class _Buffers(threading.local):
-    """Chunk-sized buffers of this thread, used again and again, since making them takes time."""
-
-    def __init__(self) -> None:
-        self.tensors: dict[tuple[str, torch.device, torch.dtype], Tensor] = {}
-
-
-_buffers = _Buffers()
-
-
-def scratch(name: str, like_C: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-    """A buffer with the length, device and (unless given) dtype of `like_C`."""
-    key = (name, like_C.device, dtype or like_C.dtype)
-    tensor = _buffers.tensors.get(key)
-    if tensor is None or len(tensor) < len(like_C):
-        tensor = torch.empty(len(like_C), dtype=key[2], device=key[1])
-        _buffers.tensors[key] = tensor
-    return tensor[: len(like_C)]
-
-
-def _chunks(elements: int, device: torch.device) -> Iterator[slice]:
-    size = _chunk_size(device)
-    return (slice(start, start + size) for start in range(0, elements, size))
-
-
-def _chunk_size(device: torch.device) -> int:
-    return _CHUNK_ON_CPU if device.type == "cpu" else _CHUNK_ON_GPU
-
-
-def generator(seed: int, device: torch.device) -> torch.Generator:
-    return torch.Generator(device).manual_seed(seed)

@@ -11,10 +11,11 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from leap import memory
 from leap.layers import decoder_blocks, prunable_linears
 from leap.settings import Settings
 from leap.training import learn_masks
+from suite.plan.cost.shapes import MODELS
+from suite.plan.cost.training_memory import training_memory
 from tests.live_bytes import LiveBytes
 
 CLASSES = {"Qwen": (Qwen2Config, Qwen2ForCausalLM), "Gemma": (Gemma3TextConfig, Gemma3ForCausalLM),
@@ -25,9 +26,9 @@ SMALL = {"hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 6, "
 CHUNK_ON_CPU = 2**17
 
 
-@pytest.mark.parametrize("name", memory.MODELS)
+@pytest.mark.parametrize("name", MODELS)
 def test_counts_are_those_of_the_real_class(name):
-    shape = memory.MODELS[name]
+    shape = MODELS[name]
     config, build = CLASSES[name[:5].rstrip("2.-")]
     with torch.device("meta"):
         model = build(
@@ -69,7 +70,7 @@ def test_formula_gives_the_bytes_alive_at_the_peak(switches, dtype):
         learn_masks(model, torch.randint(64, (4, 4)), settings)
     sizes = [linear.weight.numel() for linear in prunable_linears(model).values()]
     weights = sum(parameter.numel() for parameter in model.parameters())
-    expected = memory.training_memory(
+    expected = training_memory(
         sum(sizes), weights - sum(sizes), sum(sizes) // SMALL["num_hidden_layers"], max(sizes),
         weight_bytes=dtype.itemsize, chunk=CHUNK_ON_CPU, **switches,
     )  # fmt: skip

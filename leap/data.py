@@ -1,0 +1,31 @@
+"""Which sequences a step sees. Axes: S sequences, T tokens, B sequences of a micro-batch."""
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from leap.seeds import noise_seed
+from leap.settings import Settings
+
+
+def micro_batch(blocks_ST: Tensor, settings: Settings, step: int, micro: int) -> Tensor:
+    """Token ids [B, T], int64: the corpus in an order that is drawn anew for every epoch.
+
+    Steps follow each other through it, and so do the micro-batches of a step.
+    """
+    start = step * settings.batch + micro * settings.micro_batch
+    places = range(start, start + settings.micro_batch)
+    rows = [_row(settings.seed, place, len(blocks_ST)) for place in places]
+    return blocks_ST[torch.stack(rows)].long()
+
+
+def _row(seed: int, place: int, sequences: int) -> Tensor:
+    epoch, position = divmod(place, sequences)
+    return _order(seed, epoch, sequences)[position]
+
+
+@lru_cache(maxsize=2)
+def _order(seed: int, epoch: int, sequences: int) -> Tensor:
+    generator = torch.Generator().manual_seed(noise_seed(seed, -2, epoch))
+    return torch.randperm(sequences, generator=generator)

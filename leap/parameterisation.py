@@ -1,0 +1,122 @@
+"""What a parameterisation is: the part of a learned method that says what is learned of a mask.
+
+It says which logits a layer begins with, and how they become the masked weight while they are
+trained. All else of the training (data, loss, schedules, optimiser, resuming, several processes)
+is `leap.training`, the same for all; which mask the logits end in is `leap.selection`. Each method
+has one module in `leap.parameterisations`, found by its name. Logits come in parts, tensors by
+name: the part `logits` that every parameterisation has, and others as PATCH's `patterns`. Axes: O
+outputs, I inputs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, ClassVar, Protocol, cast
+
+from torch import Tensor
+
+from leap.relaxation import Relaxation
+from leap.settings import Settings
+
+Shape = tuple[int, int]
+Parts = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a layer's first logits depend on: its shape, the settings, a seed, one-shot masks.
+
+    `prior_OI` is the mask that the warm start begins with; `sparse_OI` is PATCH's N:M mask.
+    """
+
+    shape: Shape
+    settings: Settings
+    seed: int
+    prior_OI: Tensor | None = None
+    sparse_OI: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One drawing of a layer's mask.
+
+    `norm` is that of the masked weight which the loss needs: `l2` (Frobenius), `l1`, or `none`.
+    With `recompute` the mask is drawn again in the backward pass instead of being kept.
+    """
+
+    relaxation: Relaxation
+    seed: int
+    norm: str
+    recompute: bool
+    sparse_OI: Tensor | None = None
+
+    @property
+    def options(self) -> tuple[Relaxation, int, str, bool]:
+        """The last arguments of every gate."""
+        return self.relaxation, self.seed, self.norm, self.recompute
+
+
+class Parameterisation(Protocol):
+    """What `leap.training` asks of one. Raises ValueError for a mask or shape that does not fit.
+
+    `method` is the name of the method, whose masks are chosen by `leap/selection/<method>.py`.
+    """
+
+    method: ClassVar[str]
+
+    def check(self, settings: Settings, has_sparse: bool) -> None:
+        """Raise ValueError for settings that it cannot do."""
+
+    def first(self, start: Start) -> dict[str, Tensor]:
+        """A layer's first logits by part, float32 on the CPU."""
+
+    def gate(self, logits: Parts, weight_OI: Tensor, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
+        """Masked weight [O, I] in the weight's dtype, sum of the mask, norm of the masked weight.
+
+        The two scalars are float64. Only the logits receive a gradient, equal seeds give equal
+        masks.
+        """
+
+
+@dataclass(frozen=True)
+class Learned:
+    """The result: final logits, float32 on the CPU, in model order, and what they stand for.
+
+    The part `logits` is under its layer's name; `key` says where further parts are. `shapes` are
+    the layers' [O, I], `sparse` PATCH's N:M masks.
+    """
+
+    logits: Parts
+    settings: Settings
+    parameterisation: Parameterisation
+    shapes: Mapping[str, Shape]
+    sparse: Mapping[str, Tensor] | None = None
+
+
+class Module(Protocol):
+    """What a module in `leap.parameterisations` provides."""
+
+    def from_settings(self, values: Mapping[str, Any]) -> Parameterisation:
+        """The parameterisation that a method with these plain settings trains."""
+
+
+def load(method: str) -> Module:
+    """The module of a learned method. Raises ValueError where no such method exists."""
+    name = f"leap.parameterisations.{method}"
+    try:
+        module = import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        raise ValueError(
+            f"unknown learned method {method!r}: there is no module "
+            f"leap/parameterisations/{method}.py"
+        ) from None
+    if not hasattr(module, "from_settings"):
+        raise ValueError(f"leap/parameterisations/{method}.py lacks the function from_settings")
+    return cast(Module, module)
+
+
+def key(layer: str, part: str) -> str:
+    """Under which name a part of a layer's logits is kept: the layer's own for `logits`."""
+    return layer if part == "logits" else f"{layer}/{part}"

@@ -1,0 +1,1 @@
+"""What is learned of a mask: one module a method, named as the method."""

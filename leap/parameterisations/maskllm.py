@@ -1,0 +1,160 @@
+"""MaskLLM: a choice among the patterns N:M for each group of weights.
+
+Fang et al. 2024, arXiv 2409.17481; the patterns and the soft choice are in `leap.patterns`. Axes:
+O outputs, I inputs, G = I / M groups of a row, N groups of a flattened matrix, K patterns, M
+positions.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from leap.parameterisation import Draw, Parts, Start
+from leap.patterns import (
+    choice_gradient,
+    chosen,
+    draw_choice,
+    first_pattern_logits,
+    gumbel,
+    numbers_of,
+    patterns,
+)
+from leap.relaxation import Relaxation, generator, norm_part
+from leap.settings import Settings
+
+_LOGITS_ON_CPU = 2**16
+_LOGITS_ON_GPU = 2**23
+
+
+def from_settings(values: Mapping[str, Any]) -> "MaskLLM":
+    """From the setting `pattern`. Raises ValueError where it is no "N:M"."""
+    return MaskLLM(*numbers_of(values["pattern"]))
+
+
+@dataclass(frozen=True)
+class MaskLLM:
+    """One logit for each pattern N:M of each group."""
+
+    method: ClassVar[str] = "maskllm"
+
+    n: int
+    m: int
+
+    def check(self, settings: Settings, has_sparse: bool) -> None:
+        patterns(self.n, self.m)  # refuses those with too many
+        if abs(settings.sparsity - (1 - self.n / self.m)) > 1e-9:
+            raise ValueError(
+                f"sparsity is {settings.sparsity}, but the pattern {self.n}:{self.m} has "
+                f"{1 - self.n / self.m} and no other"
+            )
+
+    def first(self, start: Start) -> dict[str, Tensor]:
+        std, strength = start.settings.init_std, start.settings.prior_strength
+        options = std, start.seed, start.prior_OI, strength
+        return {"logits": first_pattern_logits(start.shape, self.n, self.m, *options)}
+
+    def gate(self, logits: Parts, weight_OI: Tensor, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
+        return pattern_gate(logits["logits"], weight_OI, self.n, self.m, *draw.options)
+
+
+def pattern_gate(
+    logits_OGK: Tensor,
+    weight_OI: Tensor,
+    n: int,
+    m: int,
+    relaxation: Relaxation,
+    seed: int,
+    norm: str = "l2",
+    recompute: bool = False,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Masked weight M * W [O, I], sum of M (always N * n), and norm of M * W, as `leap.gates.gate`.
+
+    Only the logits receive a gradient. With `recompute` the backward pass draws the choice again
+    instead of keeping it (K / M floats a weight).
+    """
+    table_KM = patterns(n, m).to(logits_OGK)
+    masked_OI, norm_value = _PatternGate.apply(
+        logits_OGK, weight_OI, table_KM, relaxation, seed, norm, recompute
+    )
+    kept = torch.tensor(weight_OI.numel() * n / m, dtype=torch.float64, device=weight_OI.device)
+    return masked_OI, kept, norm_value
+
+
+def sample_gumbel(shape: tuple[int, ...], seed: int, like: Tensor) -> Tensor:
+    """The noise g that `pattern_gate` adds to logits of this shape for this seed."""
+    noise_NK = torch.empty(shape, dtype=like.dtype, device=like.device).view(-1, shape[-1])
+    random = generator(seed, like.device)
+    for rows in _rows(noise_NK):
+        noise_NK[rows] = gumbel(noise_NK[rows], random).T
+    return noise_NK.view(shape)
+
+
+class _PatternGate(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        logits_OGK: Tensor,
+        weight_OI: Tensor,
+        table_KM: Tensor,
+        relaxation: Relaxation,
+        seed: int,
+        norm: str,
+        recompute: bool,
+    ) -> tuple[Tensor, Tensor]:
+        logits_NK = logits_OGK.detach().reshape(-1, len(table_KM))
+        weight_NM = weight_OI.detach().reshape(-1, table_KM.shape[1])
+        masked_OI = torch.empty(weight_OI.shape, dtype=weight_OI.dtype, device=weight_OI.device)
+        masked_NM = masked_OI.view(weight_NM.shape)
+        kept = logits_NK if recompute else torch.empty_like(logits_NK).view(len(table_KM), -1)
+        norm_sum = torch.zeros((), dtype=torch.float64, device=weight_OI.device)
+        for rows, choice_KC in _drawn(logits_NK, relaxation, seed):
+            if not recompute:
+                kept[:, rows] = choice_KC
+            product_CM = chosen(choice_KC, table_KM, relaxation.hard).mul_(weight_NM[rows])
+            masked_NM[rows] = product_CM
+            norm_sum += norm_part(product_CM.view(-1), norm)
+        norm_value = norm_sum.sqrt() if norm == "l2" else norm_sum
+        ctx.save_for_backward(kept, weight_OI, table_KM, norm_value)
+        ctx.options = relaxation, seed, norm, recompute, logits_OGK.shape
+        return masked_OI, norm_value
+
+    @staticmethod
+    def backward(ctx: Any, masked_grad_OI: Tensor, norm_grad: Tensor) -> tuple[Tensor | None, ...]:
+        kept, weight_OI, table_KM, norm_value = ctx.saved_tensors
+        relaxation, seed, norm, recompute, shape = ctx.options
+        weight_NM = weight_OI.detach().reshape(-1, table_KM.shape[1])
+        upstream_NM = masked_grad_OI.reshape(weight_NM.shape)
+        grad_NK = torch.empty(len(weight_NM), len(table_KM), dtype=kept.dtype, device=kept.device)
+        scale = norm_grad / norm_value.clamp(min=1e-30) if norm == "l2" else norm_grad
+        choices = _drawn(kept, relaxation, seed) if recompute else _kept(kept)
+        for rows, choice_KC in choices:
+            weight_CM = weight_NM[rows].to(kept.dtype)
+            grad_CM = upstream_NM[rows].to(kept.dtype) * weight_CM
+            if norm == "l2":
+                mask_CM = chosen(choice_KC, table_KM, relaxation.hard)
+                grad_CM.add_(mask_CM.mul_(weight_CM.square()).mul_(scale))
+            elif norm == "l1":
+                grad_CM.add_(weight_CM.abs().mul_(scale))
+            grad_NK[rows] = choice_gradient(grad_CM, choice_KC, table_KM, relaxation).T
+        return grad_NK.view(shape), None, None, None, None, None, None
+
+
+def _drawn(logits_NK: Tensor, relaxation: Relaxation, seed: int) -> Iterator[tuple[slice, Tensor]]:
+    random = generator(seed, logits_NK.device)
+    for rows in _rows(logits_NK):
+        yield rows, draw_choice(logits_NK[rows], relaxation, random)
+
+
+def _kept(choice_KN: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    for rows in _rows(choice_KN.T):
+        yield rows, choice_KN[:, rows]
+
+
+def _rows(table_NK: Tensor) -> Iterator[slice]:
+    groups, count = table_NK.shape
+    logits = _LOGITS_ON_CPU if table_NK.device.type == "cpu" else _LOGITS_ON_GPU
+    step = max(2, logits // count // 2 * 2)
+    return (slice(start, start + step) for start in range(0, groups, step))

@@ -1,0 +1,247 @@
+"""PATCH: tiles of a weight matrix that are dense or N:M sparse.
+
+Hourri, Mozaffari, Mehri Dehnavi 2025, arXiv 2509.23410: one logit a tile, and with
+t = sigmoid((alpha * P + g) / tau), logistic noise g, the mask is t + (1 - t) * m, where m is a
+fixed N:M mask (`tile`) or MaskLLM's soft one (`joint`). Axes: O outputs, I inputs, H rows of one
+band of tiles, U by V tiles, G groups of a row, C groups of a band, K patterns, M positions.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from leap.parameterisation import Draw, Parts, Start
+from leap.patterns import (
+    choice_gradient,
+    chosen,
+    draw_choice,
+    first_pattern_logits,
+    numbers_of,
+    patterns,
+)
+from leap.relaxation import FLOOR, Relaxation, generator, norm_part, sample_noise
+from leap.settings import Settings
+from leap.tiles import tile_sums, tile_weights
+
+
+def from_settings(values: Mapping[str, Any]) -> "Patch":
+    """From the settings `pattern`, `tile` and `mode` (tile or joint).
+
+    Raises ValueError where the pattern is no "N:M" or there is no such mode.
+    """
+    if values["mode"] not in ("tile", "joint"):
+        raise ValueError(f"mode is {values['mode']!r}, but must be tile or joint")
+    return Patch(values["tile"], *numbers_of(values["pattern"]), joint=values["mode"] == "joint")
+
+
+@dataclass(frozen=True)
+class Patch:
+    """One logit a tile, dense or N:M sparse.
+
+    The N:M masks are given and fixed, or `joint`ly learned as MaskLLM's, from those given if any.
+    """
+
+    method: ClassVar[str] = "patch"
+    size: int
+    n: int
+    m: int
+    joint: bool
+
+    def check(self, settings: Settings, has_sparse: bool) -> None:
+        patterns(self.n, self.m)
+        if self.size % self.m:
+            raise ValueError(f"tiles of {self.size} cannot be cut into groups of {self.m}")
+        if settings.sparsity > 1 - self.n / self.m:
+            raise ValueError(
+                f"sparsity is {settings.sparsity}, but tiles that are dense or {self.n}:{self.m} "
+                f"reach {1 - self.n / self.m} at most"
+            )
+        if not (self.joint or has_sparse):
+            raise ValueError("tiles over fixed N:M masks need those masks, or joint training")
+
+    def first(self, start: Start) -> dict[str, Tensor]:
+        std, strength = start.settings.init_std, start.settings.prior_strength
+        options = std, start.seed, start.prior_OI, 1 - start.settings.sparsity, strength
+        logits = {"logits": first_tile_logits(start.shape, self.size, *options)}
+        if self.joint:
+            below = std, start.seed ^ 1, start.sparse_OI, strength
+            first = first_pattern_logits(start.shape, self.n, self.m, *below)
+            logits["patterns"] = first
+        return logits
+
+    def gate(self, logits: Parts, weight_OI: Tensor, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
+        below = logits["patterns"] if self.joint else draw.sparse_OI
+        assert below is not None  # see check
+        options = self.size, (self.n, self.m), *draw.options
+        return tile_gate(logits["logits"], below, weight_OI, *options)
+
+
+def first_tile_logits(
+    shape: tuple[int, int], size: int, std: float, seed: int, prior_OI: Tensor | None,
+    density: float, strength: float,
+) -> Tensor:  # fmt: skip
+    """N(0, std^2) [U, V] float32, and with a prior `strength` standard deviations up or down.
+
+    `prior_OI` is an unstructured mask: of all tiles the round(2 * tiles * (density - 0.5)) in
+    which it keeps the largest share go up, the first among equals. No noise changes a sign.
+    """
+    weights_UV = tile_weights(shape, size)
+    random = torch.Generator().manual_seed(seed)
+    logits_UV = torch.empty(weights_UV.shape).normal_(0, std, generator=random)
+    if prior_OI is None:
+        return logits_UV
+    if prior_OI.shape != shape:
+        raise ValueError(f"the prior mask has shape {tuple(prior_OI.shape)}, its layer {shape}")
+    share_UV = tile_sums(prior_OI.double(), size) / weights_UV
+    dense = min(max(math.floor(2 * share_UV.numel() * (density - 0.5) + 0.5), 0), share_UV.numel())
+    order = share_UV.flatten().argsort(descending=True, stable=True)
+    sign_UV = torch.full((share_UV.numel(),), -1.0)
+    sign_UV[order[:dense]] = 1.0
+    step = strength * std
+    if step:
+        logits_UV.clamp_(-0.99 * step, 0.99 * step)
+    return logits_UV + step * sign_UV.view(share_UV.shape)
+
+
+def tile_gate(
+    logits_UV: Tensor,
+    sparse: Tensor,
+    weight_OI: Tensor,
+    size: int,
+    pattern: tuple[int, int],
+    relaxation: Relaxation,
+    seed: int,
+    norm: str = "l2",
+    recompute: bool = False,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Masked weight M * W [O, I], sum of M, and norm of M * W, as `leap.gates.gate`.
+
+    `sparse` is a bool N:M mask [O, I], or the logits [O, G, K] of MaskLLM's choice among the
+    patterns N:M, which then receive a gradient too. `pattern` is (N, M), and M divides `size`.
+    """
+    n, m = pattern
+    noise_UV = sample_noise(tuple(logits_UV.shape), "logistic", seed, logits_UV)
+    dense_UV = torch.sigmoid((relaxation.alpha * logits_UV + noise_UV) / relaxation.tau)
+    dense_UV = torch.threshold(dense_UV, FLOOR, 0.0)
+    if relaxation.hard:  # straight-through
+        dense_UV = dense_UV + ((dense_UV > 0.5).to(dense_UV.dtype) - dense_UV).detach()
+    weights_UV = tile_weights((weight_OI.shape[0], weight_OI.shape[1]), size).to(dense_UV.device)
+    kept = (weights_UV * (n / m + (1 - n / m) * dense_UV.double())).sum()
+    table_KM = patterns(n, m).to(dense_UV)
+    masked_OI, norm_value = _TileGate.apply(
+        dense_UV, sparse, weight_OI, size, table_KM, relaxation, seed, norm, recompute
+    )
+    return masked_OI, kept, norm_value
+
+
+class _TileGate(torch.autograd.Function):
+    """Works through one band of tiles at a time."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        dense_UV: Tensor,
+        sparse: Tensor,
+        weight_OI: Tensor,
+        size: int,
+        table_KM: Tensor,
+        relaxation: Relaxation,
+        seed: int,
+        norm: str,
+        recompute: bool,
+    ) -> tuple[Tensor, Tensor]:
+        masked_OI = torch.empty_like(weight_OI)
+        norm_sum = torch.zeros((), dtype=torch.float64, device=weight_OI.device)
+        joint = sparse.dtype != torch.bool
+        kept = sparse
+        if joint and not recompute:
+            kept = torch.empty_like(sparse).view(len(table_KM), -1)
+        drawn = _drawn(sparse, size, relaxation, seed) if joint else _fixed(sparse, size)
+        for band, choice in drawn:
+            if joint and not recompute:
+                kept[:, _groups(band, sparse.shape[1])] = choice
+            sparse_HI = _sparse_band(choice, table_KM, relaxation.hard, weight_OI)
+            row_I = _row(dense_UV, band, size, weight_OI)
+            product_HI = (sparse_HI + row_I * (1 - sparse_HI)) * weight_OI[band]
+            masked_OI[band] = product_HI
+            norm_sum += norm_part(product_HI.view(-1), norm)
+        norm_value = norm_sum.sqrt() if norm == "l2" else norm_sum
+        ctx.save_for_backward(dense_UV, kept, weight_OI, table_KM, norm_value)
+        ctx.options = size, relaxation, seed, norm, joint, recompute
+        return masked_OI, norm_value
+
+    @staticmethod
+    def backward(ctx: Any, masked_grad_OI: Tensor, norm_grad: Tensor) -> tuple[Tensor | None, ...]:
+        dense_UV, kept, weight_OI, table_KM, norm_value = ctx.saved_tensors
+        size, relaxation, seed, norm, joint, recompute = ctx.options
+        dense_grad_UV = torch.empty_like(dense_UV)
+        rows, columns = weight_OI.shape
+        shape = rows, columns // table_KM.shape[1], len(table_KM)
+        sparse_grad = kept.new_empty(shape) if joint else None
+        scale = norm_grad / norm_value.clamp(min=1e-30) if norm == "l2" else norm_grad
+        if not joint:
+            drawn = _fixed(kept, size)
+        elif recompute:
+            drawn = _drawn(kept, size, relaxation, seed)
+        else:
+            drawn = _kept(kept, size, rows)
+        for band, choice in drawn:
+            sparse_HI = _sparse_band(choice, table_KM, relaxation.hard, weight_OI)
+            row_I = _row(dense_UV, band, size, weight_OI)
+            weight_HI = weight_OI[band].to(dense_UV.dtype)
+            grad_HI = masked_grad_OI[band].to(dense_UV.dtype) * weight_HI
+            if norm == "l2":
+                mask_HI = sparse_HI + row_I * (1 - sparse_HI)
+                grad_HI += mask_HI.mul_(weight_HI.square()).mul_(scale)
+            elif norm == "l1":
+                grad_HI += weight_HI.abs().mul_(scale)
+            columns_I = (grad_HI * (1 - sparse_HI)).sum(dim=0)
+            dense_grad_UV[band.start // size] = tile_sums(columns_I[None], size)[0]
+            if sparse_grad is not None:
+                grad_CM = (grad_HI * (1 - row_I)).view(-1, table_KM.shape[1])
+                grad_KC = choice_gradient(grad_CM, choice, table_KM, relaxation)
+                sparse_grad[band] = grad_KC.T.reshape(sparse_grad[band].shape)
+        return dense_grad_UV, sparse_grad, *[None] * 7
+
+
+def _bands(rows: int, size: int) -> Iterator[slice]:
+    return (slice(start, min(start + size, rows)) for start in range(0, rows, size))
+
+
+def _groups(band: slice, groups: int) -> slice:
+    """The groups of a band, where each row has so many and all are counted through."""
+    return slice(band.start * groups, band.stop * groups)
+
+
+def _fixed(sparse_OI: Tensor, size: int) -> Iterator[tuple[slice, Tensor]]:
+    return ((band, sparse_OI[band]) for band in _bands(len(sparse_OI), size))
+
+
+def _drawn(
+    logits_OGK: Tensor, size: int, relaxation: Relaxation, seed: int
+) -> Iterator[tuple[slice, Tensor]]:
+    """MaskLLM's soft choice [K, C], band by band; its noise is not that of the tiles."""
+    random = generator(seed ^ 1, logits_OGK.device)
+    for band in _bands(len(logits_OGK), size):
+        yield band, draw_choice(logits_OGK.detach()[band].flatten(0, 1), relaxation, random)
+
+
+def _kept(choice_KN: Tensor, size: int, rows: int) -> Iterator[tuple[slice, Tensor]]:
+    groups = choice_KN.shape[1] // rows
+    return ((band, choice_KN[:, _groups(band, groups)]) for band in _bands(rows, size))
+
+
+def _sparse_band(choice: Tensor, table_KM: Tensor, hard: bool, weight_OI: Tensor) -> Tensor:
+    """The N:M mask [H, I] of a band, from a fixed mask or from a soft choice [K, C]."""
+    if choice.dtype == torch.bool:
+        return choice.to(table_KM.dtype)
+    return chosen(choice, table_KM, hard).view(-1, weight_OI.shape[1])
+
+
+def _row(dense_UV: Tensor, band: slice, size: int, weight_OI: Tensor) -> Tensor:
+    """The tiles' values [I] for all rows of a band."""
+    return dense_UV[band.start // size].repeat_interleave(size)[: weight_OI.shape[1]]

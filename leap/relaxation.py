@@ -1,0 +1,100 @@
+"""What the soft masks of all methods share: their relaxation, its noise, chunks and buffers.
+
+Axes: N elements of a flattened matrix, C elements of a chunk.
+"""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+# A mask below this is zero. It changes no sum, but a weight times it would be subnormal, and with
+# such numbers a CPU multiplies a hundred times more slowly.
+FLOOR = 1e-30
+
+_CHUNK_ON_CPU = 2**17
+_CHUNK_ON_GPU = 2**24
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """How logits become a mask.
+
+    `alpha` scales the logits and `tau` is the temperature. `noise` is `logistic`, the difference
+    of two Gumbels, or `gumbel`, a single one, whose mean of 0.577 leans towards keeping. With
+    `hard` the forward pass uses 1 where M > 0.5 and 0 elsewhere, the backward pass the gradient
+    of M (straight-through).
+    """
+
+    alpha: float
+    tau: float
+    noise: str = "logistic"
+    hard: bool = False
+
+
+def sample_noise(shape: tuple[int, ...], kind: str, seed: int, like: Tensor) -> Tensor:
+    """The noise g that a gate adds to logits of this shape for this seed,
+    in the dtype and on the device of `like`."""
+    noise = torch.empty(shape, dtype=like.dtype, device=like.device)
+    random = generator(seed, like.device)
+    for chunk in chunks(noise.numel(), noise.device):
+        fill_noise(noise.view(-1)[chunk], kind, random)
+    return noise
+
+
+def fill_noise(noise_C: Tensor, kind: str, random: torch.Generator) -> None:
+    """Overwrite with noise of this kind."""
+    uniform(noise_C, random)
+    if kind == "logistic":
+        noise_C.logit_()
+    else:
+        noise_C.log_().neg_().log_().neg_()
+
+
+def uniform(noise_C: Tensor, random: torch.Generator) -> Tensor:
+    """Overwrite with numbers from [0, 1] made of 32 random bits, drawn 64 at a time for speed."""
+    pairs = scratch("bits", noise_C, torch.int64)[: (len(noise_C) + 1) // 2]
+    pairs.random_(-(2**63), None, generator=random)
+    return noise_C.copy_(pairs.view(torch.int32)[: len(noise_C)]).mul_(2.0**-32).add_(0.5)
+
+
+def norm_part(product_C: Tensor, norm: str) -> Tensor | float:
+    """What a flat chunk of M * W adds to the square of the norm `l2`, or to the norm `l1`."""
+    if norm == "l2":
+        return torch.dot(product_C, product_C)
+    return torch.linalg.vector_norm(product_C, ord=1) if norm == "l1" else 0.0
+
+
+class _Buffers(threading.local):
+    """Chunk-sized buffers of this thread, used again and again, since making them takes time."""
+
+    def __init__(self) -> None:
+        self.tensors: dict[tuple[str, torch.device, torch.dtype], Tensor] = {}
+
+
+_buffers = _Buffers()
+
+
+def scratch(name: str, like_C: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """A buffer with the length, device and (unless given) dtype of `like_C`."""
+    key = (name, like_C.device, dtype or like_C.dtype)
+    tensor = _buffers.tensors.get(key)
+    if tensor is None or len(tensor) < len(like_C):
+        tensor = torch.empty(len(like_C), dtype=key[2], device=key[1])
+        _buffers.tensors[key] = tensor
+    return tensor[: len(like_C)]
+
+
+def chunks(elements: int, device: torch.device) -> Iterator[slice]:
+    size = _chunk_size(device)
+    return (slice(start, start + size) for start in range(0, elements, size))
+
+
+def _chunk_size(device: torch.device) -> int:
+    return _CHUNK_ON_CPU if device.type == "cpu" else _CHUNK_ON_GPU
+
+
+def generator(seed: int, device: torch.device) -> torch.Generator:
+    return torch.Generator(device).manual_seed(seed)
