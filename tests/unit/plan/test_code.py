@@ -11,6 +11,11 @@ from suite.plan import code
 from tests.conftest import ROOT
 
 
+def forget() -> None:
+    for cached in (code._file, code._read, code._fingerprint):
+        cached.cache_clear()
+
+
 @pytest.fixture
 def edited(tmp_path, monkeypatch):
     """A small repository of three modules; `edited(module, text)` writes one anew."""
@@ -27,13 +32,11 @@ def edited(tmp_path, monkeypatch):
     def edit(module: str | None = None, text: str = "") -> dict[str, str]:
         if module:
             (tmp_path / f"leap/{module}.py").write_text(text)
-        code._read.cache_clear()
-        code._fingerprint.cache_clear()
+        forget()
         return {name: code.fingerprint(f"leap.{name}") for name in "abc"}
 
     yield edit
-    code._read.cache_clear()
-    code._fingerprint.cache_clear()
+    forget()
 
 
 def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:

@@ -79,12 +79,12 @@ def _read(module: str) -> tuple[str, tuple[str, ...]]:
     assert file is not None  # see closure
     tree = ast.parse(file.read_bytes(), str(file))
     imported = tuple(dict.fromkeys(_imports(tree)))
-    digest = hashlib.sha256()
-    for part in _tokens(tree):
-        digest.update(part.encode())
-    return digest.hexdigest(), imported
+    parts: list[str] = []
+    _write(tree, parts)
+    return hashlib.sha256("".join(parts).encode()).hexdigest(), imported
 
 
+@cache
 def _file(module: str) -> Path | None:
     """The module's source, or the package's; None for what is not of this repository."""
     package, _, rest = module.partition(".")
@@ -108,7 +108,7 @@ def _files(place: Path) -> list[Path]:
 
 def _imports(tree: ast.AST) -> Iterator[str]:
     """Modules of this repository that a tree imports, anywhere but for types."""
-    for node in _walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names if _file(name.name))
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -118,33 +118,37 @@ def _imports(tree: ast.AST) -> Iterator[str]:
                     yield inside if _file(inside) else node.module
 
 
-def _walk(node: ast.AST) -> Iterator[ast.AST]:
-    yield node
-    for child in ast.iter_child_nodes(node):
-        if not (isinstance(child, ast.If) and _is_for_types(child)):
-            yield from _walk(child)
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """All statements inside a node, but for those that only type checkers see."""
+    for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+        children = getattr(node, field, None)
+        for child in children if isinstance(children, list) else []:
+            if not _is_for_types(child):
+                yield child
+                yield from _statements(child)
 
 
-def _is_for_types(node: ast.If) -> bool:
-    return isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+def _is_for_types(node: ast.AST) -> bool:
+    tested = node.test if isinstance(node, ast.If) else None
+    return isinstance(tested, ast.Name) and tested.id == "TYPE_CHECKING"
 
 
-def _tokens(node: ast.AST) -> Iterator[str]:
-    """A tree as text, without places, docstrings and what is empty."""
-    yield f"({type(node).__name__}"
+def _write(node: ast.AST, parts: list[str]) -> None:
+    """Append a tree as text, without places, docstrings and what is empty."""
+    parts.append(f"({type(node).__name__}")
     for field in node._fields:
         value: Any = getattr(node, field, None)
         if field == "body" and _has_docstring(node):
             value = value[1:]
         if value is None or value == []:
             continue
-        yield f" {field}="
+        parts.append(f" {field}=")
         for item in value if isinstance(value, list) else [value]:
             if isinstance(item, ast.AST):
-                yield from _tokens(item)
+                _write(item, parts)
             else:
-                yield f"{item!r},"
-    yield ")"
+                parts.append(f"{item!r},")
+    parts.append(")")
 
 
 def _has_docstring(node: ast.AST) -> bool:

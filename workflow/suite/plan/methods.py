@@ -8,7 +8,7 @@ baselines/<name>/schema.yaml; workflow/schemas/method.schema.yaml says what has 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ def schema_file(method: str) -> Path:
     return files[method]
 
 
+@cache
 def method_schema(method: str) -> Mapping[str, Any]:
     """The schema of a method; one that `extends` another has its settings as well.
 
@@ -164,12 +165,13 @@ def used_methods(names: Iterable[str], settings: Mapping[str, Any]) -> list[str]
 # Files
 
 
+@cache
 def _schema_files() -> dict[str, Path]:
     files = {f.name.removesuffix(".schema.yaml"): f for f in METHOD_SCHEMAS.glob("*.schema.yaml")}
     return files | {file.parent.name: file for file in FOLDERS.glob("*/schema.yaml")}
 
 
-@lru_cache
+@cache
 def _read(file: Path) -> Mapping[str, Any]:
     schema = read_yaml(file)
     place = file.relative_to(file.parents[2]).as_posix()
@@ -179,6 +181,6 @@ def _read(file: Path) -> Mapping[str, Any]:
     return schema
 
 
-@lru_cache
+@cache
 def _meta_schema() -> dict[str, Any]:
     return read_yaml(SCHEMAS / "method.schema.yaml")
