@@ -50,9 +50,8 @@ def test_a_source_of_another_kind_replaces_the_one_below(tmp_path):
     assert settings["models"]["mini-llama-3.2-1b"]["source"] == source
 
 
-# what the suite makes a parameterisation of
+# settings that a parameterisation has beside the trainer's
 OF_THE_PATTERN = {
-    "leap": [],
     "maskllm": ["pattern"],
     "patch": ["pattern", "mode", "tile", "sparse_masks"],
 }
@@ -242,7 +241,10 @@ def test_every_schema_describes_every_field():
 def test_a_method_and_its_schema_have_the_same_settings(name):
     schema = method_schema(name)
     if schema.get("trained"):
-        of_the_cell, of_the_suite = {"sparsity", "seed"}, {"warm_start", *OF_THE_PATTERN[name]}
+        of_the_cell, of_the_suite = (
+            {"sparsity", "seed"},
+            {"warm_start", *OF_THE_PATTERN.get(name, [])},
+        )
         known = {field.name for field in fields(leap.Settings)} - of_the_cell | of_the_suite
     else:
         of_the_cell = {"seed"} if schema.get("stochastic") else set()

@@ -1,0 +1,67 @@
+"""CONTRIBUTING's example of a new learned method, followed to the letter in a copy of the suite."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from suite.artifacts.tensors import load_masks
+
+pytestmark = pytest.mark.heavy
+
+NEW = {
+    "leap/parameterisations/leap_rows.py",
+    "leap/selection/leap_rows.py",
+    "workflow/schemas/methods/leap_rows.schema.yaml",
+}
+CELL = "mini-llama-3.2-1b/leap_rows/0.5"
+
+
+def documented_files(text: str) -> dict[str, str]:
+    """What each fenced block of the section says, by the file named in front of it."""
+    section = text.split("\n## Add a learned method\n", 1)[1].split("\n## ", 1)[0]
+    blocks = re.findall(r"^`([^`]+)`[^`]*.*?```\w+\n(.*?)```", section, flags=re.M | re.S)
+    return dict(blocks)
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory, copy_suite, snakemake) -> Path:
+    copy = copy_suite(tmp_path_factory.mktemp("learned") / "suite")
+    files = documented_files((copy / "CONTRIBUTING.md").read_text())
+    assert set(files) == {*NEW, "config.yaml"}
+    for name in NEW:
+        assert not (copy / name).exists()
+        (copy / name).write_text(files[name])
+    with open(copy / "config.yaml", "a") as file:
+        file.write(files["config.yaml"])
+    process = snakemake(copy, "--config", "scale=smoke")
+    assert process.returncode == 0, process.stderr[-5000:]
+    return copy
+
+
+def test_the_new_method_has_its_row(extended):
+    with open(extended / "results/smoke/tables/main.csv") as file:
+        rows = {row["method"]: row for row in csv.DictReader(file)}
+    assert set(rows) == {"dense", "magnitude", "leap_rows"}
+    assert rows["leap_rows"]["achieved_sparsity"] == rows["magnitude"]["achieved_sparsity"]
+    assert float(rows["leap_rows"]["ppl"]) > float(rows["dense"]["ppl"])
+
+
+def test_its_masks_are_rows_and_their_count_is_exact(extended):
+    folder = extended / f"results/smoke/hardened/{CELL}"
+    masks = load_masks(folder / "mask.safetensors")
+    in_part = [row for mask in masks.values() for row in mask if row.any() and not row.all()]
+    assert len(in_part) <= 1
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["selection"]["rule"] == "exact"
+    assert manifest["achieved_sparsity"] == pytest.approx(0.5, abs=1e-5)
+    assert len({round(density, 3) for density in manifest["layer_sparsity"].values()}) > 1
+
+
+def test_it_runs_again_when_it_is_edited(extended, snakemake):
+    module = extended / "leap/parameterisations/leap_rows.py"
+    module.write_text(module.read_text() + "\n# edited\n")
+    process = snakemake(extended, "--dry-run", "--config", "scale=smoke")
+    assert re.search(r"^train +1$", process.stdout, flags=re.M), process.stdout[-2000:]
