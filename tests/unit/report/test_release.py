@@ -11,6 +11,7 @@ import torch
 from leap.layers import prunable_linears
 from suite.artifacts.files import read_json, write_json
 from suite.artifacts.tensors import save_tensors
+from suite.plan.methods import method_schema
 from suite.report.release import MASK, apply_release, pack
 from suite.stages import harden as hardening
 from suite.stages import models
@@ -55,6 +56,12 @@ def test_a_released_mask_gives_the_evaluated_weights_bit_for_bit(place, released
     evaluated = models.load_model(released / "hardened" / method, "float32", "cpu").state_dict()
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, evaluated[name]), name
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_methods_change_weights_where_their_schemas_say_so(released, method):
+    manifest = read_json(released / f"release/mini-gemma-3-1b/{method}/0.6/manifest.json")
+    assert manifest["kept_weights_changed"] == method_schema(method)["changes_weights"]
 
 
 @pytest.mark.parametrize("method", METHODS[3:])
