@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from suite.figures.quality import quality
-from suite.figures.style import method_looks
+from suite.figures.style import Look, method_looks
 
 HEADER = "model,method,sparsity,seed,ppl,average,average_stderr"
 METHODS = ["magnitude", "wanda", "sparsegpt", "thanos", "admm", "leap", "new_$method"]
@@ -73,6 +73,14 @@ def test_methods_differ_without_colour_and_keep_their_look() -> None:
     assert method_looks(["zeta", "alpha"])["alpha"] == method_looks(["alpha", "zeta"])["alpha"]
     many = method_looks([f"method-{number:02d}" for number in range(20)])
     assert len(many) == 20, "more unknown methods than spare looks still get one each"
+
+
+def test_a_look_is_the_one_of_the_methods_schema() -> None:
+    looks = method_looks(["dense", "wanda", "wanda-2-4", "leap"])
+    assert looks["wanda"] == Look("#56B4E9", "s", (0, (4, 1.5)))
+    assert looks["wanda-2-4"] == Look("#56B4E9", "s", (0, (4, 1.5)), filled=False)
+    assert looks["leap"] == Look("#D55E00", "*", "-")
+    assert "dense" not in looks
 
 
 def test_seeds_of_a_cell_are_averaged(tmp_path: Path) -> None:

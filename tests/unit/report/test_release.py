@@ -11,6 +11,7 @@ import torch
 from leap.layers import prunable_linears
 from suite.artifacts.files import read_json, write_json
 from suite.artifacts.tensors import save_tensors
+from suite.plan.methods import method_schema
 from suite.report.release import MASK, apply_release, pack
 from suite.stages import harden as hardening
 from suite.stages import models
@@ -85,6 +86,12 @@ def test_a_dense_model_that_is_not_the_manifests_is_refused_and_left_alone(place
         apply_release(model, released / "release/mini-gemma-3-1b/wanda/0.6")
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, before[name]), name
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_methods_change_weights_where_their_schemas_say_so(released, method):
+    manifest = read_json(released / f"release/mini-gemma-3-1b/{method}/0.6/manifest.json")
+    assert manifest["kept_weights_changed"] == method_schema(method)["changes_weights"]
 
 
 @pytest.mark.parametrize("method", METHODS[3:])

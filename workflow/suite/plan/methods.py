@@ -57,7 +57,7 @@ def method_schema(method: str) -> Mapping[str, Any]:
     below = method_schema(schema["extends"])
     return {
         **schema,
-        "required": [*below["required"], *schema["required"]],
+        "required": [*below.get("required", []), *schema.get("required", [])],
         "properties": {**below["properties"], **schema["properties"]},
         "takes_masks": {**below.get("takes_masks", {}), **schema.get("takes_masks", {})},
     }

@@ -3,7 +3,7 @@
     release/<model>/<method>/<sparsity>/{mask.safetensors.gz, manifest.json, README.md}
     release/tables/...   release/README.md   release/SHA256SUMS (for `sha256sum -c`)
 
-A mask has one bit a weight. For methods that leave the kept weights alone (magnitude, Wanda, LEAP)
+A mask has one bit a weight. For methods whose schema says `changes_weights: false`
 it is the whole result: `apply_release` makes the pruned model from the dense one.
 """
 

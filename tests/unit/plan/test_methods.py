@@ -1,0 +1,200 @@
+"""What methods say of themselves, and what planning, tables and figures make of it."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from suite.plan import config, methods, methods_table
+from suite.plan.methods import (
+    TakenMasks,
+    can_have,
+    known_methods,
+    look_of,
+    masks_taken,
+    method_label,
+    method_schema,
+    only_sparsity,
+    pattern_of,
+    used_methods,
+    written_pattern,
+)
+from suite.plan.validation import SCHEMAS
+
+ROOT = Path(__file__).parents[3]
+BASE = {"scale": "mini", "hub_mirror": ""}
+
+RIA = """
+$schema: https://json-schema.org/draft/2020-12/schema
+title: RIA
+description: Removes the weights of smallest relative importance.
+competes_in: row; 2:4
+changes_weights: false
+paper:
+  title: A paper
+  url: https://example.org/ria
+  bibtex: |
+    @misc{ria, author = {A}, title = {T}, year = {2024}}
+licence: unknown
+look: {colour: "#123456", marker: d, dashes: long}
+sparsity_pattern: {setting: budget, scope: all}
+type: object
+additionalProperties: false
+required: [budget]
+properties:
+  budget: {description: Where weights compete., enum: [row, "2:4"]}
+"""
+
+
+@pytest.fixture
+def describe(tmp_path, monkeypatch):
+    """Make ria known by this text, as a folder in baselines or a file among the schemas."""
+
+    def write(text: str, folder: bool = True) -> None:
+        place = tmp_path / ("baselines/ria/schema.yaml" if folder else "methods/ria.schema.yaml")
+        place.parent.mkdir(parents=True)
+        place.write_text(text)
+        if folder:
+            monkeypatch.setattr(methods, "FOLDERS", tmp_path / "baselines")
+        else:
+            monkeypatch.setattr(methods, "METHOD_SCHEMAS", tmp_path / "methods")
+
+    return write
+
+
+def test_the_schema_of_schemas_and_every_schema_are_json_schemas():
+    Draft202012Validator.check_schema(yaml.safe_load((SCHEMAS / "method.schema.yaml").read_text()))
+    for name in known_methods():
+        schema = method_schema(name)
+        Draft202012Validator.check_schema(schema)
+        named = {schema["sparsity_pattern"]["setting"]} if "sparsity_pattern" in schema else set()
+        assert {*named, *schema.get("takes_masks", {})} <= set(schema["required"])
+
+
+def test_no_two_methods_share_a_label_or_a_look():
+    labels = [method_label(name) for name in known_methods()]
+    looks = [look_of(name) for name in known_methods()]
+    assert len(set(labels)) == len(labels)
+    assert len({(look["marker"], look["dashes"]) for look in looks}) == len(looks)
+
+
+def test_a_method_is_written_as_its_schema_says_and_other_names_stay():
+    assert method_label("dense") == "Dense"
+    assert method_label("sparsegpt") == "SparseGPT"
+    assert method_label("wanda-2-4") == "Wanda 2:4"
+    assert look_of("wanda-2-4") == look_of("wanda")
+    for name in ("mine", "mine-2-4", "leap-gumbel-noise", "../wanda", "wanda-layer"):
+        assert (method_label(name), look_of(name)) == (name, None)
+
+
+@pytest.mark.parametrize("folder", [True, False])
+def test_a_new_method_needs_its_schema_only(describe, folder):
+    describe(RIA, folder)
+    assert "ria" in known_methods()
+    assert (method_label("ria"), method_label("ria-2-4")) == ("RIA", "RIA 2:4")
+    assert look_of("ria")["marker"] == "d"
+    assert written_pattern("ria", {"budget": "2:4"}) == "2:4"
+    assert not can_have("ria", {"budget": "2:4"}, 0.6)
+    assert "[A paper](https://example.org/ria)" in methods_table.table()
+
+
+def test_a_new_method_is_configured_like_any_other(describe):
+    describe(RIA)
+    new = {"ria": {"budget": "row"}, "ria-2-4": {"like": "ria", "budget": "2:4"}}
+    settings = config.load({**BASE, "methods": new})
+    assert settings["implementations"]["ria-2-4"] == "ria"
+    with pytest.raises(config.ConfigError, match=r'methods.ria.budget: "column" is not one of row'):
+        config.load({**BASE, "methods": {"ria": {"budget": "column"}}})
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "complaint"),
+    [
+        ("title: RIA\n", "", "title must be set"),
+        ("licence: unknown\nlook", "look", "licence must be set"),
+        ("changes_weights", "change_weights", "(did you mean 'changes_weights'?)"),
+        ("changes_weights: false", "changes_weights: maybe", "changes_weights: 'maybe' is not"),
+        ("marker: d, ", "", "look: marker must be set"),
+        ("dashes: long", "dashes: longer", "look.dashes: \"longer\" is not one of solid, dashed"),
+        ("  url: https://example.org/ria\n", "", "(Whom to cite - title, arxiv"),
+        ("sparsity_pattern: {setting: budget, scope: all}\n", "", "sparsity_pattern must be set"),
+        ("description: Where weights compete., ", "", "properties.budget: description must be set"),
+    ],
+)  # fmt: skip
+def test_what_a_new_schema_lacks_is_named(describe, written, instead, complaint):
+    assert written in RIA
+    describe(RIA.replace(written, instead))
+    with pytest.raises(config.ConfigError) as error:
+        config.load({**BASE, "methods": {"ria": {"budget": "row"}}})
+    assert "baselines/ria/schema.yaml" in str(error.value)
+    assert complaint in str(error.value)
+
+
+def test_an_unknown_method_has_no_schema():
+    with pytest.raises(config.ConfigError, match=r"there is no method 'wnda' \(known: admm, "):
+        method_schema("wnda")
+
+
+@pytest.mark.parametrize(
+    ("method", "values", "pattern", "written", "only"),
+    [
+        ("thanos", {}, "", "free", None),
+        ("leap", {}, "", "free", None),
+        ("wanda", {"budget": "row"}, "", "free", None),
+        ("wanda", {"budget": "2:4"}, "2:4", "2:4", 0.5),
+        ("maskllm", {"pattern": "1:4"}, "1:4", "1:4", 0.75),
+        ("patch", {"pattern": "2:4"}, "2:4", "dense or 2:4", None),
+    ],
+)
+def test_patterns(method, values, pattern, written, only):
+    assert pattern_of(method, values) == pattern
+    assert written_pattern(method, values) == written
+    assert only_sparsity(method, values) == only
+
+
+def test_a_pattern_has_one_sparsity_and_its_tiles_all_below():
+    possible = {
+        method: [s for s in (0.3, 0.5, 0.6) if can_have(method, {"pattern": "2:4"}, s)]
+        for method in ("leap", "maskllm", "patch")
+    }
+    assert possible == {"leap": [0.3, 0.5, 0.6], "maskllm": [0.5], "patch": [0.3, 0.5]}
+
+
+def test_masks_are_taken_as_the_schema_says():
+    settings = config.load(BASE)["methods"]
+    assert masks_taken("wanda", settings["wanda"]) == {}
+    assert masks_taken("leap", settings["leap"]) == {"warm_start": TakenMasks("wanda", None)}
+    assert masks_taken("leap", settings["leap-random-start"]) == {}
+    own = TakenMasks("wanda-2-4", "2:4")
+    assert masks_taken("maskllm", settings["maskllm"]) == {"warm_start": own}
+    assert masks_taken("patch", settings["patch"]) == {
+        "warm_start": TakenMasks("wanda", ""), "sparse_masks": own,
+    }  # fmt: skip
+
+
+def test_tiles_are_not_masks_of_their_pattern():
+    sparse = {"methods": {"mine": {"like": "patch"}, "patch": {"sparse_masks": "mine"}}}
+    with pytest.raises(config.ConfigError, match=r'methods.patch.sparse_masks: .* "2:4", not mine'):
+        config.load({**BASE, **sparse})
+
+
+def test_a_run_uses_the_methods_whose_masks_it_takes_too():
+    overrides = {"methods": {"patch": {"sparse_masks": "sparsegpt-2-4", "warm_start": "admm"}}}
+    settings = config.load({**BASE, **overrides})
+    assert used_methods(["patch"], settings) == ["admm", "patch", "sparsegpt"]
+    assert used_methods(["leap", "leap-random-start"], settings) == ["leap", "wanda"]
+    assert used_methods([], settings) == []
+
+
+def test_the_readme_has_the_table_of_methods():
+    assert methods_table.table() in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_example_of_a_new_baseline_describes_itself(describe):
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (schema,) = re.findall(r"```yaml\n(\$schema.*?)```", text, flags=re.S)
+    describe(schema)
+    assert method_label("ria") == "Random pruning"
+    assert method_schema("ria")["paper"] == "none"

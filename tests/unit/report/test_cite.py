@@ -1,0 +1,121 @@
+"""references.bib: what it names for a run, and that BibTeX can read it."""
+
+import pytest
+
+from suite.plan.config import load
+from suite.plan.methods import known_methods, method_schema, used_methods
+from suite.plan.needs import of_hub
+from suite.report import cite
+
+TOOLS = {"eval-harness", "molder2021snakemake", "wolf2020transformers", "paszke2019pytorch"}
+REQUIRED = {
+    "article": {"author", "title", "journal", "year"},
+    "inproceedings": {"author", "title", "booktitle", "year"},
+    "misc": {"author", "title", "year"},
+}
+
+
+def parse(text: str) -> dict[str, dict[str, str]]:
+    """Fields of every entry by its key, read sign by sign; refuses what BibTeX would refuse."""
+    found: dict[str, dict[str, str]] = {}
+    rest = text
+    while "@" in rest:
+        kind, _, rest = rest.partition("@")[2].partition("{")
+        end = closing(rest)
+        key, *parts = split(rest[:end])
+        fields = {}
+        for part in parts:
+            name, equals, value = part.partition("=")
+            assert equals, part
+            value = value.strip()
+            assert value[0] == "{" and value[-1] == "}", part
+            assert name.strip() not in fields, part
+            fields[name.strip()] = value[1:-1]
+        assert key not in found, f"{key} is there twice"
+        assert set(fields) >= REQUIRED[kind], key
+        assert all(fields.values()), key
+        found[key] = fields
+        rest = rest[end + 1 :]
+    return found
+
+
+def closing(text: str) -> int:
+    """Where the brace is closed that was opened before this text."""
+    depth = 1
+    for place, sign in enumerate(text):
+        depth += {"{": 1, "}": -1}.get(sign, 0)
+        if depth == 0:
+            return place
+    raise AssertionError(f"a brace is open at the end: {text[:60]}")
+
+
+def split(body: str) -> list[str]:
+    """The parts of an entry between those commas that no brace encloses."""
+    parts, depth = [""], 0
+    for sign in body:
+        depth += {"{": 1, "}": -1}.get(sign, 0)
+        if sign == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += sign
+    return [part.strip() for part in parts if part.strip()]
+
+
+def written(tmp_path, overrides: dict, names: list[str]) -> str:
+    settings = load({"hub_mirror": "", **overrides})
+    path = tmp_path / "references.bib"
+    cite.write_references(
+        settings["scale"], used_methods(names, settings), of_hub(settings), path
+    )  # fmt: skip
+    return path.read_text()
+
+
+def test_the_paper_scale_cites_its_methods_tasks_and_texts(tmp_path):
+    text = written(tmp_path, {"scale": "paper"}, ["sparsegpt", "leap"])
+    found = parse(text)
+    tasks = {
+        "bisk2020piqa", "clark2018arc", "sakaguchi2020winogrande", "mihaylov2018openbookqa",
+        "hendrycks2021mmlu",
+    }  # fmt: skip
+    texts = {"merity2017wikitext", "raffel2020c4", "soboleva2023slimpajama"}
+    methods = {"frantar2023sparsegpt", "mozaffari2026leap", "sun2024wanda"}  # wanda: leap's start
+    assert set(found) == methods | tasks | texts | TOOLS
+    assert "Without an entry" not in text
+    assert found["mozaffari2026leap"]["title"] == (
+        "{LEAP}: Learnable End-to-End Adaptive Pruning of Large Language Models"
+    )
+    assert "2605.17289" in found["mozaffari2026leap"]["journal"]
+
+
+def test_the_miniature_world_has_nothing_to_cite_but_leap_always_has(tmp_path):
+    found = parse(written(tmp_path, {"scale": "mini"}, ["magnitude"]))
+    assert set(found) == {"han2015learning", "mozaffari2026leap"} | TOOLS
+
+
+def test_what_has_no_entry_is_named(tmp_path):
+    text = {"hub": "owner/news", "name": "", "split": "train", "column": "text", "documents": 9}
+    tasks = {"piqa": {"task": "siqa", "dataset": "owner/siqa"}}
+    overrides = {"corpora": {"perplexity": {"text": text}}, "evaluation": {"tasks": tasks}}
+    first, second, *_ = written(tmp_path, {"scale": "mini", **overrides}, ["wanda"]).splitlines()
+    assert "scale mini" in first
+    assert second == "% Without an entry: task siqa, text owner/news."
+
+
+def test_two_entries_with_one_key_are_refused(tmp_path, monkeypatch):
+    twice = {"paper": {"bibtex": "@misc{eval-harness,\n  author = {A}, title = {T}, year = {1}}"}}
+    monkeypatch.setattr(cite, "method_schema", lambda name: twice)
+    with pytest.raises(ValueError, match="two different BibTeX entries are called eval-harness"):
+        cite.write_references("mini", [], {"tasks": [], "texts": []}, tmp_path / "references.bib")
+
+
+def test_every_entry_that_we_keep_can_be_read():
+    kept = parse(cite.REFERENCES.read_text(encoding="utf-8"))
+    assert set(kept) == {*cite._TOOLS, *cite._TASKS.values(), *cite._TEXTS.values()}
+    papers = {name: method_schema(name)["paper"] for name in known_methods()}
+    for name, paper in papers.items():
+        ((key, fields),) = parse(paper["bibtex"]).items()
+        assert key in cite.entries(paper["bibtex"])
+        assert fields["title"].replace("{", "").replace("}", "") == paper["title"], name
+        arxiv = paper["arxiv"]
+        assert fields.get("eprint", arxiv) == arxiv
+        assert "arXiv" not in fields.get("journal", "") or fields["journal"].endswith(arxiv)
