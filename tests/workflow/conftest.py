@@ -1,0 +1,42 @@
+"""A finished run that many tests look at, and what Snakemake would run again in it."""
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+SMOKE = ("--config", "scale=smoke")
+
+
+@pytest.fixture(scope="session")
+def smoke_run(tmp_path_factory, copy_suite, snakemake) -> Path:
+    """A copy of the suite in which the smoke scale has run; to be read, not changed."""
+    copy = copy_suite(tmp_path_factory.mktemp("smoke") / "suite")
+    process = snakemake(copy, *SMOKE)
+    assert process.returncode == 0, process.stderr[-5000:]
+    return copy
+
+
+@pytest.fixture
+def own_smoke_run(smoke_run, tmp_path) -> Path:
+    """Another copy of it, with its records and times, which a test may change."""
+    return Path(shutil.copytree(smoke_run, tmp_path / "moved", symlinks=True))
+
+
+@pytest.fixture(scope="session")
+def planned(snakemake) -> Callable[..., dict[str, int]]:
+    """Numbers of jobs by rule that a dry run plans in a folder, figures as one."""
+
+    def plan(folder: Path, *settings: str) -> dict[str, int]:
+        process = snakemake(folder, "--dry-run", "--config", *(settings or ("scale=smoke",)))
+        text = process.stdout + process.stderr
+        assert process.returncode == 0, text[-5000:]
+        lines = re.findall(r"^(\w+) +(\d+)$", text, flags=re.MULTILINE)
+        counts = {name: int(count) for name, count in lines if name not in ("total", "all")}
+        figures = [name for name in counts if name.startswith("figure_")]
+        found = {name: count for name, count in counts.items() if name not in figures}
+        return {**found, "figures": True} if figures else found
+
+    return plan
