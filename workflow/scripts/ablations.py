@@ -16,12 +16,13 @@ def main() -> None:
     from suite.tables.evaluations import read_cells
 
     params, outputs = snakemake.params, snakemake.output
-    cells = read_cells([Path(file) for file in snakemake.input])
-    rows = ablation_rows(cells, params.base, params.variants)
+    results = read_cells([Path(file) for file in snakemake.input], params.get("recipes"))
+    rows = ablation_rows(results, params.base, params.variants)
     table = Path(outputs.csv)
     write_ablation_csv(rows, table)
     write_ablation_markdown(rows, Path(outputs.markdown), params.scale, params.base)
-    ablations(table, [Path(file) for file in (outputs.svg, outputs.pdf, outputs.png)])
+    figures = [Path(file) for file in (outputs.svg, outputs.pdf, outputs.png)]
+    ablations(table, figures, params.get("note", ""))
 
 
 if __name__ == "__main__":

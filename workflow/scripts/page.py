@@ -21,7 +21,8 @@ def main() -> None:
     inputs, params = snakemake.input, snakemake.params
     evaluations = [Path(file) for file in inputs.evaluations]
     published = read_published(Path(inputs.published))
-    comparisons = compare(read_cells(evaluations), published) if params.compare else []
+    recipes = params.get("recipes")
+    comparisons = compare(read_cells(evaluations, recipes), published) if params.compare else []
     # the captions are those of Snakemake's own report
     captions = [
         Template(Path(file).read_text()).render(snakemake=snakemake) for file in inputs.captions
@@ -36,6 +37,8 @@ def main() -> None:
         list(zip(map(Path, inputs.figures), captions, strict=True)),
         params.settings,
         Path(snakemake.output[0]),
+        params.get("note", ""),
+        recipes,
     )
 
 
