@@ -50,6 +50,8 @@ os.environ.update(
 
 RUN = config["run"]
 RESULTS = f"results/{RUN}"
+# how readers are told which results they see
+SCALE = config["scale"] if RUN == config["scale"] else f"{config['scale']}, run {RUN}"
 CELL = Cell.PATTERN
 CELLS = cells(config)
 RECIPES = Recipes(config)

@@ -12,7 +12,7 @@ rule cite:
     conda:
         "../../envs/suite.yaml"
     params:
-        run=RUN,
+        scale=SCALE,
         methods=CITED,
         needs=of_hub(config),
         # an edited entry is written again

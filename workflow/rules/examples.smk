@@ -22,7 +22,7 @@ rule examples:
     conda:
         "../../envs/suite.yaml"
     params:
-        run=RUN,
+        scale=SCALE,
         code=shown("report.examples"),
     message:
         "Copying tables and figures to results/examples"
@@ -46,7 +46,7 @@ rule pattern_examples:
     conda:
         "../../envs/suite.yaml"
     params:
-        run=RUN,
+        scale=SCALE,
         code=shown("report.examples"),
     message:
         "Copying the comparison of patterns to results/examples"

@@ -15,7 +15,7 @@ rule page:
     conda:
         "../../envs/suite.yaml"
     params:
-        run=RUN,
+        scale=SCALE,
         about=config["about"],
         note=NOTE,
         places=[cell.path for cell in PRUNED],

@@ -31,7 +31,7 @@ rule pattern_table:
         "../../envs/suite.yaml"
     params:
         patterns=lambda wildcards: studies.written_patterns(config),
-        run=RUN,
+        scale=SCALE,
         recipes=IN_STUDY["patterns"]["recipes"],
         code=shown("tables.main"),
     message:
@@ -52,7 +52,7 @@ rule sweep_table:
     conda:
         "../../envs/suite.yaml"
     params:
-        run=RUN,
+        scale=SCALE,
         recipes=IN_STUDY["sweep"]["recipes"],
         code=shown("tables.main"),
     message:
@@ -75,13 +75,13 @@ rule ablation_table:
     params:
         base=lambda wildcards: config["ablations"]["base"],
         variants=lambda wildcards: list(config["ablations"]["variants"]),
-        run=RUN,
+        scale=SCALE,
         recipes=IN_STUDY["ablations"]["recipes"],
         code=shown("tables.ablations"),
     message:
         "Writing the ablations' table"
     script:
-        "../scripts/ablations.py"
+        "../scripts/ablation_table.py"
 
 
 # name, function in suite.figures, what it shows, the table that it is drawn from
@@ -182,6 +182,7 @@ rule search:
         "../../envs/suite.yaml"
     params:
         settings=lambda wildcards: studies.settings_of("search", config),
+        note=NOTE,
         code=shown("tables.search"),
     message:
         "Comparing settings on validation text"

@@ -30,7 +30,7 @@ rule tables:
         models=config["grid"]["models"],
         methods=[DENSE, *config["grid"]["methods"]],
         layer_wise=[method for method in config["grid"]["methods"] if method not in TRAINED],
-        run=RUN,
+        scale=SCALE,
         about=config["about"],
         recipes=recipes_of(CELLS),
         code=shown("tables.main", "tables.headline", "tables.verdict"),

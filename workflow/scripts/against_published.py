@@ -16,8 +16,9 @@ def main() -> None:
     from suite.tables.published import read_published
 
     inputs, outputs = snakemake.input, snakemake.output
-    cells = read_cells([Path(file) for file in inputs.evaluations])
-    rows = compare(cells, read_published(Path(inputs.published)))
+    recipes = snakemake.params.recipes
+    results = read_cells([Path(file) for file in inputs.evaluations], recipes)
+    rows = compare(results, read_published())
     write_against_published(rows, Path(outputs.csv), Path(outputs.markdown))
 
 

@@ -14,7 +14,7 @@ def main() -> None:
     from suite.report.cite import write_references
 
     params = snakemake.params
-    write_references(params.run, params.methods, params.needs, Path(snakemake.output[0]))
+    write_references(params.scale, params.methods, params.needs, Path(snakemake.output[0]))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ def main() -> None:
     name = snakemake.params.figure
     draw = getattr(import_module(f"suite.figures.{name}"), name)
     inputs = {key: paths(value) for key, value in snakemake.input.items()}
-    draw(**inputs, outputs=[Path(file) for file in snakemake.output])
+    outputs = [Path(file) for file in snakemake.output]
+    draw(**inputs, outputs=outputs, note=snakemake.params.note)
 
 
 def paths(value: Any) -> Path | list[Path]:

@@ -13,6 +13,7 @@ def main() -> None:
     """Collect what the page shows and write it."""
     from jinja2 import Template
 
+    from suite.plan.code import ROOT
     from suite.report.page import write_page
     from suite.tables.against_published import compare
     from suite.tables.evaluations import read_cells
@@ -20,11 +21,12 @@ def main() -> None:
 
     inputs, params = snakemake.input, snakemake.params
     evaluations = [Path(file) for file in inputs.evaluations]
-    published = read_published(Path(inputs.published))
-    comparisons = compare(read_cells(evaluations), published) if params.compare else []
+    published, recipes = read_published(), params.recipes
+    comparisons = compare(read_cells(evaluations, recipes), published) if params.compare else []
     # the captions are those of Snakemake's own report
     captions = [
-        Template(Path(file).read_text()).render(snakemake=snakemake) for file in inputs.captions
+        Template((ROOT / f"workflow/report/{name}.rst").read_text()).render(snakemake=snakemake)
+        for name in params.captions
     ]
     write_page(
         params.scale,
@@ -36,6 +38,8 @@ def main() -> None:
         list(zip(map(Path, inputs.figures), captions, strict=True)),
         params.settings,
         Path(snakemake.output[0]),
+        params.note,
+        recipes,
     )
 
 

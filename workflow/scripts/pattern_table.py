@@ -15,12 +15,13 @@ def main() -> None:
     from suite.tables.main import write_csv, write_latex, write_markdown
 
     params, outputs = snakemake.params, snakemake.output
-    read = read_cells([Path(file) for file in snakemake.input.evaluations])
-    models = list(dict.fromkeys(cell.model for cell in read))
-    cells = sorted(read, key=lambda cell: (models.index(cell.model), float(cell.sparsity)))
-    write_csv(cells, Path(outputs.csv), params.patterns)
-    write_markdown(cells, Path(outputs.markdown), params.scale, params.patterns)
-    write_latex(cells, Path(outputs.latex), params.scale, params.patterns)
+    evaluations = [Path(file) for file in snakemake.input.evaluations]
+    read = read_cells(evaluations, params.recipes)
+    models = list(dict.fromkeys(result.cell.model for result in read))
+    results = sorted(read, key=lambda r: (models.index(r.cell.model), r.cell.target))
+    write_csv(results, Path(outputs.csv), params.patterns)
+    write_markdown(results, Path(outputs.markdown), params.scale, params.patterns)
+    write_latex(results, Path(outputs.latex), params.scale, params.patterns)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,9 @@ def main() -> None:
     """Write the table, best settings first."""
     from suite.tables.search import ranking, write_ranking
 
-    table = ranking([Path(file) for file in snakemake.input], snakemake.params.settings)
-    write_ranking(table, Path(snakemake.output.csv), Path(snakemake.output.markdown))
+    params, outputs = snakemake.params, snakemake.output
+    ranked = ranking([Path(file) for file in snakemake.input], params.settings)
+    write_ranking(ranked, Path(outputs.csv), Path(outputs.markdown), params.note)
 
 
 if __name__ == "__main__":

@@ -14,10 +14,10 @@ def main() -> None:
     from suite.tables.evaluations import read_cells
     from suite.tables.main import write_csv, write_markdown
 
-    outputs = snakemake.output
-    cells = read_cells([Path(file) for file in snakemake.input])
-    write_csv(cells, Path(outputs.csv))
-    write_markdown(cells, Path(outputs.markdown), snakemake.params.scale)
+    params, outputs = snakemake.params, snakemake.output
+    results = read_cells([Path(file) for file in snakemake.input.evaluations], params.recipes)
+    write_csv(results, Path(outputs.csv))
+    write_markdown(results, Path(outputs.markdown), params.scale)
 
 
 if __name__ == "__main__":

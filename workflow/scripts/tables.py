@@ -12,20 +12,22 @@ if TYPE_CHECKING:
 def main() -> None:
     """Write the table as CSV, Markdown and LaTeX, the headline and the verdict."""
     from suite.tables.evaluations import main_table, read_cells
+    from suite.tables.generated import any_generated
     from suite.tables.headline import headline, item_files, write_headline
     from suite.tables.main import write_csv, write_latex, write_markdown
     from suite.tables.verdict import write_verdict
 
     params, outputs = snakemake.params, snakemake.output
     evaluations = [Path(file) for file in snakemake.input.evaluations]
-    cells = main_table(evaluations, params.models, params.methods)
-    write_csv(cells, Path(outputs.csv))
-    write_markdown(cells, Path(outputs.markdown), params.scale)
-    write_latex(cells, Path(outputs.latex), params.scale)
+    results = main_table(evaluations, params.models, params.methods, params.recipes)
+    write_csv(results, Path(outputs.csv))
+    write_markdown(results, Path(outputs.markdown), params.scale)
+    write_latex(results, Path(outputs.latex), params.scale)
     items = item_files(read_cells(evaluations), [Path(file) for file in snakemake.input.answers])
-    judged = headline(cells, items, params.layer_wise)
+    judged = headline(results, items, params.layer_wise)
     write_headline(judged, Path(outputs.headline))
-    write_verdict(judged, params.scale, params.about, Path(outputs.verdict))
+    verdict = Path(outputs.verdict)
+    write_verdict(judged, params.scale, params.about, verdict, any_generated(results))
 
 
 if __name__ == "__main__":

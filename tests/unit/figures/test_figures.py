@@ -1,8 +1,10 @@
 """Figures: every method appears, is told apart without colour, and the bytes are repeatable."""
 
+import re
 from pathlib import Path
 
 import pytest
+from matplotlib.image import imread
 
 from suite.figures.quality import quality
 from suite.figures.style import Look, method_looks
@@ -34,8 +36,8 @@ def outputs(folder: Path) -> list[Path]:
 def test_every_format_is_written_names_every_method_and_is_repeatable(tmp_path: Path) -> None:
     table = main_csv(tmp_path, ["qwen", "llama"], METHODS, ["0.5", "0.6"])
     first, second = outputs(tmp_path / "first"), outputs(tmp_path / "second")
-    quality(table, first)
-    quality(table, second)
+    quality(table, first, note="")
+    quality(table, second, note="")
     svg, pdf, png = (path.read_bytes() for path in first)
     assert (svg[:5], pdf[:5], png[:4]) == (b"<?xml", b"%PDF-", b"\x89PNG")
     for name in [*NAMES, "qwen", "llama", "0.5", "0.6"]:
@@ -57,7 +59,7 @@ def test_grids_from_one_point_to_the_papers(
     tmp_path: Path, models: list[str], sparsities: list[str], dense: bool
 ) -> None:
     table = main_csv(tmp_path, models, METHODS[:2], sparsities, dense)
-    quality(table, [tmp_path / "figure.svg"])
+    quality(table, [tmp_path / "figure.svg"], note="")
     svg = (tmp_path / "figure.svg").read_text()
     assert (">Dense<" in svg) == dense
     assert (">Wanda<" in svg) == bool(sparsities)
@@ -90,7 +92,7 @@ def test_seeds_of_a_cell_are_averaged(tmp_path: Path) -> None:
     ]
     for name, rows in (("seeds", seeds), ("mean", ["qwen,wanda,0.5,0,10,52,0.6"])):
         (tmp_path / f"{name}.csv").write_text("\n".join([HEADER, dense, *rows]) + "\n")
-        quality(tmp_path / f"{name}.csv", [tmp_path / f"{name}.svg"])
+        quality(tmp_path / f"{name}.csv", [tmp_path / f"{name}.svg"], note="")
     assert (tmp_path / "seeds.svg").read_bytes() == (tmp_path / "mean.svg").read_bytes()
 
 
@@ -98,10 +100,34 @@ def test_unusable_input_is_refused(tmp_path: Path) -> None:
     table = tmp_path / "main.csv"
     table.write_text("model,method\n")
     with pytest.raises(ValueError, match=r"main\.csv: no column average, average_stderr, ppl"):
-        quality(table, [tmp_path / "figure.svg"])
+        quality(table, [tmp_path / "figure.svg"], note="")
     table.write_text(HEADER + "\n")
     with pytest.raises(ValueError, match="is empty"):
-        quality(table, [tmp_path / "figure.svg"])
+        quality(table, [tmp_path / "figure.svg"], note="")
     table = main_csv(tmp_path, ["qwen"], ["wanda"], ["0.5"])
     with pytest.raises(ValueError, match=r"figure\.gif: a figure is saved as \.svg, \.pdf, \.png"):
-        quality(table, [tmp_path / "figure.gif"])
+        quality(table, [tmp_path / "figure.gif"], note="")
+
+
+@pytest.mark.parametrize(("models", "lines"), [(["qwen"], 2), (["qwen", "llama", "gemma"], 1)])
+def test_the_note_stands_in_a_strip_above_the_figure(
+    tmp_path: Path, models: list[str], lines: int
+) -> None:
+    table = main_csv(tmp_path, models, METHODS, ["0.5", "0.6"])
+    note = "Miniature models, generated tasks: nothing of this was measured on a real model"
+    for name, text in (("with", note), ("without", "")):
+        quality(table, [tmp_path / f"{name}.svg", tmp_path / f"{name}.png"], note=text)
+    noted, plain = ((tmp_path / f"{name}.svg").read_text() for name in ("with", "without"))
+    words = note.split()
+    found = [text for text in re.findall(r">([^<>\n]+)</text>", noted) if text not in plain]
+    assert len(found) == lines and " ".join(found).split() == words
+    (width, height), (plain_width, plain_height) = map(size, (noted, plain))
+    assert width == plain_width
+    assert height - plain_height == pytest.approx(lines * 0.16 * 72, abs=0.1)
+    assert imread(tmp_path / "with.png").shape[0] > imread(tmp_path / "without.png").shape[0]
+
+
+def size(svg: str) -> tuple[float, float]:
+    """Width and height in points."""
+    width, height = re.findall(r'(?:width|height)="([\d.]+)pt"', svg)[:2]
+    return float(width), float(height)

@@ -51,19 +51,19 @@ def test_gain_is_leaps_accuracy_minus_the_others(tmp_path):
     rows = ["m,dense,0.0,90", "m,wanda,0.5,50", "m,admm,0.5,60", "m,leap,0.5,70", "m,leap,0.5,72",
             "n,wanda,0.5,50"]  # fmt: skip
     (tmp_path / "main.csv").write_text("\n".join(["model,method,sparsity,average", *rows]) + "\n")
-    gain(tmp_path / "main.csv", [tmp_path / "gain.svg"])
+    gain(tmp_path / "main.csv", [tmp_path / "gain.svg"], note="")
     found = texts(tmp_path / "gain.svg")
     assert {"m, 0.5", "Wanda", "ADMM"} <= set(found)
     assert "n, 0.5" not in found
     assert "LEAP" not in found
     (tmp_path / "main.csv").write_text("model,method,sparsity,average\nm,leap,0.5,70\n")
     with pytest.raises(ValueError, match="no cell has both LEAP and a baseline"):
-        gain(tmp_path / "main.csv", [tmp_path / "gain.svg"])
+        gain(tmp_path / "main.csv", [tmp_path / "gain.svg"], note="")
 
 
 def test_density_has_every_kind_of_layer(tmp_path):
     places = [cell(tmp_path, model, "leap", s) for model in ("a", "b") for s in ("0.5", "0.6")]
-    density([place / "manifest.json" for place in places], [tmp_path / "density.svg"])
+    density([place / "manifest.json" for place in places], [tmp_path / "density.svg"], note="")
     assert {*KINDS, "a", "b", "at sparsity 0.5", "at sparsity 0.6"} <= set(
         texts(tmp_path / "density.svg")
     )
@@ -86,12 +86,12 @@ def journal(path: Path, steps: list[int]) -> Path:
 def test_a_training_that_was_taken_up_again_is_drawn_as_one(tmp_path):
     whole = journal(tmp_path / "whole.jsonl", list(range(9)))
     repeated = journal(tmp_path / "repeated.jsonl", [0, 1, 2, 3, 2, 3, 4, 5, 6, 7, 8])
-    training([whole], [tmp_path / "whole.svg"])
-    training([repeated], [tmp_path / "repeated.svg"])
+    training([whole], [tmp_path / "whole.svg"], note="")
+    training([repeated], [tmp_path / "repeated.svg"], note="")
     assert (tmp_path / "whole.svg").read_bytes() == (tmp_path / "repeated.svg").read_bytes()
     assert {"a", "sparsity 0.5", "Step"} <= set(texts(tmp_path / "whole.svg"))
     with pytest.raises(ValueError, match="no step of a training"):
-        training([journal(tmp_path / "none.jsonl", [])], [tmp_path / "none.svg"])
+        training([journal(tmp_path / "none.jsonl", [])], [tmp_path / "none.svg"], note="")
 
 
 def test_agreement_is_the_mean_jaccard_index(tmp_path):
@@ -108,7 +108,7 @@ def test_agreement_is_the_mean_jaccard_index(tmp_path):
         assert jaccard(*(place / "mask.safetensors" for place in places[-2:])) == expected[-1]
     manifests = [place / "manifest.json" for place in places]
     files = [place / "mask.safetensors" for place in places]
-    agreement(manifests, files, [tmp_path / "agreement.svg"])
+    agreement(manifests, files, [tmp_path / "agreement.svg"], note="")
     found = texts(tmp_path / "agreement.svg")
     assert found.count(f"{sum(expected) / 2:.2f}") == 2
     assert found.count("1.00") == 2
@@ -133,6 +133,7 @@ def test_cost_has_every_method_and_sparsity(tmp_path):
         [place / "evaluation.json" for place in places],
         [place / "manifest.json" for place in places],
         [tmp_path / "cost.svg"],
+        note="",
     )
     assert {"Wanda", "LEAP", "a", "b", "sparsity 0.5", "0.6, 0.7"} <= set(
         texts(tmp_path / "cost.svg")
@@ -158,7 +159,7 @@ def test_patterns_are_drawn_at_the_density_they_achieved(tmp_path):
     rows = ["m,dense,dense,0,90,0,2", "m,wanda-2-4,2:4,0.5,50,1,9", "m,leap,free,0.5,80,1,2.2",
             "m,patch,tiles,0.351,85,1,2.1", "m,patch,tiles,0.452,82,1,2.15"]  # fmt: skip
     (tmp_path / "patterns.csv").write_text("\n".join([columns, *rows]) + "\n")
-    patterns(tmp_path / "patterns.csv", [tmp_path / "patterns.svg"])
+    patterns(tmp_path / "patterns.csv", [tmp_path / "patterns.svg"], note="")
     found = set(texts(tmp_path / "patterns.svg"))
     assert {"m", "Dense", "Wanda 2:4", "PATCH", "LEAP", "Density: share of weights kept"} <= found
 

@@ -11,6 +11,7 @@ import pytest
 from suite.report.page import write_page
 from suite.tables.against_published import compare
 from suite.tables.evaluations import TASKS, read_cells
+from suite.tables.headline import ENTRIES
 from suite.tables.published import Published
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -46,11 +47,11 @@ addEventListener("load", () => {
 </script>"""
 
 
-def evaluation(folder, method):
+def evaluation(folder, method, prefix=""):
     cell = {
         "model": "m<b>", "method": method, "sparsity": "0.0" if method == "dense" else "0.5",
         "seed": 0, "achieved_sparsity": 0.5, "perplexity": {"value": 9.0, "stderr": 0.1},
-        "tasks": {t: {"task": t, "acc": ACCURACY[method], "acc_stderr": 0.01, "samples": 9,
+        "tasks": {t: {"task": prefix + t, "acc": ACCURACY[method], "acc_stderr": 0.01, "samples": 9,
                       "version": "1"} for t in TASKS},
         "provenance": {"git_commit": "abc", "note": "</pre><script>problems.push(1)</script>"},
     }  # fmt: skip
@@ -66,7 +67,14 @@ def page(tmp_path_factory):
     row = {"model": "m<b>", "sparsity": "0.5", "leap": 65.0, "baseline": "admm",
            "baseline_value": 70.0, "difference": -5.0}  # fmt: skip
     tested = {"standard_error": 2.0, "p_value": 0.012}
-    summed = {"mean": -5.0, "min": -5.0, "max": -5.0, "cells_better": 0}
+    summed = {
+        "mean": -5.0,
+        "min": -5.0,
+        "max": -5.0,
+        "cells_std": None,
+        "seeds_std": None,
+        "cells_better": 0,
+    }
     significant = {"cells_significantly_better": 0, "cells_significantly_worse": 1}
     accuracy = {**summed, **tested, **significant, "cells": [{**row, **tested}]}
     headline = {
@@ -82,7 +90,7 @@ def page(tmp_path_factory):
     write_page(
         "test", "What it says.", evaluations, {}, folder / "headline.json",
         compare(read_cells(evaluations), published), [(folder / "quality.svg", "Quality & more")],
-        {"grid": {"models": ["m<b>"]}}, folder / "report.html",
+        {"grid": {"models": ["m<b>"]}}, folder / "report.html", "",
     )  # fmt: skip
     return folder / "report.html"
 
@@ -96,7 +104,36 @@ def test_the_page_is_small_whole_and_asks_nobody(page):
     assert "p = 0.012" in text
     assert "reproduced: 2, deviates: 0, not run: 0." in text
     assert "m&lt;b&gt;" in text
+    assert "<h2>Results</h2>" in text and ">PIQA</button>" in text
     assert "<script>problems" not in text
+
+
+def test_what_the_numbers_are_of_stands_in_titles_and_headings(tmp_path):
+    evaluations = [evaluation(tmp_path, method, "mini_") for method in ACCURACY]
+    judged = {m: dict.fromkeys(ENTRIES) for m in ("average_accuracy", "perplexity")}
+    (tmp_path / "headline.json").write_text(json.dumps(judged))
+    write_page(
+        "test", "", evaluations, {}, tmp_path / "headline.json", [], [], {},
+        tmp_path / "report.html", "Miniature models, generated tasks",
+    )  # fmt: skip
+    text = (tmp_path / "report.html").read_text()
+    note = "Miniature models, generated tasks"
+    assert text.startswith("<!doctype html>")
+    assert f"<title>LEAP suite, scale test: {note}</title>" in text
+    assert f'<p class="note">{note}</p>' in text
+    for heading in ("Verdicts", "Results", "Figures"):
+        assert f"<h2>{heading}: {note}</h2>" in text
+    assert f'aria-label="All results: {note}"' in text
+    assert ">mini-PIQA</button>" in text and ">PIQA</button>" not in text
+
+
+def test_a_page_of_other_settings_is_not_written(tmp_path):
+    with pytest.raises(ValueError, match="does not say what settings"):
+        write_page(
+            "test", "", [evaluation(tmp_path, "wanda")], {}, tmp_path / "headline.json", [], [], {},
+            tmp_path / "report.html", "", {"m<b>/wanda/0.5": {}},
+        )  # fmt: skip
+    assert not (tmp_path / "report.html").exists()
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")

@@ -113,9 +113,14 @@ def test_checksums_cards_and_sizes_are_those_of_the_files(released):
     assert "tables/main.csv" in listed
     card = (release / "mini-gemma-3-1b/leap/0.6/README.md").read_text()
     mask = (release / "mini-gemma-3-1b/leap/0.6" / MASK).stat().st_size
-    assert "license: apache-2.0" in card
-    assert f"Mask: {mask:,} bytes" in card
     parameters = read_json(released / "hardened/leap/manifest.json")["parameters"]
+    assert "license: apache-2.0" in card
+    assert "\n# Miniature mini-gemma-3-1b, LEAP, sparsity 0.6\n" in card
+    summary = (release / "README.md").read_text()
+    assert summary.startswith("# Pruned miniature models: masks, manifests, tables\n")
+    assert "\n| Cell | Mask (bytes) | Checkpoint in bfloat16 (bytes) | Ratio |\n" in summary
+    assert f"\n| mini-gemma-3-1b/leap/0.6 | {mask:,} | {2 * parameters:,} |" in summary
+    assert f"Mask: {mask:,} bytes" in card
     assert f"{2 * parameters:,} bytes" in card
 
 

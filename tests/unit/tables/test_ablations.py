@@ -13,8 +13,9 @@ import pytest
 
 from suite.figures.ablations import ablations
 from suite.figures.style import model_looks
+from suite.plan.cell import Cell
 from suite.tables.ablations import Row, ablation_rows, write_ablation_csv, write_ablation_markdown
-from suite.tables.evaluations import TASKS, Cell, read_cells
+from suite.tables.evaluations import TASKS, Evaluated, read_cells
 
 MODELS = ["qwen-tiny", "llama_tiny"]
 VARIANTS = (
@@ -23,12 +24,15 @@ VARIANTS = (
 SEEDS = [0, 1, 2]
 
 
-def cell(model: str, method: str, seed: int, ppl: float, accuracy: float, **changes: Any) -> Cell:
-    """A cell whose tasks have accuracies around `accuracy`, which is their mean."""
+def cell(
+    model: str, method: str, seed: int, ppl: float, accuracy: float, **changes: Any
+) -> Evaluated:
+    """An evaluated cell whose tasks have accuracies around `accuracy`, which is their mean."""
     spread = np.linspace(-2, 2, len(TASKS))
     tasks = {task: accuracy + float(shift) for task, shift in zip(TASKS, spread, strict=True)}
     stderr = dict.fromkeys(TASKS, 1.0)
-    found = Cell(model, method, "0.6", seed, 0.6, ppl, 0.1, tasks, stderr, {}, {})
+    place = Cell(model, method, "0.6", seed)
+    found = Evaluated(place, 0.6, ppl, 0.1, tasks, stderr, {}, {})
     return replace(found, **changes)
 
 
@@ -46,7 +50,7 @@ def numbers(
 
 def grid(
     models: Sequence[str] = MODELS, variants: Sequence[str] = VARIANTS, seeds: int = len(SEEDS)
-) -> list[Cell]:
+) -> list[Evaluated]:
     ppl, accuracy = numbers(models, variants, seeds)
     methods = ["leap", *(f"leap-{variant}" for variant in variants)]
     return [
@@ -65,7 +69,7 @@ def table_rows(markdown: str) -> list[list[str]]:
 def draw(folder: Path, rows: Sequence[Row]) -> str:
     """The figure of these rows as SVG."""
     write_ablation_csv(rows, folder / "ablations.csv")
-    ablations(folder / "ablations.csv", [folder / "figure.svg"])
+    ablations(folder / "ablations.csv", [folder / "figure.svg"], note="")
     return (folder / "figure.svg").read_text()
 
 
@@ -98,7 +102,9 @@ def test_means_deviations_and_paired_differences() -> None:
 
 def test_pairs_are_by_seed_whatever_the_order_of_the_cells() -> None:
     in_order = ablation_rows(grid(), "leap", VARIANTS)
-    by_method = sorted(grid(), key=lambda cell: (cell.model != MODELS[0], cell.method, -cell.seed))
+    by_method = sorted(
+        grid(), key=lambda one: (one.cell.model != MODELS[0], one.cell.method, -one.cell.seed)
+    )
     assert ablation_rows(by_method, "leap", VARIANTS) == in_order
 
 
@@ -122,8 +128,8 @@ def test_achieved_sparsity_is_the_mean_over_seeds() -> None:
 
 @pytest.mark.parametrize("method", ["leap", "leap-hard"])
 def test_missing_cells_are_named(method: str) -> None:
-    def kept(cell: Cell) -> bool:
-        return (cell.model, cell.method, cell.seed) != ("llama_tiny", method, 1)
+    def kept(one: Evaluated) -> bool:
+        return one.cell != Cell("llama_tiny", method, "0.6", 1)
 
     with pytest.raises(ValueError, match=f"missing: {method} on llama_tiny with seed 1$"):
         ablation_rows(list(filter(kept, grid())), "leap", VARIANTS)
@@ -141,8 +147,11 @@ def test_a_missing_variant_and_another_seed_are_named() -> None:
 def test_cells_that_do_not_belong_are_refused() -> None:
     base = cell("qwen", "leap", 0, 10, 50)
     for other, message in [
-        (replace(base, method="wanda"), "wanda on qwen with seed 0: the method is not among"),
-        (replace(base, seed=1, sparsity="0.5"), "seed 1: sparsity 0.5, but 0.6 elsewhere"),
+        (cell("qwen", "wanda", 0, 10, 50), "wanda on qwen with seed 0: the method is not among"),
+        (
+            replace(base, cell=Cell("qwen", "leap", "0.5", 1)),
+            "seed 1: sparsity 0.5, but 0.6 elsewhere",
+        ),
         (base, "leap on qwen with seed 0: occurs twice"),
     ]:
         with pytest.raises(ValueError, match=message):
@@ -158,10 +167,10 @@ def test_csv_holds_every_row_and_leaves_what_is_not_defined_empty(tmp_path: Path
     cells = [cell("qwen", "leap", 0, 10, 50), cell("qwen", "leap-hard", 0, 12.5, 49.25)]
     write_ablation_csv(ablation_rows(cells, "leap", ["hard"]), tmp_path / "ablations.csv")
     assert (tmp_path / "ablations.csv").read_text().splitlines() == [
-        "model,method,variant,sparsity,seeds,achieved_sparsity,ppl,ppl_std,ppl_difference,"
+        "model,method,variant,sparsity,seeds,tasks,achieved_sparsity,ppl,ppl_std,ppl_difference,"
         "ppl_difference_stderr,average,average_std,average_difference,average_difference_stderr",
-        "qwen,leap,(base),0.6,1,0.6,10,,0,,50,,0,",
-        "qwen,leap-hard,hard,0.6,1,0.6,12.5,,2.5,,49.25,,-0.75,",
+        "qwen,leap,(base),0.6,1,real,0.6,10,,0,,50,,0,",
+        "qwen,leap-hard,hard,0.6,1,real,0.6,12.5,,2.5,,49.25,,-0.75,",
     ]
     write_ablation_csv(ablation_rows(grid(), "leap", VARIANTS), tmp_path / "ablations.csv")
     with (tmp_path / "ablations.csv").open(newline="") as file:
@@ -174,7 +183,7 @@ def test_markdown_prints_means_errors_and_differences(tmp_path: Path) -> None:
     for seed in SEEDS:
         ppl, accuracy = 10.5 + 2 * seed, 48.5 + 2 * seed
         cells.append(cell("qwen_tiny", "leap-no-noise", seed, ppl, accuracy))
-    cells = [replace(c, achieved_sparsity=0.57126) if "-" in c.method else c for c in cells]
+    cells = [replace(c, achieved_sparsity=0.57126) if "-" in c.cell.method else c for c in cells]
     rows = ablation_rows(cells, "leap", ["no-noise"])
     write_ablation_markdown(rows, tmp_path / "ablations.md", "mini", "leap")
     text = (tmp_path / "ablations.md").read_text()
@@ -196,6 +205,18 @@ def test_markdown_of_one_seed_and_of_broken_models(tmp_path: Path) -> None:
     assert table_rows(text)[1] == ["hard", "60.00", "2.50e+06", "+2.50e+06", "50.00", "+0.00"]
 
 
+def test_markdown_of_generated_tasks_says_so(tmp_path: Path) -> None:
+    protocol = {task: (f"mini_{task}", "1", 500) for task in TASKS}
+    cells = [cell("qwen", "leap", 0, 10, 50, protocol=protocol)]
+    rows = ablation_rows(cells, "leap", [])
+    write_ablation_markdown(rows, tmp_path / "ablations.md", "mini", "leap")
+    text = (tmp_path / "ablations.md").read_text()
+    assert text.startswith("**Generated tasks for miniature models: not PIQA")
+    assert "| Mini-task accuracy (%) |" in text
+    write_ablation_csv(rows, tmp_path / "ablations.csv")
+    assert ",generated," in (tmp_path / "ablations.csv").read_text()
+
+
 # Figure
 
 
@@ -206,8 +227,8 @@ def test_figure_names_everything_and_is_repeatable(tmp_path: Path) -> None:
         [tmp_path / name / f"figure.{suffix}" for suffix in ("svg", "pdf", "png")]
         for name in ("first", "second")
     )
-    ablations(table, first)
-    ablations(table, second)
+    ablations(table, first, note="")
+    ablations(table, second, note="")
     svg, pdf, png = (path.read_bytes() for path in first)
     assert (svg[:5], pdf[:5], png[:4]) == (b"<?xml", b"%PDF-", b"\x89PNG")
     assert [path.read_bytes() for path in second] == [svg, pdf, png]
@@ -272,7 +293,9 @@ def test_figure_says_where_the_sparsity_is_another(
 ) -> None:
     by_model = dict(zip(MODELS, achieved, strict=True))
     cells = [
-        replace(c, achieved_sparsity=by_model[c.model]) if c.method == "leap-threshold" else c
+        replace(c, achieved_sparsity=by_model[c.cell.model])
+        if c.cell.method == "leap-threshold"
+        else c
         for c in grid()
     ]
     svg = draw(tmp_path, ablation_rows(cells, "leap", VARIANTS))
@@ -288,11 +311,11 @@ def test_unusable_tables_are_refused(tmp_path: Path) -> None:
     table = tmp_path / "ablations.csv"
     table.write_text("model,method,variant,seeds,ppl,ppl_std,average\n")
     with pytest.raises(ValueError, match=r"ablations\.csv: no column achieved_sparsity, average_s"):
-        ablations(table, [tmp_path / "figure.svg"])
+        ablations(table, [tmp_path / "figure.svg"], note="")
     rows = ablation_rows(grid(), "leap", VARIANTS)
     write_ablation_csv(rows[1:], table)
     with pytest.raises(ValueError, match=r"ablations\.csv: the first row is not the base method"):
-        ablations(table, [tmp_path / "figure.svg"])
+        ablations(table, [tmp_path / "figure.svg"], note="")
 
 
 # Files

@@ -1,12 +1,14 @@
 """The headline: LEAP minus the best layer-wise baseline and minus ADMM, here and as published."""
 
 import json
+import math
 import re
 
 import pytest
 
 from suite.artifacts.items import write_items
-from suite.tables.evaluations import TASKS, Cell
+from suite.plan.cell import Cell
+from suite.tables.evaluations import TASKS, Evaluated
 from suite.tables.headline import headline as judged_of
 from suite.tables.headline import item_files, judge, write_headline
 from suite.tables.published import averages, published_models, read_published
@@ -16,8 +18,8 @@ from suite.tables.verdict import claim, write_verdict
 def cell(model, method, sparsity, accuracy, perplexity, seed=0):
     flat = dict.fromkeys(TASKS, accuracy)
     protocol = {task: (task, "1", 10) for task in TASKS}
-    return Cell(model, method, sparsity, seed, float(sparsity), perplexity, 0.1, flat,
-                dict.fromkeys(TASKS, 1.0), {}, protocol)  # fmt: skip
+    return Evaluated(Cell(model, method, sparsity, seed), float(sparsity), perplexity, 0.1, flat,
+                     dict.fromkeys(TASKS, 1.0), {}, protocol)  # fmt: skip
 
 
 CELLS = [
@@ -65,11 +67,11 @@ def test_perplexity_is_better_when_it_is_lower(tmp_path):
 
 
 def test_what_the_grid_lacks_is_null(tmp_path):
-    without_admm = [c for c in CELLS if c.method != "admm"]
+    without_admm = [c for c in CELLS if c.cell.method != "admm"]
     judged = headline(without_admm, tmp_path, ("wanda",))["average_accuracy"]
     assert judged["leap_minus_admm"] is None
     assert [r["baseline"] for r in judged["leap_minus_best_layer_wise"]["cells"]] == ["wanda"] * 2
-    without_leap = [c for c in CELLS if c.method != "leap"]
+    without_leap = [c for c in CELLS if c.cell.method != "leap"]
     assert headline(without_leap, tmp_path)["perplexity"]["leap_minus_best_layer_wise"] is None
 
 
@@ -115,10 +117,59 @@ def test_the_claim_is_judged_by_sign_and_p(mean, p, verdict):
     assert claim(None) == "not run"
 
 
-def test_the_page_says_what_was_found(tmp_path):
-    write_verdict(headline(CELLS, tmp_path), "mini", "It is the claim.", tmp_path / "verdict.md")
-    page = (tmp_path / "verdict.md").read_text()
+def test_the_spread_stands_beside_the_error(tmp_path):
+    judged = headline(CELLS, tmp_path)
+    best = judged["average_accuracy"]["leap_minus_best_layer_wise"]
+    # differences +3 and -2; LEAP's two seeds on one of the cells are 1 and 5 above ADMM
+    assert best["cells_std"] == pytest.approx(math.sqrt(12.5))
+    assert best["seeds_std"] == pytest.approx(math.sqrt(8))
+    perplexity = judged["perplexity"]["leap_minus_best_layer_wise"]
+    assert perplexity["seeds_std"] == pytest.approx(math.sqrt(0.5))
+    one_seed = [c for c in CELLS if c.cell.seed == 0]
+    assert headline(one_seed, tmp_path)["perplexity"]["leap_minus_admm"]["seeds_std"] is None
+    one_cell = [c for c in one_seed if c.cell.model == "b"]
+    single = headline(one_cell, tmp_path)["average_accuracy"]["leap_minus_admm"]
+    assert single["cells_std"] is None
+
+
+def test_a_baseline_of_several_seeds_is_compared_seed_by_seed(tmp_path):
+    cells = [
+        cell("a", "admm", "0.5", 60, 4.0, seed=0), cell("a", "admm", "0.5", 64, 4.0, seed=1),
+        cell("a", "leap", "0.5", 61, 3.5, seed=0), cell("a", "leap", "0.5", 65, 3.5, seed=1),
+    ]  # fmt: skip
+    judged = headline(cells, tmp_path)["average_accuracy"]["leap_minus_admm"]
+    assert (judged["mean"], judged["seeds_std"]) == (1.0, 0.0)
+
+
+def test_the_error_of_the_mean_is_clustered_by_item(tmp_path):
+    """Two models that answer alike are one answer: no surer than a single model."""
+    one = [cell("a", method, "0.5", accuracy, 3.0) for method, accuracy in PAIR]
+    two = [*one, *(cell("b", method, "0.5", accuracy, 3.0) for method, accuracy in PAIR)]
+    single, double = (
+        headline(cells, tmp_path)["average_accuracy"]["leap_minus_admm"] for cells in (one, two)
+    )
+    assert double["standard_error"] == pytest.approx(single["standard_error"])
+    assert double["p_value"] == pytest.approx(single["p_value"])
+
+
+PAIR = (("admm", 60), ("leap", 64))
+
+
+@pytest.mark.parametrize("generated", [False, True])
+def test_the_page_says_what_was_found(tmp_path, generated):
+    path = tmp_path / "verdict.md"
+    write_verdict(headline(CELLS, tmp_path), "mini", "It is the claim.", path, generated)
+    page = path.read_text()
     assert "It is the claim." in page
-    assert re.search(r"\+0\.50 ± \d\.\d\d points \(-2\.00 to \+3\.00\)", page)
-    assert "better in 1 of 2 cells" in page
+    assert re.search(
+        r"\+0\.50 points, standard error \d\.\d\d \(clustered by item\), p = 0\.\d{3}; standard "
+        r"deviation between the 2 cells 3\.5, smallest -2\.00, largest \+3\.00; "
+        r"standard deviation between a cell's seeds 2\.8\. ",
+        page,
+    )
+    assert "Better in 1 of 2 cells" in page
     assert "| b | 0.5 | Wanda | 68.00 | 70.00 |" in page
+    title = page.splitlines()[0]
+    assert ("generated tasks for miniature models" in title) == generated
+    assert ("| Mini-task accuracy: LEAP |" in page) == generated
+    assert ("| Accuracy: LEAP |" in page) == (not generated)

@@ -42,8 +42,16 @@ def test_seeds_are_averaged_and_the_table_is_written(tmp_path):
     ])  # fmt: skip
     table = ranking(read, SETTINGS)
     assert table["perplexity"].tolist() == pytest.approx([4.0, 4.5, 9.0])
-    write_ranking(table, tmp_path / "search.csv", tmp_path / "search.md")
+    write_ranking(table, tmp_path / "search.csv", tmp_path / "search.md", "")
     assert (tmp_path / "search.csv").read_text().splitlines()[1].startswith('leap,200,"[100, 350]"')
     assert (
         "| leap-short | 100 | [100, 350] | 4.500 | 4.500 |" in (tmp_path / "search.md").read_text()
     )
+
+
+@pytest.mark.parametrize("note", ["", "Miniature models"])
+def test_the_table_begins_with_what_its_models_are(tmp_path, note):
+    ranked = ranking(validations(tmp_path, [("leap", "a", 2.0)]), {"leap": SETTINGS["leap"]})
+    write_ranking(ranked, tmp_path / "search.csv", tmp_path / "search.md", note)
+    first = (tmp_path / "search.md").read_text().splitlines()[0]
+    assert first == ("**Miniature models.**" if note else "| method | perplexity | a |")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from suite.plan.methods import method_label
-from suite.tables.evaluations import TASKS, main_table
+from suite.tables.evaluations import TASKS, main_table, read_cells
 from suite.tables.main import write_csv, write_latex, write_markdown
 
 MODELS = ["qwen_tiny", "llama-tiny"]
@@ -93,7 +93,7 @@ def test_csv_has_one_row_a_cell_in_the_order_of_the_paper(tmp_path: Path) -> Non
 def test_csv_columns(tmp_path: Path) -> None:
     write_csv(main_table(save(tmp_path, *grid()), MODELS, METHODS), tmp_path / "main.csv")
     assert list(read_csv(tmp_path / "main.csv")[0]) == [
-        *("model", "method", "sparsity", "seed", "achieved_sparsity", "ppl"),
+        *("model", "method", "sparsity", "seed", "tasks", "achieved_sparsity", "ppl", "ppl_stderr"),
         *("piqa", "arc_easy", "arc_challenge", "winogrande", "openbookqa", "mmlu", "average"),
         *("piqa_stderr", "arc_easy_stderr", "arc_challenge_stderr", "winogrande_stderr"),
         *("openbookqa_stderr", "mmlu_stderr", "average_stderr"),
@@ -115,6 +115,7 @@ def test_csv_numbers_are_percentages_and_the_plain_mean(tmp_path: Path) -> None:
         "0",
     )
     assert row["piqa_stderr"] == "3" and row["piqa_norm"] == "51"
+    assert row["ppl_stderr"] == "0.1"
     assert float(row["average_stderr"]) == pytest.approx(3 / math.sqrt(6))
 
 
@@ -166,13 +167,15 @@ def test_bold_goes_by_what_is_printed_and_lower_perplexity(tmp_path: Path) -> No
 def test_several_seeds_become_mean_and_standard_deviation(tmp_path: Path) -> None:
     accuracies = (0.5, 0.6, 0.7)
     cells = [evaluation(seed=s, acc=a, perplexity=10 + s) for s, a in enumerate(accuracies)]
+    cells.append(evaluation(method="leap", acc=0.4, perplexity=20))
     table = main_table(save(tmp_path, *cells), MODELS, METHODS)
     write_csv(table, tmp_path / "main.csv")
     write_markdown(table, tmp_path / "main.md", "mini")
     write_latex(table, tmp_path / "main.tex", "mini")
-    assert [row["seed"] for row in read_csv(tmp_path / "main.csv")] == ["0", "1", "2"]
+    assert [row["seed"] for row in read_csv(tmp_path / "main.csv")] == ["0", "1", "2", "0"]
     text = (tmp_path / "main.md").read_text()
-    (row,) = table_rows(text)
+    row, of_one_seed = table_rows(text)
+    assert of_one_seed == ["LEAP", "0.5", *["40.00"] * 7, "20.00"]
     assert row == ["Wanda", "0.5", *["**60.00** ± 10.00"] * 7, "**11.00** ± 1.00"]
     assert "standard deviation" in text
     assert r"\textbf{60.00} $\pm$ 10.00" in (tmp_path / "main.tex").read_text()
@@ -200,7 +203,8 @@ def test_latex_is_escaped_and_well_formed(tmp_path: Path) -> None:
     unescaped = re.sub(r"\\[&%$#_{}]", "", text)
     assert unescaped.count("{") == unescaped.count("}")
     body = [line for line in unescaped.splitlines() if " & " in line]
-    assert {line.count("&") for line in body} == {9}
+    assert [line.count("&") for line in body if "generated" in line] == [4, 4], "one a head"
+    assert {line.count("&") for line in body if "generated" not in line} == {9}
     assert text.count(r"\midrule") == 3, "one below each head, one between the two models"
     assert (
         "Scale mini." in text and "acc, in percent" in text and not re.search(r"(?<!\\)[%#_]", text)
@@ -212,6 +216,34 @@ def test_markdown_is_escaped(tmp_path: Path) -> None:
     table = main_table(save(tmp_path, evaluation(method="a|b_c")), MODELS, ["a|b_c"])
     write_markdown(table, tmp_path / "main.md", "mini")
     assert r"| a\|b\_c | 0.5 |" in (tmp_path / "main.md").read_text()
+
+
+def with_real_tasks(cell: dict[str, Any]) -> dict[str, Any]:
+    for task in TASKS:
+        cell["tasks"][task]["task"] = task
+    return cell
+
+
+@pytest.mark.parametrize("generated", [True, False])
+def test_generated_tasks_are_named_so_wherever_they_are_shown(
+    tmp_path: Path, generated: bool
+) -> None:
+    cells = grid() if generated else [with_real_tasks(cell) for cell in grid()]
+    table = main_table(save(tmp_path, *cells), MODELS, METHODS)
+    write_csv(table, tmp_path / "main.csv")
+    write_markdown(table, tmp_path / "main.md", "mini")
+    write_latex(table, tmp_path / "main.tex", "mini")
+    kinds = {row["tasks"] for row in read_csv(tmp_path / "main.csv")}
+    assert kinds == {"generated" if generated else "real"}
+    markdown = (tmp_path / "main.md").read_text()
+    assert markdown.startswith("**Generated tasks for miniature models: not PIQA") == generated
+    assert markdown.count("| mini-PIQA | mini-ARC-E |") == (2 if generated else 0), "a model each"
+    assert markdown.count("| PIQA | ARC-E |") == (0 if generated else 2)
+    latex = (tmp_path / "main.tex").read_text()
+    bold = r"\caption{\textbf{Generated tasks for miniature models: not PIQA"
+    assert (bold in latex) == generated
+    heading = r"& & \multicolumn{6}{c}{generated miniature tasks} & & \\"
+    assert " ".join(latex.split()).count(heading) == (2 if generated else 0)
 
 
 def compiled(folder: Path, table: str) -> str:
@@ -232,12 +264,16 @@ latex = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is
 
 @latex
 @pytest.mark.heavy
-def test_latex_of_the_papers_grid_compiles_and_fits_its_pages(tmp_path: Path) -> None:
+@pytest.mark.parametrize("generated", [True, False])
+def test_latex_of_the_papers_grid_compiles_and_fits_its_pages(
+    tmp_path: Path, generated: bool
+) -> None:
     models = [f"model-{number}" for number in range(5)]
     methods = ["wanda", "sparsegpt", "thanos", "admm", "leap"]
     cells = [evaluation(model, "dense", "0.0") for model in models]
     for model, method, sparsity in product(models, methods, ["0.5", "0.6"]):
         cells.append(evaluation(model, method, sparsity, perplexity=123456.0))
+    cells = cells if generated else [with_real_tasks(cell) for cell in cells]
     table = main_table(save(tmp_path, *cells), models, methods)
     write_latex(table, tmp_path / "main.tex", "paper")
     output = compiled(tmp_path, "main.tex")
@@ -313,6 +349,48 @@ def test_cells_that_answered_different_questions_are_refused(
         main_table(save(tmp_path, evaluation(), other), MODELS, METHODS)
 
 
+def recipe(budget: str = "row", **code: str) -> dict[str, Any]:
+    return {"masks": {"method": {"budget": budget, "steps": [1, 2]}, "code": code}}
+
+
+def made_with(settings: dict[str, Any], **cell: Any) -> dict[str, Any]:
+    return evaluation(**cell) | {"provenance": {"recipe": settings}}
+
+
+def test_cells_of_this_runs_recipes_are_read(tmp_path: Path) -> None:
+    recipes = {"llama-tiny/wanda/0.5": recipe(), "llama-tiny/leap/0.5/seed-1": recipe("layer")}
+    paths = save(tmp_path, made_with(recipe()), made_with(recipe("layer"), method="leap", seed=1))
+    table = main_table(paths, MODELS, METHODS, recipes)
+    assert [result.cell.path for result in table] == list(recipes)
+    assert read_cells(paths, recipes) == read_cells(paths) == table
+
+
+def test_an_evaluation_of_other_settings_is_refused_with_what_differs(tmp_path: Path) -> None:
+    path = "llama-tiny/wanda/0.5"
+    (file,) = save(tmp_path, made_with(recipe()))
+    with pytest.raises(ValueError) as caught:
+        main_table([file], MODELS, METHODS, {path: recipe("layer")})
+    assert str(caught.value) == (
+        f"{file} was made with other settings than this run's: masks.method.budget was 'row', now "
+        "'layer': run it again (delete the file), or give this run a name of its own, run=NAME"
+    )
+    wanted = {"masks": {"method": {"steps": [1, 3], "new": 0.5}}, "zeta": {}, "alpha": "a" * 64}
+    with pytest.raises(ValueError) as caught:
+        read_cells([file], {path: wanted})
+    assert (
+        "alpha was not there, now aaaaaaaa; masks.code was {}, now not there; "
+        "masks.method.budget was 'row', now not there; and 3 more: run it again"
+    ) in str(caught.value)
+
+
+def test_an_evaluation_without_a_recipe_or_of_no_cell_is_refused(tmp_path: Path) -> None:
+    (file,) = save(tmp_path, evaluation())
+    with pytest.raises(ValueError, match=r"0\.json does not say what settings it was made with"):
+        read_cells([file], {"llama-tiny/wanda/0.5": recipe()})
+    with pytest.raises(ValueError, match=r"0\.json: llama-tiny/wanda/0\.5 is no cell of this run"):
+        read_cells([file], {"llama-tiny/wanda/0.6": recipe()})
+
+
 def test_acc_norm_in_some_cells_only_is_refused(tmp_path: Path) -> None:
     other = evaluation(method="leap")
     del other["tasks"]["piqa"]["acc_norm"]
@@ -339,9 +417,11 @@ def test_methods_of_several_patterns_are_told_apart(tmp_path):
     assert [row["method"] for row in rows] == ["dense", *methods]
     write_markdown(table, tmp_path / "patterns.md", "mini", patterns)
     lines = (tmp_path / "patterns.md").read_text().splitlines()
-    assert any(line.startswith("| Method | Pattern | Sparsity | PIQA") for line in lines)
+    assert any(line.startswith("| Method | Pattern | Sparsity | mini-PIQA") for line in lines)
     assert any(line.startswith("| Wanda | 2:4 | 0.5 | 40.00") for line in lines)
-    assert any(line.startswith("| PATCH | dense or 2:4 | 0.35 | **80.00**") for line in lines)
+    # alone at its sparsity, so the best of nothing
+    assert any(line.startswith("| PATCH | dense or 2:4 | 0.35 | 80.00 ") for line in lines)
+    assert any(line.startswith("| LEAP | free | 0.5 | **70.00** ") for line in lines)
     write_latex(table, tmp_path / "patterns.tex", "mini", patterns)
     latex = (tmp_path / "patterns.tex").read_text()
     assert r"\label{tab:patterns}" in latex

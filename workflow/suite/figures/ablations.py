@@ -65,7 +65,7 @@ class _Row:
     accuracy: _Dot
 
 
-def ablations(csv: Path, outputs: list[Path]) -> None:
+def ablations(csv: Path, outputs: list[Path], note: str) -> None:
     """Draw perplexity and average accuracy of the base method and its variants, a row each.
 
     Dots are means over seeds, bars the sample standard deviation, vertical lines the means of the
@@ -79,7 +79,7 @@ def ablations(csv: Path, outputs: list[Path]) -> None:
     if rows[0].variant != BASE:
         raise ValueError(f"{csv}: the first row is not the base method")
     with style():
-        save(_draw(rows), outputs)
+        save(_draw(rows), outputs, note)
 
 
 def _row(record: Mapping[str, str]) -> _Row:

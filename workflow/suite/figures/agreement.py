@@ -17,7 +17,9 @@ from suite.plan.methods import method_label
 _Pairs = Mapping[str, Mapping[tuple[str, str], float]]
 
 
-def agreement(manifests: Sequence[Path], masks: Sequence[Path], outputs: list[Path]) -> None:
+def agreement(
+    manifests: Sequence[Path], masks: Sequence[Path], outputs: list[Path], note: str
+) -> None:
     """Draw |A and B| / |A or B| of the masks of each two methods, a panel a sparsity.
 
     Both lists are of the same hardened checkpoints in the same order, one seed a method; models
@@ -25,7 +27,7 @@ def agreement(manifests: Sequence[Path], masks: Sequence[Path], outputs: list[Pa
     """
     pairs, methods = _read(manifests, masks)
     with style():
-        save(_draw(pairs, methods), outputs)
+        save(_draw(pairs, methods), outputs, note)
 
 
 def _read(manifests: Sequence[Path], masks: Sequence[Path]) -> tuple[_Pairs, list[str]]:

@@ -34,26 +34,28 @@ class _Priced:
     accuracy: float
 
 
-def cost(evaluations: Sequence[Path], manifests: Sequence[Path], outputs: list[Path]) -> None:
+def cost(
+    evaluations: Sequence[Path], manifests: Sequence[Path], outputs: list[Path], note: str
+) -> None:
     """Draw average accuracy against the wall time of the pruning job, a panel a model.
 
     Both lists are of the same cells in the same order. The time is that of the whole job, loading
     included, on the machine and at the load it happened to run; LEAP's does not include the
     method that it starts from. Filled markers are the lowest sparsity, open ones the others.
     """
-    cells = read_cells(evaluations)
+    results = read_cells(evaluations)
     priced = [
         _Priced(
-            cell.model,
-            cell.method,
-            cell.sparsity,
+            result.cell.model,
+            result.cell.method,
+            result.cell.sparsity,
             read_json(manifest)["pruning"]["cost"]["wall_time_seconds"],
-            cell.average,
+            result.average,
         )
-        for cell, manifest in zip(cells, manifests, strict=True)
+        for result, manifest in zip(results, manifests, strict=True)
     ]
     with style():
-        save(_draw(priced), outputs)
+        save(_draw(priced), outputs, note)
 
 
 def _draw(priced: Sequence[_Priced]) -> Figure:

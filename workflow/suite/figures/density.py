@@ -31,14 +31,14 @@ class _Chosen:
     density: Mapping[str, Sequence[float]]
 
 
-def density(manifests: Sequence[Path], outputs: list[Path]) -> None:
+def density(manifests: Sequence[Path], outputs: list[Path], note: str) -> None:
     """Draw density against decoder block, a line a kind of layer, a panel a model and sparsity.
 
     The dashed line is the density that methods with a budget for each layer have everywhere.
     """
     chosen = [_read(path) for path in manifests]
     with style():
-        save(_draw(chosen), outputs)
+        save(_draw(chosen), outputs, note)
 
 
 def _read(path: Path) -> _Chosen:

@@ -28,7 +28,7 @@ _BAND = "#f3f3f3"
 _Cells = Mapping[tuple[str, str], Mapping[str, float]]
 
 
-def gain(main_csv: Path, outputs: list[Path]) -> None:
+def gain(main_csv: Path, outputs: list[Path], note: str) -> None:
     """Draw LEAP's average accuracy minus each baseline's, in points, one row a cell of the grid.
 
     Seeds are averaged. Raises ValueError where the table has no cell with LEAP and a baseline.
@@ -41,7 +41,7 @@ def gain(main_csv: Path, outputs: list[Path]) -> None:
     if not cells:
         raise ValueError(f"{main_csv}: no cell has both LEAP and a baseline")
     with style():
-        save(_draw(cells), outputs)
+        save(_draw(cells), outputs, note)
 
 
 def _read(main_csv: Path) -> _Cells:

@@ -28,7 +28,7 @@ _COLUMNS = ("model", "method", "achieved_sparsity", "average", "average_stderr",
 Row = Mapping[str, str]
 
 
-def patterns(patterns_csv: Path, outputs: list[Path]) -> None:
+def patterns(patterns_csv: Path, outputs: list[Path], note: str) -> None:
     """Draw accuracy and perplexity against the density achieved, one column of panels a model.
 
     Accuracy is the mean of the six tasks in percent, its bars are one standard error; perplexity
@@ -36,7 +36,7 @@ def patterns(patterns_csv: Path, outputs: list[Path]) -> None:
     """
     rows = read_table(patterns_csv, _COLUMNS)
     with style():
-        save(_draw(rows), outputs)
+        save(_draw(rows), outputs, note)
 
 
 def _draw(rows: Sequence[Row]) -> Figure:

@@ -44,7 +44,7 @@ class _Point:
     perplexity: float
 
 
-def quality(main_csv: Path, outputs: list[Path]) -> None:
+def quality(main_csv: Path, outputs: list[Path], note: str) -> None:
     """Draw average accuracy and perplexity against sparsity, one column of panels a model.
 
     Accuracy is the mean of the six tasks in percent; its bars are the standard error over the
@@ -55,7 +55,7 @@ def quality(main_csv: Path, outputs: list[Path]) -> None:
     """
     points = _read(main_csv)
     with style():
-        save(_draw(points), outputs)
+        save(_draw(points), outputs, note)
 
 
 # Reading

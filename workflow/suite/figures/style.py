@@ -2,6 +2,7 @@
 
 import csv
 import math
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.transforms import Bbox
 
 from suite.artifacts.files import replacing
 from suite.plan.cell import DENSE
@@ -202,13 +204,36 @@ _NO_TRACES: dict[str, dict[str, Any]] = {
 }
 
 
-def save(figure: Figure, outputs: Sequence[Path]) -> None:
+_NOTE_LINE = 0.16  # inches, a line of a note
+_NOTE_LETTER = 0.062  # inches, a letter of it
+
+
+def save(figure: Figure, outputs: Sequence[Path], note: str) -> None:
     """Save in each format, by suffix, without the date and versions that would change the bytes.
 
+    `note` stands above the figure, in a strip of its own, so that the layout is the same without.
     Raises ValueError on a suffix other than .svg, .pdf and .png.
     """
+    area = _add_note(figure, note) if note else None
     for output in outputs:
         if output.suffix not in _NO_TRACES:
             raise ValueError(f"{output}: a figure is saved as {', '.join(_NO_TRACES)}")
+        traces = _NO_TRACES[output.suffix]
         with replacing(output) as temporary:
-            figure.savefig(temporary, format=output.suffix[1:], metadata=_NO_TRACES[output.suffix])
+            figure.savefig(temporary, format=output.suffix[1:], metadata=traces, bbox_inches=area)
+
+
+def _add_note(figure: Figure, note: str) -> Bbox:
+    """Write the note above the figure; returns the area in inches that has both."""
+    width, height = figure.get_size_inches()
+    text = textwrap.fill(note, int(width / _NOTE_LETTER))
+    strip = _NOTE_LINE * (text.count("\n") + 1)
+    figure.text(
+        *(0.5, 1 + strip / 2 / height),
+        text,
+        ha="center",
+        va="center",
+        style="italic",
+        fontsize=mpl.rcParams["xtick.labelsize"],
+    )
+    return Bbox.from_extents(0, 0, width, height + strip)

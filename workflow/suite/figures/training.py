@@ -33,7 +33,7 @@ class _Training:
     values: Mapping[str, Sequence[float]]
 
 
-def training(journals: Sequence[Path], outputs: list[Path]) -> None:
+def training(journals: Sequence[Path], outputs: list[Path], note: str) -> None:
     """Draw language-modelling loss, density, alpha and tau against the step, a line a training.
 
     The loss is that of the soft, random masks of each step, as it was trained on; averaged over
@@ -41,7 +41,7 @@ def training(journals: Sequence[Path], outputs: list[Path]) -> None:
     """
     trainings = [_read(path) for path in journals]
     with style():
-        save(_draw(trainings), outputs)
+        save(_draw(trainings), outputs, note)
 
 
 def _read(path: Path) -> _Training:

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from suite.artifacts.files import read_json, replacing
+from suite.tables.evaluations import read_cells
+from suite.tables.generated import any_generated, titled
 from suite.tables.main import write_lines
 
 
@@ -20,7 +22,8 @@ def write_examples(
         folder.mkdir()
         for file in files:
             shutil.copy(file, folder / file.name)
-        lines = [f"# Results of scale `{scale}`", ""]
+        generated = any_generated(read_cells(evaluations))
+        lines = [f"# {titled(f'Results of scale `{scale}`', generated)}", ""]
         lines.append(f"{len(evaluations)} checkpoints, evaluated by the suite at")
         lines += ["", *_distinct(f"commit `{p['git_commit']}`" for p in provenance)]
         lines += ["", "on", "", *_distinct(_machine(p) for p in provenance)]

@@ -15,7 +15,8 @@ from suite.artifacts.files import read_json, replacing
 from suite.plan.methods import method_label
 from suite.tables import against_published, verdict
 from suite.tables.against_published import Comparison
-from suite.tables.evaluations import TASKS, Cell, read_cells
+from suite.tables.evaluations import TASKS, Evaluated, Recipes, read_cells
+from suite.tables.generated import accuracy, any_generated, task_headings
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 
@@ -48,12 +49,15 @@ def write_page(
     figures: Sequence[tuple[Path, str]],
     settings: Mapping[str, Any],
     output: Path,
+    note: str,
+    recipes: Recipes = None,
 ) -> None:
     """Write the page.
 
     `manifests` are those of the pruned checkpoints by the path of their cell; `comparisons` with
     the published numbers are empty where the models are not the paper's; `figures` are SVG files
-    with their captions.
+    with their captions. `note` says in titles and headings what the numbers are of, such as
+    miniature models; `recipes` is as for `suite.tables.evaluations.read_cells`.
     """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATE.parent),
@@ -61,29 +65,33 @@ def write_page(
         undefined=StrictUndefined,
         trim_blocks=True,
     )
-    cells = read_cells(evaluations)
+    results = read_cells(evaluations, recipes)
     judged = read_json(headline)
     text = environment.get_template(TEMPLATE.name).render(
         scale=scale,
+        note=note,
         about=about,
         rule=verdict.RULE,
-        verdicts=[_verdict(judged, entry, name) for entry, name in verdict.OPPONENTS],
+        verdicts=[
+            _verdict(judged, entry, name, any_generated(results))
+            for entry, name in verdict.OPPONENTS
+        ],
         published=_published(comparisons) if comparisons else None,
-        results=_results(cells),
+        results=_results(results),
         figures=[_figure(path, caption) for path, caption in figures],
-        rows=[_row(c, p, manifests) for c, p in zip(cells, evaluations, strict=True)],
+        rows=[_row(r, path, manifests) for r, path in zip(results, evaluations, strict=True)],
         settings=yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True),
     )
     with replacing(output) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _verdict(judged: Mapping[str, Any], entry: str, name: str) -> dict[str, Any]:
-    accuracy, perplexity = judged["average_accuracy"][entry], judged["perplexity"][entry]
-    claim = verdict.claim(accuracy)
+def _verdict(judged: Mapping[str, Any], entry: str, name: str, generated: bool) -> dict[str, Any]:
+    of_accuracy, of_perplexity = judged["average_accuracy"][entry], judged["perplexity"][entry]
+    claim = verdict.claim(of_accuracy)
     kind = claim.split()[0].rstrip(":")
     found: dict[str, Any] = {"name": name, "claim": claim.capitalize(), "kind": kind, "details": ""}
-    if accuracy is None:
+    if of_accuracy is None:
         return found
     rows = [
         [
@@ -97,11 +105,11 @@ def _verdict(judged: Mapping[str, Any], entry: str, name: str) -> dict[str, Any]
             _number(p["leap"]),
             _number(p["baseline_value"]),
         ]
-        for a, p in zip(accuracy["cells"], perplexity["cells"], strict=True)
+        for a, p in zip(of_accuracy["cells"], of_perplexity["cells"], strict=True)
     ]
-    header = ["Model", "Sparsity", "Baseline", "LEAP (%)", "Baseline (%)", "Difference", "p",
-              "LEAP ppl", "Baseline ppl"]  # fmt: skip
-    details = verdict.summary(accuracy, perplexity)
+    header = ["Model", "Sparsity", "Baseline", f"{accuracy(generated)}: LEAP (%)", "Baseline (%)",
+              "Difference", "p", "LEAP ppl", "Baseline ppl"]  # fmt: skip
+    details = verdict.summary(of_accuracy, of_perplexity)
     return {**found, "details": details, "header": header, "body": Body(rows, (0, 2))}
 
 
@@ -122,20 +130,21 @@ def _published(comparisons: Sequence[Comparison]) -> dict[str, Any]:
     return {"summary": summary, "header": header, "body": Body(rows, (0, 2, 3, 8)), "rule": rule}
 
 
-def _results(cells: Sequence[Cell]) -> dict[str, Any]:
+def _results(results: Sequence[Evaluated]) -> dict[str, Any]:
     rows = [
         [
-            Field(cell.model),
-            Field(method_label(cell.method)),
-            Field(cell.sparsity),
-            Field(str(cell.seed)),
-            *(_number(cell.accuracy[task]) for task in TASKS),
-            Field(f"{cell.average:.2f} ± {cell.average_stderr:.2f}", cell.average),
-            _number(cell.perplexity),
+            Field(result.cell.model),
+            Field(method_label(result.cell.method)),
+            Field(result.cell.sparsity),
+            Field(str(result.cell.seed)),
+            *(_number(result.accuracy[task]) for task in TASKS),
+            Field(f"{result.average:.2f} ± {result.average_stderr:.2f}", result.average),
+            _number(result.perplexity),
         ]
-        for cell in cells
+        for result in results
     ]
-    header = ["Model", "Method", "Sparsity", "Seed", *_TASK_HEADINGS, "Average", "Perplexity"]
+    tasks = task_headings(_TASK_HEADINGS, any_generated(results))
+    header = ["Model", "Method", "Sparsity", "Seed", *tasks, "Average", "Perplexity"]
     return {"header": header, "body": Body(rows, (0, 1))}
 
 
@@ -149,14 +158,13 @@ def _figure(path: Path, caption: str) -> dict[str, str]:
     return {"name": path.stem, "caption": caption, "data": f"data:image/svg+xml;base64,{data}"}
 
 
-def _row(cell: Cell, evaluation: Path, manifests: Mapping[str, Path]) -> dict[str, str]:
+def _row(result: Evaluated, evaluation: Path, manifests: Mapping[str, Path]) -> dict[str, str]:
+    cell = result.cell
     label = f"{cell.model}, {method_label(cell.method)}, sparsity {cell.sparsity}"
     label += f", seed {cell.seed}" if cell.seed else ""
-    below = f"/seed-{cell.seed}" if cell.seed else ""
-    manifest = manifests.get(f"{cell.model}/{cell.method}/{cell.sparsity}{below}")
     facts = {"evaluation": read_json(evaluation)["provenance"]}
-    if manifest:
-        facts["manifest"] = read_json(manifest)
+    if cell.path in manifests:
+        facts["manifest"] = read_json(manifests[cell.path])
         # a figure shows the one, and the other is as long as the model has tiles
         del facts["manifest"]["layer_sparsity"]
         facts["manifest"]["selection"].pop("tiles", None)

@@ -20,6 +20,7 @@ from suite.artifacts.masks import mask_hash
 from suite.artifacts.tensors import load_masks, tensors_hash
 from suite.plan.methods import method_label
 from suite.tables.main import write_lines
+from suite.tables.markdown import table
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -39,14 +40,15 @@ def pack(
     those of the dense models by name, which masks made from them are subject to.
     """
     with replacing(target) as folder:
-        sizes = []
+        sizes, miniatures = [], []
         for place, hardened in cells.items():
             manifest = read_json(hardened / "manifest.json")
             sizes.append(_pack_cell(hardened, manifest, licences, folder / place))
+            miniatures.append(_is_miniature(manifest))
         (folder / "tables").mkdir(parents=True)
         for table in tables:
             shutil.copy(table, folder / "tables" / table.name)
-        write_lines(folder / "README.md", _summary(list(cells), sizes))
+        write_lines(folder / "README.md", _summary(list(cells), sizes, miniatures))
         files = sorted(file for file in folder.rglob("*") if file.is_file())
         lines = [f"{sha256(file)}  {file.relative_to(folder)}" for file in files]
         write_lines(folder / "SHA256SUMS", lines)
@@ -110,15 +112,20 @@ def _pack_cell(
     return len(mask), checkpoint
 
 
+def _is_miniature(manifest: Mapping[str, Any]) -> bool:
+    return "miniature" in manifest["model_source"]
+
+
 def _card(manifest: Mapping[str, Any], licence: str, mask: int, checkpoint: int) -> list[str]:
     method = method_label(manifest["method"])
     changed = manifest["kept_weights_changed"]
+    kind = "Miniature " if _is_miniature(manifest) else ""
     return [
         "---",
         f"license: {licence}",
         "tags: [pruning, sparsity]",
         "---",
-        f"# {manifest['model']}, {method}, sparsity {manifest['target_sparsity']}",
+        f"# {kind}{manifest['model']}, {method}, sparsity {manifest['target_sparsity']}",
         "",
         f"The mask that {method} chose: {manifest['survivors']:,} of {manifest['weights']:,} "
         f"weights survive (sparsity {manifest['achieved_sparsity']:.6f}), seed {manifest['seed']}.",
@@ -138,15 +145,24 @@ def _card(manifest: Mapping[str, Any], licence: str, mask: int, checkpoint: int)
     ]
 
 
-def _summary(places: Sequence[str], sizes: Sequence[tuple[int, int]]) -> list[str]:
-    lines = [
-        "# Pruned models: masks, manifests, tables",
+def _summary(
+    places: Sequence[str], sizes: Sequence[tuple[int, int]], miniatures: Sequence[bool]
+) -> list[str]:
+    rows = [
+        [place, f"{mask:,}", f"{checkpoint:,}", f"{checkpoint / mask:.0f}"]
+        for place, (mask, checkpoint) in zip(places, sizes, strict=True)
+    ]
+    headings = ["Cell", "Mask (bytes)", "Checkpoint in bfloat16 (bytes)", "Ratio"]
+    return [
+        f"# {_kind(miniatures)}: masks, manifests, tables",
         "",
         "`sha256sum -c SHA256SUMS` checks every file. Each folder has a card of its own.",
         "",
-        "| Cell | Mask (bytes) | Checkpoint in bfloat16 (bytes) | Ratio |",
-        "| --- | ---: | ---: | ---: |",
+        *table(headings, rows, "lrrr"),
     ]
-    for place, (mask, checkpoint) in zip(places, sizes, strict=True):
-        lines.append(f"| {place} | {mask:,} | {checkpoint:,} | {checkpoint / mask:.0f} |")
-    return lines
+
+
+def _kind(miniatures: Sequence[bool]) -> str:
+    if all(miniatures):
+        return "Pruned miniature models"
+    return "Pruned models, miniatures among them" if any(miniatures) else "Pruned models"

@@ -13,23 +13,24 @@ from pathlib import Path
 
 import pandas as pd
 
+from suite.plan.cell import Cell
 from suite.plan.methods import method_label
-from suite.tables.evaluations import Cell
-from suite.tables.main import markdown_text, write_frame, write_lines
+from suite.tables.evaluations import Evaluated
+from suite.tables.generated import accuracy, bold_sentence
+from suite.tables.main import write_frame, write_lines
+from suite.tables.markdown import escaped, table
 
 BASE = "(base)"  # what stands for a variant's name in the rows of the base itself
-
-_COLUMNS = ("Variant", "Sparsity (%)", "Perplexity", "Δ perplexity", "Accuracy (%)", "Δ accuracy")
 
 
 @dataclass(frozen=True)
 class Row:
     """A variant on one model, over its seeds; fields are the columns of the CSV table.
 
-    `average` (the mean accuracy over the tasks) and what is derived from it are in percent,
-    `achieved_sparsity` is a fraction and `seeds` a count. `_std` is the sample standard deviation
-    over seeds, `_difference` the mean of the differences variant minus base and `_stderr` the
-    standard error of that mean. Both are NaN for a single seed.
+    `tasks` is "real" or "generated". `average` (the mean accuracy over the tasks) and what is
+    derived from it are in percent, `achieved_sparsity` is a fraction and `seeds` a count. `_std` is
+    the sample standard deviation over seeds, `_difference` the mean of the differences variant
+    minus base and `_stderr` the standard error of that mean. Both are NaN for a single seed.
     """
 
     model: str
@@ -37,6 +38,7 @@ class Row:
     variant: str
     sparsity: str
     seeds: int
+    tasks: str
     achieved_sparsity: float
     ppl: float
     ppl_std: float
@@ -48,24 +50,26 @@ class Row:
     average_difference_stderr: float
 
 
-def ablation_rows(cells: Sequence[Cell], base: str, variants: Sequence[str]) -> list[Row]:
-    """One row a model and variant, the base first: models as they come in `cells`, variants as in
+def ablation_rows(results: Sequence[Evaluated], base: str, variants: Sequence[str]) -> list[Row]:
+    """One row a model and variant, the base first: models as they come in `results`, variants as in
     `variants`, which gives their names without the base's.
 
     Raises ValueError if a method, model and seed is missing or occurs twice, if a cell belongs to
     another method, or if not all cells have the same sparsity.
     """
     methods = {BASE: base, **{variant: f"{base}-{variant}" for variant in variants}}
-    _check_cells(cells, list(methods.values()))
-    seeds = sorted({cell.seed for cell in cells})
-    found = {(cell.model, cell.method, cell.seed): cell for cell in cells}
-    rows = []
-    for model in dict.fromkeys(cell.model for cell in cells):
-        of_base = [found[model, base, seed] for seed in seeds]
-        for variant, method in methods.items():
-            of_variant = [found[model, method, seed] for seed in seeds]
-            rows.append(_row(variant, of_variant, of_base))
-    return rows
+    found = _checked(results, list(methods.values()))
+    sparsity = results[0].cell.sparsity
+    seeds = sorted({cell.seed for cell in found})
+
+    def of(model: str, method: str) -> list[Evaluated]:
+        return [found[Cell(model, method, sparsity, seed)] for seed in seeds]
+
+    return [
+        _row(variant, of(model, method), of(model, base))
+        for model in dict.fromkeys(cell.model for cell in found)
+        for variant, method in methods.items()
+    ]
 
 
 def write_ablation_csv(rows: Sequence[Row], path: Path) -> None:
@@ -75,12 +79,13 @@ def write_ablation_csv(rows: Sequence[Row], path: Path) -> None:
 
 def write_ablation_markdown(rows: Sequence[Row], path: Path, scale: str, base: str) -> None:
     """Write the rows as GitHub Markdown, one block a model; `scale` and `base` are for readers."""
-    rule = ["---", *["---:"] * (len(_COLUMNS) - 1)]
+    measure = accuracy(rows[0].tasks == "generated")
+    headings = ["Variant", "Sparsity (%)", "Perplexity", "Δ perplexity"]
+    headings += [f"{measure} (%)", f"Δ {measure.lower()}"]
     lines = [_caption(rows[0], scale, base)]
     for model, block in groupby(rows, key=lambda row: row.model):
-        printed = [_printed(row) for row in block]
-        lines += ["", f"### {markdown_text(model)}", ""]
-        lines += [f"| {' | '.join(texts)} |" for texts in (_COLUMNS, rule, *printed)]
+        lines += ["", f"### {escaped(model)}", ""]
+        lines += table(headings, [_printed(row) for row in block], "lrrrrr")
     write_lines(path, lines)
 
 
@@ -89,52 +94,61 @@ def variant_label(variant: str, method: str) -> str:
     return method_label(method) if variant == BASE else variant.replace("-", " ")
 
 
-def _check_cells(cells: Sequence[Cell], methods: Sequence[str]) -> None:
-    """Refuse a grid of models, methods and seeds that is not complete, or holds anything else."""
-    found: set[tuple[str, str, int]] = set()
-    for cell in cells:
-        key = (cell.model, cell.method, cell.seed)
-        if cell.method not in methods:
-            raise ValueError(f"{_name(*key)}: the method is not among {list(methods)}")
-        if float(cell.sparsity) != float(cells[0].sparsity):
-            raise ValueError(
-                f"{_name(*key)}: sparsity {cell.sparsity}, but {cells[0].sparsity} elsewhere"
-            )
-        if key in found:
-            raise ValueError(f"{_name(*key)}: occurs twice")
-        found.add(key)
-    models, seeds = {key[0] for key in found}, {key[2] for key in found}
-    missing = sorted(set(product(models, methods, seeds)) - found)
-    if missing:
-        raise ValueError(f"missing: {'; '.join(_name(*key) for key in missing)}")
-    if not found:
+def _checked(results: Sequence[Evaluated], methods: Sequence[str]) -> dict[Cell, Evaluated]:
+    """The results by cell, which are a whole grid of models, methods and seeds and no more."""
+    if not results:
         raise ValueError("no cells given")
+    found: dict[Cell, Evaluated] = {}
+    sparsity = results[0].cell.sparsity
+    for result in results:
+        cell = result.cell
+        if cell.method not in methods:
+            raise ValueError(f"{_name(cell)}: the method is not among {list(methods)}")
+        if cell.sparsity != sparsity:
+            raise ValueError(f"{_name(cell)}: sparsity {cell.sparsity}, but {sparsity} elsewhere")
+        if cell in found:
+            raise ValueError(f"{_name(cell)}: occurs twice")
+        found[cell] = result
+    models, seeds = {cell.model for cell in found}, {cell.seed for cell in found}
+    missing = [
+        _name(cell)
+        for model, method, seed in product(sorted(models), sorted(methods), sorted(seeds))
+        if (cell := Cell(model, method, sparsity, seed)) not in found
+    ]
+    if missing:
+        raise ValueError(f"missing: {'; '.join(missing)}")
+    return found
 
 
-def _name(model: str, method: str, seed: int) -> str:
-    return f"{method} on {model} with seed {seed}"
+def _name(cell: Cell) -> str:
+    return f"{cell.method} on {cell.model} with seed {cell.seed}"
 
 
-def _row(variant: str, cells: Sequence[Cell], of_base: Sequence[Cell]) -> Row:
-    """The row of `cells`, which have the seeds of `of_base` in the same order."""
-    first = cells[0]
+def _row(variant: str, results: Sequence[Evaluated], of_base: Sequence[Evaluated]) -> Row:
+    """The row of `results`, which have the seeds of `of_base` in the same order."""
+    first = results[0]
     return Row(
-        model=first.model,
-        method=first.method,
+        model=first.cell.model,
+        method=first.cell.method,
         variant=variant,
-        sparsity=first.sparsity,
-        seeds=len(cells),
-        achieved_sparsity=statistics.fmean(cell.achieved_sparsity for cell in cells),
-        **_numbers("ppl", lambda cell: cell.perplexity, cells, of_base),
-        **_numbers("average", lambda cell: cell.average, cells, of_base),
+        sparsity=first.cell.sparsity,
+        seeds=len(results),
+        tasks=first.tasks,
+        achieved_sparsity=statistics.fmean(result.achieved_sparsity for result in results),
+        **_numbers("ppl", lambda result: result.perplexity, results, of_base),
+        **_numbers("average", lambda result: result.average, results, of_base),
     )
 
 
 def _numbers(
-    name: str, value: Callable[[Cell], float], cells: Sequence[Cell], of_base: Sequence[Cell]
+    name: str,
+    value: Callable[[Evaluated], float],
+    results: Sequence[Evaluated],
+    of_base: Sequence[Evaluated],
 ) -> Mapping[str, float]:
-    values = [value(cell) for cell in cells]
-    differences = [value(cell) - value(base) for cell, base in zip(cells, of_base, strict=True)]
+    values = [value(result) for result in results]
+    pairs = zip(results, of_base, strict=True)
+    differences = [value(result) - value(base) for result, base in pairs]
     return {
         name: statistics.fmean(values),
         f"{name}_std": _deviation(values),
@@ -152,7 +166,7 @@ def _printed(row: Row) -> list[str]:
     ppl_difference = _with_error(row.ppl_difference, row.ppl_difference_stderr, 3, "+")
     difference = _with_error(row.average_difference, row.average_difference_stderr, 2, "+")
     return [
-        markdown_text(variant_label(row.variant, row.method)),
+        escaped(variant_label(row.variant, row.method)),
         f"{100 * row.achieved_sparsity:.2f}",
         _with_error(row.ppl, row.ppl_std, 3),
         "–" if row.variant == BASE else ppl_difference,
@@ -173,8 +187,8 @@ def _print(value: float, decimals: int, sign: str = "") -> str:
 
 
 def _caption(row: Row, scale: str, base: str) -> str:
-    label = markdown_text(method_label(base))
-    caption = (
+    label = escaped(method_label(base))
+    caption = bold_sentence(row.tasks == "generated") + (
         f"Scale `{scale}`. Variants of {label} at sparsity {row.sparsity}: perplexity (lower is "
         "better), the plain mean of the six tasks' zero-shot accuracies (higher is better), and "
         f"Δ, the difference of each to {label}."

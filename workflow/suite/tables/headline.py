@@ -1,5 +1,6 @@
 """The paper's claim, judged on this grid: LEAP against the best layer-wise method and ADMM."""
 
+import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -7,41 +8,44 @@ from typing import Any
 
 from suite.artifacts.files import write_json
 from suite.artifacts.items import read_items
-from suite.plan.cell import DENSE, LEAP
-from suite.tables.evaluations import Cell
+from suite.plan.cell import DENSE, LEAP, Cell
+from suite.tables.evaluations import Evaluated
 from suite.tables.paired import Paired, combine, compare
 
 ADMM = "admm"
+ENTRIES = ("leap_minus_best_layer_wise", "leap_minus_admm")
 SIGNIFICANT = 0.05  # p below which a difference counts as one
 
 # (model, sparsity) -> method -> mean over seeds
 Means = Mapping[tuple[str, str], Mapping[str, float]]
-# (model, method, sparsity, seed) -> file of items
-ItemFiles = Mapping[tuple[str, str, str, int], Path]
+# (model, sparsity) -> method -> seed -> value
+Values = Mapping[tuple[str, str], Mapping[str, Mapping[int, float]]]
+ItemFiles = Mapping[Cell, Path]
 
 
 def headline(
-    cells: Sequence[Cell], items: ItemFiles, layer_wise: Sequence[str]
+    results: Sequence[Evaluated], items: ItemFiles, layer_wise: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
     """Differences LEAP minus baseline, by measure and baseline.
 
     For each measure (average accuracy in percent, perplexity) there is one entry for the best
-    layer-wise method of each (model, sparsity) and one for ADMM, as `judge` gives them. Those of
-    accuracy also have a paired test over the items, for each cell and for their mean. Seeds are
-    averaged. An entry is null where the grid lacks LEAP or the baseline.
+    layer-wise method of each (model, sparsity) and one for ADMM, as `judge` gives them, and
+    `seeds_std`: by how much a cell's difference varies with the seed (the root of the mean variance
+    over cells; null with one seed). Those of accuracy also have a paired test over the items, for
+    each cell and for their mean. Seeds are averaged. An entry is null where the grid lacks LEAP or
+    the baseline.
     """
-    accuracy = judge(_means(cells, lambda cell: cell.average), layer_wise, more=True)
-    for entry in ("leap_minus_best_layer_wise", "leap_minus_admm"):
-        if accuracy[entry]:
-            _test(accuracy[entry], cells, items)
-    perplexity = judge(_means(cells, lambda cell: cell.perplexity), layer_wise, more=False)
+    accuracy = _judge(results, lambda result: result.average, layer_wise, more=True)
+    for name in ENTRIES:
+        if accuracy[name]:
+            _test(accuracy[name], items)
+    perplexity = _judge(results, lambda result: result.perplexity, layer_wise, more=False)
     return {"average_accuracy": accuracy, "perplexity": perplexity}
 
 
-def item_files(cells: Sequence[Cell], files: Sequence[Path]) -> ItemFiles:
+def item_files(results: Sequence[Evaluated], files: Sequence[Path]) -> ItemFiles:
     """Each cell's file of items; both in one order."""
-    keys = [(cell.model, cell.method, cell.sparsity, cell.seed) for cell in cells]
-    return dict(zip(keys, files, strict=True))
+    return {result.cell: file for result, file in zip(results, files, strict=True)}
 
 
 def write_headline(judged: Mapping[str, Any], path: Path) -> None:
@@ -52,27 +56,63 @@ def write_headline(judged: Mapping[str, Any], path: Path) -> None:
 def judge(means: Means, layer_wise: Sequence[str], more: bool) -> dict[str, Any]:
     """LEAP minus the best of `layer_wise`, and minus ADMM: every cell, and what they sum up to.
 
-    `more` says whether more is better. Each entry has mean, minimum and maximum of the
-    differences and the number of cells in which LEAP is better.
+    `more` says whether more is better. Each entry has mean, minimum, maximum and standard deviation
+    of the differences (`cells_std`, null for a single cell) and the number of cells in which LEAP
+    is better.
     """
+    best, admm = ENTRIES
     return {
         "higher_is_better": more,
-        "leap_minus_best_layer_wise": _differences(means, layer_wise, more),
-        "leap_minus_admm": _differences(means, [ADMM], more),
+        best: _differences(means, layer_wise, more),
+        admm: _differences(means, [ADMM], more),
     }
 
 
-def _means(cells: Sequence[Cell], value: Callable[[Cell], float]) -> Means:
-    """Mean over seeds by (model, sparsity) and method."""
-    seeds: dict[tuple[str, str], dict[str, list[float]]] = {}
-    for cell in cells:
+def _judge(
+    results: Sequence[Evaluated],
+    value: Callable[[Evaluated], float],
+    layer_wise: Sequence[str],
+    more: bool,
+) -> dict[str, Any]:
+    """`judge` on one measure of these results, and the spread over seeds."""
+    values = _values(results, value)
+    judged = judge(_means(values), layer_wise, more)
+    for name in ENTRIES:
+        if judged[name]:
+            judged[name]["seeds_std"] = _seeds_std(judged[name], values)
+    return judged
+
+
+def _values(results: Sequence[Evaluated], value: Callable[[Evaluated], float]) -> Values:
+    values: dict[tuple[str, str], dict[str, dict[int, float]]] = {}
+    for result in results:
+        cell = result.cell
         if cell.method != DENSE:
-            of_group = seeds.setdefault((cell.model, cell.sparsity), {})
-            of_group.setdefault(cell.method, []).append(value(cell))
+            of_place = values.setdefault((cell.model, cell.sparsity), {})
+            of_place.setdefault(cell.method, {})[cell.seed] = value(result)
+    return values
+
+
+def _means(values: Values) -> Means:
     return {
-        group: {method: statistics.fmean(values) for method, values in methods.items()}
-        for group, methods in seeds.items()
+        place: {method: statistics.fmean(seeds.values()) for method, seeds in methods.items()}
+        for place, methods in values.items()
     }
+
+
+def _seeds_std(entry: Mapping[str, Any], values: Values) -> float | None:
+    """Root of the mean variance over seeds; a baseline that lacks a seed has its mean there."""
+    variances = []
+    for row in entry["cells"]:
+        of_place = values[row["model"], row["sparsity"]]
+        baseline = of_place[row["baseline"]]
+        differences = [
+            value - baseline.get(seed, row["baseline_value"])
+            for seed, value in of_place[LEAP].items()
+        ]
+        if len(differences) > 1:
+            variances.append(statistics.variance(differences))
+    return math.sqrt(statistics.fmean(variances)) if variances else None
 
 
 def _differences(means: Means, baselines: Sequence[str], more: bool) -> dict[str, Any] | None:
@@ -100,24 +140,24 @@ def _differences(means: Means, baselines: Sequence[str], more: bool) -> dict[str
         "mean": statistics.fmean(differences),
         "min": min(differences),
         "max": max(differences),
+        "cells_std": statistics.stdev(differences) if len(differences) > 1 else None,
         "cells_better": sum(d > 0 if more else d < 0 for d in differences),
         "cells": rows,
     }
 
 
-def _test(entry: dict[str, Any], cells: Sequence[Cell], items: ItemFiles) -> None:
+def _test(entry: dict[str, Any], items: ItemFiles) -> None:
     """Add standard errors and p values of paired tests to an entry and its cells."""
     tests = []
     for row in entry["cells"]:
-        methods = (LEAP, row["baseline"])
         ours, baselines = (
             [
-                read_items(items[cell.model, cell.method, cell.sparsity, cell.seed])
-                for cell in cells
+                read_items(file)
+                for cell, file in items.items()
                 if (cell.model, cell.sparsity, cell.method)
                 == (row["model"], row["sparsity"], method)
             ]
-            for method in methods
+            for method in (LEAP, row["baseline"])
         )
         test = compare(ours, baselines)
         tests.append(test)

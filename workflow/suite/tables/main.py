@@ -1,19 +1,20 @@
 """Tables of the suite: `main.csv`, and the same numbers as GitHub Markdown and LaTeX.
 
-The writers take the cells of `suite.tables.evaluations.main_table`, in the order in which they
-are shown.
+The writers take what `suite.tables.evaluations.main_table` gives, in the order in which it is
+shown. Where the tasks are generated ones, every table says so itself, wherever it is pasted.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from suite.artifacts.files import replacing
-from suite.plan.cell import DENSE
 from suite.plan.methods import base_method, method_label
-from suite.tables.evaluations import TASKS, Cell
+from suite.tables.evaluations import TASKS, Evaluated
+from suite.tables.generated import SENTENCE, any_generated, bold_sentence, task_headings
+from suite.tables.markdown import escaped, table
 
 _TASK_HEADINGS = ("PIQA", "ARC-E", "ARC-C", "WinoG.", "OBQA", "MMLU")  # of TASKS
 
@@ -23,7 +24,7 @@ Patterns = Mapping[str, str] | None
 _CAPTION = (
     "Zero-shot accuracy (lm-evaluation-harness `acc`, in percent, higher is better), the plain "
     "mean of the six tasks, and perplexity (lower is better). "
-    "Best pruned result of each model and sparsity in bold."
+    "Best pruned result of each model and sparsity in bold, where there are several methods."
 )
 _CAPTION_SEEDS = " Mean ± sample standard deviation where several seeds were run."
 
@@ -32,30 +33,22 @@ _CAPTION_SEEDS = " Mean ± sample standard deviation where several seeds were ru
 class _Style:
     """What differs between the two printed tables."""
 
-    escapes: dict[int, str]
+    escaped: Callable[[str], str]
     bold: str
     plus_minus: str
 
 
-_MARKDOWN = _Style(str.maketrans({sign: f"\\{sign}" for sign in r"\`*_[]<>|#"}), "**{}**", " ± ")
-_LATEX = _Style(
-    str.maketrans(
-        {
-            "\\": r"\textbackslash{}",
-            "~": r"\textasciitilde{}",
-            "^": r"\textasciicircum{}",
-            "±": r"$\pm$",
-            **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-        }
-    ),
-    r"\textbf{{{}}}",
-    r" $\pm$ ",
+_LATEX_ESCAPES = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "±": r"$\pm$",
+        **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    }
 )
-
-
-def markdown_text(text: str) -> str:
-    """`text` with the signs escaped that mean something in Markdown."""
-    return text.translate(_MARKDOWN.escapes)
+_MARKDOWN = _Style(escaped, "**{}**", " ± ")
+_LATEX = _Style(lambda text: text.translate(_LATEX_ESCAPES), r"\textbf{{{}}}", r" $\pm$ ")
 
 
 def write_frame(frame: pd.DataFrame, path: Path) -> None:
@@ -71,86 +64,108 @@ def write_lines(path: Path, lines: Sequence[str]) -> None:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
 
 
-def write_csv(cells: Sequence[Cell], path: Path, patterns: Patterns = None) -> None:
+def write_csv(results: Sequence[Evaluated], path: Path, patterns: Patterns = None) -> None:
     """Write `main.csv`: one row a cell, in the order given.
 
     With `patterns`, here and below, methods are told apart by them in a column of its own.
     """
-    write_frame(_frame(cells, patterns), path)
+    write_frame(_frame(results, patterns), path)
 
 
 def write_markdown(
-    cells: Sequence[Cell], path: Path, scale: str, patterns: Patterns = None
+    results: Sequence[Evaluated], path: Path, scale: str, patterns: Patterns = None
 ) -> None:
     """Write the printed table as GitHub Markdown, one block a model; `scale` is for its caption."""
-    header = [*_first_headings(patterns), *_TASK_HEADINGS, "Average", "Perplexity"]
-    rule = ["---", *["---:"] * (len(header) - 1)]
-    lines = [_caption(cells, scale)]
-    for model, rows in _blocks(cells, _MARKDOWN, patterns):
+    first = _first_headings(patterns)
+    tasks = task_headings(_TASK_HEADINGS, any_generated(results))
+    headings = [*first, *tasks, "Average", "Perplexity"]
+    lines = [bold_sentence(any_generated(results)) + _caption(results, scale)]
+    for model, rows in _blocks(results, _MARKDOWN, patterns):
         lines += ["", f"### {model}", ""]
-        lines += [f"| {' | '.join(row)} |" for row in (header, rule, *rows)]
+        lines += table(headings, rows, "l" + "r" * (len(headings) - 1))
     write_lines(path, lines)
 
 
-def write_latex(cells: Sequence[Cell], path: Path, scale: str, patterns: Patterns = None) -> None:
+def write_latex(
+    results: Sequence[Evaluated], path: Path, scale: str, patterns: Patterns = None
+) -> None:
     r"""Write the same as a LaTeX `longtable`, which breaks between models if a page is not enough.
 
     The document needs \usepackage{booktabs,longtable} and one column.
     """
-    header = [*_first_headings(patterns), *_TASK_HEADINGS, "Avg.", "PPL"]
+    first = _first_headings(patterns)
+    headings = [*first, *_TASK_HEADINGS, "Avg.", "PPL"]
     label, size, spacing = "tab:main", "footnotesize", "2.5pt"
     if patterns:
         label, size, spacing = "tab:patterns", "scriptsize", "1.4pt"
-    caption = _caption(cells, scale).replace("`", "").translate(_LATEX.escapes)
-    head = [r"\toprule", rf"{' & '.join(header)} \\", r"\midrule"]
+    caption = _LATEX.escaped(_caption(results, scale).replace("`", ""))
+    head = [r"\toprule"]
+    if any_generated(results):
+        caption = f"{_LATEX.bold.format(SENTENCE)} {caption}"
+        # six headings that each say so would be wider than the page
+        head += _spanning("generated miniature tasks", len(first), len(headings))
+    head += [rf"{' & '.join(headings)} \\", r"\midrule"]
     lines = [
         # Ten columns, or eleven: at this size and spacing they fit a page of the article class.
         rf"\begingroup\{size}\setlength{{\tabcolsep}}{{{spacing}}}",
-        rf"\begin{{longtable}}{{@{{}}l{'r' * (len(header) - 1)}@{{}}}}",
+        rf"\begin{{longtable}}{{@{{}}l{'r' * (len(headings) - 1)}@{{}}}}",
         rf"\caption{{{caption}}}\label{{{label}}} \\",
         *head,
         r"\endfirsthead",
         *head,
         r"\endhead",
     ]
-    for block, (model, rows) in enumerate(_blocks(cells, _LATEX, patterns)):
-        title = rf"\multicolumn{{{len(header)}}}{{@{{}}l}}{{\textit{{{model}}}}}"
+    for block, (model, rows) in enumerate(_blocks(results, _LATEX, patterns)):
+        title = rf"\multicolumn{{{len(headings)}}}{{@{{}}l}}{{\textit{{{model}}}}}"
         body = [title, *(" & ".join(row) for row in rows)]
         lines += [r"\midrule"] if block else []
         lines += [rf"{line} \\*" for line in body[:-1]] + [rf"{body[-1]} \\"]
     write_lines(path, [*lines, r"\bottomrule", r"\end{longtable}", r"\endgroup"])
 
 
+def _spanning(text: str, before: int, columns: int) -> list[str]:
+    """A heading above those of the tasks, which come after the first `before` columns."""
+    count = len(_TASK_HEADINGS)
+    heading = rf"\multicolumn{{{count}}}{{c}}{{{text}}}"
+    cells = [*[""] * before, heading, *[""] * (columns - before - count)]
+    return [
+        rf"{' & '.join(cells)} \\",
+        rf"\cmidrule(lr){{{before + 1}-{before + count}}}",
+    ]
+
+
 def _first_headings(patterns: Patterns) -> list[str]:
     return ["Method", *(["Pattern"] if patterns else []), "Sparsity"]
 
 
-def _frame(cells: Sequence[Cell], patterns: Patterns) -> pd.DataFrame:
+def _frame(results: Sequence[Evaluated], patterns: Patterns) -> pd.DataFrame:
     """The columns of `main.csv`, one row a cell."""
     return pd.DataFrame(
         {
-            "model": cell.model,
-            "method": cell.method,
-            **({"pattern": patterns[cell.method]} if patterns else {}),
-            "sparsity": cell.sparsity,
-            "seed": cell.seed,
-            "achieved_sparsity": cell.achieved_sparsity,
-            "ppl": cell.perplexity,
-            **{task: cell.accuracy[task] for task in TASKS},
-            "average": cell.average,
-            **{f"{task}_stderr": cell.stderr[task] for task in TASKS},
-            "average_stderr": cell.average_stderr,
-            **{f"{task}_norm": cell.norm[task] for task in TASKS if task in cell.norm},
+            "model": result.cell.model,
+            "method": result.cell.method,
+            **({"pattern": patterns[result.cell.method]} if patterns else {}),
+            "sparsity": result.cell.sparsity,
+            "seed": result.cell.seed,
+            "tasks": result.tasks,
+            "achieved_sparsity": result.achieved_sparsity,
+            "ppl": result.perplexity,
+            "ppl_stderr": result.perplexity_stderr,
+            **{task: result.accuracy[task] for task in TASKS},
+            "average": result.average,
+            **{f"{task}_stderr": result.stderr[task] for task in TASKS},
+            "average_stderr": result.average_stderr,
+            **{f"{task}_norm": result.norm[task] for task in TASKS if task in result.norm},
         }
-        for cell in cells
+        for result in results
     )
 
 
 def _blocks(
-    cells: Sequence[Cell], style: _Style, patterns: Patterns
+    results: Sequence[Evaluated], style: _Style, patterns: Patterns
 ) -> Iterator[tuple[str, list[list[str]]]]:
     """The printed rows of each model: means over seeds, their spread, the best in bold."""
-    frame = _frame(cells, patterns)
+    frame = _frame(results, patterns)
     sparsity = frame["sparsity"].astype(float)
     groups = frame.groupby(["model", sparsity, "method"], sort=False)
     numbers = groups[[*TASKS, "average", "ppl"]]
@@ -158,8 +173,10 @@ def _blocks(
     # Compared as printed, so that a reader never sees two equal numbers and one of them bold.
     scores = means.astype(float)
     scores["ppl"] *= -1
-    best = scores == scores.groupby(level=["model", "sparsity"]).transform("max")
-    best.loc[best.index.get_level_values("method") == DENSE] = False
+    places = scores.groupby(level=["model", "sparsity"])
+    best = scores == places.transform("max")
+    # A method without another beside it, such as dense, is not the best of anything.
+    best.loc[places["ppl"].transform("size") == 1] = False
     texts = means.mask(best, means.map(style.bold.format))
     # A single seed has no spread.
     texts = texts.mask(spreads.notna(), texts + style.plus_minus + spreads.map(_print))
@@ -169,9 +186,9 @@ def _blocks(
         texts.insert(0, "pattern", methods.map(patterns))
         methods = methods.map(base_method)
     labels = methods.map(method_label)
-    texts.insert(0, "method", labels.map(lambda label: label.translate(style.escapes)))
+    texts.insert(0, "method", labels.map(style.escaped))
     for model, block in texts.groupby(level="model", sort=False):
-        yield str(model).translate(style.escapes), block.to_numpy().tolist()
+        yield style.escaped(str(model)), block.to_numpy().tolist()
 
 
 def _print(value: float) -> str:
@@ -179,6 +196,7 @@ def _print(value: float) -> str:
     return f"{value:.2e}" if value >= 1e4 else f"{value:.2f}"
 
 
-def _caption(cells: Sequence[Cell], scale: str) -> str:
-    rows = {(cell.model, cell.method, float(cell.sparsity)) for cell in cells}
-    return f"Scale `{scale}`. {_CAPTION}" + (_CAPTION_SEEDS if len(cells) > len(rows) else "")
+def _caption(results: Sequence[Evaluated], scale: str) -> str:
+    rows = {(result.cell.model, result.cell.method, result.cell.target) for result in results}
+    several = len(results) > len(rows)
+    return f"Scale `{scale}`. {_CAPTION}" + (_CAPTION_SEEDS if several else "")

@@ -1,49 +1,77 @@
-"""Comparing two checkpoints on the very same items: smaller errors than from two accuracies."""
+"""Comparing two checkpoints on the very same items: smaller errors than from two accuracies.
+
+The errors are those of another draw of items. Each item's influence on a difference is kept: over
+several cells, such as models that answered the same items, it adds up before it is squared. That
+is the variance clustered by item of Liang and Zeger (1986), as Miller (2024), "Adding error bars to
+evals", has it for questions that belong together.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from suite.artifacts.items import Items
+
+# (column of the tables, task or subtask, number of the item)
+Item = tuple[str, str, int]
 
 
 @dataclass(frozen=True)
 class Paired:
-    """Difference of two average accuracies in percentage points, its standard error, and p.
+    """Difference of two average accuracies in percentage points, and what each item adds to it.
 
-    p is two-sided, of the hypothesis that there is no difference, by the normal approximation.
+    `influence` is the item's share in the deviation of the difference from what it is on average
+    over draws of items, scaled so that its squares add up to an unbiased variance.
     """
 
     difference: float
-    standard_error: float
-    p_value: float
+    influence: Mapping[Item, float] = field(repr=False)
+
+    @property
+    def standard_error(self) -> float:
+        """Of the difference, in percentage points; items are taken as independent draws."""
+        return math.sqrt(math.fsum(value**2 for value in self.influence.values()))
+
+    @property
+    def p_value(self) -> float:
+        """Two-sided, of the hypothesis of no difference, by the normal approximation."""
+        return two_sided(self.difference, self.standard_error)
 
 
 def compare(first: Sequence[Items], second: Sequence[Items]) -> Paired:
     """First minus second; each is a list of one or more seeds, which are averaged item by item.
 
     The average is the plain mean of the columns' accuracies, a column's the mean of its items.
-    Items are taken as independent draws. Raises ValueError where the two have other items.
+    Raises ValueError where the two have other items.
     """
     one, other = _mean_by_column(first), _mean_by_column(second)
     if {c: v.keys() for c, v in one.items()} != {c: v.keys() for c, v in other.items()}:
         raise ValueError("the two checkpoints did not answer the same items: evaluate both again")
-    difference = variance = 0.0
+    difference = 0.0
+    influence: dict[Item, float] = {}
     for column, items in one.items():
-        differences = [value - other[column][item] for item, value in items.items()]
-        mean = math.fsum(differences) / len(differences)
+        differences = {item: value - other[column][item] for item, value in items.items()}
+        count = len(differences)
+        mean = math.fsum(differences.values()) / count
         difference += mean / len(one)
-        squares = math.fsum((d - mean) ** 2 for d in differences)
-        variance += squares / max(1, len(differences) - 1) / len(differences) / len(one) ** 2
-    error = math.sqrt(variance)
-    return Paired(100 * difference, 100 * error, two_sided(difference, error))
+        # the variance of n items is their squared deviations by n - 1
+        scale = 100 * math.sqrt(count / max(1, count - 1)) / count / len(one)
+        for (task, item), value in differences.items():
+            influence[column, task, item] = scale * (value - mean)
+    return Paired(100 * difference, influence)
 
 
 def combine(parts: Sequence[Paired]) -> Paired:
-    """The mean of several differences, taken as independent of each other."""
-    difference = math.fsum(part.difference for part in parts) / len(parts)
-    error = math.sqrt(math.fsum(part.standard_error**2 for part in parts)) / len(parts)
-    return Paired(difference, error, two_sided(difference, error))
+    """The mean of several differences, clustered by item.
+
+    What the parts have in common is one draw and no more: parts of the same items that agree have
+    together the error of one, parts that share no item are independent.
+    """
+    influence: dict[Item, float] = {}
+    for part in parts:
+        for item, value in part.influence.items():
+            influence[item] = influence.get(item, 0.0) + value / len(parts)
+    return Paired(math.fsum(part.difference for part in parts) / len(parts), influence)
 
 
 def two_sided(difference: float, error: float) -> float:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from suite.artifacts.files import read_json
 from suite.tables.main import write_frame, write_lines
+from suite.tables.markdown import table
 
 
 def ranking(validations: Sequence[Path], settings: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
@@ -26,20 +27,20 @@ def ranking(validations: Sequence[Path], settings: Mapping[str, Mapping[str, Any
         for content in map(read_json, validations)
     )
     losses = read.pivot_table(index="method", columns="model", values="loss", aggfunc="mean")
-    table = losses.map(np.exp).rename_axis(columns=None)
-    table.insert(0, "perplexity", losses.mean(axis=1).map(np.exp))
+    ranked = losses.map(np.exp).rename_axis(columns=None)
+    ranked.insert(0, "perplexity", losses.mean(axis=1).map(np.exp))
     for setting in reversed(_varied(settings)):
-        table.insert(0, setting, [str(settings[method][setting]) for method in table.index])
-    return table.sort_values("perplexity").reset_index()
+        ranked.insert(0, setting, [str(settings[method][setting]) for method in ranked.index])
+    return ranked.sort_values("perplexity").reset_index()
 
 
-def write_ranking(table: pd.DataFrame, csv: Path, markdown: Path) -> None:
-    """Write the table as CSV and as Markdown."""
-    header = [str(column) for column in table.columns]
-    rows = [[_print(value) for value in row] for row in table.to_numpy().tolist()]
-    lines = [f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows)]
-    write_frame(table, csv)
-    write_lines(markdown, lines)
+def write_ranking(ranked: pd.DataFrame, csv: Path, markdown: Path, note: str) -> None:
+    """Write the table as CSV and as Markdown; `note`, or "", says what the models are."""
+    headings = [str(column) for column in ranked.columns]
+    rows = [[_print(value) for value in row] for row in ranked.to_numpy().tolist()]
+    write_frame(ranked, csv)
+    lines = [f"**{note}.**", ""] if note else []
+    write_lines(markdown, [*lines, *table(headings, rows, "l" * len(headings))])
 
 
 def _varied(settings: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Rule ablations: a method and its variants, as tables and as a figure."""
+"""Rule ablation_table: a method and its variants."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,18 +10,15 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Write the table as CSV and Markdown, and draw the figure in every format."""
-    from suite.figures.ablations import ablations
+    """Write the table as CSV and Markdown."""
     from suite.tables.ablations import ablation_rows, write_ablation_csv, write_ablation_markdown
     from suite.tables.evaluations import read_cells
 
     params, outputs = snakemake.params, snakemake.output
-    cells = read_cells([Path(file) for file in snakemake.input])
-    rows = ablation_rows(cells, params.base, params.variants)
-    table = Path(outputs.csv)
-    write_ablation_csv(rows, table)
+    results = read_cells([Path(file) for file in snakemake.input.evaluations], params.recipes)
+    rows = ablation_rows(results, params.base, params.variants)
+    write_ablation_csv(rows, Path(outputs.csv))
     write_ablation_markdown(rows, Path(outputs.markdown), params.scale, params.base)
-    ablations(table, [Path(file) for file in (outputs.svg, outputs.pdf, outputs.png)])
 
 
 if __name__ == "__main__":
