@@ -70,7 +70,7 @@ def pattern_gate(
     norm: str = "l2",
     recompute: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Masked weight M * W [O, I], sum of M (always N * n), and norm of M * W, as `leap.gates.gate`.
+    """Masked weight M * W [O, I], sum of M (always N * n), and norm of M * W.
 
     Only the logits receive a gradient. With `recompute` the backward pass draws the choice again
     instead of keeping it (K / M floats a weight).

@@ -118,7 +118,7 @@ def tile_gate(
     norm: str = "l2",
     recompute: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Masked weight M * W [O, I], sum of M, and norm of M * W, as `leap.gates.gate`.
+    """Masked weight M * W [O, I], sum of M, and norm of M * W, as `leap.parameterisation` says.
 
     `sparse` is a bool N:M mask [O, I], or the logits [O, G, K] of MaskLLM's choice among the
     patterns N:M, which then receive a gradient too. `pattern` is (N, M), and M divides `size`.
