@@ -4,14 +4,18 @@ import csv
 import json
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import torch
+from matplotlib.image import imread
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from leap.budget import survivors
 from leap.layers import prunable_linears
 from suite.artifacts.tensors import load_masks
+from suite.tables.evaluations import TASKS
+from suite.tables.main import method_label
 
 pytestmark = pytest.mark.heavy
 
@@ -101,11 +105,83 @@ def test_every_job_is_a_run_in_mlflow(finished):
     assert one.data.metrics["ppl"] == json.loads(evaluation.read_text())["perplexity"]["value"]
 
 
-def test_figures_and_tables_are_there(finished):
-    drawn = ("quality", "gain", "cost", "agreement", "density", "training")
-    figures = [f"figures/{name}.{form}" for name in drawn for form in ("svg", "pdf", "png")]
-    for name in (*figures, "tables/main.md", "tables/main.tex", "tables/verdict.md"):
-        assert (finished / "results/smoke" / name).stat().st_size > 500
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    with open(folder / "tables/main.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def printed(row: dict[str, str]) -> list[str]:
+    """The numbers of a row as the printed tables have them."""
+    return [f"{float(row[name]):.2f}" for name in (*TASKS, "average", "ppl")]
+
+
+def test_the_printed_tables_have_the_numbers_of_the_csv(finished):
+    folder = finished / "results/smoke"
+    rows = rows_of(folder)
+    markdown = (folder / "tables/main.md").read_text().replace("**", "")
+    latex = re.sub(r"\\textbf\{([\d.]+)\}", r"\1", (folder / "tables/main.tex").read_text())
+    for text, between in ((markdown, " | "), (latex, " & ")):
+        places = [
+            text.find(between.join([method_label(row["method"]), row["sparsity"], *printed(row)]))
+            for row in rows
+        ]
+        assert -1 not in places
+        assert places == sorted(places), "in the order of the CSV"
+        for model in MODELS:
+            assert model in text
+
+
+def test_nothing_of_generated_tasks_looks_real(finished):
+    folder = finished / "results/smoke"
+    assert {row["tasks"] for row in rows_of(folder)} == {"generated"}
+    markdown = (folder / "tables/main.md").read_text()
+    assert markdown.startswith("**Generated tasks for miniature models")
+    assert "| mini-PIQA |" in markdown and "| PIQA |" not in markdown
+    assert "{generated miniature tasks}" in (folder / "tables/main.tex").read_text()
+    verdict = (folder / "tables/verdict.md").read_text()
+    assert "generated tasks for miniature models" in verdict.splitlines()[0]
+    title = re.search("<title>(.*)</title>", (folder / "report.html").read_text())[1]
+    assert "miniature" in title.lower()
+
+
+def test_the_verdict_is_that_of_the_headline(finished):
+    folder = finished / "results/smoke/tables"
+    verdict = (folder / "verdict.md").read_text()
+    judged = json.loads((folder / "headline.json").read_text())["average_accuracy"]
+    for name in ("leap_minus_best_layer_wise", "leap_minus_admm"):
+        entry = judged[name]
+        assert len(entry["cells"]) == len(MODELS)
+        assert entry["seeds_std"] is None
+        assert (
+            f"{entry['mean']:+.2f} points, standard error {entry['standard_error']:.2f}" in verdict
+        )
+        assert f"between the 2 cells {entry['cells_std']:.1f}" in verdict
+
+
+PRUNING = {method_label(method) for method in METHODS}
+LAYERS = {"q", "k", "v", "o", "gate", "up", "down"}
+# figure -> texts that it shows, the note apart
+DRAWN = {
+    "quality": {"Dense", *PRUNING},
+    "gain": PRUNING - {"LEAP"},
+    "cost": {*MODELS, *PRUNING},
+    "agreement": PRUNING,
+    "density": {*MODELS, *LAYERS},
+    "training": {*MODELS, "sparsity 0.5"},
+}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_figures_are_whole_and_show_what_they_are_of(finished, name):
+    folder = finished / "results/smoke/figures"
+    root = ElementTree.parse(folder / f"{name}.svg").getroot()
+    texts = {"".join(e.itertext()).strip() for e in root.iter() if e.tag.endswith("}text")}
+    assert texts >= DRAWN[name]
+    assert any("miniature" in text.lower() for text in texts), "the note"
+    height, width, _ = imread(folder / f"{name}.png").shape
+    assert height > 300 and width > 300
+    pdf = (folder / f"{name}.pdf").read_bytes()
+    assert pdf.startswith(b"%PDF-") and pdf.rstrip().endswith(b"%%EOF")
 
 
 def test_a_second_run_does_nothing(finished, snakemake):
