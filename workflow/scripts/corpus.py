@@ -16,12 +16,14 @@ def main() -> None:
 
     settings = snakemake.params.settings
     models.check_context(snakemake.input.model, snakemake.wildcards.corpus, settings["length"])
+    text = texts.fixed(snakemake.params.text)
     corpora.build(
         settings,
-        texts.documents(snakemake.params.text),
+        texts.documents(text),
         models.load_tokenizer(snakemake.input.model),
         models.describe(snakemake.input.model)["bos"],
         Path(snakemake.output[0]),
+        texts.source(text),
     )
 
 

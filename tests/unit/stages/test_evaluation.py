@@ -15,6 +15,7 @@ from suite.artifacts.items import read_items
 from suite.artifacts.tensors import save_tensors
 from suite.plan.config import load
 from suite.sources import tasks, texts
+from suite.sources.revisions import UNKNOWN
 from suite.stages import evaluate as evaluation
 from suite.stages import harden as hardening
 from suite.stages import models
@@ -42,6 +43,7 @@ def evaluate(place: Path, cell: dict, hardened: Path | None, items: int = 30) ->
 
 def test_pruning_nothing_gives_exactly_the_dense_scores(place):
     dense = evaluate(place, {"method": "dense", "sparsity": "0.0"}, None)
+    assert dense["provenance"]["datasets"] == {}  # none of a hub
     files = {key: str(place / "pruned" / key) for key in ("weights", "mask", "report")}
     pruning.prune(place / "model", place / "calibration.safetensors", "wanda", {}, 0.0, 8, files)
     cell = {"method": "wanda", "sparsity": "0.0"}
@@ -161,7 +163,9 @@ def test_the_real_tasks_are_read_from_the_mirror(place, mirror, monkeypatch):
         task["limit"] = 2
     model = models.load_model(place / "model", "float32", "cpu")
     tokenizer = models.load_tokenizer(place / "model")
-    tasks, items, _ = evaluation.run_tasks(model, tokenizer, True, settings, None)
+    tasks, items, versions = evaluation.run_tasks(model, tokenizer, True, settings, None)
+    read = {task["dataset"] for task in settings["tasks"].values()}
+    assert versions["datasets"] == dict.fromkeys(read, UNKNOWN)  # that mirror has no manifest
     assert {name: task["samples"] for name, task in tasks.items()} == {
         "piqa": 2, "arc_easy": 2, "arc_challenge": 2, "winogrande": 2, "openbookqa": 2, "mmlu": 114,
     }  # fmt: skip

@@ -22,7 +22,12 @@ _BATCH = 256
 
 
 def build(
-    settings: Mapping[str, Any], texts: Iterable[str], tokenizer: Any, bos: bool, output: Path
+    settings: Mapping[str, Any],
+    texts: Iterable[str],
+    tokenizer: Any,
+    bos: bool,
+    output: Path,
+    source: Mapping[str, str] | None = None,
 ) -> None:
     """Tokenise `texts` as the corpus settings say and write one safetensors file.
 
@@ -30,7 +35,8 @@ def build(
     `windows`: from each long enough document, in shuffled order, a random window (calibration);
     `stream`: documents one after another, separated by EOS, cut into blocks (training);
     `joined`: all documents joined by blank lines, cut into blocks (WikiText perplexity).
-    What does not fill a block is dropped. Raises ValueError where the text is too short.
+    What does not fill a block is dropped. `source` says where the texts come from, if that is a
+    hub (see `suite.sources.texts.source`). Raises ValueError where the text is too short.
     """
     prefix = [tokenizer.bos_token_id] if bos else []
 
@@ -40,17 +46,23 @@ def build(
     pack = {"windows": windows, "stream": stream, "joined": joined}[settings["packing"]]
     blocks_ST = pack(settings, texts, encode, prefix, tokenizer.eos_token_id)
     metadata = {"settings": json.dumps(dict(settings), sort_keys=True), "bos": json.dumps(bos)}
+    if source:
+        metadata["source"] = json.dumps(dict(source))
     save_arrays({"input_ids": blocks_ST}, output, metadata)
 
 
 def read(path: str | Path) -> tuple[Tokens, dict[str, Any]]:
-    """The blocks [S, T] of a corpus file and what to record of it: shape and SHA-256.
+    """The blocks [S, T] of a corpus file and what to record of it.
 
-    Raises ValueError for a damaged file.
+    That is its shape and SHA-256, and the `source` of a hub text. Raises ValueError for a damaged
+    file.
     """
-    blocks_ST = load_arrays(path)[0]["input_ids"]
+    arrays, metadata = load_arrays(path)
+    blocks_ST = arrays["input_ids"]
     sequences, length = blocks_ST.shape
-    return blocks_ST, {"sequences": sequences, "length": length, "sha256": sha256(path)}
+    described = {"sequences": sequences, "length": length, "sha256": sha256(path)}
+    source = {"source": json.loads(metadata["source"])} if "source" in metadata else {}
+    return blocks_ST, {**described, **source}
 
 
 def windows(
