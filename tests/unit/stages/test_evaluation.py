@@ -15,6 +15,7 @@ from suite.artifacts.tensors import save_tensors
 from suite.plan.cell import Cell
 from suite.plan.config import load
 from suite.sources import tasks, texts
+from suite.sources.revisions import UNKNOWN
 from suite.stages import evaluate as evaluation
 from suite.stages import harden as hardening
 from suite.stages import models
@@ -45,6 +46,7 @@ def harden(place: Path, cell: Cell, files: dict[str, str], target: Path, **overr
 def test_pruning_nothing_gives_exactly_the_dense_scores(place):
     known, nothing = recipes(**limited(30)), Cell.dense(MODEL)
     dense = evaluate(place, nothing, known.evaluation(nothing), None)
+    assert dense["provenance"]["datasets"] == {}  # none of a hub
     files = {key: str(place / "pruned" / key) for key in ("weights", "mask", "report")}
     cell = Cell(MODEL, "wanda", "0.0")
     prune(place, cell, files)
@@ -194,7 +196,9 @@ def test_the_real_tasks_are_read_from_the_mirror(place, mirror, monkeypatch):
         task["limit"] = 2
     model = models.load_model(place / "model", "float32", "cpu")
     tokenizer = models.load_tokenizer(place / "model")
-    tasks, items, _ = evaluation.run_tasks(model, tokenizer, True, settings, None)
+    tasks, items, versions = evaluation.run_tasks(model, tokenizer, True, settings, None)
+    read = {task["dataset"] for task in settings["tasks"].values()}
+    assert versions["datasets"] == dict.fromkeys(read, UNKNOWN)  # that mirror has no manifest
     assert {name: task["samples"] for name, task in tasks.items()} == {
         "piqa": 2, "arc_easy": 2, "arc_challenge": 2, "winogrande": 2, "openbookqa": 2, "mmlu": 114,
     }  # fmt: skip

@@ -50,9 +50,14 @@ class Made:
         self.files = {name: str(folder / name) for name in ("mask", "choice", "report")}
         self.cell = Cell.at(MODEL, method, values["sparsity"])
         own = {key: values[key] for key in ("pattern", "tile", "mode") if key in values}
-        taken = dict.fromkeys(TAKEN[method], f"wanda-{n}-{m}")
-        lender = {f"wanda-{n}-{m}": {"like": "wanda", "budget": values["pattern"]}}
-        self.recipes = recipes(methods={**lender, method: {**own, **taken, "selection": rule}})
+        # no layer-wise method has a budget 1:4
+        lender = "random" if (n, m) == (1, 4) else f"wanda-{n}-{m}"
+        lent = {} if lender == "random" else {lender: {"like": "wanda", "budget": f"{n}:{m}"}}
+        taken = dict.fromkeys(TAKEN[method], lender)
+        self.recipes = recipes(
+            methods={**lent, method: {**own, **taken, "selection": rule}},
+            patterns={"methods": {method: [values["sparsity"]]}},
+        )
         report = {"layers": self.shapes, "settings": values}
         write_json(self.files["report"], {**report, "recipe": self.recipes.masks(self.cell)})
         recipe = self.recipes.selection(self.cell)
