@@ -1,9 +1,10 @@
 """CONTRIBUTING's example of a new figure, followed to the letter on a finished run."""
 
-import re
 from pathlib import Path
 
 import pytest
+
+from tests.workflow.documented import documented_files
 
 pytestmark = pytest.mark.heavy
 
@@ -14,15 +15,9 @@ MODULE, CAPTION, TABLE = (
 )
 
 
-def documented_files(text: str) -> dict[str, str]:
-    """What each fenced block of the section says, by the file named in front of it."""
-    section = text.split("\n## Add a figure\n", 1)[1].split("\n## ", 1)[0]
-    return dict(re.findall(r"^`([^`]+)`[^`]*.*?```\w+\n(.*?)```", section, flags=re.M | re.S))
-
-
 @pytest.fixture
 def extended(own_smoke_run) -> Path:
-    files = documented_files((own_smoke_run / "CONTRIBUTING.md").read_text())
+    files = documented_files(own_smoke_run, "Add a figure")
     assert set(files) == {MODULE, CAPTION, TABLE}
     for name in (MODULE, CAPTION):
         assert not (own_smoke_run / name).exists()
