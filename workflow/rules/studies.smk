@@ -32,6 +32,7 @@ rule pattern_table:
     params:
         patterns=lambda wildcards: studies.written_patterns(config),
         scale=SCALE,
+        note=NOTE,  # for the caption
         recipes=IN_STUDY["patterns"]["recipes"],
         code=shown("tables.main"),
     message:
