@@ -1,4 +1,4 @@
-"""A server that speaks as much of the Hugging Face hub's protocol as downloading a model takes.
+"""A server that speaks as much of the Hugging Face hub's protocol as models and data sets take.
 
 The hub itself is out of a test's reach; `huggingface_hub`, its cache and its errors are real.
 """
@@ -12,13 +12,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 _CHUNK = 1 << 14
 
 
 class _Hub(BaseHTTPRequestHandler):
-    """Repositories are the folders `owner/name` below `root`."""
+    """Models are the folders `owner/name` below `root`, of one commit whatever is asked for.
+
+    Data sets are the folders `datasets/owner/name/<commit>`; the file `datasets/owner/name/main`
+    holds the newest commit.
+    """
 
     root: Path
     gated: bool
@@ -37,17 +42,40 @@ class _Hub(BaseHTTPRequestHandler):
             self._send(401, b"", {"X-Error-Code": "GatedRepo", "X-Error-Message": "gated"}, body)
         elif found := re.fullmatch(r"/api/models/([^/]+/[^/]+)/tree/\w+(\?.*)?", self.path):
             files = sorted((self.root / found[1]).iterdir())
-            tree = [
-                {"type": "file", "path": f.name, "size": f.stat().st_size, "oid": f.name}
-                for f in files
-            ]
+            tree = [_entry(file, file.name) for file in files]
             self._send(200, json.dumps(tree).encode(), {}, body)
+        elif "/datasets/" in self.path:
+            self._send(*self._of_dataset(unquote(urlsplit(self.path).path)), body)
         elif found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/\w+/(.+)", self.path):
             content = (self.root / found[1] / found[2]).read_bytes()
             etag = f'"{hashlib.sha256(content).hexdigest()}"'
             self._send(200, content, {"ETag": etag, "X-Repo-Commit": REVISION}, body)
         else:
             self._send(404, b"", {"X-Error-Code": "EntryNotFound"}, body)
+
+    def _of_dataset(self, path: str) -> tuple[int, bytes, dict[str, str]]:
+        """Status, content and headers of an answer about a data set at one of its commits."""
+        place = r"(?:/api)?/datasets/([^/]+/[^/]+)(?:/(\w+)/([^/]+))?(?:/(.*))?"
+        name, what, commit, rest = re.fullmatch(place, path).groups()
+        repository = self.root / "datasets" / name
+        if not repository.is_dir():
+            return 404, b"", {"X-Error-Code": "RepoNotFound"}
+        if commit in (None, "main"):
+            commit = (repository / "main").read_text()
+        folder = repository / commit
+        if not folder.is_dir():
+            return 404, b"", {"X-Error-Code": "RevisionNotFound"}
+        if what == "resolve":
+            if not (folder / rest).is_file():
+                return 404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": commit}
+            content = (folder / rest).read_bytes()
+            etag = f'"{hashlib.sha256(content).hexdigest()}"'
+            return 200, content, {"ETag": etag, "X-Repo-Commit": commit}
+        answer: object = {"id": name, "sha": commit, "siblings": []}
+        if what == "tree":
+            files = sorted(file for file in (folder / (rest or "")).iterdir() if file.is_file())
+            answer = [_entry(file, file.relative_to(folder).as_posix()) for file in files]
+        return 200, json.dumps(answer).encode(), {}
 
     def _send(self, status: int, content: bytes, headers: dict[str, str], body: bool) -> None:
         begin = 0
@@ -64,6 +92,11 @@ class _Hub(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+
+def _entry(file: Path, path: str) -> dict[str, object]:
+    """What the hub says of a file that is at `path` in its repository."""
+    return {"type": "file", "path": path, "size": file.stat().st_size, "oid": path}
 
 
 @contextmanager

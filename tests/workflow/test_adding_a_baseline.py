@@ -47,6 +47,6 @@ def test_the_new_baseline_has_its_rows(extended):
 
 def test_it_runs_again_when_it_is_edited(extended, snakemake):
     module = extended / "baselines/random_pruning.py"
-    module.write_text(module.read_text() + "\n# edited\n")
+    module.write_text(module.read_text() + "\n\nEDITED = True\n")
     process = snakemake(extended, "--dry-run", "--config", "scale=smoke")
     assert re.search(r"^prune +4$", process.stdout, flags=re.M), process.stdout[-2000:]

@@ -62,6 +62,6 @@ def test_its_masks_are_rows_and_their_count_is_exact(extended):
 
 def test_it_runs_again_when_it_is_edited(extended, snakemake):
     module = extended / "leap/parameterisations/leap_rows.py"
-    module.write_text(module.read_text() + "\n# edited\n")
+    module.write_text(module.read_text() + "\n\nEDITED = True\n")
     process = snakemake(extended, "--dry-run", "--config", "scale=smoke")
     assert re.search(r"^train +1$", process.stdout, flags=re.M), process.stdout[-2000:]

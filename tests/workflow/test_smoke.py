@@ -4,14 +4,18 @@ import csv
 import json
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import torch
+from matplotlib.image import imread
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from leap.budget import survivors
 from leap.layers import prunable_linears
 from suite.artifacts.tensors import load_masks
+from suite.plan.methods import method_label
+from suite.tables.evaluations import TASKS
 
 pytestmark = pytest.mark.heavy
 
@@ -19,24 +23,10 @@ MODELS = ("mini-qwen-2.5-0.5b", "mini-llama-3.2-1b")
 METHODS = ("magnitude", "wanda", "admm", "leap")
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory, copy_suite, snakemake) -> Path:
-    """A copy of the suite in which the smoke scale has run."""
-    copy = copy_suite(tmp_path_factory.mktemp("smoke") / "suite")
-    process = snakemake(copy, "--config", "scale=smoke")
-    assert process.returncode == 0, process.stderr[-5000:]
-    return copy
-
-
-def rules_to_run(process) -> dict[str, int]:
-    """Rule names and job counts of a dry run."""
-    table = process.stdout + process.stderr
-    assert process.returncode == 0, table
-    lines = re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE)
-    counts = {name: int(count) for name, count in lines if name not in ("total", "all")}
-    # all six figures, or those of them that show what changed
-    counts["figures"] = sum(name.startswith("figure_") for name in counts) > 0
-    return {name: count for name, count in counts.items() if not name.startswith("figure_")}
+@pytest.fixture
+def finished(smoke_run) -> Path:
+    """The run that all tests share; those that change something take `own_smoke_run`."""
+    return smoke_run
 
 
 def test_every_cell_has_a_row(finished):
@@ -101,11 +91,83 @@ def test_every_job_is_a_run_in_mlflow(finished):
     assert one.data.metrics["ppl"] == json.loads(evaluation.read_text())["perplexity"]["value"]
 
 
-def test_figures_and_tables_are_there(finished):
-    drawn = ("quality", "gain", "cost", "agreement", "density", "training")
-    figures = [f"figures/{name}.{form}" for name in drawn for form in ("svg", "pdf", "png")]
-    for name in (*figures, "tables/main.md", "tables/main.tex", "tables/verdict.md"):
-        assert (finished / "results/smoke" / name).stat().st_size > 500
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    with open(folder / "tables/main.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def printed(row: dict[str, str]) -> list[str]:
+    """The numbers of a row as the printed tables have them."""
+    return [f"{float(row[name]):.2f}" for name in (*TASKS, "average", "ppl")]
+
+
+def test_the_printed_tables_have_the_numbers_of_the_csv(finished):
+    folder = finished / "results/smoke"
+    rows = rows_of(folder)
+    markdown = (folder / "tables/main.md").read_text().replace("**", "")
+    latex = re.sub(r"\\textbf\{([\d.]+)\}", r"\1", (folder / "tables/main.tex").read_text())
+    for text, between in ((markdown, " | "), (latex, " & ")):
+        places = [
+            text.find(between.join([method_label(row["method"]), row["sparsity"], *printed(row)]))
+            for row in rows
+        ]
+        assert -1 not in places
+        assert places == sorted(places), "in the order of the CSV"
+        for model in MODELS:
+            assert model in text
+
+
+def test_nothing_of_generated_tasks_looks_real(finished):
+    folder = finished / "results/smoke"
+    assert {row["tasks"] for row in rows_of(folder)} == {"generated"}
+    markdown = (folder / "tables/main.md").read_text()
+    assert markdown.startswith("**Generated tasks for miniature models")
+    assert "| mini-PIQA |" in markdown and "| PIQA |" not in markdown
+    assert "{generated miniature tasks}" in (folder / "tables/main.tex").read_text()
+    verdict = (folder / "tables/verdict.md").read_text()
+    assert "generated tasks for miniature models" in verdict.splitlines()[0]
+    title = re.search("<title>(.*)</title>", (folder / "report.html").read_text())[1]
+    assert "miniature" in title.lower()
+
+
+def test_the_verdict_is_that_of_the_headline(finished):
+    folder = finished / "results/smoke/tables"
+    verdict = (folder / "verdict.md").read_text()
+    judged = json.loads((folder / "headline.json").read_text())["average_accuracy"]
+    for name in ("leap_minus_best_layer_wise", "leap_minus_admm"):
+        entry = judged[name]
+        assert len(entry["cells"]) == len(MODELS)
+        assert entry["seeds_std"] is None
+        assert (
+            f"{entry['mean']:+.2f} points, standard error {entry['standard_error']:.2f}" in verdict
+        )
+        assert f"between the 2 cells {entry['cells_std']:.1f}" in verdict
+
+
+PRUNING = {method_label(method) for method in METHODS}
+LAYERS = {"q", "k", "v", "o", "gate", "up", "down"}
+# figure -> texts that it shows, the note apart
+DRAWN = {
+    "quality": {"Dense", *PRUNING},
+    "gain": PRUNING - {"LEAP"},
+    "cost": {*MODELS, *PRUNING},
+    "agreement": PRUNING,
+    "density": {*MODELS, *LAYERS},
+    "training": {*MODELS, "sparsity 0.5"},
+}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_figures_are_whole_and_show_what_they_are_of(finished, name):
+    folder = finished / "results/smoke/figures"
+    root = ElementTree.parse(folder / f"{name}.svg").getroot()
+    texts = {"".join(e.itertext()).strip() for e in root.iter() if e.tag.endswith("}text")}
+    assert texts >= DRAWN[name]
+    assert any("miniature" in text.lower() for text in texts), "the note"
+    height, width, _ = imread(folder / f"{name}.png").shape
+    assert height > 300 and width > 300
+    pdf = (folder / f"{name}.pdf").read_bytes()
+    assert pdf.startswith(b"%PDF-") and pdf.rstrip().endswith(b"%%EOF")
 
 
 def test_a_second_run_does_nothing(finished, snakemake):
@@ -113,36 +175,25 @@ def test_a_second_run_does_nothing(finished, snakemake):
     assert "Nothing to be done" in process.stdout + process.stderr
 
 
-def test_a_changed_method_setting_runs_that_method_again_and_nothing_else(finished, snakemake):
-    change = ("scale=smoke", "methods={wanda: {budget: layer}}")
-    process = snakemake(finished, "--dry-run", "--config", *change)
+def test_a_changed_method_setting_runs_that_method_again_and_nothing_else(finished, planned):
     # LEAP starts from Wanda's masks
-    assert rules_to_run(process) == {
+    assert planned(finished, "scale=smoke", "methods={wanda: {budget: layer}}") == {
         "prune": 2, "train": 2, "binarise": 2, "harden": 4, "evaluate": 4,
         "tables": 1, "figures": True, "page": 1, "tracking": 1,
     }  # fmt: skip
-    text = process.stdout + process.stderr
-    assert "magnitude at 0.5" not in text
 
 
-def test_another_selection_trains_nothing_again(finished, snakemake):
-    change = ("scale=smoke", "methods={leap: {selection: threshold}}")
-    process = snakemake(finished, "--dry-run", "--config", *change)
-    assert rules_to_run(process) == {
+def test_another_selection_trains_nothing_again(finished, planned):
+    assert planned(finished, "scale=smoke", "methods={leap: {selection: threshold}}") == {
         "binarise": 2, "harden": 2, "evaluate": 2, "tables": 1, "figures": True,
         "page": 1, "tracking": 1,
     }  # fmt: skip
 
 
-def test_an_edited_method_runs_again(finished, snakemake):
-    module = finished / "baselines/magnitude.py"
-    original = module.read_text()
-    module.write_text(original + "\n# edited\n")
-    try:
-        process = snakemake(finished, "--dry-run", "--config", "scale=smoke")
-    finally:
-        module.write_text(original)
-    assert rules_to_run(process)["prune"] == 2
+def test_an_edited_method_runs_again(own_smoke_run, planned):
+    module = own_smoke_run / "baselines/magnitude.py"
+    module.write_text(module.read_text() + "\nEDITED = True\n")
+    assert planned(own_smoke_run)["prune"] == 2
 
 
 def test_where_jobs_run_and_data_come_from_and_live_tracking_re_run_nothing(
@@ -154,30 +205,27 @@ def test_where_jobs_run_and_data_come_from_and_live_tracking_re_run_nothing(
     assert "Nothing to be done" in process.stdout + process.stderr
 
 
-def test_results_are_the_same_bits_when_made_again(finished, snakemake):
-    folder = finished / "results/smoke"
+def test_results_are_the_same_bits_when_made_again(own_smoke_run, snakemake):
+    folder = own_smoke_run / "results/smoke"
     masks = folder / "hardened/mini-qwen-2.5-0.5b/wanda/0.5/mask.safetensors"
     evaluation = folder / "evaluations/mini-qwen-2.5-0.5b/wanda/0.5.json"
     before = masks.read_bytes(), json.loads(evaluation.read_text())
     target = "results/smoke/evaluations/mini-qwen-2.5-0.5b/wanda/0.5.json"
     forced = ("--forcerun", "prune", "--config", "scale=smoke")
-    process = snakemake(finished, target, *forced)
+    process = snakemake(own_smoke_run, target, *forced)
     assert process.returncode == 0, process.stderr[-3000:]
     after = json.loads(evaluation.read_text())
     assert masks.read_bytes() == before[0]
     assert (after["tasks"], after["perplexity"]) == (before[1]["tasks"], before[1]["perplexity"])
 
 
-def test_a_damaged_checkpoint_is_not_evaluated(finished, snakemake):
-    folder = finished / "results/smoke/hardened/mini-llama-3.2-1b/magnitude/0.5"
+def test_a_damaged_checkpoint_is_not_evaluated(own_smoke_run, snakemake):
+    folder = own_smoke_run / "results/smoke/hardened/mini-llama-3.2-1b/magnitude/0.5"
     weights = folder / "model.safetensors"
     original = weights.read_bytes()
     weights.write_bytes(original[:-1] + bytes([original[-1] ^ 1]))
     target = "results/smoke/evaluations/mini-llama-3.2-1b/magnitude/0.5.json"
-    try:
-        process = snakemake(finished, target, "--force", "--config", "scale=smoke")
-    finally:
-        weights.write_bytes(original)
+    process = snakemake(own_smoke_run, target, "--force", "--config", "scale=smoke")
     assert process.returncode != 0
     assert "is not what its manifest.json describes" in process.stdout + process.stderr
     assert "Traceback" not in process.stdout + process.stderr

@@ -36,6 +36,11 @@ def methods_of(*implementations):
     return one_of([n for n, known in config["implementations"].items() if known in implementations])
 
 
+def formats(figure):
+    """The files of a figure."""
+    return [f"{RESULTS}/figures/{figure}.{suffix}" for suffix in ("svg", "pdf", "png")]
+
+
 def lasting(path, kind):
     """An output that is deleted after its last use where `keep` says so."""
     return path if config["keep"][kind] else temp(path)
@@ -130,17 +135,18 @@ def shown(*modules, data=()):
     return fingerprint(*(f"suite.{module}" for module in modules), data=[METHOD_SCHEMAS, *data])
 
 
-def say_what_stands(dag):
-    """Name finished cells that this run leaves out, and finished trainings that it makes again."""
-    jobs = {job: str(dag.reason(job)) for job in dag.needrun_jobs()}
-    trainings = {Cell.of(job.wildcards): why for job, why in jobs.items() if job.rule.name == "train"}
-    lines = []
-    if any(job.rule.name == "tables" for job in jobs):
-        lines += filter(None, [standing.left_out(Path(RESULTS), studies.all_cells(config))])
-    try:
-        found = standing.remade(Path(RESULTS), trainings, RECIPES)
-        lines += standing.announce(found, config.get("replace", False))
-    except ConfigError as error:
-        raise WorkflowError(str(error)) from None
-    for line in lines:
-        logger.warning(line)
+def journals(wildcards):
+    """The journal of every job of prune, train, harden and evaluate."""
+    found = CELLS if wildcards.cells == "grid" else studies.cells_of(wildcards.cells, config)
+    return [
+        f"{RESULTS}/journals/{stage}/{cell.path}.jsonl"
+        for cell in found
+        for stage in studies.recorded_stages(cell, cell.method in TRAINED)
+    ]
+
+
+def prefetch_target(wildcards):
+    """The folder that the target `prefetch` fills."""
+    if not config.get("prefetch_to"):
+        raise WorkflowError("prefetch_to: say where, as in --config prefetch_to=DIR")
+    return config["prefetch_to"]

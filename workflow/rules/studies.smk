@@ -1,7 +1,6 @@
 # Studies beside the grid, each a target of its own: `snakemake --cores all patterns`, `sweep`,
 # `ablations`, `search`. Its cells stand in the section of its name in the scale's file.
 
-STUDY_TABLE = f"{RESULTS}/tables/{{study}}"
 IN_STUDY = {
     study: dict(
         evaluations=of_study(study, evaluations_of),
@@ -13,7 +12,6 @@ IN_STUDY = {
 
 
 rule pattern_table:
-    localrule: True
     input:
         evaluations=IN_STUDY["patterns"]["evaluations"],
     output:
@@ -27,6 +25,7 @@ rule pattern_table:
         latex=f"{RESULTS}/tables/patterns.tex",
     log:
         f"{RESULTS}/logs/pattern_table.log",
+    localrule: True
     conda:
         "../../envs/suite.yaml"
     params:
@@ -42,7 +41,6 @@ rule pattern_table:
 
 
 rule sweep_table:
-    localrule: True
     input:
         evaluations=IN_STUDY["sweep"]["evaluations"],
     output:
@@ -50,6 +48,7 @@ rule sweep_table:
         markdown=f"{RESULTS}/tables/sweep.md",
     log:
         f"{RESULTS}/logs/sweep_table.log",
+    localrule: True
     conda:
         "../../envs/suite.yaml"
     params:
@@ -63,7 +62,6 @@ rule sweep_table:
 
 
 rule ablation_table:
-    localrule: True
     input:
         evaluations=IN_STUDY["ablations"]["evaluations"],
     output:
@@ -71,6 +69,7 @@ rule ablation_table:
         markdown=f"{RESULTS}/tables/ablations.md",
     log:
         f"{RESULTS}/logs/ablation_table.log",
+    localrule: True
     conda:
         "../../envs/suite.yaml"
     params:
@@ -85,63 +84,28 @@ rule ablation_table:
         "../scripts/ablation_table.py"
 
 
-# name, function in suite.figures, what it shows, the table that it is drawn from
-for FIGURE, FUNCTION, TITLE, INPUTS in (
-    ("patterns", "patterns", "patterns", {"patterns_csv": rules.pattern_table.output.csv}),
-    ("sweep", "quality", "many sparsities", {"main_csv": rules.sweep_table.output.csv}),
-    ("ablations", "ablations", "ablations", {"csv": rules.ablation_table.output.csv}),
-):
-
-    rule:
-        name:
-            f"figure_{FIGURE}"
-        localrule: True
-        input:
-            **INPUTS,
-        output:
-            report(
-                formats(FIGURE)[0],
-                category="Figures",
-                labels={"figure": TITLE},
-                caption=f"../report/{FIGURE}.rst",
-            ),
-            formats(FIGURE)[1:],
-        log:
-            f"{RESULTS}/logs/figures/{FIGURE}.log",
-        conda:
-            "../../envs/suite.yaml"
-        params:
-            figure=FUNCTION,
-            note=NOTE,
-            code=shown(f"figures.{FUNCTION}"),
-        message:
-            f"Drawing figure {FIGURE}"
-        script:
-            "../scripts/figures.py"
-
-
 rule patterns:
-    localrule: True
     input:
         rules.pattern_table.output,
         formats("patterns"),
         IN_STUDY["patterns"]["tracking"],
+    localrule: True
 
 
 rule sweep:
-    localrule: True
     input:
         rules.sweep_table.output,
         formats("sweep"),
         IN_STUDY["sweep"]["tracking"],
+    localrule: True
 
 
 rule ablations:
-    localrule: True
     input:
         rules.ablation_table.output,
         formats("ablations"),
         IN_STUDY["ablations"]["tracking"],
+    localrule: True
 
 
 rule validate:
@@ -171,14 +135,17 @@ rule validate:
 
 
 rule search:
-    localrule: True
     input:
-        of_study("search", lambda cells: lambda _: [f"{RESULTS}/validation/{c.path}.json" for c in cells]),
+        of_study(
+            "search",
+            lambda cells: lambda _: [f"{RESULTS}/validation/{c.path}.json" for c in cells],
+        ),
     output:
         csv=f"{RESULTS}/tables/search.csv",
         markdown=f"{RESULTS}/tables/search.md",
     log:
         f"{RESULTS}/logs/search.log",
+    localrule: True
     conda:
         "../../envs/suite.yaml"
     params:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Tokenise and write the blocks."""
-    from suite.sources.texts import documents
+    from suite.sources import texts
     from suite.stages import corpora, models
 
     recipe, model = snakemake.params.recipe, Path(snakemake.input.model).parent
@@ -19,12 +19,14 @@ def main() -> None:
     text = recipe["text"]
     if "miniature" in text:
         text = {"file": Path(snakemake.input.world).parent / f"text/{text['miniature']}.jsonl"}
+    text = texts.fixed(text)
     corpora.build(
         recipe,
-        documents(text),
+        texts.documents(text),
         models.load_tokenizer(model),
         models.describe(model)["bos"],
         Path(snakemake.output[0]),
+        texts.source(text),
     )
 
 

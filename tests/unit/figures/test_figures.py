@@ -110,7 +110,7 @@ def test_unusable_input_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("models", "lines"), [(["qwen"], 2), (["qwen", "llama", "gemma"], 1)])
-def test_the_note_stands_in_a_strip_above_the_figure(
+def test_the_note_stands_in_a_strip_below_the_figure(
     tmp_path: Path, models: list[str], lines: int
 ) -> None:
     table = main_csv(tmp_path, models, METHODS, ["0.5", "0.6"])
@@ -124,6 +124,7 @@ def test_the_note_stands_in_a_strip_above_the_figure(
     (width, height), (plain_width, plain_height) = map(size, (noted, plain))
     assert width == plain_width
     assert height - plain_height == pytest.approx(lines * 0.16 * 72, abs=0.1)
+    assert set(positions(plain)) < set(positions(noted)), "all else is where it was, from the top"
     assert imread(tmp_path / "with.png").shape[0] > imread(tmp_path / "without.png").shape[0]
 
 
@@ -131,3 +132,8 @@ def size(svg: str) -> tuple[float, float]:
     """Width and height in points."""
     width, height = re.findall(r'(?:width|height)="([\d.]+)pt"', svg)[:2]
     return float(width), float(height)
+
+
+def positions(svg: str) -> list[tuple[str, str]]:
+    """Every text with its attributes, among which is where it stands."""
+    return re.findall(r"<text ([^>]*)>([^<\n]+)<", svg)

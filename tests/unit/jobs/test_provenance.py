@@ -52,7 +52,7 @@ def test_code_that_git_does_not_track_makes_it_dirty(checkout, file):
 
 
 def test_a_changed_file_makes_it_dirty_wherever_it_is(checkout):
-    root, _git = checkout
+    root, _ = checkout
     before = (root / "config.yaml").read_text()
     (root / "config.yaml").write_text(before + "\n")
     assert commit_named_by(root).endswith("-dirty")

@@ -50,6 +50,29 @@ def test_a_source_of_another_kind_replaces_the_one_below(tmp_path):
     assert settings["models"]["mini-llama-3.2-1b"]["source"] == source
 
 
+@pytest.mark.parametrize("scale", ["laptop", "paper"])
+def test_every_data_set_of_a_scale_is_pinned(scale):
+    settings = config.load({**BASE, "scale": scale})
+    commits: dict[str, set[str]] = {}
+    for corpus in settings["corpora"].values():
+        commits.setdefault(corpus["text"]["hub"], set()).add(corpus["text"]["revision"])
+    for task in settings["evaluation"]["tasks"].values():
+        commits.setdefault(task["dataset"], set()).add(task["revision"])
+    assert all(len(found) == 1 for found in commits.values())
+
+
+def test_a_revision_goes_with_the_data_set_that_it_is_of():
+    text = {"hub": "my/text", "column": "body"}
+    overrides = {"scale": "laptop", "corpora": {"calibration": {"text": text}}}
+    overrides["evaluation"] = {"tasks": {"piqa": {"dataset": "my/piqa"}, "mmlu": {"limit": 5}}}
+    settings = config.load({**BASE, **overrides})
+    assert settings["corpora"]["calibration"]["text"] == {
+        "hub": "my/text", "name": "en", "split": "validation", "column": "body", "documents": 2000,
+    }  # fmt: skip
+    tasks = settings["evaluation"]["tasks"]
+    assert "revision" not in tasks["piqa"] and "revision" in tasks["mmlu"]
+
+
 # settings that a parameterisation has beside the trainer's
 OF_THE_PATTERN = {
     "maskllm": ["pattern"],
@@ -179,6 +202,20 @@ BAD = {
         {"models": {"m": {"source": {"hub": {"id": "a/b", "revision": "main"}},
                           "dtype": "float32", "bos": True}}},
         "models.m.source.hub.revision",
+    ),
+    "branch of a text": (
+        {"corpora": {"calibration": {"text": {"hub": "a/b", "name": "", "split": "train",
+                                              "column": "text", "documents": 1,
+                                              "revision": "main"}}}},
+        "corpora.calibration.text.revision: 'main' does not match",
+    ),
+    "revision of the miniature world": (
+        {"corpora": {"calibration": {"text": {"revision": "0" * 40}}}},
+        "corpora.calibration.text: 'hub' is a dependency of 'revision'",
+    ),
+    "two revisions of one data set": (
+        {"scale": "paper", "evaluation": {"tasks": {"arc_easy": {"revision": "0" * 40}}}},
+        "evaluation.tasks.arc_challenge.revision: allenai/ai2_arc has another revision",
     ),
     "shell in a method's name": ({"methods": {"x$(touch y)": {"like": "wanda"}}}, "x$(touch y)"),
     "a way out of the mirror in a model": (

@@ -11,12 +11,14 @@ import torch
 from leap.layers import prunable_linears
 from suite.artifacts.files import read_json, write_json
 from suite.artifacts.tensors import save_tensors
+from suite.plan.cell import Cell
 from suite.plan.methods import method_schema
 from suite.report.release import MASK, apply_release, pack
-from suite.stages import harden as hardening
+from suite.stages import harden as harden_stage
 from suite.stages import models
 from suite.stages import prune as pruning
 from suite.stages.binarise import binarise
+from tests.unit.recipes import MODEL, recipes
 
 METHODS = ("magnitude", "wanda", "leap", "sparsegpt", "thanos", "admm")
 KEEPS_WEIGHTS = METHODS[:3]
@@ -27,7 +29,7 @@ def released(place, tmp_path_factory):
     """Every method hardened, and all of them in one release."""
     folder = tmp_path_factory.mktemp("release")
     for method in METHODS:
-        cell = {"model": "mini-gemma-3-1b", "method": method, "sparsity": "0.6", "seed": 0}
+        cell = Cell(MODEL, method, "0.6")
         other = "choice" if method == "leap" else "weights"
         files = {k: str(folder / "pruned" / method / k) for k in ("mask", "report", other)}
         if method == "leap":
@@ -37,12 +39,15 @@ def released(place, tmp_path_factory):
             save_tensors({n: torch.randn(m.weight.shape) for n, m in dense.items()}, logits)
             layers = {n: list(m.weight.shape) for n, m in dense.items()}
             settings = {"sparsity": 0.6, "seed": 0}
-            write_json(files["report"], {"layers": layers, "settings": settings})
-            binarise(logits, Path(files["report"]), None, "leap", "exact", files)
+            report = {"layers": layers, "settings": settings, "recipe": recipes().masks(cell)}
+            write_json(files["report"], report)
+            rule = recipes().selection(cell)
+            binarise(logits, Path(files["report"]), None, "leap", rule, files)
         else:
             calibration = place / "calibration.safetensors"
-            pruning.prune(place / "model", calibration, method, {}, 0.6, 8, files)
-        hardening.harden(place / "model", files, cell, folder / "hardened" / method, "")
+            pruning.prune(place / "model", calibration, cell, recipes().masks(cell), files)
+        recipe, target = recipes().checkpoint(cell), folder / "hardened" / method
+        harden_stage.harden(place / "model", files, cell, "test", recipe, target)
     cells = {f"mini-gemma-3-1b/{method}/0.6": folder / "hardened" / method for method in METHODS}
     (folder / "main.csv").write_text("model\n")
     pack(cells, [folder / "main.csv"], {"mini-gemma-3-1b": "apache-2.0"}, folder / "release")

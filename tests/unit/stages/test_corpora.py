@@ -57,6 +57,20 @@ def test_joined_takes_every_full_window(tokenizer, tmp_path):
     assert blocks[:, 1:].flatten().tolist() == text[: 10 * len(blocks)]
 
 
+def test_the_source_of_a_hub_text_is_recorded_and_nothing_without_one(tokenizer, tmp_path):
+    settings = {"packing": "stream", "sequences": 5, "length": 12}
+    source = {"hub": "owner/text", "name": "en", "split": "train", "revision": "0" * 40}
+    corpora.build(settings, TEXTS, tokenizer, False, tmp_path / "hub", source)
+    corpora.build(settings, TEXTS, tokenizer, False, tmp_path / "file", {})
+    corpora.build(settings, TEXTS, tokenizer, False, tmp_path / "none")
+    blocks, described = corpora.read(tmp_path / "hub")
+    assert described.pop("source") == source
+    assert set(described) == {"sequences", "length", "sha256"}
+    assert "source" not in corpora.read(tmp_path / "file")[1]
+    assert (tmp_path / "file").read_bytes() == (tmp_path / "none").read_bytes()
+    assert (blocks == corpora.read(tmp_path / "file")[0]).all()
+
+
 @pytest.mark.parametrize("packing", ["windows", "stream", "joined"])
 def test_too_little_text_names_what_to_change(tokenizer, tmp_path, packing):
     with pytest.raises(ValueError, match="lower the corpus' sequences or length"):

@@ -1,6 +1,5 @@
 """Evaluation through the real lm-evaluation-harness."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -13,41 +12,47 @@ from leap.layers import prunable_linears
 from suite.artifacts.files import read_json, write_json
 from suite.artifacts.items import read_items
 from suite.artifacts.tensors import save_tensors
+from suite.plan.cell import Cell
 from suite.plan.config import load
 from suite.sources import tasks, texts
+from suite.sources.revisions import UNKNOWN
 from suite.stages import evaluate as evaluation
-from suite.stages import harden as hardening
+from suite.stages import harden as harden_stage
 from suite.stages import models
 from suite.stages import prune as pruning
 from suite.stages.binarise import binarise
-
-MINI = load({"scale": "mini", "hub_mirror": ""})
-
-
-def limited(items: int) -> dict:
-    settings = json.loads(json.dumps(MINI["evaluation"]))
-    for task in settings["tasks"].values():
-        task["limit"] = items
-    return settings
+from tests.unit.recipes import MODEL, limited, recipes
 
 
-def evaluate(place: Path, cell: dict, hardened: Path | None, items: int = 30) -> dict:
-    output = place / f"{cell['method']}.json"
+def evaluate(place: Path, cell: Cell, recipe: dict, hardened: Path | None) -> dict:
+    output = place / f"{cell.method}.json"
     evaluation.evaluate(
-        place / "model", hardened, place / "perplexity.safetensors", cell, limited(items),
+        place / "model", hardened, place / "perplexity.safetensors", cell, "test", recipe,
         place / "world/tasks", output, output.with_suffix(".csv.gz"),
     )  # fmt: skip
     return read_json(output)
 
 
+def prune(place: Path, cell: Cell, files: dict[str, str]) -> None:
+    calibration = place / "calibration.safetensors"
+    pruning.prune(place / "model", calibration, cell, recipes().masks(cell), files)
+
+
+def harden(place: Path, cell: Cell, files: dict[str, str], target: Path, **overrides) -> dict:
+    recipe = recipes(**overrides).checkpoint(cell)
+    return harden_stage.harden(place / "model", files, cell, "test", recipe, target)
+
+
 def test_pruning_nothing_gives_exactly_the_dense_scores(place):
-    dense = evaluate(place, {"method": "dense", "sparsity": "0.0"}, None)
+    known, nothing = recipes(**limited(30)), Cell.dense(MODEL)
+    dense = evaluate(place, nothing, known.evaluation(nothing), None)
+    assert dense["provenance"]["datasets"] == {}  # none of a hub
     files = {key: str(place / "pruned" / key) for key in ("weights", "mask", "report")}
-    pruning.prune(place / "model", place / "calibration.safetensors", "wanda", {}, 0.0, 8, files)
-    cell = {"method": "wanda", "sparsity": "0.0"}
-    counts = hardening.harden(place / "model", files, cell, place / "hardened", "")
+    cell = Cell(MODEL, "wanda", "0.0")
+    prune(place, cell, files)
+    counts = harden(place, cell, files, place / "hardened")
     assert counts["achieved_sparsity"] == 0
-    pruned = evaluate(place, cell, place / "hardened")
+    pruned = evaluate(place, cell, known.evaluation(cell), place / "hardened")
     assert pruned["tasks"] == dense["tasks"]
     assert pruned["perplexity"] == dense["perplexity"]
     for task in dense["tasks"].values():
@@ -64,12 +69,12 @@ def test_pruning_nothing_gives_exactly_the_dense_scores(place):
 @pytest.mark.parametrize(("method", "changed"), [("wanda", False), ("sparsegpt", True)])
 def test_only_weights_that_changed_are_kept_beside_the_mask(place, tmp_path, method, changed):
     files = {key: str(tmp_path / key) for key in ("weights", "mask", "report")}
-    pruning.prune(place / "model", place / "calibration.safetensors", method, {}, 0.5, 8, files)
+    cell = Cell(MODEL, method, "0.5")
+    prune(place, cell, files)
     kept = load_file(files["weights"])
     linears = prunable_linears(models.load_model(place / "model", "float32", "cpu"))
     assert len(kept) == (len(linears) if changed else 0)
-    cell = {"method": method, "sparsity": "0.5"}
-    hardening.harden(place / "model", files, cell, tmp_path / "h", "")
+    harden(place, cell, files, tmp_path / "h")
     manifest = read_json(tmp_path / "h/manifest.json")
     assert manifest["kept_weights_changed"] == changed
     assert manifest["pruning"]["implementation"] == method
@@ -77,13 +82,40 @@ def test_only_weights_that_changed_are_kept_beside_the_mask(place, tmp_path, met
 
 def test_a_mask_with_a_wrong_count_is_not_hardened(place, tmp_path):
     files = {key: str(tmp_path / key) for key in ("weights", "mask", "report")}
-    pruning.prune(
-        place / "model", place / "calibration.safetensors", "magnitude", {}, 0.5, 8, files
-    )
-    cell = {"method": "magnitude", "sparsity": "0.6"}
+    prune(place, Cell(MODEL, "magnitude", "0.5"), files)
+    cell = Cell(MODEL, "magnitude", "0.6")
+    with pytest.raises(ValueError, match=r"other settings .* sparsity was '0\.5', now '0\.6'"):
+        harden(place, cell, files, tmp_path / "hardened")
+    mislabelled = {**read_json(files["report"]), "recipe": recipes().masks(cell)}
+    write_json(files["report"], mislabelled)
     with pytest.raises(ValueError, match=r"but sparsity 0\.6 means"):
-        hardening.harden(place / "model", files, cell, tmp_path / "hardened", "")
+        harden(place, cell, files, tmp_path / "hardened")
     assert list((tmp_path / "hardened").iterdir()) == []
+
+
+def test_what_was_made_by_another_recipe_is_not_used(place, tmp_path):
+    """Model, corpus, report and manifest: each is named, with what differs."""
+    cell = Cell(MODEL, "wanda", "0.5")
+    files = {key: str(tmp_path / key) for key in ("weights", "mask", "report")}
+    calibration = place / "calibration.safetensors"
+    others = {
+        r"model\.json was made .* dtype was 'float32'": {"models": {MODEL: {"dtype": "bfloat16"}}},
+        r"calibration\.safetensors was made .* length was 24": {
+            "corpora": {"calibration": {"length": 32}}
+        },
+    }
+    for message, overrides in others.items():
+        recipe = recipes(**overrides).masks(cell)
+        with pytest.raises(ValueError, match=message):
+            pruning.prune(place / "model", calibration, cell, recipe, files)
+    assert not Path(files["mask"]).exists()
+    prune(place, cell, files)
+    layer = {"methods": {"wanda": {"budget": "layer"}}}
+    with pytest.raises(ValueError, match=r"report was made .*budget was 'row', now 'layer'"):
+        harden(place, cell, files, tmp_path / "hardened", **layer)
+    harden(place, cell, files, tmp_path / "hardened")
+    with pytest.raises(ValueError, match=r"manifest\.json was made .* now 'layer'"):
+        evaluate(place, cell, recipes(**layer).evaluation(cell), tmp_path / "hardened")
 
 
 @pytest.mark.parametrize("rule", ["exact", "threshold"])
@@ -99,10 +131,12 @@ def test_masks_of_learned_logits_are_selected_by_their_rule(place, tmp_path, rul
     files = {name: str(tmp_path / name) for name in ("mask", "choice", "report")}
     save_tensors(logits, tmp_path / "logits")
     layers = {name: list(logits_OI.shape) for name, logits_OI in logits.items()}
-    write_json(files["report"], {"layers": layers, "settings": {"sparsity": 0.6, "seed": 0}})
-    binarise(tmp_path / "logits", tmp_path / "report", None, "leap", rule, files)
-    cell = {"method": "leap", "sparsity": "0.6"}
-    counts = hardening.harden(place / "model", files, cell, tmp_path / "hardened", "")
+    cell, overrides = Cell(MODEL, "leap", "0.6"), {"methods": {"leap": {"selection": rule}}}
+    known = recipes(**overrides)
+    report = {"layers": layers, "settings": {"sparsity": 0.6, "seed": 0}}
+    write_json(files["report"], {**report, "recipe": known.masks(cell)})
+    binarise(tmp_path / "logits", tmp_path / "report", None, "leap", known.selection(cell), files)
+    counts = harden(place, cell, files, tmp_path / "hardened", **overrides)
     kept = survivors(weights, 0.6) if rule == "exact" else positive
     assert counts["survivors"] == kept
     manifest = read_json(tmp_path / "hardened/manifest.json")
@@ -122,7 +156,7 @@ def test_masks_of_learned_logits_are_selected_by_their_rule(place, tmp_path, rul
 
 
 def test_an_unknown_task_is_named(place):
-    settings = limited(2)
+    settings = recipes(**limited(2)).settings["evaluation"]
     settings["tasks"]["piqa"]["task"] = "mini_pika"
     model = models.load_model(place / "model", "float32", "cpu")
     tokenizer = models.load_tokenizer(place / "model")
@@ -162,7 +196,9 @@ def test_the_real_tasks_are_read_from_the_mirror(place, mirror, monkeypatch):
         task["limit"] = 2
     model = models.load_model(place / "model", "float32", "cpu")
     tokenizer = models.load_tokenizer(place / "model")
-    tasks, items, _ = evaluation.run_tasks(model, tokenizer, True, settings, None)
+    tasks, items, versions = evaluation.run_tasks(model, tokenizer, True, settings, None)
+    read = {task["dataset"] for task in settings["tasks"].values()}
+    assert versions["datasets"] == dict.fromkeys(read, UNKNOWN)  # that mirror has no manifest
     assert {name: task["samples"] for name, task in tasks.items()} == {
         "piqa": 2, "arc_easy": 2, "arc_challenge": 2, "winogrande": 2, "openbookqa": 2, "mmlu": 114,
     }  # fmt: skip

@@ -7,16 +7,19 @@ from leap.layers import prunable_linears
 from suite.artifacts.files import read_json, write_json
 from suite.artifacts.masks import save_masks
 from suite.artifacts.tensors import load_masks, save_tensors
-from suite.stages import harden as hardening
+from suite.plan.cell import Cell
+from suite.stages import harden as harden_stage
 from suite.stages import models
 from suite.stages.binarise import binarise
+from tests.unit.recipes import MODEL, recipes
 
 SIZE = 16
 MASKLLM = {"pattern": "2:4", "sparsity": 0.5, "seed": 0}
+TAKEN = {"maskllm": ["warm_start"], "patch": ["sparse_masks"]}
 PATCH = {"pattern": "2:4", "sparsity": 0.35, "seed": 0, "tile": SIZE, "mode": "joint"}
 
 
-class Cell:
+class Made:
     """Random logits of one method on a miniature, and the files made from them."""
 
     def __init__(self, place, folder, method, values, rule="exact"):
@@ -45,14 +48,25 @@ class Cell:
         if sparse:
             save_masks(fixed, sparse)
         self.files = {name: str(folder / name) for name in ("mask", "choice", "report")}
-        write_json(self.files["report"], {"layers": self.shapes, "settings": values})
-        binarise(folder / "logits", folder / "report", sparse, method, rule, self.files)
+        self.cell = Cell.at(MODEL, method, values["sparsity"])
+        own = {key: values[key] for key in ("pattern", "tile", "mode") if key in values}
+        # no layer-wise method has a budget 1:4
+        lender = "random" if (n, m) == (1, 4) else f"wanda-{n}-{m}"
+        lent = {} if lender == "random" else {lender: {"like": "wanda", "budget": f"{n}:{m}"}}
+        taken = dict.fromkeys(TAKEN[method], lender)
+        self.recipes = recipes(
+            methods={**lent, method: {**own, **taken, "selection": rule}},
+            patterns={"methods": {method: [values["sparsity"]]}},
+        )
+        report = {"layers": self.shapes, "settings": values}
+        write_json(self.files["report"], {**report, "recipe": self.recipes.masks(self.cell)})
+        recipe = self.recipes.selection(self.cell)
+        binarise(folder / "logits", folder / "report", sparse, method, recipe, self.files)
 
     def harden(self):
-        cell = {"method": self.method, "sparsity": str(self.values["sparsity"])}
-        hardening.harden(
-            self.model, self.files, cell, self.folder / "hardened", self.values["pattern"]
-        )
+        recipe = self.recipes.checkpoint(self.cell)
+        target = self.folder / "hardened"
+        harden_stage.harden(self.model, self.files, self.cell, "test", recipe, target)
         hard = models.load_model(self.folder / "hardened", "float32", "cpu")
         weights = {name: layer.weight.detach() for name, layer in prunable_linears(hard).items()}
         return weights, read_json(self.folder / "hardened/manifest.json")
@@ -61,7 +75,7 @@ class Cell:
 @pytest.mark.parametrize(("pattern", "sparsity"), [("2:4", 0.5), ("1:4", 0.75), ("4:8", 0.5)])
 def test_every_group_of_maskllms_checkpoint_keeps_its_number(place, tmp_path, pattern, sparsity):
     values = {**MASKLLM, "pattern": pattern, "sparsity": sparsity}
-    weights, manifest = Cell(place, tmp_path, "maskllm", values).harden()
+    weights, manifest = Made(place, tmp_path, "maskllm", values).harden()
     n, m = map(int, pattern.split(":"))
     for weight in weights.values():
         for group in (weight != 0).int().reshape(-1, m).tolist():
@@ -73,7 +87,7 @@ def test_every_group_of_maskllms_checkpoint_keeps_its_number(place, tmp_path, pa
 @pytest.mark.parametrize("mode", ["tile", "joint"])
 @pytest.mark.parametrize("rule", ["exact", "threshold"])
 def test_patchs_checkpoint_is_what_the_manifests_tile_map_says(place, tmp_path, mode, rule):
-    cell = Cell(place, tmp_path, "patch", {**PATCH, "mode": mode}, rule)
+    cell = Made(place, tmp_path, "patch", {**PATCH, "mode": mode}, rule)
     weights, manifest = cell.harden()
     tiles = manifest["selection"]["tiles"]
     assert (tiles["size"], tiles["pattern"]) == (SIZE, "2:4")
@@ -102,7 +116,7 @@ def test_patchs_checkpoint_is_what_the_manifests_tile_map_says(place, tmp_path, 
 
 @pytest.mark.parametrize(("method", "values"), [("maskllm", MASKLLM), ("patch", PATCH)])
 def test_a_broken_group_is_not_hardened(place, tmp_path, method, values):
-    cell = Cell(place, tmp_path, method, values)
+    cell = Made(place, tmp_path, method, values)
     masks = load_masks(cell.files["mask"])
     name = list(masks)[-1]
     row = masks[name][-1]  # one more in one group, one less in the next that differs: same count
@@ -117,7 +131,7 @@ def test_a_broken_group_is_not_hardened(place, tmp_path, method, values):
 
 
 def test_a_tile_too_many_is_not_hardened(place, tmp_path):
-    cell = Cell(place, tmp_path, "patch", PATCH)
+    cell = Made(place, tmp_path, "patch", PATCH)
     masks = load_masks(cell.files["mask"])
     choice = read_json(cell.files["choice"])
     name = next(iter(masks))

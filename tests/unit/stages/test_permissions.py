@@ -14,13 +14,13 @@ from suite.artifacts.files import write_json
 from suite.artifacts.masks import save_masks
 from suite.artifacts.tensors import save_tensors
 from suite.miniature.dataset import write_world
-from suite.stages import harden as hardening
+from suite.plan.cell import Cell
+from suite.stages import harden as harden_stage
 from suite.stages import models
 from suite.stages import prune as pruning
+from tests.unit.recipes import MODEL, recipes
 
-MINIATURE = {
-    "source": {"miniature": "mini-gemma-3-1b"}, "dtype": "float32", "bos": True,
-}  # fmt: skip
+CELL = Cell(MODEL, "magnitude", "0.5")
 
 
 @pytest.fixture(params=[0o022, 0o002, 0o077], ids=oct)
@@ -53,10 +53,10 @@ def test_files_and_folders_of_every_kind(tmp_path, umask):
 
 
 def test_a_models_folder_and_a_hardened_checkpoint(place, pruned, tmp_path, umask):
-    models.prepare(MINIATURE, tmp_path / "models/m")
+    models.prepare(recipes().model(MODEL), tmp_path / "models/m")
     assert_as_new(tmp_path / "models", umask)
-    cell = {"method": "magnitude", "sparsity": "0.5"}
-    hardening.harden(place / "model", pruned, cell, tmp_path / "hardened/m")
+    recipe = recipes().checkpoint(CELL)
+    harden_stage.harden(place / "model", pruned, CELL, "test", recipe, tmp_path / "hardened/m")
     assert {"model.safetensors", "manifest.json", "tokenizer.json", "mask.safetensors"} <= {
         file.name for file in (tmp_path / "hardened/m").iterdir()
     }
@@ -68,5 +68,5 @@ def pruned(place, tmp_path_factory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("pruned")
     files = {key: str(folder / key) for key in ("weights", "mask", "report")}
     calibration = place / "calibration.safetensors"
-    pruning.prune(place / "model", calibration, "magnitude", {}, 0.5, 8, files)
+    pruning.prune(place / "model", calibration, CELL, recipes().masks(CELL), files)
     return files

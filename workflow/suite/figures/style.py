@@ -211,7 +211,7 @@ _NOTE_LETTER = 0.062  # inches, a letter of it
 def save(figure: Figure, outputs: Sequence[Path], note: str) -> None:
     """Save in each format, by suffix, without the date and versions that would change the bytes.
 
-    `note` stands above the figure, in a strip of its own, so that the layout is the same without.
+    `note` stands below the figure, in a strip of its own: what is above it is laid out as without.
     Raises ValueError on a suffix other than .svg, .pdf and .png.
     """
     area = _add_note(figure, note) if note else None
@@ -224,16 +224,16 @@ def save(figure: Figure, outputs: Sequence[Path], note: str) -> None:
 
 
 def _add_note(figure: Figure, note: str) -> Bbox:
-    """Write the note above the figure; returns the area in inches that has both."""
+    """Write the note below the figure; returns the area in inches that has both."""
     width, height = figure.get_size_inches()
     text = textwrap.fill(note, int(width / _NOTE_LETTER))
     strip = _NOTE_LINE * (text.count("\n") + 1)
     figure.text(
-        *(0.5, 1 + strip / 2 / height),
+        *(0.5, -strip / 2 / height),
         text,
         ha="center",
         va="center",
         style="italic",
         fontsize=mpl.rcParams["xtick.labelsize"],
     )
-    return Bbox.from_extents(0, 0, width, height + strip)
+    return Bbox.from_extents(0, -strip, width, height)

@@ -26,6 +26,7 @@ _OUTSIDE = (
     "suite.sources.hub",
     "suite.sources.pypi",
     "suite.sources.mirror",
+    "suite.sources.revisions",
     "suite.artifacts.arrays",
     "suite.artifacts.files",
     "suite.artifacts.recorded",

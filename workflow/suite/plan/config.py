@@ -32,6 +32,9 @@ MINIATURES = WORKFLOW / "suite" / "miniature" / "checkpoints"
 # Names below results/ that no run can have.
 RESERVED = ("examples", "logs", "miniatures", "mlartifacts", "published")
 
+# Settings that name what a `revision` beside them is of.
+_REPOSITORIES = ("hub", "dataset", "id")
+
 
 def load(overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Merge `overrides` over the scale that they name, and validate the result.
@@ -52,7 +55,7 @@ def load(overrides: Mapping[str, Any]) -> dict[str, Any]:
     if not problems:
         settings["methods"], settings["implementations"] = variants.resolve(settings["methods"])
         problems = [*_method_problems(settings), *_model_problems(settings)]
-        problems += [*_place_problems(settings)]
+        problems += [*_place_problems(settings), *_revision_problems(settings)]
     if not problems:
         problems = [*_training_problems(settings), *_pattern_problems(settings)]
     if problems:
@@ -63,6 +66,8 @@ def load(overrides: Mapping[str, Any]) -> dict[str, Any]:
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """`above` laid over `below`: mappings are merged key by key, anything else is replaced."""
     merged = dict(below)
+    if any(key in below and above.get(key, below[key]) != below[key] for key in _REPOSITORIES):
+        merged.pop("revision", None)  # which is a commit of the other repository
     for key, value in above.items():
         lower = merged.get(key)
         if not (isinstance(lower, Mapping) and isinstance(value, Mapping)):
@@ -160,6 +165,17 @@ def _place_problems(settings: Mapping[str, Any]) -> Iterator[str]:
     sequences = settings["corpora"]["calibration"]["sequences"]
     if sequences < 1:
         yield "corpora.calibration.sequences: must be at least 1"
+
+
+def _revision_problems(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Results name one revision of every data set that tasks read."""
+    first: dict[str, Any] = {}
+    for column, task in settings["evaluation"]["tasks"].items():
+        if first.setdefault(task["dataset"], task.get("revision")) != task.get("revision"):
+            yield (
+                f"evaluation.tasks.{column}.revision: {task['dataset']} has another revision in "
+                "another task; set one for both"
+            )
 
 
 def _training_problems(settings: Mapping[str, Any]) -> Iterator[str]:

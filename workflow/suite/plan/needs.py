@@ -9,8 +9,8 @@ from suite.plan.methods import methods_that_are
 def of_hub(settings: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """`models` as sources (hub, pypi), `texts` as splits with their rows, `tasks` by name.
 
-    A text that several corpora read is one, with the rows of all of them; 0 rows are all rows.
-    The miniatures and their world need nothing.
+    A text that several corpora read at one revision is one, with the rows of all of them; 0 rows
+    are all rows, and revision None is the newest. The miniatures and their world need nothing.
     """
     sources = [settings["models"][name]["source"] for name in settings["grid"]["models"]]
     tasks = settings["evaluation"]["tasks"].values()
@@ -18,30 +18,29 @@ def of_hub(settings: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
         "models": [dict(source) for source in sources if set(source) & {"hub", "pypi"}],
         "texts": _texts(settings),
         "tasks": [
-            {"task": task["task"], "dataset": task["dataset"]}
+            {
+                "task": task["task"],
+                "dataset": task["dataset"],
+                "revision": task.get("revision"),
+            }
             for task in tasks
             if not task["task"].startswith("mini_")
         ],
     }
 
 
-def split_prefix(dataset: str, name: str | None, split: str) -> str:
-    """How the paths of a split's files begin below a mirror; without a name it is the default."""
-    return f"{dataset}/{name or 'default'}/{split}-"
-
-
 def _texts(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
     trained = methods_that_are("trained", settings) & set(settings["grid"]["methods"])
-    rows: dict[tuple[str, str, str], int] = {}
+    rows: dict[tuple[str, str, str, str | None], int] = {}
     for corpus, values in settings["corpora"].items():
         text = values["text"]
         if "hub" not in text or (corpus == "training" and not trained):
             continue
-        key = (text["hub"], text["name"], text["split"])
+        key = (text["hub"], text["name"], text["split"], text.get("revision"))
         last = text["documents"] + text.get("skip", 0) if text["documents"] else 0
         both = (last, rows.get(key, last))
         rows[key] = max(both) if all(both) else 0
     return [
-        {"dataset": dataset, "name": name, "split": split, "rows": count}
-        for (dataset, name, split), count in rows.items()
+        {"dataset": dataset, "name": name, "split": split, "revision": revision, "rows": count}
+        for (dataset, name, split, revision), count in rows.items()
     ]

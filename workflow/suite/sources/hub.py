@@ -87,9 +87,9 @@ def reaching(repository: str) -> Iterator[None]:
         if causes & _NETWORK_ERRORS:
             raise ValueError(
                 f"{repository} is not available: the Hugging Face hub cannot be reached and "
-                "nothing is cached. Either run once where there is network access (it is then "
-                "cached), or set hub_mirror: DIR (or the variable HUB_MIRROR) to a local copy laid "
-                "out like the hub."
+                "nothing is cached. Either run once where there is network access (what has a "
+                "`revision` is then cached), or set hub_mirror: DIR (or the variable HUB_MIRROR) "
+                "to a local copy laid out like the hub."
             ) from None
         raise
 

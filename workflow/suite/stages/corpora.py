@@ -23,7 +23,12 @@ _BATCH = 256
 
 
 def build(
-    recipe: Mapping[str, Any], texts: Iterable[str], tokenizer: Any, bos: bool, output: Path
+    recipe: Mapping[str, Any],
+    texts: Iterable[str],
+    tokenizer: Any,
+    bos: bool,
+    output: Path,
+    source: Mapping[str, str] | None = None,
 ) -> None:
     """Tokenise `texts` as the corpus' recipe says and write one safetensors file.
 
@@ -31,7 +36,8 @@ def build(
     `windows`: from each long enough document, in shuffled order, a random window (calibration);
     `stream`: documents one after another, separated by EOS, cut into blocks (training);
     `joined`: all documents joined by blank lines, cut into blocks (WikiText perplexity).
-    What does not fill a block is dropped. Raises ValueError where the text is too short.
+    What does not fill a block is dropped. `source` says where the texts come from, if that is a
+    hub (see `suite.sources.texts.source`). Raises ValueError where the text is too short.
     """
     prefix = [tokenizer.bos_token_id] if bos else []
 
@@ -41,22 +47,27 @@ def build(
     pack = {"windows": windows, "stream": stream, "joined": joined}[recipe["packing"]]
     blocks_ST = pack(recipe, texts, encode, prefix, tokenizer.eos_token_id)
     metadata = {"recipe": json.dumps(dict(recipe), sort_keys=True), "bos": json.dumps(bos)}
+    if source:
+        metadata["source"] = json.dumps(dict(source))
     save_arrays({"input_ids": blocks_ST}, output, metadata)
 
 
 def read(
     path: str | Path, recipe: Mapping[str, Any] | None = None
 ) -> tuple[Tokens, dict[str, Any]]:
-    """The blocks [S, T] of a corpus file and what to record of it: shape and SHA-256.
+    """The blocks [S, T] of a corpus file and what to record of it.
 
-    Raises ValueError for a damaged file, and for one of another `recipe`.
+    That is its shape and SHA-256, and the `source` of a hub text. Raises ValueError for a damaged
+    file, and for one of another `recipe`.
     """
     arrays, metadata = load_arrays(path)
     if recipe is not None:
         check(path, json.loads(metadata["recipe"]), recipe)
     blocks_ST = arrays["input_ids"]
     sequences, length = blocks_ST.shape
-    return blocks_ST, {"sequences": sequences, "length": length, "sha256": sha256(path)}
+    described = {"sequences": sequences, "length": length, "sha256": sha256(path)}
+    source = {"source": json.loads(metadata["source"])} if "source" in metadata else {}
+    return blocks_ST, {**described, **source}
 
 
 def windows(

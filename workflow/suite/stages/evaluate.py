@@ -14,7 +14,7 @@ from suite.artifacts.tensors import load_masks
 from suite.jobs.provenance import Meter, choose_device, compute_setting, environment
 from suite.plan.cell import Cell
 from suite.sources.hub import mirror
-from suite.sources.tasks import build, leaves, task_manager
+from suite.sources.tasks import build, commits, leaves, revisions, task_manager
 from suite.stages import corpora, models
 from suite.stages.perplexity import perplexity
 
@@ -95,7 +95,12 @@ def run_tasks(
     _check_bos(lm, tokenizer, bos)
     manager = task_manager(miniature_data is not None)
     wanted = settings["tasks"]
-    built = {task["task"]: build(manager, task, miniature_data) for task in wanted.values()}
+    of_hub = [] if miniature_data is not None else list(wanted.values())
+    loaded = commits(of_hub)
+    built = {
+        task["task"]: build(manager, task, miniature_data, loaded.get(task["dataset"]))
+        for task in wanted.values()
+    }
     limits = {task["task"]: task["limit"] for task in wanted.values()}
     results = simple_evaluate(
         model=lm,
@@ -116,7 +121,12 @@ def run_tasks(
         for column, task in wanted.items()
     }
     items = from_samples(results["samples"], names)
-    return tasks, items, {"num_fewshot": 0, "task_hashes": dict(results.get("task_hashes", {}))}
+    versions = {
+        "num_fewshot": 0,
+        "task_hashes": dict(results.get("task_hashes", {})),
+        "datasets": revisions(of_hub, loaded),
+    }
+    return tasks, items, versions
 
 
 def _first_items(built: Mapping[str, Any], limits: Mapping[str, int]) -> dict[str, range]:

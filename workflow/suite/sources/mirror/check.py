@@ -7,8 +7,9 @@ from typing import Any
 import yaml
 
 from suite.artifacts.files import read_json
-from suite.plan.needs import of_hub, split_prefix
+from suite.plan.needs import of_hub
 from suite.sources.mirror import manifest as mirror_manifest
+from suite.sources.mirror.manifest import split_prefix
 from suite.sources.pypi import WHEELS, find_wheel
 
 INDEX = "model.safetensors.index.json"
@@ -47,9 +48,7 @@ def _of_model(source: Mapping[str, Any], root: Path) -> Iterator[str]:
         yield f"{name} is missing"
         return
     yield from (f"{name}/{file} is missing" for file in checkpoint_lacks(root / name))
-    held = mirror_manifest.read(root)["fetched"].get(f"{name}/", {}).get("revision")
-    if held not in (None, revision):
-        yield f"{name} is there in revision {held}, not {revision}"
+    yield from _other_revision(name, mirror_manifest.revision(root, [f"{name}/"]), revision)
     yield from mirror_manifest.damage(root, f"{name}/", hashes=False)
 
 
@@ -69,6 +68,8 @@ def _of_text(text: Mapping[str, Any], root: Path) -> Iterator[str]:
     about = mirror_manifest.read(root)["fetched"].get(prefix)
     if about and not mirror_manifest.covers(about, text["rows"]):
         yield f"{wanted} has {about['rows']} rows, of which {text['rows'] or 'all'} are wanted"
+    held = mirror_manifest.revision(root, [prefix])
+    yield from _other_revision(wanted, held, text["revision"])
     yield from mirror_manifest.damage(root, f"{dataset}/", hashes=False)
 
 
@@ -78,9 +79,17 @@ def _of_task(task: Mapping[str, Any], root: Path) -> Iterator[str]:
         yield f"{dataset} is missing"
         return
     fetched = any(about["id"] == dataset for about in manifest["fetched"].values())
-    if fetched and manifest["tasks"].get(task["task"], {}).get("dataset") != dataset:
+    splits = mirror_manifest.splits_of(root, task)
+    if fetched and not splits:
         yield f"{dataset} is there without what the task {task['task']} reads"
+    held = mirror_manifest.revision(root, splits)
+    yield from _other_revision(dataset, held, task["revision"])
     yield from mirror_manifest.damage(root, f"{dataset}/", hashes=False)
+
+
+def _other_revision(what: str, held: str | None, wanted: str | None) -> Iterator[str]:
+    if mirror_manifest.is_another(held, wanted):
+        yield f"{what} is there in revision {held}, not {wanted}"
 
 
 def _patterns(card: Path, name: str, split: str) -> list[str] | None:

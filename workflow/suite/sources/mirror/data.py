@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from suite.jobs.job import progress
-from suite.plan.needs import split_prefix
 from suite.sources import texts
 from suite.sources.hub import mirror, reaching
 from suite.sources.mirror import manifest as mirror_manifest
-from suite.sources.tasks import build, leaves, task_manager
+from suite.sources.mirror.manifest import split_prefix
+from suite.sources.revisions import to_load
+from suite.sources.tasks import build, commits, leaves, task_manager
 
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset
@@ -24,11 +25,11 @@ ROWS = 10_000  # in one file
 
 
 def fetch_text(text: Mapping[str, Any], target: Path) -> None:
-    """The first `rows` rows (0: all) of a split, unless they are there."""
+    """The first `rows` rows (0: all) of a split at its revision, unless they are there."""
     dataset, name, split, rows = (text[key] for key in ("dataset", "name", "split", "rows"))
-    if _holds(target, split_prefix(dataset, name, split), rows):
+    if _holds(target, split_prefix(dataset, name, split), rows, text["revision"]):
         return
-    revision = _newest(dataset)
+    revision = to_load(dataset, text["revision"])
     with reaching(dataset):
         stream = texts.rows(dataset, name, split, revision)
         shards = _streamed(stream.take(rows) if rows else stream)
@@ -41,14 +42,15 @@ def fetch_tasks(tasks: Sequence[Mapping[str, Any]], target: Path) -> None:
     if not wanted:
         return
     manager = task_manager(miniature=False)
+    loaded = commits(wanted)
     for task in progress(wanted, "Fetching tasks"):
-        dataset, revision = task["dataset"], _newest(task["dataset"])
+        dataset, revision = task["dataset"], loaded[task["dataset"]]
         prefixes = []
         for leaf in leaves(build(manager, task, revision=revision)):
             name = leaf.config.dataset_name
             for split in _splits(leaf):
                 prefixes.append(split_prefix(dataset, name, split))
-                if not _holds(target, prefixes[-1], 0):
+                if not _holds(target, prefixes[-1], 0, task["revision"]):
                     shards = _cut(leaf.dataset[split])
                     _write(shards, target, (dataset, name, split), revision, 0)
         mirror_manifest.record_task(target, task, prefixes)
@@ -112,31 +114,18 @@ def _cut(rows: "Dataset") -> "list[Dataset]":
     return [rows.select(range(start, min(start + ROWS, len(rows)))) for start in starts]
 
 
-def _holds(target: Path, prefix: str, rows: int) -> bool:
+def _holds(target: Path, prefix: str, rows: int, revision: str | None) -> bool:
     about = mirror_manifest.read(target)["fetched"].get(prefix)
-    return bool(about and mirror_manifest.covers(about, rows)) and mirror_manifest.is_whole(
-        target, prefix
-    )
+    if about is None or mirror_manifest.is_another(about["revision"], revision):
+        return False
+    return mirror_manifest.covers(about, rows) and mirror_manifest.is_whole(target, prefix)
 
 
 def _holds_task(target: Path, task: Mapping[str, Any]) -> bool:
-    listed = mirror_manifest.read(target)["tasks"].get(task["task"], {})
-    return listed.get("dataset") == task["dataset"] and all(
-        _holds(target, prefix, 0) for prefix in listed["splits"]
-    )
-
-
-def _newest(dataset: str) -> str | None:
-    """The newest commit of a data set on the hub; None where a mirror takes the hub's place."""
-    if mirror() is not None:
-        return None
-    from huggingface_hub import HfApi
-
-    with reaching(dataset):
-        return HfApi().dataset_info(dataset).sha
+    splits = mirror_manifest.splits_of(target, task)
+    return bool(splits) and all(_holds(target, prefix, 0, task["revision"]) for prefix in splits)
 
 
 def _revision_in_mirror(prefix: str) -> str | None:
     root = mirror()
-    fetched = mirror_manifest.read(root)["fetched"] if root else {}
-    return fetched.get(prefix, {}).get("revision")
+    return mirror_manifest.revision(root, [prefix]) if root else None

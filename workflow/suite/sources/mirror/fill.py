@@ -34,6 +34,7 @@ def prefetch(needs: Mapping[str, Sequence[Mapping[str, Any]]], target: Path) -> 
             f"prefetch_to: {target} is hub_mirror itself, from which everything would be taken: "
             "unset hub_mirror (and HUB_MIRROR) to fetch from the hub"
         )
+    _check_revisions([*needs["texts"], *needs["tasks"]])
     target.mkdir(parents=True, exist_ok=True)
     for source in progress(needs["models"], "Fetching models"):
         ((kind, place),) = source.items()
@@ -44,22 +45,36 @@ def prefetch(needs: Mapping[str, Sequence[Mapping[str, Any]]], target: Path) -> 
     write_cards(target)
 
 
+def _check_revisions(parts: Sequence[Mapping[str, Any]]) -> None:
+    """A mirror has one folder for a data set, so one revision of it."""
+    first: dict[str, str | None] = {}
+    for part in parts:
+        if first.setdefault(part["dataset"], part["revision"]) != part["revision"]:
+            wanted = [first[part["dataset"]] or "the newest", part["revision"] or "the newest"]
+            raise ValueError(
+                f"{part['dataset']} is wanted in revisions {wanted[0]} and {wanted[1]}, and a "
+                "mirror holds one: set the same `revision` in all texts and tasks of it"
+            )
+
+
 def _fetch_checkpoint(model: Mapping[str, str], target: Path) -> None:
     prefix, folder = f"{model['id']}/", target / model["id"]
-    held = mirror_manifest.read(target)["fetched"].get(prefix, {}).get("revision")
-    if held in (None, model["revision"]) and mirror_manifest.is_whole(target, prefix):
+    held = mirror_manifest.revision(target, [prefix])
+    if mirror_manifest.is_whole(target, prefix) and not mirror_manifest.is_another(
+        held, model["revision"]
+    ):
         return
     # not a temporary folder: a download that broke off goes on where it was
     partial = folder.with_name(f".{folder.name}.part")
     origin = mirror()
+    revision: str | None = model["revision"]
     if origin is None:
         download(model, partial)
         shutil.rmtree(partial / ".cache", ignore_errors=True)
-        revision = model["revision"]
     else:
         shutil.rmtree(partial, ignore_errors=True)
         _copy_checkpoint(Path(locate(model["id"])), partial)
-        revision = mirror_manifest.read(origin)["fetched"].get(prefix, {}).get("revision")
+        revision = mirror_manifest.revision(origin, [prefix])
     if lacking := checkpoint_lacks(partial):
         raise ValueError(f"{model['id']} is no usable checkpoint: it has no {', '.join(lacking)}")
     if folder.is_dir():

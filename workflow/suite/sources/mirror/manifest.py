@@ -15,6 +15,11 @@ from suite.artifacts.files import read_json, sha256, write_json
 MANIFEST = "manifest.json"
 
 
+def split_prefix(dataset: str, name: str | None, split: str) -> str:
+    """How the paths of a split's files begin below a mirror; without a name it is the default."""
+    return f"{dataset}/{name or 'default'}/{split}-"
+
+
 def read(root: Path) -> dict[str, dict[str, Any]]:
     """The manifest; an empty one where the mirror has none."""
     file = root / MANIFEST
@@ -41,6 +46,25 @@ def damage(root: Path, prefix: str, hashes: bool) -> Iterator[str]:
 def is_whole(root: Path, prefix: str) -> bool:
     """Whether it was fetched and every file of it is still as it was."""
     return prefix in read(root)["fetched"] and not any(damage(root, prefix, hashes=True))
+
+
+def revision(root: Path, prefixes: Iterable[str]) -> str | None:
+    """The commit that these were fetched at; several joined by commas, None if any is unknown."""
+    fetched = read(root)["fetched"]
+    found = {fetched.get(prefix, {}).get("revision") for prefix in prefixes}
+    known = {commit for commit in found if commit}
+    return ", ".join(sorted(known)) if known and known == found else None
+
+
+def is_another(held: str | None, wanted: str | None) -> bool:
+    """Whether a commit is known not to be the wanted one (None: unknown, and any)."""
+    return None not in (held, wanted) and held != wanted
+
+
+def splits_of(root: Path, task: Mapping[str, Any]) -> list[str]:
+    """The splits that a task reads, as prefixes of paths; none where it is not listed."""
+    listed = read(root)["tasks"].get(task["task"], {})
+    return listed["splits"] if listed.get("dataset") == task["dataset"] else []
 
 
 def covers(about: Mapping[str, Any], rows: int) -> bool:
