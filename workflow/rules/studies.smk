@@ -1,7 +1,6 @@
 # Studies beside the grid, each a target of its own: `snakemake --cores all patterns`, `sweep`,
 # `ablations`, `search`. Its cells stand in the section of its name in the scale's file.
 
-STUDY_TABLE = f"{RESULTS}/tables/{{study}}"
 IN_STUDY = {
     study: dict(
         evaluations=of_study(study, evaluations_of),
@@ -32,6 +31,7 @@ rule pattern_table:
     params:
         patterns=lambda wildcards: studies.written_patterns(config),
         scale=SCALE,
+        note=NOTE,  # for the caption
         recipes=IN_STUDY["patterns"]["recipes"],
         code=shown("tables.main"),
     message:

@@ -32,6 +32,7 @@ rule tables:
         layer_wise=[method for method in config["grid"]["methods"] if method not in TRAINED],
         scale=SCALE,
         about=config["about"],
+        note=NOTE,  # for the captions
         recipes=recipes_of(CELLS),
         code=shown("tables.main", "tables.headline", "tables.verdict"),
     message:
