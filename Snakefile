@@ -22,7 +22,13 @@ from suite.plan.code import fingerprint
 from suite.plan.config import MINIATURES, load, shown_settings
 from suite.plan.cell import DENSE, LEAP, Cell
 from suite.plan.grid import cells, first_seeds, taken_masks
-from suite.plan.methods import METHOD_SCHEMAS, methods_that_are, used_methods
+from suite.plan.methods import (
+    FOLDERS,
+    METHOD_SCHEMAS,
+    methods_that_are,
+    rule_folders,
+    used_methods,
+)
 from suite.plan.needs import of_hub
 from suite.plan.recipe import Recipes, has_generated_tasks, synthetic_note
 from suite.plan.validation import ConfigError
@@ -42,6 +48,7 @@ except ConfigError as error:
 # Where code and data come from, whether a run is watched live and how GPUs are shared are no settings
 # of a result: they reach jobs by the environment, so that changing them re-runs nothing.
 os.environ.update(
+    LEAP_SUITE_ROOT=HERE,
     PYTHONPATH=os.pathsep.join(filter(None, [*CODE, os.environ.get("PYTHONPATH")])),
     HUB_MIRROR=config["hub_mirror"] and os.path.abspath(config["hub_mirror"]),
     LEAP_SUITE_LIVE_TRACKING=str(int(config["tracking"]["live"])),
@@ -59,7 +66,7 @@ FIRST = first_seeds(PRUNED)
 OF_LEAP = [cell for cell in FIRST if cell.method == LEAP]
 RECIPES = Recipes(config)
 TRAINED = sorted(methods_that_are("trained", config))
-OWN_RULES = sorted(file.parent.name for file in Path(HERE, "baselines").glob("*/rule.smk"))
+OWN_RULES = list(rule_folders())
 LAYER_WISE = sorted(
     {kind for name, kind in config["implementations"].items() if name not in TRAINED} - {*OWN_RULES}
 )

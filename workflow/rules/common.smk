@@ -132,7 +132,8 @@ def files_of_cell(stage, cell, *names):
 
 def shown(*modules, data=()):
     """Fingerprint of modules of the suite that show results, and of how methods are described."""
-    return fingerprint(*(f"suite.{module}" for module in modules), data=[METHOD_SCHEMAS, *data])
+    described = [METHOD_SCHEMAS, *FOLDERS.glob("*/schema.yaml")]
+    return fingerprint(*(f"suite.{module}" for module in modules), data=[*described, *data])
 
 
 def journals(wildcards):

@@ -37,6 +37,11 @@ def known_methods() -> list[str]:
     return sorted(_schema_files())
 
 
+def rule_folders() -> dict[str, Path]:
+    """Methods that are no module but bring a rule, baselines/<name>/rule.smk, by their folders."""
+    return {file.parent.name: file.parent for file in sorted(FOLDERS.glob("*/rule.smk"))}
+
+
 def schema_file(method: str) -> Path:
     """Where the method describes itself. Raises ConfigError for an unknown method."""
     files = _schema_files()

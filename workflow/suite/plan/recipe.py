@@ -14,7 +14,7 @@ from suite.plan.cell import Cell
 from suite.plan.code import ROOT, fingerprint
 from suite.plan.config import MINIATURES
 from suite.plan.grid import taken_masks
-from suite.plan.methods import methods_that_are, pattern_of
+from suite.plan.methods import methods_that_are, pattern_of, rule_folders
 
 Recipe = dict[str, Any]
 
@@ -121,8 +121,8 @@ class Recipes:
 
 def _layer_wise_code(implementation: str, settings: Mapping[str, Any]) -> str:
     """Of a layer-wise method and its driver, or of all files of one that brings its own rule."""
-    folder = ROOT / "baselines" / implementation
-    if folder.is_dir():
+    folder = rule_folders().get(implementation)
+    if folder is not None:
         return fingerprint("suite.stages.adopt", data=[folder])
     parts = (implementation, driver(settings))
     return fingerprint("suite.stages.prune", *(f"baselines.{part}" for part in parts))

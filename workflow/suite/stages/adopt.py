@@ -14,7 +14,7 @@ from leap.layers import prunable_linears
 from suite.artifacts.files import write_json
 from suite.artifacts.masks import check_groups, save_masks
 from suite.artifacts.tensors import save_tensors
-from suite.jobs.provenance import benchmarked, compute_setting
+from suite.jobs.provenance import benchmarked
 from suite.plan.cell import Cell
 from suite.stages import models
 
@@ -35,14 +35,14 @@ def adopt(
     `files` are the rule's `mask` and `weights`, and Snakemake's `benchmark` of it. Raises
     ValueError that names the file and what is wrong: a layer that is missing or unknown, a shape
     or type, a number of survivors other than round((1 - sparsity) * weights), values that are not
-    finite.
+    finite, groups that do not keep the N of an N:M budget.
     """
     dtype = models.describe(model_directory, recipe["model"])["dtype"]
     dense = models.load_model(models.intact_checkpoint(model_directory), dtype, "cpu")
     linears = prunable_linears(dense)
     masks = _masks(Path(files["mask"]), linears)
     _check_count(Path(files["mask"]), masks, cell, recipe["pattern"])
-    weights = _weights(Path(files["weights"]), linears)
+    weights = _changed(_weights(Path(files["weights"]), linears), masks, linears)
     cost = benchmarked(files["benchmark"])
     save_tensors(weights, outputs["weights"])
     save_masks(masks, outputs["mask"])
@@ -52,7 +52,7 @@ def adopt(
             "implementation": recipe["implementation"],
             "settings": dict(recipe["method"]),
             "recipe": dict(recipe),
-            **compute_setting(dtype, "cpu"),
+            "dtype": dtype,
             "cost": cost,
             "events": [],
         },
@@ -82,7 +82,10 @@ def _check_count(file: Path, masks: Mapping[str, "Tensor"], cell: Cell, pattern:
         raise ValueError(
             f"{file} keeps {kept} of {total} weights, but sparsity {cell.sparsity} means {wanted}"
         )
-    check_groups(masks, pattern, {})
+    try:
+        check_groups(masks, pattern, {})
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
 
 
 def _weights(file: Path, linears: Mapping[str, "Linear"]) -> dict[str, "Tensor"]:
@@ -98,6 +101,23 @@ def _weights(file: Path, linears: Mapping[str, "Linear"]) -> dict[str, "Tensor"]
         if not torch.isfinite(weight_OI).all():
             raise ValueError(f"{file}: {key} holds NaN or infinite weights")
     return stored
+
+
+def _changed(
+    weights: Mapping[str, "Tensor"],
+    masks: Mapping[str, "Tensor"],
+    linears: Mapping[str, "Linear"],
+) -> dict[str, "Tensor"]:
+    """The weights of layers in which one that survives is new; others are the dense model's."""
+    import torch
+
+    changed = {}
+    for key, weight_OI in weights.items():
+        name = key.removesuffix(".weight")
+        kept_OI, dense_OI = masks[name], linears[name].weight.detach()
+        if not torch.equal(weight_OI[kept_OI], dense_OI[kept_OI]):
+            changed[key] = weight_OI
+    return changed
 
 
 def _read(file: Path) -> dict[str, "Tensor"]:
