@@ -102,6 +102,13 @@ include: "workflow/rules/prefetch.smk"
 include: "workflow/rules/examples.smk"
 
 
+if workflow.is_main_process:
+    try:
+        standing.refuse_unrecorded(dict(zip(CELLS, evaluations_of(CELLS))), RECIPES)
+    except ConfigError as error:
+        raise WorkflowError(str(error)) from None
+
+
 onstart:
     lacking = missing(config, Path(config["hub_mirror"])) if config["hub_mirror"] else []
     if lacking:

@@ -52,30 +52,21 @@ def files_of(cells, name):
 
 
 def evaluations_of(cells):
-    """The evaluation of every cell; one that would be mislabelled is refused (see `standing`)."""
-
-    def of_cells(wildcards):
-        paths = {cell: f"{RESULTS}/evaluations/{cell.path}.json" for cell in cells}
-        try:
-            standing.refuse_unrecorded(paths, RECIPES)
-        except ConfigError as error:
-            raise WorkflowError(str(error)) from None
-        return list(paths.values())
-
-    return of_cells
+    """The evaluation of every cell."""
+    return [f"{RESULTS}/evaluations/{cell.path}.json" for cell in cells]
 
 
 def recipes_of(cells):
     """The recipe of every evaluation, by its cell's path."""
-    return lambda wildcards: {cell.path: RECIPES.evaluation(cell) for cell in cells}
+    return {cell.path: RECIPES.evaluation(cell) for cell in cells}
 
 
-def of_study(study, inputs):
-    """Inputs or params of a study's cells, which only its own target looks up."""
+def of_study(study, wanted):
+    """What is `wanted` of a study's cells, which only its own target looks up."""
 
     def of_its_cells(wildcards):
         try:
-            return inputs(studies.cells_of(study, config))(wildcards)
+            return wanted(studies.cells_of(study, config))
         except ConfigError as error:
             raise WorkflowError(str(error)) from None
 

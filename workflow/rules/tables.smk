@@ -33,7 +33,7 @@ rule tables:
         scale=SCALE,
         about=config["about"],
         note=NOTE,  # for the captions
-        recipes=recipes_of(CELLS),
+        recipes=lambda wildcards: recipes_of(CELLS),
         code=shown("tables.main", "tables.headline", "tables.verdict"),
     message:
         "Writing the main table, the headline and the verdict"
@@ -58,7 +58,7 @@ rule against_published:
     conda:
         "../../envs/suite.yaml"
     params:
-        recipes=recipes_of(CELLS),
+        recipes=lambda wildcards: recipes_of(CELLS),
         code=shown("tables.against_published", "tables.published"),
     message:
         "Comparing with the published numbers"
