@@ -138,7 +138,7 @@ rule search:
     input:
         of_study(
             "search",
-            lambda cells: lambda _: [f"{RESULTS}/validation/{c.path}.json" for c in cells],
+            lambda cells: [f"{RESULTS}/validation/{c.path}.json" for c in cells],
         ),
     output:
         csv=f"{RESULTS}/tables/search.csv",
