@@ -110,10 +110,10 @@ onstart:
 
 rule all:
     default_target: True
-    localrule: True
     input:
         rules.tables.output,
         rules.against_published.output if PUBLISHED else [],
         [formats(name) for name in SHOWN],
         rules.page.output,
         f"{RESULTS}/tracking/grid.json",
+    localrule: True

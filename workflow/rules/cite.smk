@@ -4,11 +4,11 @@ CITED = used_methods({cell.method for cell in PRUNED}, config)
 
 
 rule cite:
-    localrule: True
     output:
         f"{RESULTS}/references.bib",
     log:
         f"{RESULTS}/logs/cite.log",
+    localrule: True
     conda:
         "../../envs/suite.yaml"
     params:

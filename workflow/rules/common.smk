@@ -125,6 +125,23 @@ def files_of_cell(stage, cell, *names):
     return [f"{RESULTS}/{stage}/{cell.path}/{name}" for name in names]
 
 
+def journals(wildcards):
+    """The journal of every job of prune, train, harden and evaluate."""
+    found = CELLS if wildcards.cells == "grid" else studies.cells_of(wildcards.cells, config)
+    return [
+        f"{RESULTS}/journals/{stage}/{cell.path}.jsonl"
+        for cell in found
+        for stage in studies.recorded_stages(cell, cell.method in TRAINED)
+    ]
+
+
+def prefetch_target(wildcards):
+    """The folder to fill."""
+    if not config.get("prefetch_to"):
+        raise WorkflowError("prefetch_to: say where, as in --config prefetch_to=DIR")
+    return config["prefetch_to"]
+
+
 def shown(*modules, data=()):
     """Fingerprint of modules of the suite that show results, and of how methods are described."""
     described = [METHOD_SCHEMAS, *FOLDERS.glob("*/schema.yaml")]
@@ -134,7 +151,9 @@ def shown(*modules, data=()):
 def say_what_stands(dag):
     """Name finished cells that this run leaves out, and finished trainings that it makes again."""
     jobs = {job: str(dag.reason(job)) for job in dag.needrun_jobs()}
-    trainings = {Cell.of(job.wildcards): why for job, why in jobs.items() if job.rule.name == "train"}
+    trainings = {
+        Cell.of(job.wildcards): why for job, why in jobs.items() if job.rule.name == "train"
+    }
     lines = []
     if any(job.rule.name == "tables" for job in jobs):
         lines += filter(None, [standing.left_out(Path(RESULTS), studies.all_cells(config))])

@@ -4,7 +4,6 @@ SWEEP = [rules.sweep_table.output.markdown, formats("sweep")[0]] if "sweep" in c
 
 
 rule examples:
-    localrule: True
     input:
         files=[
             rules.tables.output.csv,
@@ -19,6 +18,7 @@ rule examples:
         directory(f"results/examples/{RUN}"),
     log:
         f"{RESULTS}/logs/examples.log",
+    localrule: True
     conda:
         "../../envs/suite.yaml"
     params:
@@ -31,7 +31,6 @@ rule examples:
 
 
 rule pattern_examples:
-    localrule: True
     input:
         files=[
             rules.pattern_table.output.csv,
@@ -43,6 +42,7 @@ rule pattern_examples:
         directory(f"results/examples/{RUN}-patterns"),
     log:
         f"{RESULTS}/logs/pattern_examples.log",
+    localrule: True
     conda:
         "../../envs/suite.yaml"
     params:

@@ -2,7 +2,9 @@
 
 PRUNED = [cell for cell in CELLS if cell.method != DENSE]
 # one seed a method
-FIRST = list({(cell.model, cell.method, cell.sparsity): cell for cell in PRUNED[::-1]}.values())[::-1]
+FIRST = list({(cell.model, cell.method, cell.sparsity): cell for cell in PRUNED[::-1]}.values())[
+    ::-1
+]
 OF_LEAP = [cell for cell in FIRST if cell.method == LEAP]
 
 # In the order of the report: name, what it shows, inputs, and whether this grid has cells for it.
@@ -50,7 +52,6 @@ for FIGURE, TITLE, INPUTS, IS_SHOWN in FIGURES:
     rule:
         name:
             f"figure_{FIGURE}"
-        localrule: True
         input:
             **INPUTS,
         output:
@@ -63,6 +64,7 @@ for FIGURE, TITLE, INPUTS, IS_SHOWN in FIGURES:
             formats(FIGURE)[1:],
         log:
             f"{RESULTS}/logs/figures/{FIGURE}.log",
+        localrule: True
         conda:
             "../../envs/suite.yaml"
         params:

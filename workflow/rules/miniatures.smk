@@ -5,9 +5,9 @@ TRACKED = sorted(file.parent.name for file in MINIATURES.glob("*/recipe.json"))
 
 
 rule miniatures:
-    localrule: True
     input:
         expand("results/miniatures/{miniature}", miniature=TRACKED),
+    localrule: True
 
 
 rule miniature_checkpoint:

@@ -2,7 +2,6 @@
 
 
 rule page:
-    localrule: True
     input:
         evaluations=evaluations_of(CELLS),
         manifests=files_of(PRUNED, "manifest.json"),
@@ -12,6 +11,7 @@ rule page:
         f"{RESULTS}/report.html",
     log:
         f"{RESULTS}/logs/page.log",
+    localrule: True
     conda:
         "../../envs/suite.yaml"
     params:

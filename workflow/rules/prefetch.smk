@@ -2,17 +2,10 @@
 # without network. It has no output, so it always runs; what is there whole is not fetched again.
 
 
-def prefetch_target(wildcards):
-    """The folder to fill."""
-    if not config.get("prefetch_to"):
-        raise WorkflowError("prefetch_to: say where, as in --config prefetch_to=DIR")
-    return config["prefetch_to"]
-
-
 rule prefetch:
-    localrule: True
     log:
         f"{RESULTS}/logs/prefetch.log",
+    localrule: True
     conda:
         "../../envs/suite.yaml"
     params:

@@ -2,7 +2,6 @@
 
 
 rule release:
-    localrule: True
     input:
         manifests=files_of(PRUNED, "manifest.json"),
         masks=files_of(PRUNED, "mask.safetensors"),
@@ -11,6 +10,7 @@ rule release:
         directory(f"{RESULTS}/release"),
     log:
         f"{RESULTS}/logs/release.log",
+    localrule: True
     conda:
         "../../envs/suite.yaml"
     params:

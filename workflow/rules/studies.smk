@@ -13,7 +13,6 @@ IN_STUDY = {
 
 
 rule pattern_table:
-    localrule: True
     input:
         evaluations=IN_STUDY["patterns"]["evaluations"],
     output:
@@ -27,6 +26,7 @@ rule pattern_table:
         latex=f"{RESULTS}/tables/patterns.tex",
     log:
         f"{RESULTS}/logs/pattern_table.log",
+    localrule: True
     conda:
         "../../envs/suite.yaml"
     params:
@@ -41,7 +41,6 @@ rule pattern_table:
 
 
 rule sweep_table:
-    localrule: True
     input:
         evaluations=IN_STUDY["sweep"]["evaluations"],
     output:
@@ -49,6 +48,7 @@ rule sweep_table:
         markdown=f"{RESULTS}/tables/sweep.md",
     log:
         f"{RESULTS}/logs/sweep_table.log",
+    localrule: True
     conda:
         "../../envs/suite.yaml"
     params:
@@ -62,7 +62,6 @@ rule sweep_table:
 
 
 rule ablation_table:
-    localrule: True
     input:
         evaluations=IN_STUDY["ablations"]["evaluations"],
     output:
@@ -70,6 +69,7 @@ rule ablation_table:
         markdown=f"{RESULTS}/tables/ablations.md",
     log:
         f"{RESULTS}/logs/ablation_table.log",
+    localrule: True
     conda:
         "../../envs/suite.yaml"
     params:
@@ -94,7 +94,6 @@ for FIGURE, FUNCTION, TITLE, INPUTS in (
     rule:
         name:
             f"figure_{FIGURE}"
-        localrule: True
         input:
             **INPUTS,
         output:
@@ -107,6 +106,7 @@ for FIGURE, FUNCTION, TITLE, INPUTS in (
             formats(FIGURE)[1:],
         log:
             f"{RESULTS}/logs/figures/{FIGURE}.log",
+        localrule: True
         conda:
             "../../envs/suite.yaml"
         params:
@@ -120,27 +120,27 @@ for FIGURE, FUNCTION, TITLE, INPUTS in (
 
 
 rule patterns:
-    localrule: True
     input:
         rules.pattern_table.output,
         formats("patterns"),
         IN_STUDY["patterns"]["tracking"],
+    localrule: True
 
 
 rule sweep:
-    localrule: True
     input:
         rules.sweep_table.output,
         formats("sweep"),
         IN_STUDY["sweep"]["tracking"],
+    localrule: True
 
 
 rule ablations:
-    localrule: True
     input:
         rules.ablation_table.output,
         formats("ablations"),
         IN_STUDY["ablations"]["tracking"],
+    localrule: True
 
 
 rule validate:
@@ -170,14 +170,17 @@ rule validate:
 
 
 rule search:
-    localrule: True
     input:
-        of_study("search", lambda cells: lambda _: [f"{RESULTS}/validation/{c.path}.json" for c in cells]),
+        of_study(
+            "search",
+            lambda cells: lambda _: [f"{RESULTS}/validation/{c.path}.json" for c in cells],
+        ),
     output:
         csv=f"{RESULTS}/tables/search.csv",
         markdown=f"{RESULTS}/tables/search.md",
     log:
         f"{RESULTS}/logs/search.log",
+    localrule: True
     conda:
         "../../envs/suite.yaml"
     params:

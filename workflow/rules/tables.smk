@@ -2,7 +2,6 @@
 
 
 rule tables:
-    localrule: True
     input:
         evaluations=evaluations_of(CELLS),
         answers=[f"{RESULTS}/items/{cell.path}.csv.gz" for cell in CELLS],
@@ -24,6 +23,7 @@ rule tables:
         ),
     log:
         f"{RESULTS}/logs/tables.log",
+    localrule: True
     conda:
         "../../envs/suite.yaml"
     params:
@@ -41,7 +41,6 @@ rule tables:
 
 
 rule against_published:
-    localrule: True
     input:
         evaluations=evaluations_of(CELLS),
     output:
@@ -54,6 +53,7 @@ rule against_published:
         markdown=f"{RESULTS}/tables/against_published.md",
     log:
         f"{RESULTS}/logs/against_published.log",
+    localrule: True
     conda:
         "../../envs/suite.yaml"
     params:
