@@ -22,7 +22,7 @@ test: lint
 lint: $(READY)
 	ruff check .
 	ruff format --check .
-	snakefmt --check Snakefile workflow
+	snakefmt --check Snakefile workflow baselines
 	mypy
 	lint-imports --no-logo
 	snakemake --lint

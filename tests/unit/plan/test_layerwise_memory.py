@@ -10,9 +10,14 @@ from leap.layers import prunable_linears
 from suite.plan.config import known_methods, method_schema
 from suite.plan.cost import layerwise_memory as memory
 from suite.plan.cost.shapes import MODELS, Shape
+from suite.plan.methods import rule_folders
 from tests.live_bytes import LiveBytes
 
-LAYER_WISE = [name for name in known_methods() if not method_schema(name).get("trained")]
+LAYER_WISE = [
+    name
+    for name in known_methods()
+    if not method_schema(name).get("trained") and name not in rule_folders()
+]
 SIZES = [(256, 512), (256, 1024), (512, 512)]
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from suite.plan.config import known_methods, method_schema
+from suite.plan.methods import rule_folders
 
 ROOT = Path(__file__).parents[3]
 LEARNED = [name for name in known_methods() if method_schema(name).get("trained")]
-LAYER_WISE = [name for name in known_methods() if name not in LEARNED]
+LAYER_WISE = [name for name in known_methods() if name not in {*LEARNED, *rule_folders()}]
 # what methods with patterns or tiles have in common
 SHARED_BY_PATTERNS = {"leap.patterns", "leap.tiles"}
 

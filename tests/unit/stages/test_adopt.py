@@ -1,0 +1,281 @@
+"""What a baseline's own rule wrote: taken over where it keeps to the contract, else refused."""
+
+import re
+from fractions import Fraction
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from leap.layers import prunable_linears
+from suite.artifacts.files import read_json
+from suite.artifacts.masks import mask_hash
+from suite.artifacts.tensors import load_masks, load_tensors
+from suite.plan.cell import Cell
+from suite.stages import models
+from suite.stages.adopt import adopt
+from suite.stages.harden import harden
+from tests.unit.recipes import MODEL, recipes
+
+METHODS = {
+    "magnitude": {"budget": "layer"},
+    "magnitude-2-4": {"like": "magnitude", "budget": "2:4"},
+}
+BENCHMARK = "s\th:m:s\tmax_rss\tmax_vms\n12.5\t0:00:12\t{rss}\t90.00\n"
+PLAIN, PATTERN = Cell(MODEL, "magnitude", "0.6"), Cell(MODEL, "magnitude-2-4", "0.5")
+
+
+@pytest.fixture(scope="module")
+def known():
+    return recipes(methods=METHODS)
+
+
+@pytest.fixture(scope="module")
+def dense(place):
+    """The dense weights [O, I] by layer, in model order."""
+    model = models.load_model(place / "model", "float32", "cpu")
+    return {name: layer.weight.detach() for name, layer in prunable_linears(model).items()}
+
+
+@pytest.fixture
+def masks(dense):
+    """Exactly 40 % of all weights survive, though not of every layer."""
+    total = sum(weight.numel() for weight in dense.values())
+    keep = int((1 - Fraction("0.6")) * total + Fraction(1, 2))
+    order = torch.randperm(total, generator=torch.Generator().manual_seed(0))
+    kept = torch.zeros(total, dtype=torch.bool)
+    kept[order[:keep]] = True
+    parts = kept.split([weight.numel() for weight in dense.values()])
+    return {n: part.reshape(dense[n].shape).clone() for n, part in zip(dense, parts, strict=True)}
+
+
+class Foreign:
+    """What a rule leaves behind, and what becomes of it."""
+
+    def __init__(self, place, folder, known):
+        self.model, self.folder, self.known = place / "model", folder, known
+        names = ("mask.safetensors", "weights.safetensors", "benchmark.tsv")
+        self.files = {name.split(".")[0]: str(folder / name) for name in names}
+        self.outputs = {
+            "mask": str(folder / "pruned/mask.safetensors"),
+            "weights": str(folder / "pruned/weights.safetensors"),
+            "report": str(folder / "pruned/pruning.json"),
+        }
+
+    def adopt(self, masks, weights=None, cell=PLAIN, rss="64.00"):
+        save_file(masks, self.files["mask"])
+        save_file(weights or {}, self.files["weights"])
+        (self.folder / "benchmark.tsv").write_text(BENCHMARK.format(rss=rss))
+        return self.take_over(cell)
+
+    def take_over(self, cell=PLAIN):
+        (self.folder / "pruned").mkdir(exist_ok=True)
+        recipe = self.known.masks(cell)
+        return adopt(self.model, self.files, cell, recipe, self.outputs)
+
+    def harden(self, cell=PLAIN):
+        recipe, target = self.known.checkpoint(cell), self.folder / "hardened"
+        harden(self.model, self.outputs, cell, "a run", recipe, target)
+        hard = prunable_linears(models.load_model(target, "float32", "cpu"))
+        weights = {name: layer.weight.detach() for name, layer in hard.items()}
+        return weights, read_json(target / "manifest.json")
+
+
+@pytest.fixture
+def foreign(place, tmp_path, known):
+    return Foreign(place, tmp_path, known)
+
+
+def refusal(foreign, masks, weights=None, cell=PLAIN) -> str:
+    """The message of one line that it ends in; nothing may be left behind."""
+    with pytest.raises(ValueError) as error:
+        foreign.adopt(masks, weights, cell)
+    assert list((foreign.folder / "pruned").iterdir()) == []
+    text = str(error.value)
+    assert "\n" not in text
+    return text
+
+
+def of_masks(foreign, masks, cell=PLAIN) -> str:
+    text = refusal(foreign, masks, cell=cell)
+    assert text.startswith(foreign.files["mask"])
+    return text
+
+
+def of_weights(foreign, masks, weights) -> str:
+    text = refusal(foreign, masks, weights)
+    assert text.startswith(foreign.files["weights"])
+    return text
+
+
+@pytest.mark.parametrize("kind", [torch.bool, torch.uint8])
+def test_masks_are_taken_over_in_model_order_with_the_rules_cost(foreign, dense, masks, kind):
+    stored = {name: masks[name].to(kind) for name in sorted(masks, reverse=True)}
+    cost = foreign.adopt(stored)
+    taken = load_masks(foreign.outputs["mask"])
+    assert list(taken) == list(dense)
+    assert all(torch.equal(taken[name], masks[name]) for name in masks)
+    assert load_tensors(foreign.outputs["weights"]) == {}
+    assert cost == {
+        "wall_time_seconds": 12.5, "peak_memory_bytes": 64 * 2**20, "peak_gpu_memory_bytes": 0,
+    }  # fmt: skip
+    report = read_json(foreign.outputs["report"])
+    assert report["cost"] == cost and report["dtype"] == "float32"
+    assert report["implementation"] == "magnitude" and report["settings"] == {"budget": "layer"}
+    assert report["recipe"] == foreign.known.masks(PLAIN)
+
+
+@pytest.mark.parametrize("rss", ["-", "NA"])
+def test_a_command_too_short_to_be_weighed_has_no_memory(foreign, masks, rss):
+    assert foreign.adopt(masks, rss=rss)["peak_memory_bytes"] == 0
+
+
+def test_it_hardens_exactly(foreign, dense, masks):
+    foreign.adopt(masks)
+    weights, manifest = foreign.harden()
+    for name, mask in masks.items():
+        assert torch.equal(weights[name], dense[name] * mask)
+    total = sum(mask.numel() for mask in masks.values())
+    assert manifest["survivors"] == sum(int(mask.sum()) for mask in masks.values())
+    assert manifest["achieved_sparsity"] == pytest.approx(0.6, abs=1 / total)
+    assert manifest["mask_sha256"] == mask_hash(masks)
+    assert manifest["kept_weights_changed"] is False
+    assert manifest["pruning"]["cost"]["wall_time_seconds"] == 12.5
+
+
+def test_new_weights_reach_the_checkpoint_and_what_is_removed_may_hold_anything(
+    foreign, dense, masks
+):
+    first, *_ = masks
+    new = dense[first] * 1.5 + 1
+    foreign.adopt(masks, {f"{first}.weight": new})
+    assert list(load_tensors(foreign.outputs["weights"])) == [f"{first}.weight"]
+    weights, manifest = foreign.harden()
+    assert torch.equal(weights[first], new * masks[first])
+    assert all(torch.equal(weights[n], dense[n] * masks[n]) for n in masks if n != first)
+    assert manifest["kept_weights_changed"] is True
+
+
+def test_weights_in_which_no_survivor_is_new_are_dropped(foreign, dense, masks):
+    _, second, *_ = masks
+    same = {f"{name}.weight": dense[name] * masks[name] for name in masks}
+    foreign.adopt(masks, same)
+    assert load_tensors(foreign.outputs["weights"]) == {}
+    place = masks[second].nonzero()[0]
+    same[f"{second}.weight"][tuple(place)] += 1
+    foreign.adopt(masks, same)
+    assert list(load_tensors(foreign.outputs["weights"])) == [f"{second}.weight"]
+
+
+def test_an_n_m_budget_is_counted_group_by_group(foreign, dense):
+    masks = {}
+    for name, weight in dense.items():
+        order = weight.abs().reshape(weight.shape[0], -1, 4).argsort(dim=2).argsort(dim=2)
+        masks[name] = (order >= 2).reshape(weight.shape)
+    foreign.adopt(masks, cell=PATTERN)
+    weights, manifest = foreign.harden(PATTERN)
+    assert manifest["achieved_sparsity"] == 0.5
+    first, *_ = masks
+    assert ((weights[first] != 0).reshape(-1, 4).sum(dim=1) == 2).all()
+    # one more in a group, one less in another: the count is right, the pattern is not
+    row = masks[first][0]
+    row[(~row).nonzero()[0]], row[row.nonzero()[-1]] = True, False
+    text = refusal_of_pattern(foreign, masks)
+    assert f"{first}: 2 of {masks[first].numel() // 4} groups do not keep 2:4" in text
+
+
+def refusal_of_pattern(foreign, masks) -> str:
+    with pytest.raises(ValueError) as error:
+        foreign.adopt(masks, cell=PATTERN)
+    assert str(error.value).startswith(foreign.files["mask"])
+    return str(error.value)
+
+
+def test_a_missing_layer_is_named(foreign, masks):
+    name, _ = masks.popitem()
+    assert f"there is no mask of {name}" in of_masks(foreign, masks)
+
+
+def test_a_layer_that_there_is_not_is_named_beside_one_that_there_is(foreign, masks):
+    _, mask = masks.popitem()
+    text = of_masks(foreign, {**masks, "model.embed_tokens": mask})
+    assert "model.embed_tokens is none of the model's prunable layers, such as model." in text
+
+
+def test_a_mask_of_another_shape_is_refused(foreign, masks):
+    first, *_ = masks
+    turned = masks[first].T.contiguous()
+    if turned.shape == masks[first].shape:
+        turned = turned[:-1].contiguous()
+    text = of_masks(foreign, {**masks, first: turned})
+    found, wanted = tuple(turned.shape), tuple(masks[first].shape)
+    assert f"{first} has shape {found}, but the layer {wanted}" in text
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.int64, torch.int8])
+def test_masks_of_another_type_are_refused(foreign, masks, kind):
+    first, *_ = masks
+    text = of_masks(foreign, {**masks, first: masks[first].to(kind)})
+    assert f"{first} must be bool, or 0 and 1 as uint8" in text
+
+
+def test_values_other_than_0_and_1_are_refused(foreign, masks):
+    first, *_ = masks
+    text = of_masks(foreign, {**masks, first: masks[first].to(torch.uint8) * 255})
+    assert f"{first} must be bool, or 0 and 1 as uint8" in text
+
+
+@pytest.mark.parametrize("more", [True, False])
+def test_one_survivor_too_many_or_too_few_is_counted(foreign, masks, more):
+    first, *_ = masks
+    total, kept = sum(m.numel() for m in masks.values()), sum(int(m.sum()) for m in masks.values())
+    place = (masks[first] != more).nonzero()[0]
+    masks[first][tuple(place)] = more
+    found = kept + (1 if more else -1)
+    text = of_masks(foreign, masks)
+    assert f"keeps {found} of {total} weights, but sparsity 0.6 means {kept}" in text
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(foreign, dense, masks, value):
+    first, *_ = masks
+    new = dense[first].clone()
+    new[0, 0] = value
+    text = of_weights(foreign, masks, {f"{first}.weight": new})
+    assert f"{first}.weight holds NaN or infinite weights" in text
+
+
+def test_weights_of_another_type_are_refused(foreign, dense, masks):
+    first, *_ = masks
+    text = of_weights(foreign, masks, {f"{first}.weight": dense[first].bfloat16()})
+    assert f"{first}.weight is torch.bfloat16, but the model torch.float32" in text
+
+
+def test_weights_of_another_shape_are_refused(foreign, dense, masks):
+    first, *_ = masks
+    text = of_weights(foreign, masks, {f"{first}.weight": dense[first][:-1].contiguous()})
+    assert f"{first}.weight has shape" in text
+
+
+def test_weights_by_another_name_are_refused(foreign, dense, masks):
+    first, *_ = masks
+    text = of_weights(foreign, masks, {first: dense[first]})
+    assert f"{first} is none of the model's prunable layers, such as " in text
+
+
+@pytest.mark.parametrize("file", ["mask", "weights"])
+def test_a_file_of_another_kind_is_refused(foreign, masks, file):
+    foreign.adopt(masks)
+    with open(foreign.files[file], "w") as opened:
+        opened.write("no tensors")
+    with pytest.raises(
+        ValueError, match=re.escape(f"{foreign.files[file]} is no safetensors file")
+    ):
+        foreign.take_over()
+
+
+def test_a_model_of_another_recipe_is_refused(foreign, masks, known):
+    other = recipes(methods=METHODS, models={MODEL: {"dtype": "bfloat16"}})
+    foreign.known = other
+    with pytest.raises(ValueError, match=r"model\.json was made with other settings"):
+        foreign.adopt(masks)
