@@ -144,7 +144,7 @@ def test_mmlu_asks_in_several_subjects(items_of: dict[str, list[Item]]) -> None:
     }
 
 
-def test_write_world_is_complete_and_refuses_to_overwrite(tmp_path: Path) -> None:
+def test_write_world_is_complete_and_takes_the_place_of_what_is_there(tmp_path: Path) -> None:
     target = tmp_path / "world"
     write_world(target, training_count=50, held_out_count=20)
     lines = (target / "text/train.jsonl").read_text().splitlines()
@@ -157,8 +157,12 @@ def test_write_world_is_complete_and_refuses_to_overwrite(tmp_path: Path) -> Non
     found = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
     assert set(listed) == found - {"world.json"}
     assert all(sha256(target / name) == expected for name, expected in listed.items())
-    with pytest.raises(FileExistsError):
-        write_world(target)
+    before = {name: (target / name).read_bytes() for name in found}
+    (target / "tasks/left over").write_text("of an earlier version")
+    write_world(target, training_count=50, held_out_count=20)
+    after = {p.relative_to(target).as_posix(): p for p in target.rglob("*") if p.is_file()}
+    assert {name: path.read_bytes() for name, path in after.items()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["world"]
 
 
 def test_lm_eval_builds_the_six_tasks(tmp_path: Path, items_of: dict[str, list[Item]]) -> None:

@@ -68,7 +68,7 @@ def test_the_message_names_file_keys_and_both_ways_on():
 
 PLAIN = st.recursive(
     st.integers() | st.text(max_size=3) | st.lists(st.integers(), max_size=2),
-    lambda values: st.dictionaries(st.sampled_from("abcd"), values, min_size=1, max_size=3),
+    lambda values: st.dictionaries(st.sampled_from("abcd"), values, max_size=3),
     max_leaves=6,
 )
 VALUES = st.dictionaries(st.sampled_from("abcd"), PLAIN, max_size=3)

@@ -371,15 +371,15 @@ def test_an_evaluation_of_other_settings_is_refused_with_what_differs(tmp_path: 
     with pytest.raises(ValueError) as caught:
         main_table([file], MODELS, METHODS, {path: recipe("layer")})
     assert str(caught.value) == (
-        f"{file} was made with other settings than this run's: masks.method.budget was 'row', now "
-        "'layer': run it again (delete the file), or give this run a name of its own, run=NAME"
+        f"{file} was made with other settings or code than this run's: masks.method.budget was "
+        "'row', now 'layer'. Delete it and run again, or give this run a name of its own: run=NAME"
     )
     wanted = {"masks": {"method": {"steps": [1, 3], "new": 0.5}}, "zeta": {}, "alpha": "a" * 64}
     with pytest.raises(ValueError) as caught:
         read_cells([file], {path: wanted})
     assert (
-        "alpha was not there, now aaaaaaaa; masks.code was {}, now not there; "
-        "masks.method.budget was 'row', now not there; and 3 more: run it again"
+        f"alpha was not there, now '{'a' * 64}'; masks.method.budget was 'row', now not there; "
+        "masks.method.new was not there, now 0.5; and 3 more. Delete it"
     ) in str(caught.value)
 
 

@@ -33,7 +33,7 @@ def differences(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in values.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and value:
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", list(value) if isinstance(value, tuple) else value
@@ -42,4 +42,5 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 def _shown(values: Mapping[str, Any], key: str) -> str:
     if key not in values:
         return "not there"
-    return values[key][:8] if key.endswith("code") else repr(values[key])
+    value = values[key]
+    return value[:8] if key.endswith("code") and isinstance(value, str) else repr(value)
