@@ -21,8 +21,14 @@ from suite.plan import standing, studies
 from suite.plan.code import fingerprint
 from suite.plan.config import MINIATURES, load, shown_settings
 from suite.plan.cell import DENSE, LEAP, Cell
-from suite.plan.grid import cells, taken_masks
-from suite.plan.methods import FOLDERS, METHOD_SCHEMAS, methods_that_are, rule_folders, used_methods
+from suite.plan.grid import cells, first_seeds, taken_masks
+from suite.plan.methods import (
+    FOLDERS,
+    METHOD_SCHEMAS,
+    methods_that_are,
+    rule_folders,
+    used_methods,
+)
 from suite.plan.needs import of_hub
 from suite.plan.recipe import Recipes, has_generated_tasks, synthetic_note
 from suite.plan.validation import ConfigError
@@ -55,6 +61,9 @@ RESULTS = f"results/{RUN}"
 SCALE = config["scale"] if RUN == config["scale"] else f"{config['scale']}, run {RUN}"
 CELL = Cell.PATTERN
 CELLS = cells(config)
+PRUNED = [cell for cell in CELLS if cell.method != DENSE]
+FIRST = first_seeds(PRUNED)
+OF_LEAP = [cell for cell in FIRST if cell.method == LEAP]
 RECIPES = Recipes(config)
 TRAINED = sorted(methods_that_are("trained", config))
 OWN_RULES = list(rule_folders())
@@ -83,14 +92,21 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/harden.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/tables.smk"
-include: "workflow/rules/figures.smk"
 include: "workflow/rules/tracking.smk"
 include: "workflow/rules/studies.smk"
+include: "workflow/rules/figures.smk"
 include: "workflow/rules/page.smk"
 include: "workflow/rules/release.smk"
 include: "workflow/rules/cite.smk"
 include: "workflow/rules/prefetch.smk"
 include: "workflow/rules/examples.smk"
+
+
+if workflow.is_main_process:
+    try:
+        standing.refuse_unrecorded(dict(zip(CELLS, evaluations_of(CELLS))), RECIPES)
+    except ConfigError as error:
+        raise WorkflowError(str(error)) from None
 
 
 onstart:
@@ -99,7 +115,19 @@ onstart:
         first = f"hub_mirror: {config['hub_mirror']} lacks what scale {config['scale']} needs:"
         last = "Add it there: `snakemake prefetch`, with prefetch_to and without hub_mirror"
         raise WorkflowError("\n".join([first, *lacking, last]))
-    say_what_stands(workflow.dag)
+    jobs = {job: str(workflow.dag.reason(job)) for job in workflow.dag.needrun_jobs()}
+    trainings = {
+        Cell.of(job.wildcards): why for job, why in jobs.items() if job.rule.name == "train"
+    }
+    try:
+        found = standing.remade(Path(RESULTS), trainings, RECIPES)
+        lines = standing.announce(found, config.get("replace", False))
+    except ConfigError as error:
+        raise WorkflowError(str(error)) from None
+    if any(job.rule.name == "tables" for job in jobs):
+        lines.append(standing.left_out(Path(RESULTS), studies.all_cells(config)))
+    for line in filter(None, lines):
+        logger.warning(line)
     # before any job writes to it: two processes that make the schema at once break each other
     if config["tracking"]["live"]:
         from suite.tracking.run import RESULTS as STORE_FOLDER

@@ -50,7 +50,7 @@ def prepare(statistic: Hessian, settings: Settings) -> Inverse:
 
     With inputs of norm 1 the Hessian's diagonal is 1, and rho keeps the matrix far from singular.
     """
-    hessian_II = statistic.matrix_II
+    hessian_II = statistic.matrix()
     norm_I = hessian_II.diagonal().sqrt()
     divisor_I = norm_I.masked_fill(norm_I == 0, 1)
     scaled_II = (hessian_II / divisor_I).div_(divisor_I[:, None])

@@ -37,8 +37,7 @@ class Hessian:
             left_TP = inputs_TI[:, start : start + step]
             panel.addmm_(left_TP.T, inputs_TI[:, start:], beta=old, alpha=new)
 
-    @property
-    def matrix_II(self) -> Tensor:
+    def matrix(self) -> Tensor:
         """The whole symmetric matrix. Raises ValueError where it is not finite."""
         self.mean_II.triu_().add_(self.mean_II.triu(1).T)
         if not torch.isfinite(self.mean_II).all():
@@ -86,7 +85,7 @@ class _Damped(Protocol):
 def prepare_factor(statistic: Hessian, settings: _Damped) -> InverseFactor:
     """`prepare` of such a method: one factor for all layers that see this input."""
     dtype = torch.float64 if settings.double else torch.float32
-    return inverse_factor(statistic.matrix_II, settings.damping, dtype)
+    return inverse_factor(statistic.matrix(), settings.damping, dtype)
 
 
 def factor_events(factor: InverseFactor) -> dict[str, float]:

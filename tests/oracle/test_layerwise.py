@@ -19,7 +19,10 @@ class DoubleHessian:
     """The statistic in float64, so that both sides see the same numbers."""
 
     def __init__(self, inputs_TI):
-        self.matrix_II = inputs_TI.T @ inputs_TI / len(inputs_TI)
+        self.mean_II = inputs_TI.T @ inputs_TI / len(inputs_TI)
+
+    def matrix(self):
+        return self.mean_II
 
 
 def correlated(tokens, features, seed, strength=1.0):
@@ -210,8 +213,8 @@ def test_hessian_in_batches_is_the_mean_product(width):
     for batch in inputs.split(8):
         statistic.update(batch)
     expected = (inputs.double().T @ inputs.double() / 50).float()
-    torch.testing.assert_close(statistic.matrix_II, expected, rtol=1e-4, atol=1e-5)
-    assert torch.equal(statistic.matrix_II, statistic.matrix_II.T)
+    torch.testing.assert_close(statistic.matrix(), expected, rtol=1e-4, atol=1e-5)
+    assert torch.equal(statistic.matrix(), statistic.matrix().T)
 
 
 def test_factor_is_that_of_the_damped_inverse():
@@ -242,7 +245,7 @@ def test_inputs_that_are_not_finite_are_refused():
     statistic = Hessian()
     statistic.update(torch.tensor([[1.0, float("inf")]]))
     with pytest.raises(ValueError, match="NaN or inf"):
-        _ = statistic.matrix_II
+        statistic.matrix()
 
 
 @pytest.mark.parametrize("method", SECOND_ORDER)
@@ -263,4 +266,4 @@ def test_statistics_of_one_pass_know_the_same_norms():
     for batch in inputs.split(9):
         norm.update(batch)
         hessian.update(batch)
-    torch.testing.assert_close(norm.norm_I, hessian.matrix_II.diagonal().sqrt())
+    torch.testing.assert_close(norm.norm_I, hessian.matrix().diagonal().sqrt())

@@ -6,22 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.workflow.documented import documented_files
+
 pytestmark = pytest.mark.heavy
 
 NEW = {"baselines/random_pruning.py", "workflow/schemas/methods/random_pruning.schema.yaml"}
 
 
-def documented_files(text: str) -> dict[str, str]:
-    """What each fenced block of the section says, by the file named in front of it."""
-    section = text.split("\n## Add a baseline\n", 1)[1].split("\n## ", 1)[0]
-    blocks = re.findall(r"^`([^`]+)`[^`]*.*?```\w+\n(.*?)```", section, flags=re.M | re.S)
-    return dict(blocks)
-
-
 @pytest.fixture(scope="module")
 def extended(tmp_path_factory, copy_suite, snakemake) -> Path:
     copy = copy_suite(tmp_path_factory.mktemp("baseline") / "suite")
-    files = documented_files((copy / "CONTRIBUTING.md").read_text())
+    files = documented_files(copy, "Add a baseline")
     assert set(files) == {*NEW, "config.yaml"}
     for name in NEW:
         assert not (copy / name).exists()
@@ -47,6 +42,6 @@ def test_the_new_baseline_has_its_rows(extended):
 
 def test_it_runs_again_when_it_is_edited(extended, snakemake):
     module = extended / "baselines/random_pruning.py"
-    module.write_text(module.read_text() + "\n# edited\n")
+    module.write_text(module.read_text() + "\n\nEDITED = True\n")
     process = snakemake(extended, "--dry-run", "--config", "scale=smoke")
     assert re.search(r"^prune +4$", process.stdout, flags=re.M), process.stdout[-2000:]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from suite.artifacts.tensors import load_masks
+from tests.workflow.documented import documented_files
 
 pytestmark = pytest.mark.heavy
 
@@ -19,17 +20,10 @@ NEW = {
 CELL = "mini-llama-3.2-1b/leap_rows/0.5"
 
 
-def documented_files(text: str) -> dict[str, str]:
-    """What each fenced block of the section says, by the file named in front of it."""
-    section = text.split("\n## Add a learned method\n", 1)[1].split("\n## ", 1)[0]
-    blocks = re.findall(r"^`([^`]+)`[^`]*.*?```\w+\n(.*?)```", section, flags=re.M | re.S)
-    return dict(blocks)
-
-
 @pytest.fixture(scope="module")
 def extended(tmp_path_factory, copy_suite, snakemake) -> Path:
     copy = copy_suite(tmp_path_factory.mktemp("learned") / "suite")
-    files = documented_files((copy / "CONTRIBUTING.md").read_text())
+    files = documented_files(copy, "Add a learned method")
     assert set(files) == {*NEW, "config.yaml"}
     for name in NEW:
         assert not (copy / name).exists()
@@ -62,6 +56,6 @@ def test_its_masks_are_rows_and_their_count_is_exact(extended):
 
 def test_it_runs_again_when_it_is_edited(extended, snakemake):
     module = extended / "leap/parameterisations/leap_rows.py"
-    module.write_text(module.read_text() + "\n# edited\n")
+    module.write_text(module.read_text() + "\n\nEDITED = True\n")
     process = snakemake(extended, "--dry-run", "--config", "scale=smoke")
     assert re.search(r"^train +1$", process.stdout, flags=re.M), process.stdout[-2000:]

@@ -14,6 +14,7 @@ import pytest
 
 from suite.artifacts.tensors import load_masks
 from suite.jobs.provenance import benchmarked
+from tests.workflow.documented import documented_files
 
 pytestmark = pytest.mark.heavy
 
@@ -27,16 +28,9 @@ TABLE, MASK = f"{RESULTS}/tables/main.csv", f"{RESULTS}/pruned/{CELL}/mask.safet
 PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 
-def documented_files(text: str) -> dict[str, str]:
-    """What each fenced block of the section says, by the file named in front of it."""
-    section = text.split("\n## Add a baseline as a rule\n", 1)[1].split("\n## ", 1)[0]
-    blocks = re.findall(r"^`([^`]+)`[^`]*.*?```\w+\n(.*?)```", section, flags=re.M | re.S)
-    return dict(blocks)
-
-
 def add_folder(copy: Path) -> dict[str, str]:
     """Write the files of the folder as documented; returns all that are documented."""
-    files = documented_files((copy / "CONTRIBUTING.md").read_text())
+    files = documented_files(copy, "Add a baseline as a rule")
     assert set(files) == {*NEW, "config.yaml"}
     assert not (copy / FOLDER).exists()
     (copy / FOLDER).mkdir()

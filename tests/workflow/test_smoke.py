@@ -14,8 +14,8 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 from leap.budget import survivors
 from leap.layers import prunable_linears
 from suite.artifacts.tensors import load_masks
+from suite.plan.methods import method_label
 from suite.tables.evaluations import TASKS
-from suite.tables.main import method_label
 
 pytestmark = pytest.mark.heavy
 
@@ -23,24 +23,10 @@ MODELS = ("mini-qwen-2.5-0.5b", "mini-llama-3.2-1b")
 METHODS = ("magnitude", "wanda", "admm", "leap")
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory, copy_suite, snakemake) -> Path:
-    """A copy of the suite in which the smoke scale has run."""
-    copy = copy_suite(tmp_path_factory.mktemp("smoke") / "suite")
-    process = snakemake(copy, "--config", "scale=smoke")
-    assert process.returncode == 0, process.stderr[-5000:]
-    return copy
-
-
-def rules_to_run(process) -> dict[str, int]:
-    """Rule names and job counts of a dry run."""
-    table = process.stdout + process.stderr
-    assert process.returncode == 0, table
-    lines = re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE)
-    counts = {name: int(count) for name, count in lines if name not in ("total", "all")}
-    # all six figures, or those of them that show what changed
-    counts["figures"] = sum(name.startswith("figure_") for name in counts) > 0
-    return {name: count for name, count in counts.items() if not name.startswith("figure_")}
+@pytest.fixture
+def finished(smoke_run) -> Path:
+    """The run that all tests share; those that change something take `own_smoke_run`."""
+    return smoke_run
 
 
 def test_every_cell_has_a_row(finished):
@@ -189,36 +175,25 @@ def test_a_second_run_does_nothing(finished, snakemake):
     assert "Nothing to be done" in process.stdout + process.stderr
 
 
-def test_a_changed_method_setting_runs_that_method_again_and_nothing_else(finished, snakemake):
-    change = ("scale=smoke", "methods={wanda: {budget: layer}}")
-    process = snakemake(finished, "--dry-run", "--config", *change)
+def test_a_changed_method_setting_runs_that_method_again_and_nothing_else(finished, planned):
     # LEAP starts from Wanda's masks
-    assert rules_to_run(process) == {
+    assert planned(finished, "scale=smoke", "methods={wanda: {budget: layer}}") == {
         "prune": 2, "train": 2, "binarise": 2, "harden": 4, "evaluate": 4,
         "tables": 1, "figures": True, "page": 1, "tracking": 1,
     }  # fmt: skip
-    text = process.stdout + process.stderr
-    assert "magnitude at 0.5" not in text
 
 
-def test_another_selection_trains_nothing_again(finished, snakemake):
-    change = ("scale=smoke", "methods={leap: {selection: threshold}}")
-    process = snakemake(finished, "--dry-run", "--config", *change)
-    assert rules_to_run(process) == {
+def test_another_selection_trains_nothing_again(finished, planned):
+    assert planned(finished, "scale=smoke", "methods={leap: {selection: threshold}}") == {
         "binarise": 2, "harden": 2, "evaluate": 2, "tables": 1, "figures": True,
         "page": 1, "tracking": 1,
     }  # fmt: skip
 
 
-def test_an_edited_method_runs_again(finished, snakemake):
-    module = finished / "baselines/magnitude.py"
-    original = module.read_text()
-    module.write_text(original + "\n# edited\n")
-    try:
-        process = snakemake(finished, "--dry-run", "--config", "scale=smoke")
-    finally:
-        module.write_text(original)
-    assert rules_to_run(process)["prune"] == 2
+def test_an_edited_method_runs_again(own_smoke_run, planned):
+    module = own_smoke_run / "baselines/magnitude.py"
+    module.write_text(module.read_text() + "\nEDITED = True\n")
+    assert planned(own_smoke_run)["prune"] == 2
 
 
 def test_where_jobs_run_and_data_come_from_and_live_tracking_re_run_nothing(
@@ -230,30 +205,27 @@ def test_where_jobs_run_and_data_come_from_and_live_tracking_re_run_nothing(
     assert "Nothing to be done" in process.stdout + process.stderr
 
 
-def test_results_are_the_same_bits_when_made_again(finished, snakemake):
-    folder = finished / "results/smoke"
+def test_results_are_the_same_bits_when_made_again(own_smoke_run, snakemake):
+    folder = own_smoke_run / "results/smoke"
     masks = folder / "hardened/mini-qwen-2.5-0.5b/wanda/0.5/mask.safetensors"
     evaluation = folder / "evaluations/mini-qwen-2.5-0.5b/wanda/0.5.json"
     before = masks.read_bytes(), json.loads(evaluation.read_text())
     target = "results/smoke/evaluations/mini-qwen-2.5-0.5b/wanda/0.5.json"
     forced = ("--forcerun", "prune", "--config", "scale=smoke")
-    process = snakemake(finished, target, *forced)
+    process = snakemake(own_smoke_run, target, *forced)
     assert process.returncode == 0, process.stderr[-3000:]
     after = json.loads(evaluation.read_text())
     assert masks.read_bytes() == before[0]
     assert (after["tasks"], after["perplexity"]) == (before[1]["tasks"], before[1]["perplexity"])
 
 
-def test_a_damaged_checkpoint_is_not_evaluated(finished, snakemake):
-    folder = finished / "results/smoke/hardened/mini-llama-3.2-1b/magnitude/0.5"
+def test_a_damaged_checkpoint_is_not_evaluated(own_smoke_run, snakemake):
+    folder = own_smoke_run / "results/smoke/hardened/mini-llama-3.2-1b/magnitude/0.5"
     weights = folder / "model.safetensors"
     original = weights.read_bytes()
     weights.write_bytes(original[:-1] + bytes([original[-1] ^ 1]))
     target = "results/smoke/evaluations/mini-llama-3.2-1b/magnitude/0.5.json"
-    try:
-        process = snakemake(finished, target, "--force", "--config", "scale=smoke")
-    finally:
-        weights.write_bytes(original)
+    process = snakemake(own_smoke_run, target, "--force", "--config", "scale=smoke")
     assert process.returncode != 0
     assert "is not what its manifest.json describes" in process.stdout + process.stderr
     assert "Traceback" not in process.stdout + process.stderr

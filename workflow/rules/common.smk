@@ -36,6 +36,11 @@ def methods_of(*implementations):
     return one_of([n for n, known in config["implementations"].items() if known in implementations])
 
 
+def formats(figure):
+    """The files of a figure."""
+    return [f"{RESULTS}/figures/{figure}.{suffix}" for suffix in ("svg", "pdf", "png")]
+
+
 def lasting(path, kind):
     """An output that is deleted after its last use where `keep` says so."""
     return path if config["keep"][kind] else temp(path)
@@ -47,30 +52,21 @@ def files_of(cells, name):
 
 
 def evaluations_of(cells):
-    """The evaluation of every cell; one that would be mislabelled is refused (see `standing`)."""
-
-    def of_cells(wildcards):
-        paths = {cell: f"{RESULTS}/evaluations/{cell.path}.json" for cell in cells}
-        try:
-            standing.refuse_unrecorded(paths, RECIPES)
-        except ConfigError as error:
-            raise WorkflowError(str(error)) from None
-        return list(paths.values())
-
-    return of_cells
+    """The evaluation of every cell."""
+    return [f"{RESULTS}/evaluations/{cell.path}.json" for cell in cells]
 
 
 def recipes_of(cells):
     """The recipe of every evaluation, by its cell's path."""
-    return lambda wildcards: {cell.path: RECIPES.evaluation(cell) for cell in cells}
+    return {cell.path: RECIPES.evaluation(cell) for cell in cells}
 
 
-def of_study(study, inputs):
-    """Inputs or params of a study's cells, which only its own target looks up."""
+def of_study(study, wanted):
+    """What is `wanted` of a study's cells, which only its own target looks up."""
 
     def of_its_cells(wildcards):
         try:
-            return inputs(studies.cells_of(study, config))(wildcards)
+            return wanted(studies.cells_of(study, config))
         except ConfigError as error:
             raise WorkflowError(str(error)) from None
 
@@ -125,6 +121,12 @@ def files_of_cell(stage, cell, *names):
     return [f"{RESULTS}/{stage}/{cell.path}/{name}" for name in names]
 
 
+def shown(*modules, data=()):
+    """Fingerprint of modules of the suite that show results, and of how methods are described."""
+    described = [METHOD_SCHEMAS, *FOLDERS.glob("*/schema.yaml")]
+    return fingerprint(*(f"suite.{module}" for module in modules), data=[*described, *data])
+
+
 def journals(wildcards):
     """The journal of every job of prune, train, harden and evaluate."""
     found = CELLS if wildcards.cells == "grid" else studies.cells_of(wildcards.cells, config)
@@ -136,31 +138,7 @@ def journals(wildcards):
 
 
 def prefetch_target(wildcards):
-    """The folder to fill."""
+    """The folder that the target `prefetch` fills."""
     if not config.get("prefetch_to"):
         raise WorkflowError("prefetch_to: say where, as in --config prefetch_to=DIR")
     return config["prefetch_to"]
-
-
-def shown(*modules, data=()):
-    """Fingerprint of modules of the suite that show results, and of how methods are described."""
-    described = [METHOD_SCHEMAS, *FOLDERS.glob("*/schema.yaml")]
-    return fingerprint(*(f"suite.{module}" for module in modules), data=[*described, *data])
-
-
-def say_what_stands(dag):
-    """Name finished cells that this run leaves out, and finished trainings that it makes again."""
-    jobs = {job: str(dag.reason(job)) for job in dag.needrun_jobs()}
-    trainings = {
-        Cell.of(job.wildcards): why for job, why in jobs.items() if job.rule.name == "train"
-    }
-    lines = []
-    if any(job.rule.name == "tables" for job in jobs):
-        lines += filter(None, [standing.left_out(Path(RESULTS), studies.all_cells(config))])
-    try:
-        found = standing.remade(Path(RESULTS), trainings, RECIPES)
-        lines += standing.announce(found, config.get("replace", False))
-    except ConfigError as error:
-        raise WorkflowError(str(error)) from None
-    for line in lines:
-        logger.warning(line)

@@ -1,11 +1,4 @@
-# Figures, each as SVG, PDF and PNG; a figure is the function of its name in suite.figures.
-
-PRUNED = [cell for cell in CELLS if cell.method != DENSE]
-# one seed a method
-FIRST = list({(cell.model, cell.method, cell.sparsity): cell for cell in PRUNED[::-1]}.values())[
-    ::-1
-]
-OF_LEAP = [cell for cell in FIRST if cell.method == LEAP]
+# Figures, each as SVG, PDF and PNG; a figure is a function of its own name in suite.figures.
 
 # In the order of the report: name, what it shows, inputs, and whether this grid has cells for it.
 FIGURES = (
@@ -38,16 +31,14 @@ FIGURES = (
         {"evaluations": evaluations_of(PRUNED), "manifests": files_of(PRUNED, "manifest.json")},
         PRUNED,
     ),
+    # of studies, by their own targets
+    ("patterns", "patterns", {"patterns_csv": rules.pattern_table.output.csv}, False),
+    ("sweep", "many sparsities", {"main_csv": rules.sweep_table.output.csv}, False),
+    ("ablations", "ablations", {"csv": rules.ablation_table.output.csv}, False),
 )
 SHOWN = [name for name, _, _, is_shown in FIGURES if is_shown]
 
-
-def formats(name):
-    """The files of a figure."""
-    return [f"{RESULTS}/figures/{name}.{suffix}" for suffix in ("svg", "pdf", "png")]
-
-
-for FIGURE, TITLE, INPUTS, IS_SHOWN in FIGURES:
+for FIGURE, TITLE, INPUTS, _ in FIGURES:
 
     rule:
         name:

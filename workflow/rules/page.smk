@@ -22,7 +22,7 @@ rule page:
         compare=bool(PUBLISHED),
         captions=SHOWN,
         settings=shown_settings(config),
-        recipes=recipes_of(CELLS),
+        recipes=lambda wildcards: recipes_of(CELLS),
         code=shown("report.page", "tables.published", data=[CAPTIONS]),
     message:
         "Writing report.html"

@@ -1,7 +1,6 @@
 # Studies beside the grid, each a target of its own: `snakemake --cores all patterns`, `sweep`,
 # `ablations`, `search`. Its cells stand in the section of its name in the scale's file.
 
-STUDY_TABLE = f"{RESULTS}/tables/{{study}}"
 IN_STUDY = {
     study: dict(
         evaluations=of_study(study, evaluations_of),
@@ -32,6 +31,7 @@ rule pattern_table:
     params:
         patterns=lambda wildcards: studies.written_patterns(config),
         scale=SCALE,
+        note=NOTE,  # for the caption
         recipes=IN_STUDY["patterns"]["recipes"],
         code=shown("tables.main"),
     message:
@@ -82,41 +82,6 @@ rule ablation_table:
         "Writing the ablations' table"
     script:
         "../scripts/ablation_table.py"
-
-
-# name, function in suite.figures, what it shows, the table that it is drawn from
-for FIGURE, FUNCTION, TITLE, INPUTS in (
-    ("patterns", "patterns", "patterns", {"patterns_csv": rules.pattern_table.output.csv}),
-    ("sweep", "quality", "many sparsities", {"main_csv": rules.sweep_table.output.csv}),
-    ("ablations", "ablations", "ablations", {"csv": rules.ablation_table.output.csv}),
-):
-
-    rule:
-        name:
-            f"figure_{FIGURE}"
-        input:
-            **INPUTS,
-        output:
-            report(
-                formats(FIGURE)[0],
-                category="Figures",
-                labels={"figure": TITLE},
-                caption=f"../report/{FIGURE}.rst",
-            ),
-            formats(FIGURE)[1:],
-        log:
-            f"{RESULTS}/logs/figures/{FIGURE}.log",
-        localrule: True
-        conda:
-            "../../envs/suite.yaml"
-        params:
-            figure=FUNCTION,
-            note=NOTE,
-            code=shown(f"figures.{FUNCTION}"),
-        message:
-            f"Drawing figure {FIGURE}"
-        script:
-            "../scripts/figures.py"
 
 
 rule patterns:
@@ -173,7 +138,7 @@ rule search:
     input:
         of_study(
             "search",
-            lambda cells: lambda _: [f"{RESULTS}/validation/{c.path}.json" for c in cells],
+            lambda cells: [f"{RESULTS}/validation/{c.path}.json" for c in cells],
         ),
     output:
         csv=f"{RESULTS}/tables/search.csv",

@@ -32,7 +32,8 @@ rule tables:
         layer_wise=[method for method in config["grid"]["methods"] if method not in TRAINED],
         scale=SCALE,
         about=config["about"],
-        recipes=recipes_of(CELLS),
+        note=NOTE,  # for the captions
+        recipes=lambda wildcards: recipes_of(CELLS),
         code=shown("tables.main", "tables.headline", "tables.verdict"),
     message:
         "Writing the main table, the headline and the verdict"
@@ -57,7 +58,7 @@ rule against_published:
     conda:
         "../../envs/suite.yaml"
     params:
-        recipes=recipes_of(CELLS),
+        recipes=lambda wildcards: recipes_of(CELLS),
         code=shown("tables.against_published", "tables.published"),
     message:
         "Comparing with the published numbers"

@@ -2,7 +2,7 @@
 
 from suite.plan import config
 from suite.plan.cell import Cell
-from suite.plan.grid import cells, taken_masks
+from suite.plan.grid import cells, first_seeds, taken_masks
 
 BASE = {"scale": "mini", "hub_mirror": ""}
 MODEL = "mini-llama-3.2-1b"
@@ -40,6 +40,12 @@ def test_an_n_of_m_budget_has_one_cell_at_its_own_sparsity():
 def test_a_grid_gives_tiles_only_the_sparsities_that_they_can_have():
     grid = {"methods": ["maskllm", "patch"], "sparsities": [0.3, 0.5, 0.6]}
     assert paths(grid) == ["dense/0.0", "patch/0.3", "maskllm/0.5", "patch/0.5"]
+
+
+def test_one_seed_stands_for_a_cell_in_figures_of_masks():
+    seeds = [Cell(MODEL, "leap", "0.5", seed) for seed in (3, 1)]
+    wanda = Cell(MODEL, "wanda", "0.5")
+    assert first_seeds([seeds[0], wanda, seeds[1]]) == [seeds[0], wanda]
 
 
 def test_masks_are_taken_at_the_sparsity_at_which_they_are_needed():

@@ -14,7 +14,7 @@ from suite.artifacts.tensors import save_tensors
 from suite.plan.cell import Cell
 from suite.plan.methods import method_schema
 from suite.report.release import MASK, apply_release, pack
-from suite.stages import harden as hardening
+from suite.stages import harden as harden_stage
 from suite.stages import models
 from suite.stages import prune as pruning
 from suite.stages.binarise import binarise
@@ -47,7 +47,7 @@ def released(place, tmp_path_factory):
             calibration = place / "calibration.safetensors"
             pruning.prune(place / "model", calibration, cell, recipes().masks(cell), files)
         recipe, target = recipes().checkpoint(cell), folder / "hardened" / method
-        hardening.harden(place / "model", files, cell, "test", recipe, target)
+        harden_stage.harden(place / "model", files, cell, "test", recipe, target)
     cells = {f"mini-gemma-3-1b/{method}/0.6": folder / "hardened" / method for method in METHODS}
     (folder / "main.csv").write_text("model\n")
     pack(cells, [folder / "main.csv"], {"mini-gemma-3-1b": "apache-2.0"}, folder / "release")

@@ -17,7 +17,7 @@ from suite.plan.config import load
 from suite.sources import tasks, texts
 from suite.sources.revisions import UNKNOWN
 from suite.stages import evaluate as evaluation
-from suite.stages import harden as hardening
+from suite.stages import harden as harden_stage
 from suite.stages import models
 from suite.stages import prune as pruning
 from suite.stages.binarise import binarise
@@ -40,7 +40,7 @@ def prune(place: Path, cell: Cell, files: dict[str, str]) -> None:
 
 def harden(place: Path, cell: Cell, files: dict[str, str], target: Path, **overrides) -> dict:
     recipe = recipes(**overrides).checkpoint(cell)
-    return hardening.harden(place / "model", files, cell, "test", recipe, target)
+    return harden_stage.harden(place / "model", files, cell, "test", recipe, target)
 
 
 def test_pruning_nothing_gives_exactly_the_dense_scores(place):

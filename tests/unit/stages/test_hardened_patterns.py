@@ -8,7 +8,7 @@ from suite.artifacts.files import read_json, write_json
 from suite.artifacts.masks import save_masks
 from suite.artifacts.tensors import load_masks, save_tensors
 from suite.plan.cell import Cell
-from suite.stages import harden as hardening
+from suite.stages import harden as harden_stage
 from suite.stages import models
 from suite.stages.binarise import binarise
 from tests.unit.recipes import MODEL, recipes
@@ -66,7 +66,7 @@ class Made:
     def harden(self):
         recipe = self.recipes.checkpoint(self.cell)
         target = self.folder / "hardened"
-        hardening.harden(self.model, self.files, self.cell, "test", recipe, target)
+        harden_stage.harden(self.model, self.files, self.cell, "test", recipe, target)
         hard = models.load_model(self.folder / "hardened", "float32", "cpu")
         weights = {name: layer.weight.detach() for name, layer in prunable_linears(hard).items()}
         return weights, read_json(self.folder / "hardened/manifest.json")

@@ -15,7 +15,7 @@ from suite.artifacts.masks import save_masks
 from suite.artifacts.tensors import save_tensors
 from suite.miniature.dataset import write_world
 from suite.plan.cell import Cell
-from suite.stages import harden as hardening
+from suite.stages import harden as harden_stage
 from suite.stages import models
 from suite.stages import prune as pruning
 from tests.unit.recipes import MODEL, recipes
@@ -56,7 +56,7 @@ def test_a_models_folder_and_a_hardened_checkpoint(place, pruned, tmp_path, umas
     models.prepare(recipes().model(MODEL), tmp_path / "models/m")
     assert_as_new(tmp_path / "models", umask)
     recipe = recipes().checkpoint(CELL)
-    hardening.harden(place / "model", pruned, CELL, "test", recipe, tmp_path / "hardened/m")
+    harden_stage.harden(place / "model", pruned, CELL, "test", recipe, tmp_path / "hardened/m")
     assert {"model.safetensors", "manifest.json", "tokenizer.json", "mask.safetensors"} <= {
         file.name for file in (tmp_path / "hardened/m").iterdir()
     }

@@ -33,6 +33,14 @@ def cells_of(settings: Mapping[str, Any], grid: Mapping[str, Any]) -> list[Cell]
     return found
 
 
+def first_seeds(found: Sequence[Cell]) -> list[Cell]:
+    """One cell of each model, method and sparsity: the first, where there are several seeds."""
+    firsts: dict[tuple[str, str, str], Cell] = {}
+    for cell in found:
+        firsts.setdefault((cell.model, cell.method, cell.sparsity), cell)
+    return list(firsts.values())
+
+
 def taken_masks(settings: Mapping[str, Any], cell: Cell) -> dict[str, Cell]:
     """The cells whose masks a method takes, by the setting that names the method.
 

@@ -132,8 +132,9 @@ def _card(manifest: Mapping[str, Any], licence: str, mask: int, checkpoint: int)
         "",
         f"- Dense model: `{manifest['model_source']}` in {manifest['dtype']}",
         f"- Licence of the dense model, which this mask is subject to: {licence}",
-        f"- Suite's commit: `{manifest['git_commit']}`; settings, corpora, versions and hashes are "
-        "in `manifest.json`",
+        f"- Suite's commit: `{manifest['git_commit']}`, code of the method: "
+        f"`{manifest['recipe']['masks']['code']}`; settings, corpora, versions and hashes are in "
+        "`manifest.json`",
         f"- Mask: {mask:,} bytes, one bit a weight, compressed. Checkpoint in bfloat16: "
         f"{checkpoint:,} bytes, {checkpoint / mask:.0f} times as many",
         "",
