@@ -37,7 +37,7 @@ def suite(tmp_path_factory, copy_suite) -> Path:
 
 def start(suite: Path, endpoint: str, cache: Path) -> subprocess.Popen[str]:
     command = [
-        sys.executable, "-m", "snakemake", "--cores", "1", Path(MODEL).parent.as_posix(),
+        sys.executable, "-m", "snakemake", "--cores", "1", MODEL,
         "--config", "scale=smoke", "grid={models: [from-hub]}",
         f"models={{from-hub: {{source: {SOURCE}, dtype: float32, bos: true}}}}",
     ]  # fmt: skip
