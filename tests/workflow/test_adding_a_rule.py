@@ -191,7 +191,7 @@ def test_the_example_keeps_to_the_style_of_rules_and_code(tmp_path, copy_suite):
         ["snakefmt", "--check", FOLDER],
         ["ruff", "check", FOLDER],
         ["ruff", "format", "--check", FOLDER],
-        ["mypy"],
+        ["mypy", f"{FOLDER}/prune.py"],
         ["snakemake", "--lint"],
     ):
         process = subprocess.run(
