@@ -1,7 +1,7 @@
 """Items as files."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suite.artifacts.items import from_samples, read_items, write_items
@@ -15,6 +15,7 @@ ITEMS = st.dictionaries(
 )
 
 
+@settings(deadline=None)  # files, on a disk that may be busy
 @given(ITEMS)
 def test_items_come_back(tmp_path_factory, items):
     path = tmp_path_factory.mktemp("items") / "items.csv.gz"
