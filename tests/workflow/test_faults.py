@@ -174,7 +174,7 @@ DAMAGED = {
 @pytest.mark.parametrize("what", DAMAGED)
 def test_a_damaged_file_is_named_and_not_used(what, undisturbed, tmp_path, snakemake):
     copy = tmp_path / "suite"
-    shutil.copytree(undisturbed, copy, ignore=shutil.ignore_patterns("mlflow.db*", "figures"))
+    shutil.copytree(undisturbed, copy, ignore=shutil.ignore_patterns("mlflow.db*"))
     file, target = (copy / RESULTS / name for name in DAMAGED[what])
     whole = file.read_bytes()
     middle = len(whole) // 2
