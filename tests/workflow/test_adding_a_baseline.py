@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.documented import documented_files
+from tests.workflow.documented import add_documented
 
 pytestmark = pytest.mark.heavy
 
@@ -16,13 +16,8 @@ NEW = {"baselines/random_pruning.py", "workflow/schemas/methods/random_pruning.s
 @pytest.fixture(scope="module")
 def extended(tmp_path_factory, copy_suite, snakemake) -> Path:
     copy = copy_suite(tmp_path_factory.mktemp("baseline") / "suite")
-    files = documented_files(copy, "Add a baseline")
-    assert set(files) == {*NEW, "config.yaml"}
-    for name in NEW:
-        assert not (copy / name).exists()
-        (copy / name).write_text(files[name])
     with open(copy / "config.yaml", "a") as file:
-        file.write(files["config.yaml"])
+        file.write(add_documented(copy, "Add a baseline", NEW))
     process = snakemake(copy, "--config", "scale=smoke")
     assert process.returncode == 0, process.stderr[-5000:]
     return copy

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from suite.artifacts.tensors import load_masks
-from tests.workflow.documented import documented_files
+from tests.workflow.documented import add_documented
 
 pytestmark = pytest.mark.heavy
 
@@ -23,13 +23,8 @@ CELL = "mini-llama-3.2-1b/leap_rows/0.5"
 @pytest.fixture(scope="module")
 def extended(tmp_path_factory, copy_suite, snakemake) -> Path:
     copy = copy_suite(tmp_path_factory.mktemp("learned") / "suite")
-    files = documented_files(copy, "Add a learned method")
-    assert set(files) == {*NEW, "config.yaml"}
-    for name in NEW:
-        assert not (copy / name).exists()
-        (copy / name).write_text(files[name])
     with open(copy / "config.yaml", "a") as file:
-        file.write(files["config.yaml"])
+        file.write(add_documented(copy, "Add a learned method", NEW))
     process = snakemake(copy, "--config", "scale=smoke")
     assert process.returncode == 0, process.stderr[-5000:]
     return copy

@@ -14,7 +14,7 @@ import pytest
 
 from suite.artifacts.tensors import load_masks
 from suite.jobs.provenance import benchmarked
-from tests.workflow.documented import documented_files
+from tests.workflow.documented import add_documented
 
 pytestmark = pytest.mark.heavy
 
@@ -28,15 +28,10 @@ TABLE, MASK = f"{RESULTS}/tables/main.csv", f"{RESULTS}/pruned/{CELL}/mask.safet
 PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 
-def add_folder(copy: Path) -> dict[str, str]:
-    """Write the files of the folder as documented; returns all that are documented."""
-    files = documented_files(copy, "Add a baseline as a rule")
-    assert set(files) == {*NEW, "config.yaml"}
+def add_folder(copy: Path) -> str:
+    """Write the files of the folder as documented; returns what is said of config.yaml."""
     assert not (copy / FOLDER).exists()
-    (copy / FOLDER).mkdir()
-    for name in NEW:
-        (copy / name).write_text(files[name])
-    return files
+    return add_documented(copy, "Add a baseline as a rule", NEW)
 
 
 @pytest.fixture(scope="session")
@@ -53,9 +48,9 @@ def run(snakemake) -> Callable[..., subprocess.CompletedProcess[str]]:
 def extended(tmp_path_factory, copy_suite, run) -> Path:
     """A copy of the suite with the example, which has run to the table; to be read."""
     copy = copy_suite(tmp_path_factory.mktemp("rule") / "suite")
-    files = add_folder(copy)
+    settings = add_folder(copy)
     with open(copy / "config.yaml", "a") as file:
-        file.write(files["config.yaml"])
+        file.write(settings)
     process = run(copy, TABLE)
     assert process.returncode == 0, process.stderr[-5000:]
     return copy

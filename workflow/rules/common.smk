@@ -21,11 +21,6 @@ def asks(stage, name):
     return of_job
 
 
-def of_method(key):
-    """What the configuration says of the method of a job, `implementations` or `methods`."""
-    return lambda wildcards: config[key][wildcards.method]
-
-
 def one_of(names):
     """A wildcard's constraint: one of these names, or nothing at all."""
     return "|".join(map(re.escape, names)) or "(?!)"

@@ -56,7 +56,7 @@ rule binarise:
         mem_mb=asks("harden", "mem_mb"),
         runtime=asks("harden", "runtime"),
     params:
-        implementation=of_method("implementations"),
+        implementation=lambda wildcards: config["implementations"][wildcards.method],
         recipe=recipe("selection"),
     message:
         "Selecting the mask of {wildcards.model}, {wildcards.method} at {wildcards.sparsity}"

@@ -17,12 +17,11 @@ ROOT = Path(__file__).parents[3]
 # Where the packages lie, below ROOT.
 _PACKAGES = {"leap": "leap", "baselines": "baselines", "suite": "workflow/suite"}
 
-# What surrounds a job and decides no result: logs, GPUs, tracking and planning; downloads, whose
+# What surrounds a job and decides no result: logs, GPUs and tracking; downloads, whose
 # content is compared with what was asked for; containers, whose content has a checksum; checks.
 _OUTSIDE = (
     "suite.jobs",
     "suite.tracking",
-    "suite.plan.config",
     "suite.sources.hub",
     "suite.sources.pypi",
     "suite.sources.mirror",

@@ -34,6 +34,8 @@ def refuse_unrecorded(evaluations: Mapping[Cell, str], recipes: Recipes) -> None
     With its records Snakemake compares settings and makes such a cell again; without them, as in
     a folder that was copied alone, it would take every file that is there for up to date.
     """
+    if any(_RECORDS.glob("*.db")):  # Snakemake's other way of keeping records, in one file
+        return
     for cell, path in evaluations.items():
         if not Path(path).is_file() or _is_recorded(path):
             continue
@@ -101,8 +103,6 @@ def _is_recorded(path: str) -> bool:
     """Whether Snakemake has a record of this output: as a file that is named after it."""
     name = urlsafe_b64encode(path.encode()).decode()
     folder = _RECORDS / "metadata"
-    if any(_RECORDS.glob("*.db")):  # its other way of keeping them, in one file
-        return True
     longest = 254
     parts = [name[i : i + longest] for i in range(0, len(name), longest)]
     return folder.joinpath(*[f"@{part}" for part in parts[:-1]], parts[-1]).is_file()

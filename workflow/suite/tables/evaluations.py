@@ -1,6 +1,6 @@
 """Evaluation files: each is read into an `Evaluated`, and those of a run are checked together.
 
-Accuracies are in percent everywhere after `read_cell`.
+Accuracies are in percent everywhere after `read_cells`.
 """
 
 import math
@@ -56,14 +56,6 @@ class Evaluated:
     def average_stderr(self) -> float:
         """Standard error of `average`, the tasks' errors taken as independent."""
         return math.sqrt(sum(self.stderr[task] ** 2 for task in TASKS)) / len(TASKS)
-
-
-def read_cell(path: Path) -> Evaluated:
-    """Read one evaluation file.
-
-    Raises ValueError, naming the file and the field, if it is missing or malformed.
-    """
-    return _read_cell(path, None)
 
 
 def read_cells(evaluations: Sequence[Path], recipes: Recipes = None) -> list[Evaluated]:
