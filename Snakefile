@@ -17,6 +17,7 @@ HERE = str(workflow.current_basedir)
 CODE = [HERE, os.path.join(HERE, "workflow")]
 sys.path[:0] = CODE
 
+from suite.jobs import worker
 from suite.plan import standing, studies
 from suite.plan.code import fingerprint
 from suite.plan.config import MINIATURES, load, shown_settings
@@ -134,6 +135,12 @@ onstart:
         from suite.tracking.store import default_uri, initialise_store
 
         initialise_store(default_uri(STORE_FOLDER))
+    if workflow.is_main_process and workflow.local_exec:
+        # Nothing here has to be spared by a limit of jobs a second, with which (Snakemake 9.27) every
+        # finished job adds one more round of scheduling a second, until they take a whole core.
+        workflow.scheduler.job_rate_limiter = None
+        if config["warm_worker"]:
+            worker.start()
 
 
 rule all:

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from suite.jobs.hand_over import hand_over
+
 logger = logging.getLogger("suite")
 
 _ROOT = Path(__file__).parents[3]
@@ -28,10 +30,9 @@ def job(log: str | Path) -> Iterator[None]:
     An error that our own code raises for the user (a ValueError) and a full disk end in a message
     alone, any other error in a traceback in the log; either way the process exits with 1.
     """
+    hand_over()
     _configure_logging(log)
-    if not sys.stderr.isatty():
-        # for the bars of libraries; read when tqdm is first imported
-        os.environ.setdefault("TQDM_MININTERVAL", str(_SECONDS_BETWEEN_LINES))
+    rare_progress()
     try:
         yield
     except Exception as error:
@@ -63,11 +64,22 @@ def _logged(items: Iterable[Any], title: str) -> Iterator[Any]:
         yield item
 
 
+def rare_progress() -> None:
+    """Let the bars of libraries write a log seldom (call it before tqdm is first imported)."""
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_MININTERVAL", str(_SECONDS_BETWEEN_LINES))
+
+
 def use_threads(threads: int) -> None:
-    """Compute on this many CPU threads (call it before torch is first imported)."""
+    """Compute on this many CPU threads.
+
+    Call it before torch is first imported; in a fork of the warm worker torch is told itself.
+    """
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(threads)
     os.environ["TOKENIZERS_PARALLELISM"] = "true" if threads > 1 else "false"
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
 
 
 def _configure_logging(log: str | Path) -> None:

@@ -1,0 +1,95 @@
+"""A job's script hands its job over to the warm worker, and ends as the job ends there.
+
+What goes over the line: arguments, environment, folder and umask as JSON, and the three standard
+streams themselves; then the numbers of signals; at last the exit status comes back.
+"""
+
+import json
+import os
+import signal
+import socket
+import struct
+import sys
+from typing import Any
+
+WORKER_VARIABLE = "LEAP_SUITE_WORKER"
+_LENGTH = struct.Struct("!I")
+_STATUS = struct.Struct("!i")
+_PEER = struct.Struct("3i")  # pid, uid, gid
+_STREAMS = (0, 1, 2)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
+
+def hand_over() -> None:
+    """Let the worker run this very script, and exit with its status.
+
+    Returns where there is no worker, or none yet: the script then does its job itself. A signal
+    that is sent to this process reaches the job; with this process the job ends.
+    """
+    name = os.environ.get(WORKER_VARIABLE)
+    if not name:
+        return
+    with socket.socket(socket.AF_UNIX) as line:
+        try:
+            line.connect(address(name))
+        except OSError:
+            return
+        if not is_ours(line):
+            return
+        _send(line)
+        for signum in _SIGNALS:
+            signal.signal(signum, lambda number, _: line.sendall(bytes([number])))
+        status = line.recv(_STATUS.size, socket.MSG_WAITALL)
+    if len(status) < _STATUS.size:
+        sys.exit("the warm worker has gone, and this job with it: run again")
+    _end_with(*_STATUS.unpack(status))
+
+
+def address(name: str) -> str:
+    """Where a worker listens: no file that could stay behind, but a name that the kernel keeps."""
+    return f"\0{name}"
+
+
+def is_ours(line: socket.socket) -> bool:
+    """Whether the process at the other end runs for the same user."""
+    found = line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
+    return bool(_PEER.unpack(found)[1] == os.getuid())
+
+
+def receive(line: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """The job that `hand_over` sent, and its streams. Raises ValueError for half a job."""
+    head, streams, _, _ = socket.recv_fds(line, _LENGTH.size, len(_STREAMS))
+    try:
+        (length,) = _LENGTH.unpack(head)
+        body = line.recv(length, socket.MSG_WAITALL)
+        return json.loads(body), streams
+    except (OSError, ValueError, struct.error):
+        for stream in streams:
+            os.close(stream)
+        raise ValueError("half a job") from None
+
+
+def answer(line: socket.socket, status: int) -> None:
+    """Tell the script how its job ended: its exit status, or the negative number of a signal."""
+    line.sendall(_STATUS.pack(status))
+
+
+def _send(line: socket.socket) -> None:
+    umask = os.umask(0)
+    os.umask(umask)
+    job = {
+        "arguments": sys.argv,
+        "environment": dict(os.environ),
+        "folder": os.getcwd(),
+        "umask": umask,
+    }
+    body = json.dumps(job).encode()
+    socket.send_fds(line, [_LENGTH.pack(len(body))], _STREAMS)
+    line.sendall(body)
+
+
+def _end_with(status: int) -> None:
+    if status < 0:
+        signal.signal(-status, signal.SIG_DFL)
+        os.kill(os.getpid(), -status)
+    sys.exit(status)
