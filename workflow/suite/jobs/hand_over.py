@@ -10,6 +10,7 @@ import signal
 import socket
 import struct
 import sys
+from contextlib import suppress
 from typing import Any
 
 WORKER_VARIABLE = "LEAP_SUITE_WORKER"
@@ -90,6 +91,7 @@ def _send(line: socket.socket) -> None:
 
 def _end_with(status: int) -> None:
     if status < 0:
-        signal.signal(-status, signal.SIG_DFL)
+        with suppress(OSError):  # SIGKILL has no other handler
+            signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)
     sys.exit(status)

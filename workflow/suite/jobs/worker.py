@@ -90,7 +90,7 @@ def serve(name: str) -> dict[str, Any] | None:
         while True:
             for key, _ in events.select():
                 if key.fileobj is sys.stdin:
-                    _end({key.data.pid for key in events.get_map().values() if key.data})
+                    _end(events)
                     return None
                 if key.fileobj is door:
                     script, _ = door.accept()
@@ -174,12 +174,13 @@ def _report(job: _Job, events: selectors.BaseSelector) -> None:
     job.script.close()
 
 
-def _end(pids: set[int]) -> None:
+def _end(events: selectors.BaseSelector) -> None:
     """Who started the worker has gone: let trainings save their state, then nothing is left."""
-    for pid in pids:
+    jobs = {key.data.pid: key.data for key in events.get_map().values() if key.data}
+    for pid in jobs:
         os.kill(pid, signal.SIGTERM)
-    for pid in pids:
-        os.waitpid(pid, 0)
+    for job in jobs.values():
+        _report(job, events)
 
 
 def _run(arguments: list[str]) -> None:
