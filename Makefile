@@ -7,6 +7,9 @@ SHELL := bash
 # The pins were made with 3.11, so it is preferred where there are several.
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 
+# Two processes for tests, whatever the number of cores: those that run the workflow take two each.
+TWO := --numprocesses 2 --dist loadfile
+
 VENV := .venv
 READY := $(VENV)/.ready
 # Rules that call a tool by its name get the one of the environment.
@@ -16,8 +19,8 @@ mini: $(READY)
 	snakemake --cores all
 
 test: lint
-	python -m pytest --durations=15
-	python -m pytest --durations=15 -m "heavy and not network"
+	python -m pytest --durations=15 $(TWO)
+	python -m pytest --durations=15 $(TWO) -m "heavy and not network"
 
 lint: $(READY)
 	ruff check .

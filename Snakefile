@@ -17,7 +17,8 @@ HERE = str(workflow.current_basedir)
 CODE = [HERE, os.path.join(HERE, "workflow")]
 sys.path[:0] = CODE
 
-from suite.jobs import worker
+from suite.jobs import precision, worker
+from suite.jobs.gpus import visible_gpus
 from suite.plan import standing, studies
 from suite.plan.code import fingerprint
 from suite.plan.config import MINIATURES, load, shown_settings
@@ -127,6 +128,9 @@ onstart:
         raise WorkflowError(str(error)) from None
     if any(job.rule.name == "tables" for job in jobs):
         lines.append(standing.left_out(Path(RESULTS), studies.all_cells(config)))
+    if workflow.local_exec:
+        dtypes = {config["models"][model]["dtype"] for model in config["grid"]["models"]}
+        lines.append(precision.notice(dtypes, gpus=bool(visible_gpus())))
     for line in filter(None, lines):
         logger.warning(line)
     # before any job writes to it: two processes that make the schema at once break each other

@@ -4,7 +4,8 @@ Started by torchrun; without it there is one process, and nothing here does anyt
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -64,19 +65,25 @@ def shards(wanted: bool) -> bool:
     return wanted and world_size() > 1
 
 
-def shard(model: nn.Module, blocks: nn.ModuleList) -> None:
-    """Split all weights and logits over the processes (FSDP2), block by block.
+def shard(
+    model: nn.Module, blocks: nn.ModuleList, lm_loss: Callable[[Tensor], Tensor]
+) -> Callable[[Tensor], Tensor]:
+    """Split all weights and logits over the processes (FSDP2), block by block; the loss to use.
 
-    A block's weights are put together again for as long as it computes. Gradients and whatever
-    the optimiser keeps are split in the same way.
+    A block's weights are put together again for as long as it computes, those outside of blocks
+    for as long as the loss `lm_loss` of the model does. Gradients and whatever the optimiser
+    keeps are split in the same way.
     """
     from torch.distributed.device_mesh import init_device_mesh
-    from torch.distributed.fsdp import fully_shard
+    from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
     mesh = init_device_mesh("cuda" if torch.cuda.is_available() else "cpu", (world_size(),))
     for block in blocks:
         fully_shard(block, mesh=mesh)
     fully_shard(model, mesh=mesh)
+    model.lm_loss = lm_loss  # type: ignore[assignment]
+    register_fsdp_forward_method(model, "lm_loss")
+    return cast(Callable[[Tensor], Tensor], model.lm_loss)
 
 
 def to_local(tensor: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from leap.gated import GatedLinear, gated, learned_logits, sums_of
 from leap.history import History
 from leap.interruption import Interrupted, Stop, listening
 from leap.layers import decoder_blocks, prunable_linears
+from leap.loss import lm_loss_of
 from leap.objective import Objective
 from leap.parameterisation import Learned, Parameterisation, load
 from leap.relaxation import Relaxation
@@ -73,10 +74,12 @@ def learn_masks(
         identity = fingerprint(model, blocks_ST, masks, settings, repr(parameterisation))
         states = StateFolder(state, identity, part_name(settings.sharding))
     shapes = {n: (x.out_features, x.in_features) for n, x in prunable_linears(model).items()}
-    with gated(model, parameterisation, settings, prior, sparse) as gates, listening() as stop:
-        trainer = _Trainer(model, gates, blocks_ST, settings, states, save_seconds)
-        trainer.run(stop, report)
-        logits = {n: parallel.full_tensor(p.detach()).cpu() for n, p in trainer.logits.items()}
+    with listening() as stop:
+        lm_loss = lm_loss_of(model)
+        with gated(model, parameterisation, settings, prior, sparse) as gates:
+            trainer = _Trainer(model, lm_loss, gates, blocks_ST, settings, states, save_seconds)
+            trainer.run(stop, report)
+            logits = {n: parallel.full_tensor(p.detach()).cpu() for n, p in trainer.logits.items()}
     for name, tensor in logits.items():
         refuse_non_finite(name, tensor)
     return Learned(logits, settings, parameterisation, shapes, sparse)
@@ -88,6 +91,7 @@ class _Trainer:
     def __init__(
         self,
         model: nn.Module,
+        lm_loss: Callable[[Tensor], Tensor],
         gates: dict[str, GatedLinear],
         blocks_ST: Tensor,
         settings: Settings,
@@ -105,7 +109,8 @@ class _Trainer:
             settings, {name: gate.linear.weight for name, gate in gates.items()}, block_L
         )
         if self.sharded:
-            parallel.shard(model, blocks)
+            lm_loss = parallel.shard(model, blocks, lm_loss)
+        self.lm_loss = lm_loss
         self.logits = learned_logits(gates)
         # where the model computes, which for a model that has just been split is not where it was
         self.device = parallel.to_local(next(iter(self.logits.values()))).device
@@ -150,7 +155,7 @@ class _Trainer:
             ids_BT = micro_batch(self.blocks_ST, settings, step, micro).to(self.device)
             for gate in self.gates.values():
                 gate.redraw(relaxation, settings.seed, step, micro)
-            lm_loss = self.model(input_ids=ids_BT, labels=ids_BT, use_cache=False).loss
+            lm_loss = self.lm_loss(ids_BT)
             kept_L, norm_L = sums_of(self.gates.values())
             loss, values = self.objective(lm_loss, kept_L, norm_L, progress(step, settings.steps))
             (loss * scale).backward()

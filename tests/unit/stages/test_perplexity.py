@@ -27,7 +27,7 @@ def test_it_is_exp_of_the_mean_surprise(model):
             for end in range(1, 9):
                 logits = model(input_ids=window[None, :end]).logits[0, -1].double()
                 surprises.append(-(logits.log_softmax(0)[window[end]]).item())
-    result = perplexity(model, windows, batch=2)
+    result = perplexity(model, windows, batch_tokens=18)
     assert result["value"] == pytest.approx(math.exp(np.mean(surprises)), rel=1e-5)
     assert result["tokens"] == len(surprises)
     by_window = np.array(surprises).reshape(5, 8).mean(1)

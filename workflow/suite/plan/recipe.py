@@ -102,7 +102,7 @@ class Recipes:
             "model": self.model(cell.model),
             "checkpoint": self.checkpoint(cell),
             "validation": self.corpus("validation"),
-            "batch": self.settings["evaluation"]["perplexity_batch"],
+            "batch_tokens": self.settings["evaluation"]["batch_tokens"],
             "code": fingerprint("suite.stages.validate"),
         }
 

@@ -11,6 +11,7 @@ from suite.artifacts.items import Items, from_samples, write_items
 from suite.artifacts.masks import mask_hash
 from suite.artifacts.recorded import check
 from suite.artifacts.tensors import load_masks
+from suite.jobs.precision import compute_dtype
 from suite.jobs.provenance import Meter, choose_device, compute_setting, environment
 from suite.plan.cell import Cell
 from suite.sources.hub import mirror
@@ -41,14 +42,14 @@ def evaluate(
     settings = recipe["evaluation"]
     device = choose_device()
     described = models.describe(model_directory, recipe["model"])
-    dtype, bos = described["dtype"], described["bos"]
+    dtype, bos = compute_dtype(described["dtype"], device), described["bos"]
     checkpoint = hardened or models.intact_checkpoint(model_directory)
     model = models.load_model(checkpoint, dtype, device)
     manifest = _verified_manifest(hardened, model, cell, recipe) if hardened else {}
     tokenizer = models.load_tokenizer(model_directory)
     tasks, items, versions = run_tasks(model, tokenizer, bos, settings, miniature_data)
     windows_ST, corpus = corpora.read(perplexity_corpus, recipe["perplexity"])
-    quality = perplexity(model, windows_ST, settings["perplexity_batch"])
+    quality = perplexity(model, windows_ST, settings["batch_tokens"])
     result = {
         "run": run,
         **asdict(cell),
@@ -83,15 +84,18 @@ def run_tasks(
 ) -> tuple[dict[str, dict[str, Any]], Items, dict[str, Any]]:
     """Results by column (acc, acc_norm as fractions, with stderr), items, and what else to record.
 
-    All tasks go through one `simple_evaluate` call, zero-shot, with a fixed batch size.
+    All tasks go through one `simple_evaluate` call, zero-shot, in batches of a fixed composition.
     """
     from lm_eval import simple_evaluate
-    from lm_eval.models.huggingface import HFLM
 
-    logging.getLogger("lm_eval").setLevel(logging.WARNING)
-    lm = HFLM(
-        pretrained=model, tokenizer=tokenizer, batch_size=settings["batch_size"], add_bos_token=bos
+    from suite.stages.packed import PackedLM
+
+    # and not that a model which is loaded already may ignore other arguments
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    lm = PackedLM(
+        model, tokenizer=tokenizer, batch_tokens=settings["batch_tokens"], add_bos_token=bos
     )
+    logging.getLogger("lm_eval").setLevel(logging.WARNING)
     _check_bos(lm, tokenizer, bos)
     manager = task_manager(miniature_data is not None)
     wanted = settings["tasks"]

@@ -15,6 +15,7 @@ from suite.artifacts.files import write_json
 from suite.artifacts.masks import save_masks
 from suite.artifacts.tensors import save_tensors
 from suite.jobs.job import progress
+from suite.jobs.precision import compute_dtype
 from suite.jobs.provenance import Meter, choose_device, compute_setting
 from suite.plan.cell import Cell
 from suite.stages import corpora, models
@@ -46,7 +47,7 @@ def prune(
     settings = {**recipe["method"], **({"seed": recipe["seed"]} if "seed" in recipe else {})}
     chosen = registry.make_settings(method, name, settings)
     device = choose_device()
-    dtype = models.describe(model_directory, recipe["model"])["dtype"]
+    dtype = compute_dtype(models.describe(model_directory, recipe["model"])["dtype"], device)
     model = models.load_model(models.intact_checkpoint(model_directory), dtype, device)
     blocks_ST, corpus = corpora.read(calibration, recipe["calibration"])
     batches = torch.from_numpy(blocks_ST).long().to(device).split(batch)
@@ -84,7 +85,8 @@ def _changed(
     before = prunable_linears(dense)
     weights = {}
     for name, linear in prunable_linears(model).items():
-        new_OI, kept_OI = linear.weight.detach().cpu(), masks[name]
-        if not torch.equal(new_OI[kept_OI], before[name].weight.detach()[kept_OI]):
+        old_OI, kept_OI = before[name].weight.detach(), masks[name]
+        new_OI = linear.weight.detach().cpu().to(old_OI.dtype)
+        if not torch.equal(new_OI[kept_OI], old_OI[kept_OI]):
             weights[f"{name}.weight"] = new_OI.contiguous()
     return weights

@@ -15,6 +15,7 @@ from typing import Any
 from suite.artifacts.files import write_json
 from suite.artifacts.masks import mask_hash
 from suite.artifacts.tensors import load_masks, save_tensors
+from suite.jobs.precision import compute_dtype
 from suite.jobs.provenance import Meter, choose_device, compute_setting
 from suite.plan.cell import Cell
 from suite.stages import corpora, models
@@ -57,7 +58,7 @@ def learn(
         device = choose_device()
         # a model to be split moves to the GPUs part by part
         place = "cpu" if parallel.shards(settings.sharding) else device
-        dtype = models.describe(model_directory, recipe["model"])["dtype"]
+        dtype = compute_dtype(models.describe(model_directory, recipe["model"])["dtype"], device)
         model = models.load_model(models.intact_checkpoint(model_directory), dtype, place)
         blocks_ST, described = corpora.read(corpus, recipe["training"])
         given = {name: load_masks(file) for name, file in masks.items()}

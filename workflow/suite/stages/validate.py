@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from suite.artifacts.files import write_json
+from suite.jobs.precision import compute_dtype
 from suite.jobs.provenance import choose_device
 from suite.plan.cell import Cell
 from suite.stages import corpora, models
@@ -21,8 +22,9 @@ def validate(
     output: Path,
 ) -> None:
     """Load the checkpoint and write its perplexity."""
-    dtype = models.describe(model_directory, recipe["model"])["dtype"]
-    model = models.load_model(checkpoint, dtype, choose_device())
+    device = choose_device()
+    dtype = compute_dtype(models.describe(model_directory, recipe["model"])["dtype"], device)
+    model = models.load_model(checkpoint, dtype, device)
     windows_ST, corpus = corpora.read(validation, recipe["validation"])
-    quality = perplexity(model, windows_ST, recipe["batch"])
+    quality = perplexity(model, windows_ST, recipe["batch_tokens"])
     write_json(output, {**asdict(cell), "perplexity": quality, "corpus": corpus, "recipe": recipe})

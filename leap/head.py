@@ -1,0 +1,85 @@
+"""The head of a causal LM: from hidden states to logits, only where and when they are needed.
+
+A whole batch's logits are positions x vocabulary floats at once; here they come in chunks of
+positions, in float32 whatever the model's dtype.
+Axes: N positions, C positions of a chunk, H hidden features, V vocabulary.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+_FLOATS_IN_A_CHUNK = 2**26
+_PROBE_LENGTH = 4
+# hidden states and logits may differ by this share of their norm, for the order of bfloat16's sums
+_TOLERANCE = 0.1
+
+
+class Head:
+    """The last layer of a causal LM, from hidden states to log-probabilities.
+
+    Raises ValueError where logits of the model are not made by one linear layer (and soft-capping)
+    from what its trunk returns.
+    """
+
+    def __init__(self, model: "PreTrainedModel") -> None:
+        self.trunk = model.base_model
+        self.linear = model.get_output_embeddings()
+        self.cap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
+        ids = torch.arange(_PROBE_LENGTH, device=model.device)[None] % self.vocabulary
+        with torch.inference_mode():
+            wanted = model(input_ids=ids, use_cache=False).logits[0].float()
+            found = self.logits(self.trunk(input_ids=ids, use_cache=False).last_hidden_state[0])
+        if not is_close(found, wanted):
+            raise ValueError(f"{type(model).__name__} makes its logits in a way of its own")
+
+    @property
+    def vocabulary(self) -> int:
+        """How many logits a position has."""
+        return int(self.linear.out_features)
+
+    def logits(self, hidden_NH: Tensor) -> Tensor:
+        """Logits [N, V] in float32; products of bfloat16 numbers are summed in float32."""
+        bias = None if self.linear.bias is None else self.linear.bias.float()
+        with self.exact_products():
+            logits_NV = torch.nn.functional.linear(
+                hidden_NH.float(), self.linear.weight.float(), bias
+            )
+        return logits_NV if self.cap is None else self.cap * torch.tanh(logits_NV / self.cap)
+
+    def score(self, hidden_NH: Tensor, ids_N: Tensor) -> tuple[Tensor, Tensor]:
+        """log p [N] of the tokens that follow the positions, and whether each is the likeliest."""
+        step = max(1, _FLOATS_IN_A_CHUNK // self.vocabulary)
+        scores, likeliest = [], []
+        for hidden_CH, ids_C in zip(hidden_NH.split(step), ids_N.split(step), strict=True):
+            logits_CV = self.logits(hidden_CH)
+            chosen_C = logits_CV.gather(1, ids_C[:, None])[:, 0]
+            largest_C, likeliest_C = logits_CV.max(1)
+            rest_C = logits_CV.sub_(largest_C[:, None]).exp_().sum(1).log_()  # in its place
+            scores.append(chosen_C - largest_C - rest_C)
+            likeliest.append(likeliest_C == ids_C)
+        return torch.cat(scores), torch.cat(likeliest)
+
+    @contextmanager
+    def exact_products(self) -> Iterator[None]:
+        """Let a CPU multiply as bfloat16 what are such numbers; their products fit into float32."""
+        backend = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]  # made at run time
+        before = backend.fp32_precision
+        if self.linear.weight.dtype == torch.bfloat16:
+            backend.fp32_precision = "bf16"
+        try:
+            yield
+        finally:
+            backend.fp32_precision = before
+
+
+def is_close(found: Tensor, wanted: Tensor) -> bool:
+    """Whether two tensors are the same but for rounding."""
+    difference = torch.linalg.vector_norm(found.float() - wanted.float())
+    return bool(difference <= _TOLERANCE * torch.linalg.vector_norm(wanted.float()))

@@ -1,0 +1,178 @@
+"""Seconds of the six tasks: lm-eval's own HFLM, and the suite's model that shares contexts.
+
+    python tests/benchmarks/evaluation.py --model DIR --mirror DIR [--share 0.05] [--vocabulary N]
+
+`--model` is a folder that the rule `model` made (with model.json), `--mirror` one that `prefetch`
+made. Each variant (HFLM or ours, in float32 or bfloat16) runs in a process of its own, with two
+threads, on the first items of the claim's limits times `--share`. `--vocabulary` gives the model
+random embeddings of so many tokens, as Gemma has; what it answers is then nonsense, its time isn't.
+The first table has seconds by task, the others ratios, and how far log-likelihoods and answers are
+from those of HFLM in float32.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+THREADS = 2
+# items of a claim that 0.5 points can be seen by; of every subject for MMLU
+ITEMS = {"piqa": 1000, "arc_easy": 1000, "arc_challenge": 1172, "winogrande": 1267,
+         "openbookqa": 500, "mmlu": 10}  # fmt: skip
+VARIANTS = ("HFLM float32", "HFLM bfloat16", "ours float32", "ours bfloat16")
+
+
+def main() -> None:
+    """Run all variants and print the tables; with `--variant` run one, print JSON."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--model", required=True, help="a model's folder, with model.json")
+    parser.add_argument("--mirror", required=True, help="offline mirror of the tasks")
+    parser.add_argument("--share", type=float, default=0.05, help="of the claim's items")
+    parser.add_argument("--vocabulary", type=int, default=0, help="random embeddings of this size")
+    parser.add_argument("--variant", choices=VARIANTS, help="run this one only, in this process")
+    options = parser.parse_args()
+    if options.variant:
+        print(json.dumps(measure(options)))
+        return
+    found = {variant: _in_process(options, variant) for variant in VARIANTS}
+    print(tables(found))
+
+
+def tables(found: dict[str, dict[str, Any]]) -> str:
+    """Markdown: seconds by task, and ratios and distances."""
+    tasks = list(ITEMS)
+    lines = [
+        "| variant | " + " | ".join(tasks) + " | all | peak GB |",
+        "|---|" + "---:|" * (len(tasks) + 2),
+    ]
+    for variant, run in found.items():
+        seconds = [run["tasks"][task]["seconds"] for task in tasks]
+        cells = " | ".join(f"{value:.1f}" for value in [*seconds, sum(seconds)])
+        lines.append(f"| {variant} | {cells} | {run['peak'] / 1e9:.2f} |")
+    total = {v: sum(task["seconds"] for task in run["tasks"].values()) for v, run in found.items()}
+    lines += ["", "| ratio | measured | goal |", "|---|---:|---|"]
+    for before, after, goal in (
+        ("HFLM float32", "ours float32", ">= 2"),
+        ("HFLM bfloat16", "ours bfloat16", ">= 2"),
+        ("HFLM float32", "ours bfloat16", ">= 6"),
+    ):
+        lines.append(f"| {before} / {after} | {total[before] / total[after]:.2f} | {goal} |")
+    lines += [
+        "",
+        "| from HFLM float32 | mean distance | largest | other answers |",
+        "|---|" + "---:|" * 3,
+    ]
+    exact = found["HFLM float32"]["tasks"]
+    for variant in VARIANTS[1:]:
+        run = found[variant]["tasks"]
+        pairs = [
+            (ours, theirs)
+            for task in tasks
+            for ours, theirs in zip(run[task]["scores"], exact[task]["scores"], strict=True)
+        ]
+        distances = [abs(ours - theirs) for ours, theirs in pairs]
+        answers = [
+            ours != theirs
+            for task in tasks
+            for ours, theirs in zip(run[task]["answers"], exact[task]["answers"], strict=True)
+        ]
+        lines.append(
+            f"| {variant} | {statistics.mean(distances):.2g} | {max(distances):.2g} | "
+            f"{sum(answers)} of {len(answers)} |"
+        )
+    return "\n".join(lines)
+
+
+def _in_process(options: argparse.Namespace, variant: str) -> dict[str, Any]:
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "workflow")]),
+        "HUB_MIRROR": options.mirror,
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": str(THREADS),
+        "MKL_NUM_THREADS": str(THREADS),
+    }
+    values = {**vars(options), "variant": variant}
+    arguments = [f"--{name}={value}" for name, value in values.items()]
+    done = subprocess.run(
+        [sys.executable, __file__, *arguments],
+        env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    print(f"{variant} is done", file=sys.stderr)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+class Clock:
+    """Seconds in a model's log-likelihoods, without the making of tasks that all variants share."""
+
+    def __init__(self, lm: Any) -> None:
+        self.seconds = 0.0
+        self.plain = lm.loglikelihood
+        lm.loglikelihood = self
+
+    def __call__(self, requests: Any, **options: Any) -> Any:
+        start = time.perf_counter()
+        replies = self.plain(requests, **options)
+        self.seconds += time.perf_counter() - start
+        return replies
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Seconds, log-likelihoods and answers of every task, and the peak of memory in bytes."""
+    import logging
+    import resource
+
+    import torch
+    from lm_eval import simple_evaluate
+    from lm_eval.models.huggingface import HFLM
+
+    from suite.plan.config import load
+    from suite.sources.tasks import build, leaves, task_manager
+    from suite.stages import models
+    from suite.stages.packed import PackedLM
+
+    torch.set_num_threads(THREADS)
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    kind, dtype = options.variant.split()
+    model = models.load_model(options.model, dtype, "cpu")
+    if options.vocabulary:
+        torch.manual_seed(0)
+        model.resize_token_embeddings(options.vocabulary)
+    tokenizer = models.load_tokenizer(options.model)
+    bos = models.describe(options.model)["bos"]
+    given = {"tokenizer": tokenizer, "add_bos_token": bos}
+    lm = (
+        HFLM(pretrained=model, batch_size=16, **given)
+        if kind == "HFLM"
+        else PackedLM(model, batch_tokens=2048, **given)
+    )
+    clock = Clock(lm)
+    settings = load({"scale": "laptop", "hub_mirror": options.mirror})["evaluation"]["tasks"]
+    manager = task_manager(miniature=False)
+    found = {}
+    for column, limit in ITEMS.items():
+        task = build(manager, settings[column])
+        count = max(1, round(limit * options.share))
+        items = {leaf.task_name: range(min(count, len(leaf.eval_docs))) for leaf in leaves(task)}
+        before = clock.seconds
+        results = simple_evaluate(
+            model=lm, tasks=[task], task_manager=manager, samples=items, log_samples=True,
+            bootstrap_iters=1,
+        )  # fmt: skip
+        samples = [sample for leaf in results["samples"].values() for sample in leaf]
+        found[column] = {
+            "seconds": clock.seconds - before,
+            "scores": [reply[0][0] for sample in samples for reply in sample["resps"]],
+            "answers": [sample["acc"] for sample in samples],
+        }
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"tasks": found, "peak": peak}
+
+
+if __name__ == "__main__":
+    main()

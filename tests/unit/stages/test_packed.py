@@ -1,0 +1,206 @@
+"""Shared contexts against lm-eval's own way: every request has the same log-likelihood."""
+
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lm_eval import simple_evaluate
+from lm_eval.models.huggingface import HFLM
+
+from suite.miniature.tasks import DEFINITIONS
+from suite.sources.tasks import build, task_manager
+from suite.stages import models
+from suite.stages.packed import PackedLM
+from suite.stages.packing import batches, pack
+from tests.unit.recipes import recipes
+
+CHECKPOINTS = Path(DEFINITIONS).parent / "checkpoints"
+# full attention, sliding and full attention in turns, and no list of layer types
+FAMILIES = ("mini-qwen-2.5-0.5b", "mini-gemma-3-1b", "mini-llama-3.2-1b")
+CONTEXT = 512
+SIZES = {
+    "vocab_size": 1332, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+    "num_attention_heads": 2, "max_position_embeddings": 256,
+}  # fmt: skip
+
+Tokens = list[int]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return transformers.PreTrainedTokenizerFast.from_pretrained(CHECKPOINTS / "tokenizer")
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def family(request):
+    return models.load_model(CHECKPOINTS / request.param, "float32", "cpu")
+
+
+def both(model, tokenizer, requests: list[tuple[Tokens, Tokens]], batch_tokens: int = 1024):
+    """What HFLM and the packed model say of the requests."""
+    asked = [(("", ""), context, choice) for context, choice in requests]
+    plain = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=4)
+    packed = PackedLM(model, tokenizer=tokenizer, batch_tokens=batch_tokens)
+    assert packed.head is not None
+    return [lm._loglikelihood_tokens(asked, disable_tqdm=True) for lm in (plain, packed)]
+
+
+def assert_agree(plain, packed) -> None:
+    assert [score for score, _ in packed] == pytest.approx(
+        [s for s, _ in plain], rel=1e-6, abs=1e-4
+    )
+    assert [greedy for _, greedy in packed] == [greedy for _, greedy in plain]
+
+
+token = st.integers(3, 1300)
+# few different tokens, so that choices begin alike by chance too
+choice = st.lists(st.integers(3, 6), min_size=1, max_size=8)
+item = st.tuples(st.lists(token, min_size=1, max_size=30), st.lists(choice, min_size=1, max_size=4))
+
+
+@settings(max_examples=25, deadline=None)
+@given(items=st.lists(item, min_size=1, max_size=6), batch_tokens=st.sampled_from([1, 64, 1024]))
+def test_any_contexts_and_choices(family, tokenizer, items, batch_tokens):
+    requests = [(context, choice) for context, choices in items for choice in choices]
+    assert_agree(*both(family, tokenizer, requests, batch_tokens))
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    length=st.integers(CONTEXT - 12, CONTEXT + 12),
+    choices=st.lists(st.lists(token, min_size=1, max_size=6), min_size=1, max_size=4),
+)
+def test_at_the_limit_of_the_context(family, tokenizer, length, choices):
+    """Longer ones lose their first tokens, as many as each choice takes away."""
+    context = [3 + place % 1000 for place in range(length)]
+    assert_agree(*both(family, tokenizer, [(context, choice) for choice in choices]))
+
+
+def test_a_choice_may_be_as_long_as_the_context_and_no_longer(family, tokenizer):
+    choice = [3 + place % 7 for place in range(CONTEXT)]
+    assert_agree(*both(family, tokenizer, [([5], choice)]))
+    with pytest.raises(ValueError, match="a choice of 513 tokens"):
+        pack([([5], [*choice, 4])], CONTEXT)
+
+
+def test_choices_share_their_context_and_others_do_not():
+    context, other = [*range(10, 30)], [*range(40, 60)]
+    requests = [(context, [1, 2]), (context, [1, 3, 4]), (context, [5]), (other, [1, 2])]
+    first, second = pack(requests, CONTEXT)
+    # the last token of a choice is never an input
+    assert first.indices == [0, 1, 2] and first.length == 20 + 1 + 2 + 0
+    assert second.indices == [3] and second.length == 21
+
+
+def test_batches_have_at_most_so_many_tokens_and_lose_no_row():
+    rows = pack([([*range(9, 9 + length)], [1]) for length in (5, 40, 7, 90, 6, 41)], CONTEXT)
+    found = list(batches(rows, 84))
+    assert [[row.length for row in batch] for batch in found] == [[90], [41, 40], [7, 6, 5]]
+    assert sorted(row.indices[0] for batch in found for row in batch) == [*range(6)]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_tasks_have_the_same_answers_whatever_the_batch(family, tokenizer, place):
+    """All requests of the six generated tasks, through lm-eval itself."""
+    model = models.load_model(CHECKPOINTS / family, "float32", "cpu")
+    manager, data = task_manager(miniature=True), place / "world/tasks"
+    wanted = recipes().settings["evaluation"]["tasks"].values()
+    built = [build(manager, task, data) for task in wanted]
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    lms = {
+        "plain": HFLM(pretrained=model, tokenizer=tokenizer, batch_size=16),
+        **{
+            rows: PackedLM(model, tokenizer=tokenizer, batch_tokens=rows * 64)
+            for rows in (1, 4, 16)
+        },
+    }
+    answers = {}
+    for name, lm in lms.items():
+        results = simple_evaluate(
+            model=lm, tasks=built, task_manager=manager, limit=100, log_samples=True,
+            bootstrap_iters=1,
+        )  # fmt: skip
+        answers[name] = {
+            (task, sample["doc_id"]): (sample["acc"], [r[0][0] for r in sample["resps"]])
+            for task, samples in results["samples"].items()
+            for sample in samples
+        }
+    plain = answers.pop("plain")
+    assert len(plain) == 6 * 100
+    for found in answers.values():
+        assert found.keys() == plain.keys()
+        for key, (correct, scores) in found.items():
+            assert correct == plain[key][0]
+            assert scores == pytest.approx(plain[key][1], abs=1e-4)
+
+
+def test_bfloat16_is_no_further_from_float32_than_in_the_plain_way(family, tokenizer):
+    generator = torch.Generator().manual_seed(0)
+    requests = []
+    for _ in range(60):
+        context = torch.randint(3, 1300, (30,), generator=generator).tolist()
+        for _ in range(4):
+            requests.append((context, torch.randint(3, 1300, (5,), generator=generator).tolist()))
+    exact, _ = both(family, tokenizer, requests)
+    rounded = type(family)(family.config).to(torch.bfloat16).eval()
+    rounded.load_state_dict(family.state_dict())
+    plain, packed = both(rounded, tokenizer, requests)
+
+    def distance(found):
+        return sum(abs(a[0] - b[0]) for a, b in zip(found, exact, strict=True)) / len(exact)
+
+    assert 0 < distance(packed) <= distance(plain)
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        (
+            transformers.Lfm2Config(
+                **SIZES, num_key_value_heads=1, layer_types=["conv", "full_attention"]
+            ),
+            "type conv",
+        ),
+        (transformers.GraniteConfig(**SIZES, logits_scaling=8.0), "logits in a way of its own"),
+        (
+            transformers.MistralConfig(**SIZES, num_key_value_heads=1, sliding_window=8),
+            "have a sliding window",
+        ),
+    ],
+)
+def test_other_models_are_evaluated_the_plain_way_and_it_is_said(
+    config, reason, tokenizer, caplog, monkeypatch
+):
+    monkeypatch.setattr(logging.getLogger("suite"), "propagate", True)
+    torch.manual_seed(0)
+    model = transformers.AutoModelForCausalLM.from_config(config).eval()
+    with caplog.at_level(logging.WARNING, logger="suite"):
+        packed = PackedLM(model, tokenizer=tokenizer, batch_tokens=256)
+    assert packed.head is None
+    assert reason in caplog.text and type(model).__name__ in caplog.text
+    plain = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=8)
+    asked = [(("", ""), [5, 6, 7], [8, 9]), (("", ""), [5, 6, 7], [9])]
+    found = packed._loglikelihood_tokens(asked, disable_tqdm=True)
+    wanted = plain._loglikelihood_tokens(asked, disable_tqdm=True)
+    assert [score for score, _ in found] == pytest.approx([s for s, _ in wanted], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        transformers.GPT2Config(vocab_size=1332, n_embd=32, n_layer=2, n_head=2),
+        transformers.Gemma2Config(**SIZES, num_key_value_heads=1, head_dim=16, sliding_window=8,
+                                  final_logit_softcapping=3.0),
+        transformers.Qwen3Config(**SIZES, num_key_value_heads=1, head_dim=16),
+    ],
+)  # fmt: skip
+def test_soft_capped_logits_and_learned_positions(config, tokenizer):
+    torch.manual_seed(0)
+    model = transformers.AutoModelForCausalLM.from_config(config).eval()
+    contexts = [[*range(5, 25)], [*range(30, 60)]]
+    requests = [(context, [8, 9, end]) for context in contexts for end in (5, 6, 7)]
+    assert_agree(*both(model, tokenizer, requests))

@@ -1,0 +1,154 @@
+"""lm-eval's model with shared beginnings: what choices have in common is computed once.
+
+Requests that begin alike, as the choices of an item do, are one row of a batch: the common tokens,
+then behind them the rest of each request, a branch. Positions and attention are those of the
+requests alone, so that a branch sees the common tokens and itself.
+Axes: R rows, T tokens of a row, N scored positions, H hidden features.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lm_eval.models.huggingface import HFLM
+from torch import Tensor
+from tqdm import tqdm
+
+from leap.head import Head, is_close
+from suite.stages.packing import Row, batches, pack
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+Request = tuple[tuple[str, str], list[int], list[int]]
+
+_LAYER_TYPES = {"full_attention", "sliding_attention"}
+
+logger = logging.getLogger("suite")
+
+
+class PackedLM(HFLM):
+    """HFLM that computes common beginnings once, and logits for scored positions only.
+
+    `batch_tokens` bounds the tokens of a forward pass (a single longer row is a pass of its own).
+    Models whose attention or head is of another kind are evaluated the way of HFLM, and a line in
+    the log says so.
+    """
+
+    def __init__(self, pretrained: "PreTrainedModel", *, batch_tokens: int, **options: Any) -> None:
+        super().__init__(pretrained=pretrained, batch_size=1, **options)
+        self.batch_tokens = batch_tokens
+        try:
+            _check_attention(pretrained)
+            self.head: Head | None = Head(pretrained)
+        except (AttributeError, RuntimeError, TypeError, ValueError) as error:
+            logger.warning("evaluated without shared contexts: %s", error)
+            self.head = None
+
+    def _loglikelihood_tokens(
+        self, requests: list[Request], disable_tqdm: bool = False, override_bs: int | None = None
+    ) -> list[tuple[float, bool]]:
+        if self.head is None:
+            longest = max(len(context) + len(choice) for _, context, choice in requests)
+            self.batch_size_per_gpu = max(1, self.batch_tokens // longest)
+            return super()._loglikelihood_tokens(requests, disable_tqdm, override_bs)
+        rows = pack([(context, choice) for _, context, choice in requests], self.max_length)
+        found: list[tuple[float, bool]] = [(0.0, False)] * len(requests)
+        with tqdm(total=len(requests), disable=disable_tqdm, desc="log-likelihoods") as bar:
+            for batch in batches(rows, self.batch_tokens):
+                for index, score in self._scores(batch, self.head):
+                    found[index] = score
+                    self.cache_hook.add_partial("loglikelihood", requests[index][0], score)
+                    bar.update()
+        return found
+
+    def _scores(self, rows: Sequence[Row], head: Head) -> Iterator[tuple[int, tuple[float, bool]]]:
+        """Sum of log-likelihoods of each request, and whether greedy decoding gives its tokens."""
+        batch = Batch(rows, self.device)
+        with torch.inference_mode():
+            hidden_RTH = batch.hidden(self.model)
+            score_N, likeliest_N = head.score(
+                hidden_RTH[batch.row_N, batch.place_N], batch.target_N
+            )
+        scores, likeliest = score_N.double().tolist(), likeliest_N.tolist()
+        begin = 0
+        for row in rows:
+            for index, targets in zip(row.indices, row.targets, strict=True):
+                end = begin + len(targets)
+                yield index, (sum(scores[begin:end]), all(likeliest[begin:end]))
+                begin = end
+
+
+class Batch:
+    """Rows side by side, padded on the right, and where their scores are read."""
+
+    def __init__(self, rows: Sequence[Row], device: torch.device) -> None:
+        layouts = [row.layout() for row in rows]
+        length = max(len(tokens) for tokens, *_ in layouts)
+
+        def padded(lists: Sequence[list[int]], fill: int) -> Tensor:
+            whole = [values + [fill] * (length - len(values)) for values in lists]
+            return torch.tensor(whole, device=device)
+
+        self.id_RT, self.position_RT, self.branch_RT = (
+            padded([layout[part] for layout in layouts], fill)
+            for part, fill in enumerate((0, 0, -1))
+        )
+        places = [place for *_, scored in layouts for place in scored]
+        owners = [number for number, (*_, scored) in enumerate(layouts) for _ in scored]
+        targets = [token for row in rows for choice in row.targets for token in choice]
+        self.place_N, self.row_N, self.target_N = (
+            torch.tensor(values, device=device) for values in (places, owners, targets)
+        )
+
+    def hidden(self, model: "PreTrainedModel") -> Tensor:
+        """What the model's trunk makes of the rows, [R, T, H]."""
+        given: dict[str, Any] = {}
+        if (self.branch_RT > 0).any():
+            given = {"position_ids": self.position_RT, "attention_mask": self._masks(model)}
+        trunk = model.base_model
+        hidden_RTH: Tensor = trunk(input_ids=self.id_RT, use_cache=False, **given).last_hidden_state
+        return hidden_RTH
+
+    def _masks(self, model: "PreTrainedModel") -> Tensor | dict[str, Tensor]:
+        """What is added to attention scores, [R, 1, T, T], by type of layer where there are two."""
+        branch_RT, position_RT = self.branch_RT, self.position_RT
+        of_row_RT = (branch_RT == 0)[:, None, :] | (branch_RT[:, None, :] == branch_RT[:, :, None])
+        seen_RTT = of_row_RT.tril()
+        if "sliding_attention" not in _layer_types(model):
+            return _added(seen_RTT, model.dtype)
+        distance_RTT = position_RT[:, :, None] - position_RT[:, None, :]
+        near_RTT = seen_RTT & (distance_RTT < model.config.get_text_config().sliding_window)
+        masks = {"full_attention": seen_RTT, "sliding_attention": near_RTT}
+        return {kind: _added(mask_RTT, model.dtype) for kind, mask_RTT in masks.items()}
+
+
+def _added(seen_RTT: Tensor, dtype: torch.dtype) -> Tensor:
+    """0 where a token is seen, else the smallest number."""
+    nothing_RTT = torch.zeros(seen_RTT.shape, dtype=dtype, device=seen_RTT.device)
+    return nothing_RTT.masked_fill_(~seen_RTT, torch.finfo(dtype).min)[:, None]
+
+
+def _layer_types(model: "PreTrainedModel") -> set[str]:
+    return set(getattr(model.config.get_text_config(), "layer_types", None) or ())
+
+
+def _check_attention(model: "PreTrainedModel") -> None:
+    """Raise ValueError where a branch is not computed as its request alone is."""
+    name, types = type(model).__name__, _layer_types(model)
+    if types - _LAYER_TYPES:
+        raise ValueError(f"{name} has layers of type {', '.join(sorted(types - _LAYER_TYPES))}")
+    if not types and getattr(model.config.get_text_config(), "sliding_window", None):
+        raise ValueError(f"{name} does not say which of its layers have a sliding window")
+    beginning, ends = [*range(2, 10)], ([10, 11, 12, 0], [13, 14, 0])
+    (row,) = pack([(beginning, end) for end in ends], context=16)
+    with torch.inference_mode():
+        packed = Batch([row], model.device)
+        hidden_TH = packed.hidden(model)[0]
+        places = packed.place_N.split([len(end) for end in ends])
+        for end, place_N in zip(ends, places, strict=True):
+            (alone,) = pack([(beginning, end)], context=16)
+            wanted_TH = Batch([alone], model.device).hidden(model)[0]
+            if not is_close(hidden_TH[place_N], wanted_TH[-len(end) :]):
+                raise ValueError(f"{name} has attention that its mask does not describe")
