@@ -143,7 +143,7 @@ onstart:
         # Nothing here has to be spared by a limit of jobs a second, with which (Snakemake 9.27) every
         # finished job adds one more round of scheduling a second, until they take a whole core.
         workflow.scheduler.job_rate_limiter = None
-        if config["warm_worker"]:
+        if config["warm_worker"] and len(jobs) >= worker.WORTHWHILE:
             worker.start()
 
 

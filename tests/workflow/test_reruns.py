@@ -132,7 +132,7 @@ def test_tables_refuse_an_evaluation_of_another_recipe(own_smoke_run, snakemake)
     cell = "mini-llama-3.2-1b/wanda/0.5.json"
     evaluation = json.loads((folder / "evaluations" / cell).read_text())
     del evaluation["checksum"]
-    evaluation["provenance"]["recipe"]["evaluation"]["batch_size"] = 7
+    evaluation["provenance"]["recipe"]["evaluation"]["batch_tokens"] = 7
     (folder / "evaluations" / cell).write_text(json.dumps(evaluation))
     (folder / "tables/main.csv").unlink()
     triggers = ("--rerun-triggers", "mtime")
@@ -141,7 +141,7 @@ def test_tables_refuse_an_evaluation_of_another_recipe(own_smoke_run, snakemake)
     text = process.stdout + process.stderr
     assert process.returncode != 0 and "Traceback" not in text
     assert f"{cell} was made with other settings" in text
-    assert "evaluation.batch_size was 7, now 64" in text
+    assert "evaluation.batch_tokens was 7, now 4096" in text
 
 
 def test_a_run_of_another_name_leaves_the_first_alone(own_smoke_run, planned):

@@ -43,6 +43,8 @@ _FORKABLE = {
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
     "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
 }
+# jobs of a run; fewer are done by the time that the libraries are loaded
+WORTHWHILE = 5
 _PR_SET_PDEATHSIG = 1
 _SECONDS_FOR_A_REQUEST = 5.0
 
