@@ -73,7 +73,9 @@ def submitted(output: str) -> list[str]:
 
 
 def test_a_training_killed_by_its_time_limit_goes_on_and_ends_in_the_same_bits(suite, snakemake):
-    output = run(suite, LOGITS, "--config", "scale=smoke", LONG, "resources={train: {runtime: 1}}")
+    limits = ("--retries", "9")  # how many minutes it takes depends on the machine
+    settings = ("--config", "scale=smoke", LONG, "resources={train: {runtime: 1}}")
+    output = run(suite, LOGITS, *limits, *settings)
     assert submitted(output).count("train") >= 2, "the training was never killed"
     journal = suite / f"results/smoke/journals/train/{CELL}.jsonl"
     events = [json.loads(line) for line in journal.read_text().splitlines()]
