@@ -46,7 +46,8 @@ class Running:
             [sys.executable, "-c", STARTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL, text=True, env=environment, start_new_session=True,
         )  # fmt: skip
-        self.name = self.starter.stdout.readline().strip()
+        self.value = self.starter.stdout.readline().strip()
+        self.name = self.value.partition(":")[0]
         wait_until(self.is_listening)
         (self.pid,) = children(self.starter.pid)
 
@@ -148,7 +149,7 @@ def test_a_job_sees_what_it_would_see_alone(shared, start, tmp_path):
     before = os.umask(0o027)
     try:
         found = []
-        for name in ("", shared.name):
+        for name in ("", shared.value):
             process = start(WHAT_A_JOB_SEES, name, OF_THE_JOB="1")
             output = process.communicate()
             found.append((output, process.returncode, job_of(tmp_path) == process.pid))
@@ -177,7 +178,7 @@ def test_a_job_sees_what_it_would_see_alone(shared, start, tmp_path):
 )
 def test_a_job_ends_as_it_would_alone(body, shared, start):
     ends = []
-    for name in ("", shared.name):
+    for name in ("", shared.value):
         process = start(body, name)
         output = process.communicate()
         ends.append((process.returncode, [line.split(" ", 1)[-1] for line in output]))
@@ -198,7 +199,7 @@ time.sleep(600)
     ("signum", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, -signal.SIGINT)]
 )
 def test_a_signal_reaches_the_job_once(signum, status, shared, start, tmp_path):
-    process = start(WAITING, shared.name)
+    process = start(WAITING, shared.value)
     pid = job_of(tmp_path)
     wait_until((tmp_path / "ready").exists)
     process.send_signal(signum)
@@ -209,29 +210,29 @@ def test_a_signal_reaches_the_job_once(signum, status, shared, start, tmp_path):
 
 
 def test_with_its_script_the_job_is_killed(shared, start, tmp_path):
-    process = start(WAITING, shared.name)
+    process = start(WAITING, shared.value)
     pid = job_of(tmp_path)
     process.kill()
     process.communicate()
     wait_until(lambda: not is_alive(pid))
     assert not (tmp_path / "told").exists()
-    assert start("pass", shared.name).wait() == 0, "the worker serves the next one"
+    assert start("pass", shared.value).wait() == 0, "the worker serves the next one"
     assert children(shared.pid) == []
 
 
 def test_with_the_worker_its_jobs_are_killed_and_say_so(own, start, tmp_path):
-    process = start(WAITING, own.name)
+    process = start(WAITING, own.value)
     pid = job_of(tmp_path)
     os.kill(own.pid, signal.SIGKILL)
     _, errors = process.communicate()
     assert process.returncode == 1 and "the warm worker has gone" in errors
     wait_until(lambda: not is_alive(pid))
-    process = start("pass", own.name)
+    process = start("pass", own.value)
     assert process.wait() == 0 and job_of(tmp_path) == process.pid, "it does its job itself"
 
 
 def test_when_the_run_has_gone_jobs_are_told_and_nothing_is_left(own, start, tmp_path):
-    process = start(WAITING, own.name)
+    process = start(WAITING, own.value)
     pid = job_of(tmp_path)
     wait_until((tmp_path / "ready").exists)
     own.starter.kill()
@@ -241,9 +242,14 @@ def test_when_the_run_has_gone_jobs_are_told_and_nothing_is_left(own, start, tmp
     assert not own.is_listening()
 
 
+def test_a_job_in_an_environment_of_its_own_is_not_handed_over(shared, start, tmp_path):
+    process = start("pass", f"{shared.name}:/another/environment")
+    assert process.wait() == 0 and job_of(tmp_path) == process.pid
+
+
 def test_two_runs_have_two_workers(shared, own, start, tmp_path):
     for worker in (shared, own):
-        process = start("Path('parent').write_text(str(os.getppid()))", worker.name)
+        process = start("Path('parent').write_text(str(os.getppid()))", worker.value)
         assert process.wait() == 0
         assert int((tmp_path / "parent").read_text()) == worker.pid
 
@@ -255,10 +261,10 @@ def test_a_full_memory_kills_one_job_only(shared, start, tmp_path):
         "resource.setrlimit(resource.RLIMIT_AS, (2**32, 2**32))\n"
         "torch.ones(2**33)"
     )
-    process = start(body, shared.name)
+    process = start(body, shared.value)
     _, errors = process.communicate()
     assert process.returncode == 1 and "memory" in errors
-    assert start("pass", shared.name).wait() == 0
+    assert start("pass", shared.value).wait() == 0
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="becoming another user takes root")

@@ -13,7 +13,7 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-WORKER_VARIABLE = "LEAP_SUITE_WORKER"
+WORKER_VARIABLE = "LEAP_SUITE_WORKER"  # a worker's name, a colon and the prefix of its Python
 _LENGTH = struct.Struct("!I")
 _STATUS = struct.Struct("!i")
 _PEER = struct.Struct("3i")  # pid, uid, gid
@@ -27,8 +27,8 @@ def hand_over() -> None:
     Returns where there is no worker, or none yet: the script then does its job itself. A signal
     that is sent to this process reaches the job; with this process the job ends.
     """
-    name = os.environ.get(WORKER_VARIABLE)
-    if not name:
+    name, _, python = os.environ.get(WORKER_VARIABLE, "").partition(":")
+    if not name or python != sys.prefix:  # of a job in an environment of its own
         return
     with socket.socket(socket.AF_UNIX) as line:
         try:

@@ -69,7 +69,7 @@ def start() -> None:
     environment = {**os.environ, **_FORKABLE}
     subprocess.Popen([sys.executable, "-m", __name__, name], stdin=lifeline, env=environment)
     os.close(lifeline)
-    os.environ[WORKER_VARIABLE] = name
+    os.environ[WORKER_VARIABLE] = f"{name}:{sys.prefix}"
 
 
 def serve(name: str) -> dict[str, Any] | None:
