@@ -44,6 +44,11 @@ class Head:
         """How many logits a position has."""
         return int(self.linear.out_features)
 
+    @property
+    def chunk(self) -> int:
+        """Of how many positions the logits are there at once."""
+        return max(1, _FLOATS_IN_A_CHUNK // self.vocabulary)
+
     def logits(self, hidden_NH: Tensor) -> Tensor:
         """Logits [N, V] in float32; products of bfloat16 numbers are summed in float32."""
         bias = None if self.linear.bias is None else self.linear.bias.float()
@@ -55,9 +60,9 @@ class Head:
 
     def score(self, hidden_NH: Tensor, ids_N: Tensor) -> tuple[Tensor, Tensor]:
         """log p [N] of the tokens that follow the positions, and whether each is the likeliest."""
-        step = max(1, _FLOATS_IN_A_CHUNK // self.vocabulary)
         scores, likeliest = [], []
-        for hidden_CH, ids_C in zip(hidden_NH.split(step), ids_N.split(step), strict=True):
+        chunks = zip(hidden_NH.split(self.chunk), ids_N.split(self.chunk), strict=True)
+        for hidden_CH, ids_C in chunks:
             logits_CV = self.logits(hidden_CH)
             chosen_C = logits_CV.gather(1, ids_C[:, None])[:, 0]
             largest_C, likeliest_C = logits_CV.max(1)

@@ -14,7 +14,6 @@ from leap.head import Head
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-_FLOATS_IN_A_CHUNK = 2**26
 _NO_TARGET = -100
 
 
@@ -31,7 +30,7 @@ def lm_loss_of(causal_lm: nn.Module) -> Callable[[Tensor], Tensor]:
         return lambda ids_BT: model(input_ids=ids_BT, labels=ids_BT, use_cache=False).loss
 
     def in_chunks(ids_BT: Tensor) -> Tensor:
-        hidden_BTH = model.base_model(input_ids=ids_BT, use_cache=False).last_hidden_state
+        hidden_BTH = head.trunk(input_ids=ids_BT, use_cache=False).last_hidden_state
         next_BT = torch.nn.functional.pad(ids_BT[:, 1:], (0, 1), value=_NO_TARGET)
         loss: Tensor = _ChunkedLoss.apply(hidden_BTH.flatten(0, 1), next_BT.flatten(), head)
         return loss
@@ -44,12 +43,11 @@ class _ChunkedLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, hidden_NH: Tensor, next_N: Tensor, head: Head) -> Tensor:
-        step = max(1, _FLOATS_IN_A_CHUNK // head.vocabulary)
         targets = (next_N != _NO_TARGET).sum()
         grad_NH = torch.empty_like(hidden_NH)
         total = torch.zeros((), device=hidden_NH.device)
         for grad_CH, hidden_CH, next_C in zip(
-            *(tensor.split(step) for tensor in (grad_NH, hidden_NH, next_N)), strict=True
+            *(tensor.split(head.chunk) for tensor in (grad_NH, hidden_NH, next_N)), strict=True
         ):
             with torch.enable_grad(), head.exact_products():
                 leaf_CH = hidden_CH.detach().requires_grad_()

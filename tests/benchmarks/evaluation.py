@@ -12,15 +12,12 @@ from those of HFLM in float32.
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+from processes import in_process
+
 THREADS = 2
 # items of a claim that 0.5 points can be seen by; of every subject for MMLU
 ITEMS = {"piqa": 1000, "arc_easy": 1000, "arc_challenge": 1172, "winogrande": 1267,
@@ -40,7 +37,8 @@ def main() -> None:
     if options.variant:
         print(json.dumps(measure(options)))
         return
-    found = {variant: _in_process(options, variant) for variant in VARIANTS}
+    place = {"HUB_MIRROR": options.mirror, "HF_HUB_OFFLINE": "1"}
+    found = {v: in_process(__file__, options, v, THREADS, **place) for v in VARIANTS}
     print(tables(found))
 
 
@@ -87,24 +85,6 @@ def tables(found: dict[str, dict[str, Any]]) -> str:
             f"{sum(answers)} of {len(answers)} |"
         )
     return "\n".join(lines)
-
-
-def _in_process(options: argparse.Namespace, variant: str) -> dict[str, Any]:
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "workflow")]),
-        "HUB_MIRROR": options.mirror,
-        "HF_HUB_OFFLINE": "1",
-        "OMP_NUM_THREADS": str(THREADS),
-        "MKL_NUM_THREADS": str(THREADS),
-    }
-    values = {**vars(options), "variant": variant}
-    arguments = [f"--{name}={value}" for name, value in values.items()]
-    done = subprocess.run(
-        [sys.executable, __file__, *arguments],
-        env=environment, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    print(f"{variant} is done", file=sys.stderr)
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 class Clock:

@@ -30,22 +30,20 @@ Axes: O outputs, I inputs, B sequences, T tokens.
 import argparse
 import itertools
 import json
-import os
 import resource
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from processes import in_process
 
 # Neither torch nor leap up here: a child inherits the resident set of the process it came from as
 # the least value of its own ru_maxrss, so the parent has to stay small.
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-ROOT = Path(__file__).parents[2]
 THREADS = 2
 REPEATS = 2
 VARIANTS = ("dense", "official", "ours", "ours-small", "ours-late", "maskllm", "patch-tile",
@@ -68,7 +66,7 @@ def main() -> None:
     runs: dict[str, list[dict]] = {variant: [] for variant in VARIANTS}
     for _ in range(REPEATS):
         for variant in VARIANTS:
-            runs[variant].append(_in_process(options, variant))
+            runs[variant].append(in_process(__file__, options, variant, THREADS))
     print(f"{options.batch} x {options.length} tokens, {THREADS} threads\n")
     print(table(runs))
 
@@ -103,21 +101,6 @@ def table(runs: dict[str, list[dict]]) -> str:
             f"| time, ours-late / ours | {seconds['ours-late'] / seconds['ours']:.2f} | <= 1.1 |",
         ]
     )
-
-
-def _in_process(options: argparse.Namespace, variant: str) -> dict:
-    environment = os.environ | {
-        "PYTHONPATH": str(ROOT),
-        "OMP_NUM_THREADS": str(THREADS),
-        "MKL_NUM_THREADS": str(THREADS),
-    }
-    values = {**vars(options), "variant": variant}
-    arguments = [f"--{name}={value}" for name, value in values.items()]
-    done = subprocess.run(
-        [sys.executable, __file__, *arguments],
-        env=environment, stdout=subprocess.PIPE, text=True, check=True,
-    )  # fmt: skip
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def measure(model: str, batch: int, length: int, steps: int, variant: str) -> dict:
