@@ -28,7 +28,8 @@ class Settings:
         apart, in units of that spread.
     selection: `exact` keeps the (1 - sparsity) * N largest logits, `threshold` the positive ones
         (for PATCH: the dense tiles likewise; MaskLLM always takes each group's largest).
-    recompute: draw masks again for the backward pass instead of keeping them.
+    recompute: draw masks again for the backward pass instead of keeping them (LEAP always does on
+        a GPU).
     checkpointing: keep no activations inside a decoder block, compute them again.
     sharding: split weights, logits and optimiser state over the processes (FSDP2).
     seed: of the first logits, the noise and the order of the data.

@@ -17,6 +17,9 @@ os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # threads that wait for each other cost more than they help on tensors as small as here
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# without a GPU, kernels run in Triton's interpreter; Triton reads this once, whoever imports it
+if not Path("/dev/nvidiactl").exists():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 
 @pytest.fixture(scope="session")

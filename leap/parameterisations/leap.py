@@ -3,9 +3,10 @@
 The binary concrete relaxation of one Bernoulli gate per weight (LEAP, arXiv 2605.17289, section
 "Learnable masks"). Axes: O outputs, I inputs, N elements of a flattened matrix.
 
-Everything that is needed of one weight comes out of a single autograd function, which works
+Everything that is needed of one weight comes out of a single autograd function. The one here works
 through the matrix in chunks that fit a CPU's cache. For its backward pass it keeps the mask, or
-nothing: the noise is drawn from a generator that can be seeded again.
+nothing: the noise is drawn from a generator that can be seeded again. On a GPU it is that of
+`leap.fused`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -74,8 +75,13 @@ def gate(
 
     The mask is drawn anew from `seed`; equal seeds give equal masks. Only `logits_OI` receives a
     gradient. The masked weight has the weight's dtype, both scalars are float64. With `recompute`
-    the backward pass draws the mask again, which saves its memory (4 bytes a weight).
+    the backward pass draws the mask again, which saves its memory (4 bytes a weight); on a GPU it
+    always does. GPU and CPU draw different masks from one seed.
     """
+    if logits_OI.is_cuda:
+        from leap.fused import fused_gate  # Triton comes with torch for GPUs alone
+
+        return fused_gate(logits_OI, weight_OI, relaxation, seed, norm)
     return _Gate.apply(logits_OI, weight_OI, relaxation, seed, norm, recompute)
 
 
