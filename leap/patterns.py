@@ -30,6 +30,13 @@ def patterns(n: int, m: int) -> Tensor:
     return _patterns(n, m).clone()
 
 
+@lru_cache
+@torch.inference_mode(False)
+def shared_patterns(n: int, m: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """`patterns` on a device, sent there once for all who ask: not to be written to."""
+    return patterns(n, m).to(device, dtype)
+
+
 def first_pattern_logits(
     shape: tuple[int, int], n: int, m: int, std: float, seed: int, prior_OI: Tensor | None,
     strength: float,

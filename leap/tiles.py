@@ -1,7 +1,9 @@
 """Where the tiles of a matrix lie; those at its right and lower edges may be smaller.
 
-Axes: O outputs, I inputs, U by V tiles.
+Axes: O outputs, I inputs, R rows, U by V tiles.
 """
+
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -16,6 +18,13 @@ def tile_weights(shape: tuple[int, int], size: int) -> Tensor:
     return heights_U[:, None] * widths_V
 
 
+@lru_cache
+@torch.inference_mode(False)
+def shared_tile_weights(shape: tuple[int, int], size: int, device: torch.device) -> Tensor:
+    """`tile_weights` on a device, sent there once for all who ask: not to be written to."""
+    return tile_weights(shape, size).to(device)
+
+
 def spread(tiles_UV: Tensor, size: int, shape: tuple[int, int]) -> Tensor:
     """Each tile's value at all of its weights [O, I]."""
     wide = tiles_UV.repeat_interleave(size, 0).repeat_interleave(size, 1)
@@ -24,5 +33,11 @@ def spread(tiles_UV: Tensor, size: int, shape: tuple[int, int]) -> Tensor:
 
 def tile_sums(values_OI: Tensor, size: int) -> Tensor:
     """Sums over tiles [U, V]."""
-    parts = [band.sum(dim=0) for band in values_OI.split(size, dim=0)]
-    return torch.stack([torch.stack([part.sum() for part in row_I.split(size)]) for row_I in parts])
+    sums_UI = run_sums(values_OI.T, size).T
+    return run_sums(sums_UI, size)
+
+
+def run_sums(values_RI: Tensor, size: int) -> Tensor:
+    """Sums of each row's runs of `size` neighbours [R, V], the last of which may be shorter."""
+    missing = -values_RI.shape[1] % size
+    return torch.nn.functional.pad(values_RI, (0, missing)).unflatten(1, (-1, size)).sum(dim=2)

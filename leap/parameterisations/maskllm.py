@@ -21,6 +21,7 @@ from leap.patterns import (
     gumbel,
     numbers_of,
     patterns,
+    shared_patterns,
 )
 from leap.relaxation import Relaxation, generator, norm_part
 from leap.settings import Settings
@@ -75,11 +76,12 @@ def pattern_gate(
     Only the logits receive a gradient. With `recompute` the backward pass draws the choice again
     instead of keeping it (K / M floats a weight).
     """
-    table_KM = patterns(n, m).to(logits_OGK)
+    table_KM = shared_patterns(n, m, logits_OGK.dtype, logits_OGK.device)
     masked_OI, norm_value = _PatternGate.apply(
         logits_OGK, weight_OI, table_KM, relaxation, seed, norm, recompute
     )
-    kept = torch.tensor(weight_OI.numel() * n / m, dtype=torch.float64, device=weight_OI.device)
+    # filled on the device; `torch.tensor` would make it here and wait until it is there
+    kept = torch.full((), weight_OI.numel() * n / m, dtype=torch.float64, device=weight_OI.device)
     return masked_OI, kept, norm_value
 
 

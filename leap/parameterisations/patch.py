@@ -2,12 +2,13 @@
 
 Hourri, Mozaffari, Mehri Dehnavi 2025, arXiv 2509.23410: one logit a tile, and with
 t = sigmoid((alpha * P + g) / tau), logistic noise g, the mask is t + (1 - t) * m, where m is a
-fixed N:M mask (`tile`) or MaskLLM's soft one (`joint`). Axes: O outputs, I inputs, H rows of one
-band of tiles, U by V tiles, G groups of a row, C groups of a band, K patterns, M positions.
+fixed N:M mask (`tile`) or MaskLLM's soft one (`joint`). A band is a row of tiles. Axes: O outputs,
+I inputs, U by V tiles, B bands of a chunk, H rows of a band, G groups of a row, C groups of a
+chunk, K patterns, M positions.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -22,10 +23,16 @@ from leap.patterns import (
     first_pattern_logits,
     numbers_of,
     patterns,
+    shared_patterns,
 )
 from leap.relaxation import FLOOR, Relaxation, generator, norm_part, sample_noise
 from leap.settings import Settings
-from leap.tiles import tile_sums, tile_weights
+from leap.tiles import run_sums, shared_tile_weights, tile_sums, tile_weights
+
+# Weights, or logits of patterns, that are worked through at once, though never less than a band. A
+# CPU takes one band, which fits its cache.
+_CHUNK_ON_CPU = 1
+_CHUNK_ON_GPU = 2**24
 
 
 def from_settings(values: Mapping[str, Any]) -> "Patch":
@@ -129,9 +136,10 @@ def tile_gate(
     dense_UV = torch.threshold(dense_UV, FLOOR, 0.0)
     if relaxation.hard:  # straight-through
         dense_UV = dense_UV + ((dense_UV > 0.5).to(dense_UV.dtype) - dense_UV).detach()
-    weights_UV = tile_weights((weight_OI.shape[0], weight_OI.shape[1]), size).to(dense_UV.device)
+    shape = weight_OI.shape[0], weight_OI.shape[1]
+    weights_UV = shared_tile_weights(shape, size, dense_UV.device)
     kept = (weights_UV * (n / m + (1 - n / m) * dense_UV.double())).sum()
-    table_KM = patterns(n, m).to(dense_UV)
+    table_KM = shared_patterns(n, m, dense_UV.dtype, dense_UV.device)
     masked_OI, norm_value = _TileGate.apply(
         dense_UV, sparse, weight_OI, size, table_KM, relaxation, seed, norm, recompute
     )
@@ -139,7 +147,7 @@ def tile_gate(
 
 
 class _TileGate(torch.autograd.Function):
-    """Works through one band of tiles at a time."""
+    """Works through some bands of tiles at a time."""
 
     @staticmethod
     def forward(
@@ -160,88 +168,115 @@ class _TileGate(torch.autograd.Function):
         kept = sparse
         if joint and not recompute:
             kept = torch.empty_like(sparse).view(len(table_KM), -1)
-        drawn = _drawn(sparse, size, relaxation, seed) if joint else _fixed(sparse, size)
-        for band, choice in drawn:
+        chunks = list(_chunks(sparse, size))
+        drawn = _drawn(sparse, chunks, relaxation, seed) if joint else _fixed(sparse, chunks)
+        for rows, choice in drawn:
             if joint and not recompute:
-                kept[:, _groups(band, sparse.shape[1])] = choice
-            sparse_HI = _sparse_band(choice, table_KM, relaxation.hard, weight_OI)
-            row_I = _row(dense_UV, band, size, weight_OI)
-            product_HI = (sparse_HI + row_I * (1 - sparse_HI)) * weight_OI[band]
-            masked_OI[band] = product_HI
-            norm_sum += norm_part(product_HI.view(-1), norm)
+                kept[:, _groups(rows, sparse.shape[1])] = choice
+            dense_B1I = _along_rows(dense_UV, rows, size, weight_OI)
+            bands = len(dense_B1I)
+            sparse_BHI = _sparse_bands(choice, table_KM, relaxation.hard, bands, weight_OI)
+            mask_BHI = sparse_BHI + dense_B1I * (1 - sparse_BHI)
+            product_BHI = mask_BHI * _bands(weight_OI, rows, bands)
+            masked_OI[rows] = product_BHI.flatten(0, 1)
+            norm_sum += norm_part(product_BHI.flatten(), norm)
         norm_value = norm_sum.sqrt() if norm == "l2" else norm_sum
         ctx.save_for_backward(dense_UV, kept, weight_OI, table_KM, norm_value)
-        ctx.options = size, relaxation, seed, norm, joint, recompute
+        ctx.options = size, chunks, relaxation, seed, norm, joint, recompute
         return masked_OI, norm_value
 
     @staticmethod
     def backward(ctx: Any, masked_grad_OI: Tensor, norm_grad: Tensor) -> tuple[Tensor | None, ...]:
         dense_UV, kept, weight_OI, table_KM, norm_value = ctx.saved_tensors
-        size, relaxation, seed, norm, joint, recompute = ctx.options
+        size, chunks, relaxation, seed, norm, joint, recompute = ctx.options
         dense_grad_UV = torch.empty_like(dense_UV)
-        rows, columns = weight_OI.shape
-        shape = rows, columns // table_KM.shape[1], len(table_KM)
-        sparse_grad = kept.new_empty(shape) if joint else None
+        patterns, m = table_KM.shape
+        groups = weight_OI.shape[1] // m
+        sparse_grad = kept.new_empty(len(weight_OI) * groups, patterns) if joint else None
         scale = norm_grad / norm_value.clamp(min=1e-30) if norm == "l2" else norm_grad
         if not joint:
-            drawn = _fixed(kept, size)
+            drawn = _fixed(kept, chunks)
         elif recompute:
-            drawn = _drawn(kept, size, relaxation, seed)
+            drawn = _drawn(kept, chunks, relaxation, seed)
         else:
-            drawn = _kept(kept, size, rows)
-        for band, choice in drawn:
-            sparse_HI = _sparse_band(choice, table_KM, relaxation.hard, weight_OI)
-            row_I = _row(dense_UV, band, size, weight_OI)
-            weight_HI = weight_OI[band].to(dense_UV.dtype)
-            grad_HI = masked_grad_OI[band].to(dense_UV.dtype) * weight_HI
+            drawn = _kept(kept, chunks, groups)
+        for rows, choice in drawn:
+            dense_B1I = _along_rows(dense_UV, rows, size, weight_OI)
+            bands = len(dense_B1I)
+            sparse_BHI = _sparse_bands(choice, table_KM, relaxation.hard, bands, weight_OI)
+            weight_BHI = _bands(weight_OI, rows, bands).to(dense_UV.dtype)
+            grad_BHI = _bands(masked_grad_OI, rows, bands).to(dense_UV.dtype) * weight_BHI
             if norm == "l2":
-                mask_HI = sparse_HI + row_I * (1 - sparse_HI)
-                grad_HI += mask_HI.mul_(weight_HI.square()).mul_(scale)
+                mask_BHI = sparse_BHI + dense_B1I * (1 - sparse_BHI)
+                grad_BHI += mask_BHI.mul_(weight_BHI.square()).mul_(scale)
             elif norm == "l1":
-                grad_HI += weight_HI.abs().mul_(scale)
-            columns_I = (grad_HI * (1 - sparse_HI)).sum(dim=0)
-            dense_grad_UV[band.start // size] = tile_sums(columns_I[None], size)[0]
+                grad_BHI += weight_BHI.abs().mul_(scale)
+            columns_BI = (grad_BHI * (1 - sparse_BHI)).sum(dim=1)
+            dense_grad_UV[_tile_rows(rows, size)] = run_sums(columns_BI, size)
             if sparse_grad is not None:
-                grad_CM = (grad_HI * (1 - row_I)).view(-1, table_KM.shape[1])
+                grad_CM = (grad_BHI * (1 - dense_B1I)).view(-1, m)
                 grad_KC = choice_gradient(grad_CM, choice, table_KM, relaxation)
-                sparse_grad[band] = grad_KC.T.reshape(sparse_grad[band].shape)
+                sparse_grad[_groups(rows, groups)] = grad_KC.T
+        if sparse_grad is not None:
+            sparse_grad = sparse_grad.view(len(weight_OI), groups, patterns)
         return dense_grad_UV, sparse_grad, *[None] * 7
 
 
-def _bands(rows: int, size: int) -> Iterator[slice]:
-    return (slice(start, min(start + size, rows)) for start in range(0, rows, size))
+def _chunks(sparse: Tensor, size: int) -> Iterator[slice]:
+    """The rows of each chunk: bands of equal height, so that a lower last one is a chunk itself."""
+    rows, elements = len(sparse), size * sparse[0].numel()
+    chunk = _CHUNK_ON_CPU if sparse.device.type == "cpu" else _CHUNK_ON_GPU
+    step = size * max(1, chunk // elements)
+    whole = rows // size * size
+    yield from (slice(start, min(start + step, whole)) for start in range(0, whole, step))
+    if whole < rows:
+        yield slice(whole, rows)
 
 
-def _groups(band: slice, groups: int) -> slice:
-    """The groups of a band, where each row has so many and all are counted through."""
-    return slice(band.start * groups, band.stop * groups)
+def _tile_rows(rows: slice, size: int) -> slice:
+    """The rows of tiles that these rows belong to."""
+    return slice(rows.start // size, -(-rows.stop // size))
 
 
-def _fixed(sparse_OI: Tensor, size: int) -> Iterator[tuple[slice, Tensor]]:
-    return ((band, sparse_OI[band]) for band in _bands(len(sparse_OI), size))
+def _groups(rows: slice, groups: int) -> slice:
+    """The groups of these rows, where each has so many and all are counted through."""
+    return slice(rows.start * groups, rows.stop * groups)
+
+
+def _fixed(sparse_OI: Tensor, chunks: Iterable[slice]) -> Iterator[tuple[slice, Tensor]]:
+    return ((rows, sparse_OI[rows]) for rows in chunks)
 
 
 def _drawn(
-    logits_OGK: Tensor, size: int, relaxation: Relaxation, seed: int
+    logits_OGK: Tensor, chunks: Iterable[slice], relaxation: Relaxation, seed: int
 ) -> Iterator[tuple[slice, Tensor]]:
-    """MaskLLM's soft choice [K, C], band by band; its noise is not that of the tiles."""
+    """MaskLLM's soft choice [K, C], chunk by chunk; its noise is not that of the tiles."""
     random = generator(seed ^ 1, logits_OGK.device)
-    for band in _bands(len(logits_OGK), size):
-        yield band, draw_choice(logits_OGK.detach()[band].flatten(0, 1), relaxation, random)
+    for rows in chunks:
+        yield rows, draw_choice(logits_OGK.detach()[rows].flatten(0, 1), relaxation, random)
 
 
-def _kept(choice_KN: Tensor, size: int, rows: int) -> Iterator[tuple[slice, Tensor]]:
-    groups = choice_KN.shape[1] // rows
-    return ((band, choice_KN[:, _groups(band, groups)]) for band in _bands(rows, size))
+def _kept(
+    choice_KN: Tensor, chunks: Iterable[slice], groups: int
+) -> Iterator[tuple[slice, Tensor]]:
+    return ((rows, choice_KN[:, _groups(rows, groups)]) for rows in chunks)
 
 
-def _sparse_band(choice: Tensor, table_KM: Tensor, hard: bool, weight_OI: Tensor) -> Tensor:
-    """The N:M mask [H, I] of a band, from a fixed mask or from a soft choice [K, C]."""
-    if choice.dtype == torch.bool:
-        return choice.to(table_KM.dtype)
-    return chosen(choice, table_KM, hard).view(-1, weight_OI.shape[1])
+def _bands(values_OI: Tensor, rows: slice, bands: int) -> Tensor:
+    """These rows [B, H, I], band by band."""
+    return values_OI[rows].unflatten(0, (bands, -1))
 
 
-def _row(dense_UV: Tensor, band: slice, size: int, weight_OI: Tensor) -> Tensor:
-    """The tiles' values [I] for all rows of a band."""
-    return dense_UV[band.start // size].repeat_interleave(size)[: weight_OI.shape[1]]
+def _sparse_bands(
+    choice: Tensor, table_KM: Tensor, hard: bool, bands: int, weight_OI: Tensor
+) -> Tensor:
+    """A chunk's N:M mask [B, H, I], from a fixed mask or from a soft choice [K, C]."""
+    fixed = choice.dtype == torch.bool
+    sparse = choice.to(table_KM.dtype) if fixed else chosen(choice, table_KM, hard)
+    return sparse.view(bands, -1, weight_OI.shape[1])
+
+
+def _along_rows(dense_UV: Tensor, rows: slice, size: int, weight_OI: Tensor) -> Tensor:
+    """The tiles' values [B, 1, I], the same for all rows of a band."""
+    wide_BI = dense_UV[_tile_rows(rows, size)].repeat_interleave(size, dim=1)
+    return wide_BI[:, None, : weight_OI.shape[1]]

@@ -11,9 +11,10 @@ from leap.patterns import gumbel, patterns
 from leap.relaxation import Relaxation, generator, sample_noise
 from leap.selection.maskllm import pattern_masks
 from leap.selection.patch import exact_tiles, positive_tiles, tile_masks
-from leap.tiles import tile_weights
+from leap.tiles import tile_sums, tile_weights
 
-SHAPES = [((16, 32), 8), ((13, 20), 8), ((8, 16), 16), ((5, 8), 4)]
+# one to three bands, the last of which may be lower
+SHAPES = [((16, 32), 8), ((13, 20), 8), ((8, 16), 16), ((5, 8), 4), ((11, 8), 4)]
 
 
 def spread(tiles, size, shape):
@@ -24,13 +25,14 @@ def spread(tiles, size, shape):
     ])  # fmt: skip
 
 
-def choice_noise(shape, size, seed, like):
-    """The noise of the patterns, band by band."""
+def choice_noise(shape, size, seed, like, bands=1):
+    """The noise of the patterns, so many bands at a time, but a lower last one alone."""
     noise = torch.empty(shape, dtype=like.dtype)
     random = generator(seed ^ 1, torch.device("cpu"))
-    for start in range(0, shape[0], size):
-        band = noise[start : start + size]
-        band[:] = gumbel(band.flatten(0, 1), random).T.reshape(band.shape)
+    whole = shape[0] // size * size
+    for part in (*noise[:whole].split(bands * size), noise[whole:]):
+        if len(part):
+            part[:] = gumbel(part.flatten(0, 1), random).T.reshape(part.shape)
     return noise
 
 
@@ -47,9 +49,24 @@ def test_tiles_have_all_weights_once(shape, size):
 
 
 @pytest.mark.parametrize(("shape", "size"), SHAPES)
+def test_sums_over_tiles_are_those_of_their_weights(shape, size):
+    values = torch.randn(shape, dtype=torch.float64)
+    sums = torch.zeros(tile_weights(shape, size).shape, dtype=torch.float64)
+    for row in range(shape[0]):
+        for column in range(shape[1]):
+            sums[row // size, column // size] += values[row, column]
+    torch.testing.assert_close(tile_sums(values, size), sums)
+
+
+@pytest.mark.parametrize(("shape", "size"), SHAPES)
 @pytest.mark.parametrize("norm", ["l2", "l1", "none"])
 @pytest.mark.parametrize("mode", ["tile", "joint", "joint, recomputed"])
-def test_values_and_gradients_are_those_of_the_plain_formula(shape, size, norm, mode):
+@pytest.mark.parametrize("bands", [1, 2, 9])
+def test_values_and_gradients_are_those_of_the_plain_formula(
+    monkeypatch, shape, size, norm, mode, bands
+):
+    width = shape[1] if mode == "tile" else shape[1] // 4 * 6
+    monkeypatch.setattr("leap.parameterisations.patch._CHUNK_ON_CPU", bands * size * width)
     random = torch.Generator().manual_seed(1)
     weight = torch.randn(shape, dtype=torch.float64, generator=random)
     upstream = torch.randn(shape, dtype=torch.float64, generator=random)
@@ -69,7 +86,7 @@ def test_values_and_gradients_are_those_of_the_plain_formula(shape, size, norm, 
     if mode == "tile":
         base = fixed.double()
     else:
-        gumbels = choice_noise(logits.shape, size, 9, logits)
+        gumbels = choice_noise(logits.shape, size, 9, logits, bands)
         soft = torch.softmax((4.0 * theirs[1] + gumbels) / 0.8, dim=2)
         base = (soft @ patterns(2, 4).double()).flatten(1)
     mask = dense + (1 - dense) * base
