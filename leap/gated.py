@@ -23,6 +23,8 @@ class GatedLinear(nn.Module):
     of the mask and the norm of the masked weight, both part of the graph.
     """
 
+    sparse_OI: Tensor | None
+
     def __init__(
         self,
         linear: nn.Linear,
@@ -35,7 +37,8 @@ class GatedLinear(nn.Module):
         super().__init__()
         self.linear = linear
         self.logits = nn.ParameterDict(logits)
-        self.sparse_OI = sparse_OI
+        # a buffer moves with the layer; no state dict needs it
+        self.register_buffer("sparse_OI", sparse_OI, persistent=False)
         self.index = index
         self.parameterisation = parameterisation
         self.options = NORMS[settings.magnitude], settings.recompute

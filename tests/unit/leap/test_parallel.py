@@ -1,5 +1,6 @@
 """Two real processes over gloo against one process with the same global batch."""
 
+import inspect
 import json
 import os
 import signal
@@ -29,8 +30,22 @@ MODEL = {"hidden_size": 16, "intermediate_size": 25, "num_hidden_layers": 3, "vo
 TRAINING = {"sparsity": 0.6, "steps": 20, "batch": 8, "micro_batch": 2, "learning_rate": 3e-3,
             "alpha": [2.0, 6.0], "tau": [2.0, 0.5], "seed": 5}  # fmt: skip
 # of a model with 20 inputs where the other has 25, which no pattern fits
-WHATS = {"maskllm": MaskLLM(2, 4), "patch": Patch(8, 2, 4, joint=True)}
+WHATS = {
+    "maskllm": MaskLLM(2, 4),
+    "patch": Patch(8, 2, 4, joint=True),
+    "tile": Patch(8, 2, 4, joint=False),
+}
 FITTING = {"intermediate_size": 20}
+
+
+def chequered(model):
+    """A 2:4 mask for every layer, another in each row than in the one above."""
+    shapes = {name: linear.weight.shape for name, linear in prunable_linears(model).items()}
+    return {
+        name: (torch.arange(rows)[:, None] + torch.arange(columns)) % 2 == 0
+        for name, (rows, columns) in shapes.items()
+    }
+
 
 WORKER = f"""
 import json, os, sys
@@ -44,6 +59,7 @@ from leap.layers import prunable_linears
 from leap.parameterisations.maskllm import MaskLLM
 from leap.parameterisations.patch import Patch
 
+{inspect.getsource(chequered)}
 checkpoint._SAVING_SHARE = 1e9  # save before every step, whatever that costs
 folder, jobs = Path(sys.argv[1]), json.loads(sys.argv[2])
 parallel.start()
@@ -75,6 +91,7 @@ for name, settings in jobs.items():
         learned = leap.learn_masks(
             model, blocks, leap.Settings(**settings), prior, state=state, save_seconds=0,
             report=report, parameterisation={WHATS}.get(what),
+            sparse=chequered(model) if what == "tile" else None,
         )
     except ValueError as error:
         (folder / f"{{name}}-{{rank}}.error").write_text(str(error))
@@ -104,6 +121,7 @@ def alone(warm=False, what=None, **changes):
     learned = leap.learn_masks(
         model, blocks, leap.Settings(**{**TRAINING, **changes}), prior,
         report=lambda step, values: lines.append([step, values]), parameterisation=WHATS.get(what),
+        sparse=chequered(model) if what == "tile" else None,
     )  # fmt: skip
     return learned.logits, lines
 
@@ -172,6 +190,8 @@ JOBS = {
     "maskllm": {"what": "maskllm", "sparsity": 0.5, "weight_decay": 0.1},
     "maskllm_sharded": {"what": "maskllm", "sparsity": 0.5, "sharding": True, "recompute": True},
     "patch": {"what": "patch", "sparsity": 0.4},
+    "tile": {"what": "tile", "sparsity": 0.4},
+    "tile_sharded": {"what": "tile", "sparsity": 0.4, "sharding": True, "checkpointing": True},
     "patch_sharded": {"what": "patch", "sparsity": 0.4, "sharding": True, "checkpointing": True},
 }
 HOW = ("sharding", "recompute", "checkpointing")
