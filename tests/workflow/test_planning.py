@@ -31,7 +31,15 @@ def test_a_mirror_in_the_environment_is_checked_like_the_setting(snakemake):
     assert "hub_mirror: there is no folder nowhere" in process.stdout + process.stderr
 
 
-def test_the_paper_grid_is_planned_without_torch_gpu_or_network(tmp_path):
+# dense, five layer-wise methods and LEAP at two sparsities
+PLANNED = {
+    "workstation": {"model": 3, "prune": 30, "train": 6, "harden": 36, "evaluate": 39},
+    "paper": {"model": 5, "prune": 50, "train": 10, "harden": 60, "evaluate": 65},
+}
+
+
+@pytest.mark.parametrize("scale", PLANNED)
+def test_a_grid_for_gpus_is_planned_without_torch_gpu_or_network(tmp_path, scale):
     """Torch is replaced by a module that fails, and no proxy leads anywhere."""
     (tmp_path / "torch.py").write_text("raise RuntimeError('planning imports torch')")
     environment = {
@@ -42,12 +50,10 @@ def test_the_paper_grid_is_planned_without_torch_gpu_or_network(tmp_path):
     }
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--dry-run"]
     process = subprocess.run(
-        [*command, "--config", "scale=paper"],
+        [*command, "--config", f"scale={scale}"],
         cwd=ROOT, capture_output=True, text=True, env=environment,
     )  # fmt: skip
     text = process.stdout + process.stderr
     assert process.returncode == 0, text[-3000:]
-    # five models, dense, five layer-wise methods and LEAP at two sparsities
-    planned = {"model": 5, "prune": 50, "train": 10, "harden": 60, "evaluate": 65}
-    for rule, jobs in planned.items():
+    for rule, jobs in PLANNED[scale].items():
         assert any(line.split() == [rule, str(jobs)] for line in text.splitlines()), rule

@@ -14,7 +14,7 @@ from suite.plan.validation import SCHEMAS
 BASE = {"scale": "mini", "hub_mirror": ""}
 
 
-@pytest.mark.parametrize("scale", ["smoke", "mini", "laptop", "paper"])
+@pytest.mark.parametrize("scale", ["smoke", "mini", "laptop", "workstation", "paper"])
 def test_every_scale_is_complete(scale):
     settings = config.load({**BASE, "scale": scale})
     assert set(settings["grid"]["models"]) <= set(settings["models"])
@@ -50,7 +50,7 @@ def test_a_source_of_another_kind_replaces_the_one_below(tmp_path):
     assert settings["models"]["mini-llama-3.2-1b"]["source"] == source
 
 
-@pytest.mark.parametrize("scale", ["laptop", "paper"])
+@pytest.mark.parametrize("scale", ["laptop", "workstation", "paper"])
 def test_every_data_set_of_a_scale_is_pinned(scale):
     settings = config.load({**BASE, "scale": scale})
     commits: dict[str, set[str]] = {}
@@ -259,6 +259,19 @@ def test_a_key_that_is_set_twice_in_a_scale_is_refused(tmp_path, monkeypatch):
         config.load({**BASE, "scale": "twice"})
 
 
+def test_a_scale_lies_over_the_one_that_it_extends(tmp_path, monkeypatch):
+    (tmp_path / "larger.yaml").write_text("grid: {models: [a, b], seeds: [0]}\nabout: larger\n")
+    (tmp_path / "small.yaml").write_text("extends: larger\ngrid: {models: [a]}\n")
+    (tmp_path / "least.yaml").write_text("extends: small\nabout: least\n")
+    monkeypatch.setattr(config, "SCALES", tmp_path)
+    assert config.scale_settings("least") == {
+        "grid": {"models": ["a"], "seeds": [0]}, "about": "least",
+    }  # fmt: skip
+    (tmp_path / "small.yaml").write_text("extends: lager\n")
+    with pytest.raises(config.ConfigError, match=r"extends: there is no 'lager' \(did you mean"):
+        config.scale_settings("least")
+
+
 def test_every_schema_describes_every_field():
     def undescribed(schema: dict, place: str):
         for key, field in schema.get("properties", {}).items():
@@ -357,3 +370,24 @@ def test_the_paper_scale_has_the_papers_settings():
     assert {task["limit"] for task in settings["evaluation"]["tasks"].values()} == {0}
     assert {model["dtype"] for model in settings["models"].values()} == {"bfloat16"}
     assert settings["models"]["gemma-3-1b"]["bos"] is True
+
+
+def test_the_workstation_scale_is_the_papers_but_for_models_gpus_and_leaps_text():
+    paper, settings = (config.load({**BASE, "scale": s}) for s in ("paper", "workstation"))
+    small = settings["grid"].pop("models")
+    assert small == paper["grid"].pop("models")[:3]
+    for model in small:
+        assert settings["models"][model].pop("resources")["train"]["gpu"] == 1
+        assert paper["models"][model].pop("resources")["train"]["gpu"] > 1
+    for learned in ("leap", "maskllm", "patch"):
+        assert settings["methods"][learned].pop("batch") == 8
+        assert paper["methods"][learned].pop("batch") == 256
+    # a thirtieth of the paper's two billion tokens, each of them read once
+    training = settings["corpora"].pop("training")
+    assert training["sequences"] == settings["methods"]["leap"]["steps"] * 8
+    assert training["sequences"] * training["length"] == pytest.approx(65e6, rel=0.01)
+    of_the_paper = paper["corpora"].pop("training")
+    assert training["text"] == {**of_the_paper["text"], "documents": training["text"]["documents"]}
+    for same in ("grid", "models", "methods", "implementations", "corpora", "evaluation", "keep"):
+        assert settings[same] == paper[same], same
+    assert {asked.get("gpu", 1) for asked in settings["resources"].values()} == {1}

@@ -47,7 +47,7 @@ def test_maskllm_trains_with_its_published_settings():
 
 
 def test_all_learned_methods_of_a_scale_train_equally_long():
-    for scale in ("mini", "laptop"):
+    for scale in ("mini", "laptop", "workstation", "paper"):
         methods = load({"scale": scale, "hub_mirror": ""})["methods"]
         effort = {
             tuple(methods[name][key] for key in ("steps", "batch", "micro_batch"))

@@ -103,6 +103,11 @@ def test_what_a_scale_needs_is_read_from_its_grid():
     assert {"task": "mmlu", "dataset": "cais/mmlu", "revision": commit} in paper["tasks"]
     only = {"scale": "paper", "hub_mirror": "", "grid": {"methods": ["wanda"]}}
     assert len(of_hub(load(only))["texts"]) == 2  # the training corpus is 24 GB
+    workstation = of_hub(load({"scale": "workstation", "hub_mirror": ""}))
+    assert workstation["models"] == paper["models"][:3]
+    assert workstation["tasks"] == paper["tasks"]
+    short = {**rows, "DKYoon/SlimPajama-6B": 100_000}  # of 5.5 million rows
+    assert {part["dataset"]: part["rows"] for part in workstation["texts"]} == short
     for scale in ("smoke", "mini"):
         assert of_hub(load({"scale": scale, "hub_mirror": ""})) == wanted([], [], [])
 

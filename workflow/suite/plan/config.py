@@ -1,4 +1,7 @@
-"""The settings of a run: scale file < config.yaml < --configfile and --config, validated."""
+"""The settings of a run: scale file < config.yaml < --configfile and --config, validated.
+
+A scale's file says everything, or lies over that of another scale, which it `extends`.
+"""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -42,12 +45,9 @@ def load(overrides: Mapping[str, Any]) -> dict[str, Any]:
     Raises ConfigError with one line a problem.
     """
     scale = overrides.get("scale")
-    known = sorted(file.stem for file in SCALES.glob("*.yaml"))
-    if scale not in known:
-        raise ConfigError(f"scale: there is no {unknown_name(str(scale), known)}")
+    below = scale_settings(scale)
     schema = read_yaml(SCHEMAS / "config.schema.yaml")
-    overrides = {"run": scale, **overrides}
-    settings = typed(merge(read_yaml(SCALES / f"{scale}.yaml"), overrides), schema, schema)
+    settings = typed(merge(below, {"run": scale, **overrides}), schema, schema)
     problems = [*schema_problems(settings, schema, "")]
     if not problems:
         settings["methods"] = studies.with_variants(settings)
@@ -61,6 +61,21 @@ def load(overrides: Mapping[str, Any]) -> dict[str, Any]:
     if problems:
         raise ConfigError("\n".join(["the configuration cannot be used:", *problems]))
     return settings
+
+
+def scale_settings(scale: object, named_by: str = "scale") -> dict[str, Any]:
+    """What a scale's file says, laid over the scale that it extends, if any.
+
+    Raises ConfigError for an unknown scale, with what names it.
+    """
+    known = sorted(file.stem for file in SCALES.glob("*.yaml"))
+    if scale not in known:
+        raise ConfigError(f"{named_by}: there is no {unknown_name(str(scale), known)}")
+    settings = read_yaml(SCALES / f"{scale}.yaml")
+    if "extends" not in settings:
+        return settings
+    below = scale_settings(settings.pop("extends"), f"{scale}.yaml, extends")
+    return merge(below, settings)
 
 
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
