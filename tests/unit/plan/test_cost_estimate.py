@@ -1,25 +1,42 @@
-"""The cost of the paper's grid, against sums done by hand."""
+"""The cost of grids of the paper's models, against sums done by hand."""
 
 import copy
 
 import pytest
 
 from suite.plan.config import load
+from suite.plan.cost import layerwise_memory, training_memory
 from suite.plan.cost.estimate import estimate, evaluation_hours, grid_hours, table
 from suite.plan.cost.shapes import MODELS
+from tests.conftest import ROOT
 
-PAPER = load({"scale": "paper", "hub_mirror": ""})
-LARGEST = MODELS["Llama-3.1-8B"]
+PAPER, WORKSTATION = (load({"scale": s, "hub_mirror": ""}) for s in ("paper", "workstation"))
+LARGEST = MODELS["llama-3.1-8b"]
 
 
-def test_leap_is_eight_operations_a_parameter_and_token():
-    # 8.03e9 parameters, 2,000 steps of 256 sequences of 4,096 tokens, 125 TFLOP/s
-    by_hand = 8 * 8.03e9 * 2000 * 256 * 4096 / 125e12 / 3600
+def leap_hours(**settings):
+    changed = {**PAPER["methods"], "leap": {**PAPER["methods"]["leap"], **settings}}
+    return estimate(LARGEST, "leap", {**PAPER, "methods": changed}).gpu_hours
+
+
+def test_leap_is_eight_operations_a_parameter_and_token_and_its_gate_34_bytes_a_weight():
+    # 8.03e9 parameters, 2,000 steps of 256 sequences of 4,096 tokens, 125 TFLOP/s: 299 hours
+    products = 8 * 8.03e9 * 2000 * 256 * 4096 / 125e12 / 3600
+    # 6.98e9 weights, twice 8 bytes and 18, for each sequence, 1.6 TB/s: 21 hours
+    gates = (8 + 8 + 18) * 6.98e9 * 2000 * 256 / 1.6e12 / 3600
     cost = estimate(LARGEST, "leap", PAPER)
-    assert cost.gpu_hours == pytest.approx(by_hand, rel=0.01)
+    assert cost.gpu_hours == pytest.approx(products + gates, rel=0.002)
     assert cost.gpus == 8
     # weights, gradients and moments of 6.98e9 logits, 18 bytes each, over 8 GPUs, and some more
     assert 18 * 6.98 / 8 < cost.gigabytes_a_gpu < 1.6 * 18 * 6.98 / 8
+
+
+def test_a_larger_micro_batch_spares_gates_and_no_checkpointing_a_forward_pass():
+    gate_and_products = leap_hours()
+    gates = (gate_and_products - leap_hours(micro_batch=2)) * 2
+    assert gates == pytest.approx(21.1, rel=0.01)
+    without = leap_hours(checkpointing=False)
+    assert without == pytest.approx((gate_and_products - gates) * 6 / 8 + gates * 26 / 34)
 
 
 def test_wanda_is_two_forward_passes_over_the_calibration_text():
@@ -47,6 +64,26 @@ def test_the_grid_is_the_sum_of_its_cells():
     )
     assert grid_hours(one) == pytest.approx(expected)
     assert table(PAPER).count("\n") == len(MODELS) + 3
+
+
+def test_a_scale_is_the_cost_of_its_own_models_on_its_own_gpus():
+    lines = table(WORKSTATION).splitlines()
+    assert [line.split()[1] for line in lines[2:5]] == WORKSTATION["grid"]["models"]
+    # the same number of steps, 8 sequences each instead of 256
+    for name in WORKSTATION["grid"]["models"]:
+        small, large = (estimate(MODELS[name], "leap", s) for s in (WORKSTATION, PAPER))
+        assert small.gpu_hours == pytest.approx(large.gpu_hours / 32)
+        assert (small.gpus, large.gpus) == (1, 8)
+        assert small.gigabytes_a_gpu < 22  # some 2 GB of activations fit beside it into 24 GB
+    with pytest.raises(ValueError, match=r"no shape .* of mini-qwen-2\.5-0\.5b, mini-llama"):
+        table(load({"scale": "smoke", "hub_mirror": ""}))
+
+
+def test_the_tables_of_the_readme_are_those_of_the_formulas():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    estimates = [table(PAPER), table(WORKSTATION)]
+    for printed in (*estimates, layerwise_memory.table(), training_memory.table()):
+        assert printed in readme
 
 
 def test_disk_is_a_bit_a_weight_where_nothing_else_is_kept():

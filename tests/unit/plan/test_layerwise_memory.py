@@ -58,5 +58,5 @@ def test_more_calibration_sequences_add_their_hidden_states_and_nothing_else():
 
 
 def test_an_8b_model_fits_on_one_gpu_of_24_gb():
-    shape = MODELS["Llama-3.1-8B"]
+    shape = MODELS["llama-3.1-8b"]
     assert all(memory.peak_bytes(method, shape, 128, 2048) < 24e9 for method in memory.METHODS)

@@ -1,12 +1,17 @@
-"""What the paper's grid costs, before a GPU is asked for: hours, memory and disk by model.
+"""What a grid of the paper's models costs, before a GPU is asked for: hours, memory and disk.
 
-    PYTHONPATH=workflow python -m suite.plan.cost.estimate    # Markdown, for the scale `paper`
+    PYTHONPATH=workflow python -m suite.plan.cost.estimate [SCALE]    # Markdown; else for `paper`
 
-An estimate from floating-point operations, not a measurement. Assumed:
+An estimate from operations and bytes, not a measurement. Assumed:
 
-- one A100 that reaches 125 TFLOP/s in bfloat16 (40 % of its peak) and 10 TFLOP/s in float32;
+- one A100 of 80 GB that reaches 125 TFLOP/s in bfloat16 (40 % of its peak), 10 TFLOP/s in float32,
+  and 1.6 TB/s between its memory and its cores (80 % of the peak);
 - 2 operations a parameter and token forward, 4 backward, and 2 more where activations are computed
   again; attention over the sequence is left out;
+- LEAP's gate comes on top, once a micro-batch whatever its size: for every prunable weight it moves
+  about 8 bytes forward and 18 backward in fused kernels, with weights in bfloat16 and masks that
+  are drawn again (`recompute`); forward twice where activations are computed again. The gate's
+  arithmetic and the optimiser's step are left out;
 - a layer-wise pass runs every block twice (statistics, then outputs); the upper triangle of a
   Hessian in four panels costs 5/8 of the whole product; factorising costs I^3; ADMM multiplies
   each weight matrix with an inverse in each of its iterations; all that is float32;
@@ -16,6 +21,7 @@ An estimate from floating-point operations, not a measurement. Assumed:
 Disk is what a finished cell keeps: mask, changed weights, and what `keep` says of the rest.
 """
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +32,8 @@ from suite.plan.cost.shapes import MODELS, Shape
 from suite.plan.cost.training_memory import training_memory
 
 BF16, FLOAT32 = 125e12, 10e12  # operations a second
+MEMORY = 1.6e12  # bytes a second
+GATE_FORWARD, GATE_BACKWARD = 8, 18  # bytes a prunable weight and micro-batch
 EVALUATION_TOKENS = 10e6
 _SECONDS_AN_HOUR = 3600.0
 
@@ -41,7 +49,10 @@ class Cost:
 
 
 def estimate(shape: Shape, method: str, settings: Mapping[str, Any]) -> Cost:
-    """The cost of `method` with the settings of a scale (see `suite.plan.config.load`)."""
+    """The cost of `method`, LEAP or a layer-wise one, with the settings of a scale.
+
+    See `suite.plan.config.load` for these.
+    """
     parameters = shape.prunable + shape.other
     disk = shape.prunable / 8 + (2 * parameters if settings["keep"]["checkpoints"] else 0)
     if method == "leap":
@@ -50,9 +61,8 @@ def estimate(shape: Shape, method: str, settings: Mapping[str, Any]) -> Cost:
         memory = training_memory(
             shape.prunable, shape.other, shape.block, shape.largest, processes=gpus, **switches
         )
-        tokens = chosen["steps"] * chosen["batch"] * settings["corpora"]["training"]["length"]
-        operations = (8 if chosen["checkpointing"] else 6) * parameters * tokens
-        hours = operations / BF16 / _SECONDS_AN_HOUR
+        length = settings["corpora"]["training"]["length"]
+        hours = _training_seconds(shape, chosen, length) / _SECONDS_AN_HOUR
         disk += 4 * shape.prunable if settings["keep"]["logits"] else 0
         return Cost(hours, gpus, memory.total / 1e9, disk / 1e9)
     corpus = settings["corpora"]["calibration"]
@@ -66,6 +76,16 @@ def evaluation_hours(shape: Shape) -> float:
     """GPU-hours of evaluating one checkpoint."""
     operations = 2 * (shape.prunable + shape.other) * EVALUATION_TOKENS
     return operations / BF16 / _SECONDS_AN_HOUR
+
+
+def _training_seconds(shape: Shape, chosen: Mapping[str, Any], length: int) -> float:
+    """Seconds on one GPU; several share the micro-batches, so that together they take as long."""
+    sequences = chosen["steps"] * chosen["batch"]
+    forward = 2 if chosen["checkpointing"] else 1
+    operations = (2 * forward + 4) * (shape.prunable + shape.other) * sequences * length
+    of_a_weight = GATE_FORWARD * forward + GATE_BACKWARD
+    moved = of_a_weight * shape.prunable * sequences / chosen["micro_batch"]
+    return operations / BF16 + moved / MEMORY
 
 
 def _layer_wise_seconds(shape: Shape, method: str, settings: Mapping[str, Any]) -> float:
@@ -95,12 +115,13 @@ def _second_order(group: Layers, method: str, chosen: Mapping[str, Any], tokens:
 
 
 def table(settings: Mapping[str, Any]) -> str:
-    """Markdown: one sparsity of each of the paper's models, with LEAP and the dearest baseline."""
+    """Markdown: one sparsity of each of the grid's models, with LEAP and the dearest baseline."""
     gpus = settings["resources"]["train"]["gpu"]
-    header = ["model", "LEAP: GPU-hours", f"GB on each of {gpus}", "ADMM: GPU-hours", "GB",
+    size = f"GB on each of {gpus}" if gpus > 1 else "GB"
+    header = ["model", "LEAP: GPU-hours", size, "ADMM: GPU-hours", "GB",
               "evaluation: GPU-hours", "GB on disk: LEAP", "ADMM"]  # fmt: skip
     lines = [header, ["---", *["---:"] * (len(header) - 1)]]
-    for name, shape in MODELS.items():
+    for name, shape in _shapes(settings).items():
         leap, admm = (estimate(shape, method, settings) for method in ("leap", "admm"))
         numbers = [_hours(leap.gpu_hours), f"{leap.gigabytes_a_gpu:.0f}"]
         numbers += [_hours(admm.gpu_hours), f"{admm.gigabytes_a_gpu:.0f}"]
@@ -121,11 +142,20 @@ def grid_hours(settings: Mapping[str, Any]) -> float:
     """GPU-hours of every cell: pruned, trained and evaluated, dense models included."""
     sparsities, methods = settings["grid"]["sparsities"], settings["grid"]["methods"]
     hours = 0.0
-    for shape in MODELS.values():
+    for shape in _shapes(settings).values():
         hours += evaluation_hours(shape) * (1 + len(sparsities) * len(methods))
         for method in methods:
             hours += len(sparsities) * estimate(shape, method, settings).gpu_hours
     return hours
+
+
+def _shapes(settings: Mapping[str, Any]) -> dict[str, Shape]:
+    """The shapes of the grid's models. Raises ValueError for a model that has none."""
+    names = settings["grid"]["models"]
+    unknown = [name for name in names if name not in MODELS]
+    if unknown:
+        raise ValueError(f"no shape in suite.plan.cost.shapes of {', '.join(unknown)}")
+    return {name: MODELS[name] for name in names}
 
 
 def _hours(value: float) -> str:
@@ -133,4 +163,8 @@ def _hours(value: float) -> str:
 
 
 if __name__ == "__main__":
-    print(table(load({"scale": "paper", "hub_mirror": ""})))
+    scale = sys.argv[1] if sys.argv[1:] else "paper"
+    try:
+        print(table(load({"scale": scale, "hub_mirror": ""})))
+    except ValueError as error:
+        sys.exit(str(error))

@@ -54,13 +54,13 @@ class Shape:
         return embeddings + self.layers * a_block + self.hidden
 
 
-# From the models' config.json on the Hugging Face hub.
+# By the names of the scales; from the models' config.json on the Hugging Face hub.
 MODELS: Mapping[str, Shape] = {
-    "Qwen2.5-0.5B": Shape(896, 24, 4864, 14, 2, 64, 151936, tied=True, qkv_bias=True),
-    "Gemma-3-1B": Shape(
+    "qwen-2.5-0.5b": Shape(896, 24, 4864, 14, 2, 64, 151936, tied=True, qkv_bias=True),
+    "gemma-3-1b": Shape(
         1152, 26, 6912, 4, 1, 256, 262144, tied=True, block_norms=4, head_norms=True
     ),
-    "Llama-3.2-1B": Shape(2048, 16, 8192, 32, 8, 64, 128256, tied=True),
-    "Llama-3.2-3B": Shape(3072, 28, 8192, 24, 8, 128, 128256, tied=True),
-    "Llama-3.1-8B": Shape(4096, 32, 14336, 32, 8, 128, 128256, tied=False),
+    "llama-3.2-1b": Shape(2048, 16, 8192, 32, 8, 64, 128256, tied=True),
+    "llama-3.2-3b": Shape(3072, 28, 8192, 24, 8, 128, 128256, tied=True),
+    "llama-3.1-8b": Shape(4096, 32, 14336, 32, 8, 128, 128256, tied=False),
 }
