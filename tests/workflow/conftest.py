@@ -6,16 +6,26 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 SMOKE = ("--config", "scale=smoke")
 
 
 @pytest.fixture(scope="session")
-def smoke_run(tmp_path_factory, copy_suite, snakemake) -> Path:
-    """A copy of the suite in which the smoke scale has run; to be read, not changed."""
-    copy = copy_suite(tmp_path_factory.mktemp("smoke") / "suite")
-    process = snakemake(copy, *SMOKE)
-    assert process.returncode == 0, process.stderr[-5000:]
+def smoke_run(tmp_path_factory, worker_id, copy_suite, snakemake) -> Path:
+    """A copy of the suite in which the smoke scale has run; to be read, not changed.
+
+    One for all processes of the tests: the first that needs it makes it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+    copy, finished = shared / "smoke/suite", shared / "smoke/finished"
+    with FileLock(shared / "smoke.lock"):
+        if not finished.exists():
+            shutil.rmtree(copy, ignore_errors=True)
+            process = snakemake(copy_suite(copy), *SMOKE)
+            assert process.returncode == 0, process.stderr[-5000:]
+            finished.touch()
     return copy
 
 
@@ -23,6 +33,20 @@ def smoke_run(tmp_path_factory, copy_suite, snakemake) -> Path:
 def own_smoke_run(smoke_run, tmp_path) -> Path:
     """Another copy of it, with its records and times, which a test may change."""
     return Path(shutil.copytree(smoke_run, tmp_path / "moved", symlinks=True))
+
+
+@pytest.fixture(scope="session")
+def begun_run(smoke_run, copy_suite) -> Callable[..., Path]:
+    """Copy the suite with some folders of the smoke run's results, from where a test goes on."""
+
+    def begin(target: Path, *folders: str) -> Path:
+        copy_suite(target)
+        for folder in folders:
+            part = f"results/smoke/{folder}"
+            shutil.copytree(smoke_run / part, target / part)
+        return target
+
+    return begin
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ NEW = {"baselines/random_pruning.py", "workflow/schemas/methods/random_pruning.s
 
 
 @pytest.fixture(scope="module")
-def extended(tmp_path_factory, copy_suite, snakemake) -> Path:
-    copy = copy_suite(tmp_path_factory.mktemp("baseline") / "suite")
+def extended(tmp_path_factory, smoke_run, snakemake) -> Path:
+    place = tmp_path_factory.mktemp("baseline") / "suite"
+    copy = Path(shutil.copytree(smoke_run, place, symlinks=True))
     with open(copy / "config.yaml", "a") as file:
         file.write(add_documented(copy, "Add a baseline", NEW))
     process = snakemake(copy, "--config", "scale=smoke")

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,9 @@ CELL = "mini-llama-3.2-1b/leap_rows/0.5"
 
 
 @pytest.fixture(scope="module")
-def extended(tmp_path_factory, copy_suite, snakemake) -> Path:
-    copy = copy_suite(tmp_path_factory.mktemp("learned") / "suite")
+def extended(tmp_path_factory, smoke_run, snakemake) -> Path:
+    place = tmp_path_factory.mktemp("learned") / "suite"
+    copy = Path(shutil.copytree(smoke_run, place, symlinks=True))
     with open(copy / "config.yaml", "a") as file:
         file.write(add_documented(copy, "Add a learned method", NEW))
     process = snakemake(copy, "--config", "scale=smoke")

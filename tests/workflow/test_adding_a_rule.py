@@ -45,9 +45,9 @@ def run(snakemake) -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 @pytest.fixture(scope="module")
-def extended(tmp_path_factory, copy_suite, run) -> Path:
+def extended(tmp_path_factory, begun_run, run) -> Path:
     """A copy of the suite with the example, which has run to the table; to be read."""
-    copy = copy_suite(tmp_path_factory.mktemp("rule") / "suite")
+    copy = begun_run(tmp_path_factory.mktemp("rule") / "suite", "world", "models", "corpora")
     settings = add_folder(copy)
     with open(copy / "config.yaml", "a") as file:
         file.write(settings)

@@ -14,10 +14,8 @@ SETTINGS = (
 )  # fmt: skip
 
 
-def test_masks_stay_and_a_checkpoint_is_made_again_without_training(
-    tmp_path, copy_suite, snakemake
-):
-    copy = copy_suite(tmp_path / "suite")
+def test_masks_stay_and_a_checkpoint_is_made_again_without_training(tmp_path, begun_run, snakemake):
+    copy = begun_run(tmp_path / "suite", "world", "models", "corpora")
     process = snakemake(copy, *SETTINGS)
     assert process.returncode == 0, process.stderr[-5000:]
     results = copy / "results/smoke"

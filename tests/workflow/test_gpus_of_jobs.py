@@ -9,12 +9,10 @@ pytestmark = pytest.mark.heavy
 MODELS = ("mini-qwen-2.5-0.5b", "mini-llama-3.2-1b")
 
 
-def test_jobs_at_the_same_time_compute_on_different_gpus(tmp_path, copy_suite, snakemake):
-    copy = copy_suite(tmp_path / "suite")
+def test_jobs_at_the_same_time_compute_on_different_gpus(tmp_path, begun_run, snakemake):
+    copy = begun_run(tmp_path / "suite", "world", "models", "corpora")
     settings = ("--config", "scale=smoke", "resources={prune: {gpu: 1}}")
-    inputs = [f"results/smoke/corpora/{model}/calibration.safetensors" for model in MODELS]
-    assert snakemake(copy, *inputs, *settings).returncode == 0
-    # both are ready now, and each imports torch for seconds while it holds its GPU
+    # both are ready, and each imports torch for seconds while it holds its GPU
     masks = [f"results/smoke/pruned/{model}/magnitude/0.5/mask.safetensors" for model in MODELS]
     devices = {"CUDA_VISIBLE_DEVICES": "4,GPU-5a", "TMPDIR": str(tmp_path)}
     process = snakemake(copy, *masks, *settings, **devices)

@@ -36,9 +36,10 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, copy_suite, snakemake) -> Path:
+def finished(tmp_path_factory, begun_run, snakemake) -> Path:
     """A copy of the suite in which the grid and the comparison of patterns have run."""
-    copy = copy_suite(tmp_path_factory.mktemp("patterns") / "suite")
+    place = tmp_path_factory.mktemp("patterns") / "suite"
+    copy = begun_run(place, "world", "models", "corpora", "pruned")
     (copy / "patterns.yaml").write_text(yaml.safe_dump(SETTINGS, sort_keys=False))
     process = snakemake(copy, "all", "patterns", "--configfile", "patterns.yaml")
     assert process.returncode == 0, process.stderr[-5000:]

@@ -20,10 +20,11 @@ ROOT = Path(__file__).parents[2]
 LOCAL_CLUSTER = Path(
     os.environ.get("TEST_SLURM_LOCAL", ROOT.parent / "shared" / "tools" / "slurm-local.sh")
 )
-CELL = "mini-llama-3.2-1b/leap/0.5"
+MODEL = "mini-llama-3.2-1b"
+CELL = f"{MODEL}/leap/0.5"
 LOGITS = f"results/smoke/pruned/{CELL}/logits.safetensors"
-MASK = "results/smoke/pruned/mini-llama-3.2-1b/wanda/0.5/mask.safetensors"
-LONG = "methods={leap: {steps: 4000, batch: 2, micro_batch: 2}}"
+MASK = f"results/smoke/pruned/{MODEL}/wanda/0.5/mask.safetensors"
+SECONDS = 110  # of a training that Slurm is to kill: it looks every 30 s for jobs past their minute
 
 
 @pytest.fixture(scope="module")
@@ -45,16 +46,16 @@ def cluster() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def suite(cluster, tmp_path_factory, copy_suite) -> Path:
+def suite(cluster, tmp_path_factory, begun_run) -> Path:
     """A copy of the suite, to which all these runs belong."""
-    return copy_suite(tmp_path_factory.mktemp("slurm") / "suite")
+    return begun_run(tmp_path_factory.mktemp("slurm") / "suite", "world")
 
 
 def command(*arguments: str) -> list[str]:
     """Snakemake with the profile, as at a site without accounting, and polls for short jobs."""
     return [
         sys.executable, "-m", "snakemake", "--profile", "profiles/slurm",
-        "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "5",
+        "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "1",
         "--latency-wait", "10", *arguments,
     ]  # fmt: skip
 
@@ -72,21 +73,41 @@ def submitted(output: str) -> list[str]:
     return re.findall(r"submitted with SLURM jobid \d+ \(log: \S+/rule_(\w+)/", output)
 
 
-def test_a_training_killed_by_its_time_limit_goes_on_and_ends_in_the_same_bits(suite, snakemake):
-    limits = ("--retries", "9")  # how many minutes it takes depends on the machine
-    settings = ("--config", "scale=smoke", LONG, "resources={train: {runtime: 1}}")
-    output = run(suite, LOGITS, *limits, *settings)
+def training(steps: int) -> str:
+    """The setting of a training of so many small steps."""
+    return f"methods={{leap: {{steps: {steps}, batch: 2, micro_batch: 2}}}}"
+
+
+def losses(suite: Path) -> list[dict]:
+    """What the training's journal has of every step."""
+    lines = (suite / f"results/smoke/journals/train/{CELL}.jsonl").read_text().splitlines()
+    return [event for event in map(json.loads, lines) if "lm_loss" in event.get("values", {})]
+
+
+def test_a_training_killed_by_its_time_limit_goes_on_and_ends_in_the_same_bits(
+    suite, begun_run, tmp_path, snakemake
+):
+    copy = begun_run(tmp_path / "suite", "world", "models", "corpora", f"pruned/{MODEL}/wanda")
+    # how many steps that are, depends on the machine
+    assert snakemake(copy, LOGITS, "--config", "scale=smoke", training(200)).returncode == 0
+    first, last = losses(copy)[50], losses(copy)[-1]
+    pace = (last["time"] - first["time"]) / 1000 / (last["step"] - first["step"])
+    steps = int(SECONDS / pace)
+    settings = ("--config", "scale=smoke", training(steps))
+    # beside it, the same training without Slurm
+    undisturbed = subprocess.Popen(
+        [sys.executable, "-m", "snakemake", "--cores", "1", LOGITS, *settings],
+        cwd=copy, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    limits = ("resources={train: {runtime: 1}}", "--retries", "9")
+    output = run(suite, LOGITS, *settings, *limits)
     assert submitted(output).count("train") >= 2, "the training was never killed"
-    journal = suite / f"results/smoke/journals/train/{CELL}.jsonl"
-    events = [json.loads(line) for line in journal.read_text().splitlines()]
-    steps = [event["step"] for event in events if "lm_loss" in event.get("values", {})]
-    assert steps == sorted(set(steps)) and steps[-1] == 3999, "a step is missing or was made twice"
-    by_slurm = load_file(suite / LOGITS)
-    (suite / LOGITS).unlink()
-    undisturbed = snakemake(suite, LOGITS, "--config", "scale=smoke", LONG)
-    assert undisturbed.returncode == 0, undisturbed.stderr[-3000:]
-    again = load_file(suite / LOGITS)
-    assert all(torch.equal(by_slurm[name], again[name]) for name in again)
+    found = [event["step"] for event in losses(suite)]
+    assert found == list(range(steps)), "a step is missing or was made twice"
+    said, _ = undisturbed.communicate(timeout=600)
+    assert undisturbed.returncode == 0, said[-3000:]
+    ours, theirs = load_file(suite / LOGITS), load_file(copy / LOGITS)
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
 def test_a_job_out_of_memory_is_repeated_with_more(suite):
@@ -99,7 +120,7 @@ def test_a_job_out_of_memory_is_repeated_with_more(suite):
 
 
 def test_the_smoke_scale_after_scancel(suite):
-    arguments = ("--config", "scale=smoke", "grid={models: [mini-llama-3.2-1b]}")
+    arguments = ("--config", "scale=smoke", f"grid={{models: [{MODEL}], methods: [wanda, leap]}}")
     first = subprocess.Popen(
         command(*arguments, "--retries", "0"), cwd=suite, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

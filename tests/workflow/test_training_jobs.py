@@ -14,24 +14,27 @@ from safetensors.torch import load_file
 
 pytestmark = pytest.mark.heavy
 
-CELL = "mini-llama-3.2-1b/leap/0.5"
+MODEL = "mini-llama-3.2-1b"
+CELL = f"{MODEL}/leap/0.5"
 TARGET = f"results/smoke/pruned/{CELL}/logits.safetensors"
 SETTINGS = ("--config", "scale=smoke", "methods={leap: {steps: 60, micro_batch: 4}}")
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, copy_suite, snakemake) -> Path:
+def undisturbed(tmp_path_factory, begun_run, snakemake) -> Path:
     """A copy of the suite in which one training has run through."""
-    copy = copy_suite(tmp_path_factory.mktemp("training") / "suite")
+    place = tmp_path_factory.mktemp("training") / "suite"
+    copy = begun_run(place, "world", "models", "corpora", f"pruned/{MODEL}/wanda")
     process = snakemake(copy, TARGET, *SETTINGS)
     assert process.returncode == 0, process.stderr[-5000:]
     return copy
 
 
 def again(copy: Path) -> dict[str, torch.Tensor]:
-    """The first result, out of the way of the next."""
+    """The first result, out of the way of the next, as its journal, which tells of the job."""
     first = load_file(copy / TARGET)
     (copy / TARGET).unlink()
+    (copy / f"results/smoke/journals/train/{CELL}.jsonl").unlink()
     return first
 
 

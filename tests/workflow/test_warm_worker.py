@@ -20,6 +20,7 @@ MODEL = "mini-llama-3.2-1b"
 CELL = f"{MODEL}/leap/0.5"
 TARGET = f"results/smoke/pruned/{CELL}/logits.safetensors"
 SMOKE = ("--config", "scale=smoke")
+DATA = ("world", "models", "corpora")
 # one cell, of a training that takes some seconds
 LONG = (*SMOKE, f"grid={{models: [{MODEL}], methods: [leap]}}", "methods={leap: {steps: 100}}")
 
@@ -96,9 +97,9 @@ def assert_same(copy: Path, reference: Path, *kinds: str) -> None:
 
 
 @pytest.fixture
-def copy(tmp_path, copy_suite) -> Path:
-    """A copy of the suite. What comes before its training takes longer than the worker to load."""
-    return copy_suite(tmp_path / "suite")
+def copy(tmp_path, begun_run) -> Path:
+    """A copy of the suite in which there is everything that is to be pruned."""
+    return begun_run(tmp_path / "suite", *DATA)
 
 
 def test_without_the_worker_results_are_the_same_bits(smoke_run, copy, snakemake):
@@ -139,8 +140,8 @@ def test_an_ended_run_leaves_no_process_and_the_next_one_goes_on(how, copy, snak
     assert process.returncode == 0, process.stderr[-3000:]
 
 
-def test_two_runs_at_once_have_a_worker_each(smoke_run, tmp_path, copy_suite):
-    copies = [copy_suite(tmp_path / name) for name in ("one", "two")]
+def test_two_runs_at_once_have_a_worker_each(smoke_run, tmp_path, begun_run):
+    copies = [begun_run(tmp_path / name, *DATA) for name in ("one", "two")]
     grid = f"grid={{models: [{MODEL}], methods: [wanda]}}"
     runs = [start(copy, *SMOKE, grid) for copy in copies]
     for copy in copies:

@@ -231,6 +231,27 @@ def test_with_the_worker_its_jobs_are_killed_and_say_so(own, start, tmp_path):
     assert process.wait() == 0 and job_of(tmp_path) == process.pid, "it does its job itself"
 
 
+def connections(worker: Running) -> int:
+    return sum(line.endswith("@" + worker.name) for line in sockets()) - 1  # less its door
+
+
+def test_jobs_wait_while_the_libraries_are_loaded(own, start, tmp_path):
+    given_up = start("Path('ran').touch()", own.value)
+    wait_until(lambda: connections(own) == 1)
+    given_up.kill()
+    given_up.communicate()
+    process = start("pass", own.value)
+    assert process.wait() == 0 and job_of(tmp_path) != process.pid
+    assert not (tmp_path / "ran").exists(), "nobody waited for it any more"
+
+
+def test_a_worker_that_dies_before_it_serves_takes_no_job_along(own, start, tmp_path):
+    process = start("pass", own.value)
+    wait_until(lambda: connections(own) == 1)
+    os.kill(own.pid, signal.SIGKILL)
+    assert process.wait() == 0 and job_of(tmp_path) == process.pid
+
+
 def test_when_the_run_has_gone_jobs_are_told_and_nothing_is_left(own, start, tmp_path):
     process = start(WAITING, own.value)
     pid = job_of(tmp_path)

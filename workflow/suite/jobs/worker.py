@@ -21,7 +21,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from suite.jobs.hand_over import WORKER_VARIABLE, address, answer, is_ours, receive
+from suite.jobs.hand_over import WORKER_VARIABLE, accept, address, answer, receive
 from suite.jobs.job import rare_progress, use_threads
 
 _LOADED = (
@@ -44,9 +44,8 @@ _FORKABLE = {
     "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
 }
 # jobs of a run; fewer are done by the time that the libraries are loaded
-WORTHWHILE = 5
+WORTHWHILE = 3
 _PR_SET_PDEATHSIG = 1
-_SECONDS_FOR_A_REQUEST = 5.0
 
 
 @dataclass
@@ -61,18 +60,24 @@ class _Job:
 def start() -> None:
     """Begin a worker for the jobs that this process starts from now on.
 
-    A job that comes before its libraries are loaded is not served, and runs by itself.
+    Jobs that come before its libraries are loaded wait for it.
     """
     name = f"leap-suite-{os.getpid()}-{secrets.token_hex(8)}"
     # nothing is written to this pipe: its end tells the worker that we have gone, however we went
     lifeline, _kept_open = os.pipe()
     environment = {**os.environ, **_FORKABLE}
-    subprocess.Popen([sys.executable, "-m", __name__, name], stdin=lifeline, env=environment)
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(address(name))
+        door.listen(64)
+        subprocess.Popen(
+            [sys.executable, "-m", __name__, str(door.fileno())], stdin=lifeline, env=environment,
+            pass_fds=[door.fileno()],
+        )  # fmt: skip
     os.close(lifeline)
     os.environ[WORKER_VARIABLE] = f"{name}:{sys.prefix}"
 
 
-def serve(name: str) -> dict[str, Any] | None:
+def serve(door: socket.socket) -> dict[str, Any] | None:
     """Fork for every job that comes: its request in the fork; None in the worker, at the end."""
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, signal.SIG_IGN)  # jobs are told by their scripts
@@ -84,9 +89,7 @@ def serve(name: str) -> dict[str, Any] | None:
         print("no warm worker: a library has started a thread, and cannot fork", file=sys.stderr)
         return None
     gc.freeze()
-    with socket.socket(socket.AF_UNIX) as door, selectors.DefaultSelector() as events:
-        door.bind(address(name))
-        door.listen(64)
+    with door, selectors.DefaultSelector() as events:
         events.register(door, selectors.EVENT_READ)
         events.register(sys.stdin, selectors.EVENT_READ)
         while True:
@@ -106,15 +109,11 @@ def serve(name: str) -> dict[str, Any] | None:
 
 
 def _begin(script: socket.socket, events: selectors.BaseSelector) -> dict[str, Any] | None:
-    script.settimeout(_SECONDS_FOR_A_REQUEST)
     try:
-        if not is_ours(script):
-            raise ValueError("another user")
         request, streams = receive(script)
     except (OSError, ValueError):
         script.close()
         return None
-    script.settimeout(None)
     worker, pid = os.getpid(), os.fork()
     if not pid:
         for key in events.get_map().values():
@@ -127,6 +126,8 @@ def _begin(script: socket.socket, events: selectors.BaseSelector) -> dict[str, A
     for stream in streams:
         os.close(stream)
     job = _Job(pid, os.pidfd_open(pid), script)
+    with suppress(OSError):  # a script that has gone is seen by `_pass_on`
+        accept(script)
     events.register(job.ended, selectors.EVENT_READ, job)
     events.register(script, selectors.EVENT_READ, job)
     return None
@@ -192,6 +193,6 @@ def _run(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    job_of_mine = serve(sys.argv[1])
+    job_of_mine = serve(socket.socket(fileno=int(sys.argv[1])))
     if job_of_mine:
         _run(job_of_mine["arguments"])
