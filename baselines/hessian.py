@@ -11,6 +11,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from leap.products import exact_products
+
 # Damping grows tenfold after each failed factorisation, up to the mean diagonal itself.
 _STRONGEST = 1.0
 _PANELS = 4
@@ -24,18 +26,22 @@ class Hessian:
         self.mean_II = torch.zeros(())
 
     def update(self, inputs_TI: Tensor) -> None:
-        """Add the T tokens of one batch; only the upper triangle is computed, in panels of rows."""
-        inputs_TI = inputs_TI.float()
+        """Add the T tokens of one batch; only the upper triangle is computed, in panels of rows.
+
+        Products of bfloat16 inputs are exact, whatever the machine multiplies them with.
+        """
+        dtype, inputs_TI = inputs_TI.dtype, inputs_TI.float()
         tokens, width = inputs_TI.shape
         if self.tokens == 0:
             self.mean_II = inputs_TI.new_zeros(width, width)
         self.tokens += tokens
         old, new = 1 - tokens / self.tokens, 1 / self.tokens
         step = -(-width // _PANELS)
-        for start in range(0, width, step):
-            panel = self.mean_II[start : start + step, start:]
-            left_TP = inputs_TI[:, start : start + step]
-            panel.addmm_(left_TP.T, inputs_TI[:, start:], beta=old, alpha=new)
+        with exact_products(dtype):
+            for start in range(0, width, step):
+                panel = self.mean_II[start : start + step, start:]
+                left_TP = inputs_TI[:, start : start + step]
+                panel.addmm_(left_TP.T, inputs_TI[:, start:], beta=old, alpha=new)
 
     def matrix(self) -> Tensor:
         """The whole symmetric matrix. Raises ValueError where it is not finite."""

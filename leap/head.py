@@ -5,12 +5,12 @@ positions, in float32 whatever the model's dtype.
 Axes: N positions, C positions of a chunk, H hidden features, V vocabulary.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+from leap.products import exact_products
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -52,7 +52,7 @@ class Head:
     def logits(self, hidden_NH: Tensor) -> Tensor:
         """Logits [N, V] in float32; products of bfloat16 numbers are summed in float32."""
         bias = None if self.linear.bias is None else self.linear.bias.float()
-        with self.exact_products():
+        with exact_products(self.linear.weight.dtype):
             logits_NV = torch.nn.functional.linear(
                 hidden_NH.float(), self.linear.weight.float(), bias
             )
@@ -70,18 +70,6 @@ class Head:
             scores.append(chosen_C - largest_C - rest_C)
             likeliest.append(likeliest_C == ids_C)
         return torch.cat(scores), torch.cat(likeliest)
-
-    @contextmanager
-    def exact_products(self) -> Iterator[None]:
-        """Let a CPU multiply as bfloat16 what are such numbers; their products fit into float32."""
-        backend = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]  # made at run time
-        before = backend.fp32_precision
-        if self.linear.weight.dtype == torch.bfloat16:
-            backend.fp32_precision = "bf16"
-        try:
-            yield
-        finally:
-            backend.fp32_precision = before
 
 
 def is_close(found: Tensor, wanted: Tensor) -> bool:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from leap.head import Head
+from leap.products import exact_products
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -49,7 +50,7 @@ class _ChunkedLoss(torch.autograd.Function):
         for grad_CH, hidden_CH, next_C in zip(
             *(tensor.split(head.chunk) for tensor in (grad_NH, hidden_NH, next_N)), strict=True
         ):
-            with torch.enable_grad(), head.exact_products():
+            with torch.enable_grad(), exact_products(head.linear.weight.dtype):
                 leaf_CH = hidden_CH.detach().requires_grad_()
                 loss = torch.nn.functional.cross_entropy(
                     head.logits(leaf_CH), next_C, ignore_index=_NO_TARGET, reduction="sum"

@@ -67,13 +67,3 @@ def test_with_bfloat16_weights_logits_are_not_rounded():
     assert float(model(input_ids=ids_BT, labels=ids_BT).loss) != pytest.approx(
         float(exact), rel=1e-5
     )
-
-
-def test_the_setting_for_products_is_left_as_it_was():
-    backend = torch.backends.mkldnn.matmul
-    before = backend.fp32_precision
-    model = model_of(CONFIGS["llama"], torch.bfloat16)
-    with pytest.raises(RuntimeError), head.Head(model).exact_products():
-        assert backend.fp32_precision == "bf16"
-        raise RuntimeError
-    assert backend.fp32_precision == before

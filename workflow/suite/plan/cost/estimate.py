@@ -9,9 +9,9 @@ An estimate from operations and bytes, not a measurement. Assumed:
 - 2 operations a parameter and token forward, 4 backward, and 2 more where activations are computed
   again; attention over the sequence is left out;
 - LEAP's gate comes on top, once a micro-batch whatever its size: for every prunable weight it moves
-  about 8 bytes forward and 18 backward in fused kernels, with weights in bfloat16 and masks that
-  are drawn again (`recompute`); forward twice where activations are computed again. The gate's
-  arithmetic and the optimiser's step are left out;
+  8 bytes forward and 12 backward in `leap.fused`, with weights in bfloat16, and 12 more to add the
+  gradient to those of other micro-batches; forward twice where activations are computed again. The
+  gate's arithmetic and the optimiser's step are left out;
 - a layer-wise pass runs every block twice (statistics, then outputs); the upper triangle of a
   Hessian in four panels costs 5/8 of the whole product; factorising costs I^3; ADMM multiplies
   each weight matrix with an inverse in each of its iterations; all that is float32;
@@ -33,7 +33,7 @@ from suite.plan.cost.training_memory import training_memory
 
 BF16, FLOAT32 = 125e12, 10e12  # operations a second
 MEMORY = 1.6e12  # bytes a second
-GATE_FORWARD, GATE_BACKWARD = 8, 18  # bytes a prunable weight and micro-batch
+GATE_FORWARD, GATE_BACKWARD = 8, 12 + 12  # bytes a prunable weight and micro-batch
 EVALUATION_TOKENS = 10e6
 _SECONDS_AN_HOUR = 3600.0
 

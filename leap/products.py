@@ -1,0 +1,25 @@
+"""Matrix products of bfloat16 numbers as fast as a machine can, with sums in float32."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+@contextmanager
+def exact_products(dtype: torch.dtype) -> Iterator[None]:
+    """Let float32 matrices be multiplied as what they are, where all hold numbers of `dtype`.
+
+    A product of two bfloat16 numbers has 16 bits and fits into a float32, as it does into what the
+    tensor cores of a GPU make of TF32 numbers: so nothing is lost for bfloat16, and nothing is
+    changed for any other dtype. A machine without such instructions goes its usual way.
+    """
+    cpu = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]  # made at run time
+    gpu = torch.backends.cuda.matmul
+    before = cpu.fp32_precision, gpu.fp32_precision
+    if dtype == torch.bfloat16:
+        cpu.fp32_precision, gpu.fp32_precision = "bf16", "tf32"
+    try:
+        yield
+    finally:
+        cpu.fp32_precision, gpu.fp32_precision = before
