@@ -7,12 +7,12 @@ leap.apply_masks(model, leap.select_masks(learned))
 from importlib import import_module
 from typing import Any
 
-from leap.settings import PRESETS, Settings
-
 __all__ = ["PRESETS", "Settings", "apply_masks", "learn_masks", "select_masks"]
 
-# torch takes seconds to import, and planning needs the settings alone
+# torch takes seconds to import, and who needs one module of this package loads no other
 _LATER = {
+    "PRESETS": "leap.settings",
+    "Settings": "leap.settings",
     "apply_masks": "leap.selecting",
     "learn_masks": "leap.training",
     "select_masks": "leap.selecting",
