@@ -6,7 +6,7 @@ import torch
 
 _SCALARS = (
     "loss", "lm_loss", "density_term", "magnitude_term", "density", "alpha", "tau",
-    "learning_rate", "tokens_per_second", "seconds",
+    "learning_rate", "gradient_norm", "tokens_per_second", "seconds",
 )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from leap.settings import Settings
 
 # the norm of the masked weights that each form of the magnitude term is made of
-NORMS = {"norm_ratio": "l2", "l1": "l1", "none": "none"}
+NORMS = {"norm_ratio": "l2", "norm_sum": "l2", "l1": "l1", "none": "none"}
 
 _TERMS = ("loss", "lm_loss", "density_term", "magnitude_term", "density")
 
@@ -70,8 +70,10 @@ class Objective:
 def density_term(
     kept_L: Tensor, sizes_L: Tensor, block_L: Sequence[int], density: float, scope: str
 ) -> Tensor:
-    """|mean M - density|: over the whole model (`global`), or averaged over the decoder blocks.
+    """|mean M - density|: over the whole model (`global`), or of each decoder block.
 
+    Of blocks it is the average (`per_block`, the paper's ablation) or the sum (`per_block_sum`, as
+    the official code has it).
     `kept_L` is the sum of each layer's mask, `sizes_L` its number of weights, `block_L` the index
     of its decoder block. With the global term layers are free to find their own density.
     """
@@ -81,7 +83,8 @@ def density_term(
     zeros_K = torch.zeros(int(index_L.max()) + 1, dtype=kept_L.dtype, device=kept_L.device)
     kept_K = zeros_K.index_add(0, index_L, kept_L)
     sizes_K = zeros_K.index_add(0, index_L, sizes_L.to(kept_L.dtype))
-    return (kept_K / sizes_K - density).abs().mean()
+    distance_K = (kept_K / sizes_K - density).abs()
+    return distance_K.sum() if scope == "per_block_sum" else distance_K.mean()
 
 
 def magnitude_term(
@@ -90,8 +93,11 @@ def magnitude_term(
     """The share of magnitude that the masks keep, negative, so that keeping more is better.
 
     `norm_ratio` (official code): -(1 - progress) * sum of ||M * W||_F / sum of ||W||_F.
+    `norm_sum` (the same code for MaskLLM): that without the denominator.
     `l1` (paper): -sum of ||M * W||_1 / sum of ||W||_1. The paper's formula has no denominator; its
     lambda_2 is this term's strength divided by the model's sum of ||W||_1.
     """
+    if kind == "norm_sum":
+        return -masked_norm_L.sum() * (1 - progress)
     share = masked_norm_L.sum() / weight_norm_L.sum()
     return -share * (1 - progress) if kind == "norm_ratio" else -share

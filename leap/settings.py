@@ -5,8 +5,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 NOISES = ("logistic", "gumbel")
-SCOPES = ("global", "per_block")
-MAGNITUDES = ("norm_ratio", "l1", "none")
+SCOPES = ("global", "per_block", "per_block_sum")
+MAGNITUDES = ("norm_ratio", "norm_sum", "l1", "none")
 SELECTIONS = ("exact", "threshold")
 
 
@@ -19,10 +19,13 @@ class Settings:
         that go through the model together; each such micro-batch draws fresh masks.
     learning_rate, warmup_steps, weight_decay: of AdamW; the rate has a linear warm-up and decays
         to zero as a cosine.
+    max_grad_norm: the gradient of all logits together is scaled down to this norm where it is
+        longer; 0 leaves it as it is.
     alpha, tau: first and last value of the logits' scale and of the temperature, linear.
     noise: `logistic` or `gumbel`; hard: straight-through sampling in the forward pass.
     density_strength, density_scope: weight of |mean M - (1 - sparsity)|, taken over the whole
-        model (`global`) or as the mean over decoder blocks (`per_block`).
+        model (`global`), or as the mean (`per_block`) or the sum (`per_block_sum`) over decoder
+        blocks.
     magnitude, magnitude_strength: the term that rewards kept magnitude (see `leap.objective`).
     init_std, prior_strength: spread of the first logits, and how far a prior mask moves them
         apart, in units of that spread.
@@ -42,6 +45,7 @@ class Settings:
     learning_rate: float = 1e-3
     warmup_steps: int = 5
     weight_decay: float = 0.0
+    max_grad_norm: float = 0.0
     alpha: tuple[float, float] = (25.0, 350.0)
     tau: tuple[float, float] = (4.0, 0.05)
     noise: str = "logistic"
@@ -67,19 +71,23 @@ class Settings:
 
 # What differs from the defaults. The official code and the paper's text disagree about the noise
 # and the magnitude term. The logistic noise is the default because a single Gumbel's mean is not
-# zero, and the norm ratio because it does not depend on the model's size.
+# zero, and the norm ratio because it does not depend on the model's size. The official code is
+# trained by the Trainer of transformers, whose default clips the gradient.
+_MASKLLM = {
+    "noise": "gumbel",
+    "alpha": (100.0, 500.0),
+    "density_strength": 0.0,
+    "weight_decay": 0.1,
+}
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "default": {},
     "paper": {"noise": "gumbel", "magnitude": "l1"},
-    "official-code": {"selection": "threshold"},
+    "official-code": {"selection": "threshold", "max_grad_norm": 1.0},
     # a pattern N:M fixes the density, so no term is needed for it
-    "maskllm": {
-        "noise": "gumbel",
-        "alpha": (100.0, 500.0),
-        "density_strength": 0.0,
-        "weight_decay": 0.1,
-    },
+    "maskllm": _MASKLLM,
+    "maskllm-official-code": {**_MASKLLM, "magnitude": "norm_sum", "max_grad_norm": 1.0},
     "patch": {},
+    "patch-official-code": {"selection": "threshold", "max_grad_norm": 1.0},
 }
 
 
@@ -103,6 +111,7 @@ def _problems(settings: Settings) -> list[str]:
         "learning_rate": (settings.learning_rate > 0, "positive"),
         "warmup_steps": (settings.warmup_steps >= 0, "at least 0"),
         "weight_decay": (settings.weight_decay >= 0, "at least 0"),
+        "max_grad_norm": (settings.max_grad_norm >= 0, "at least 0"),
         "alpha": (_positive_pair(settings.alpha), "two positive numbers"),
         "tau": (_positive_pair(settings.tau), "two positive numbers"),
         "noise": (settings.noise in NOISES, f"one of {', '.join(NOISES)}"),

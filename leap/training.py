@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from leap import parallel
 from leap.checkpoint import Checkpoints, part_name
 from leap.checks import check_training
+from leap.clipping import clip_gradients
 from leap.data import micro_batch
 from leap.finite import refuse_non_finite
 from leap.gated import GatedLinear, gated, learned_logits, sums_of
@@ -162,9 +163,11 @@ class _Trainer:
             total += values / micro_batches
         if not self.sharded:
             parallel.all_reduce_gradients(self.logits.values())
+        norm = clip_gradients(self.logits.values(), settings.max_grad_norm)
         metrics = dict(
             zip(self.objective.names, parallel.all_reduce(total).tolist(), strict=True),
             alpha=relaxation.alpha, tau=relaxation.tau, learning_rate=rate,
+            gradient_norm=float(norm),
         )  # fmt: skip
         _refuse_non_finite_loss(step, metrics)
         for group in self.optimiser.param_groups:

@@ -33,6 +33,8 @@ def test_density_per_block_is_the_mean_of_the_blocks_distances(density):
         distances.append(abs(kept / size - density))
     term = density_term(tensor(KEPT), tensor(SIZES), BLOCKS, density, "per_block")
     assert float(term) == pytest.approx(sum(distances) / len(distances))
+    summed = density_term(tensor(KEPT), tensor(SIZES), BLOCKS, density, "per_block_sum")
+    assert float(summed) == pytest.approx(sum(distances))
 
 
 def test_blocks_that_cancel_out_satisfy_the_global_term_only():
@@ -70,6 +72,8 @@ def test_the_norm_ratio_fades_out_and_the_l1_share_does_not(progress):
     share = sum(masked) / sum(whole)
     ratio = magnitude_term("norm_ratio", tensor(masked), tensor(whole), progress)
     assert float(ratio) == pytest.approx(-(1 - progress) * share)
+    plain = magnitude_term("norm_sum", tensor(masked), tensor(whole), progress)
+    assert float(plain) == pytest.approx(-(1 - progress) * sum(masked))
     l1 = magnitude_term("l1", tensor(masked), tensor(whole), progress)
     assert float(l1) == pytest.approx(-share)
 

@@ -184,6 +184,8 @@ JOBS = {
     "plain": {},
     "warm": {"warm": True},
     "per_block_l1": {"density_scope": "per_block", "magnitude": "l1"},
+    "clipped": {"max_grad_norm": 0.15},
+    "clipped_sharded": {"max_grad_norm": 0.15, "sharding": True},
     "sharded": {"sharding": True},
     "sharded_lean": {"sharding": True, "recompute": True, "checkpointing": True},
     "sharded_warm_l1": {"sharding": True, "warm": True, "magnitude": "l1"},

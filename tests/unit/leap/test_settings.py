@@ -14,7 +14,8 @@ NAN = float("nan")
 def test_the_defaults_are_those_of_the_official_code_with_exact_selection():
     assert dataclasses.asdict(Settings(sparsity=0.6)) == {
         "sparsity": 0.6, "steps": 2000, "batch": 256, "micro_batch": 1, "learning_rate": 1e-3,
-        "warmup_steps": 5, "weight_decay": 0.0, "alpha": (25.0, 350.0), "tau": (4.0, 0.05),
+        "warmup_steps": 5, "weight_decay": 0.0, "max_grad_norm": 0.0, "alpha": (25.0, 350.0),
+        "tau": (4.0, 0.05),
         "noise": "logistic", "hard": False, "density_strength": 7.0, "density_scope": "global",
         "magnitude": "norm_ratio", "magnitude_strength": 10.0, "init_std": 0.014,
         "prior_strength": 3.0, "selection": "exact", "recompute": False, "checkpointing": False,
@@ -27,7 +28,7 @@ def test_the_defaults_are_those_of_the_official_code_with_exact_selection():
     [
         ("default", {}),
         ("paper", {"noise": "gumbel", "magnitude": "l1"}),
-        ("official-code", {"selection": "threshold"}),
+        ("official-code", {"selection": "threshold", "max_grad_norm": 1.0}),
     ],
 )
 def test_presets_change_what_paper_and_code_disagree_about(preset, changed):
@@ -48,7 +49,8 @@ def test_presets_change_what_paper_and_code_disagree_about(preset, changed):
         ("density_strength", NAN), ("density_scope", "layer"), ("magnitude", "l2"),
         ("magnitude_strength", -0.1), ("magnitude_strength", NAN), ("init_std", 0.0),
         ("init_std", -0.014), ("init_std", NAN), ("prior_strength", -3.0),
-        ("prior_strength", NAN), ("selection", "topk"),
+        ("prior_strength", NAN), ("selection", "topk"), ("max_grad_norm", -1.0),
+        ("max_grad_norm", NAN),
     ],
 )  # fmt: skip
 def test_an_unusable_value_is_refused_by_its_name(name, value):
@@ -67,7 +69,8 @@ def test_a_batch_that_micro_batches_do_not_divide_is_refused():
 @pytest.mark.parametrize(
     "choice",
     [
-        {"noise": "gumbel"}, {"density_scope": "per_block"}, {"magnitude": "none"},
+        {"noise": "gumbel"}, {"density_scope": "per_block"}, {"density_scope": "per_block_sum"},
+        {"magnitude": "none"}, {"magnitude": "norm_sum"}, {"max_grad_norm": 1.0},
         {"magnitude": "l1"}, {"selection": "threshold"}, {"density_strength": 0.0},
         {"magnitude_strength": 0.0}, {"prior_strength": 0.0}, {"warmup_steps": 0},
         {"steps": 1}, {"alpha": (7, 7)},

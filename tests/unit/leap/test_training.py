@@ -121,12 +121,15 @@ def training_by_hand(model, blocks, s, prior=None):
                     torch.cat([masks[n].flatten() for n in frozen if block_of[n] == block]).mean()
                     for block in sorted(set(block_of.values()))
                 ]
-                distance = torch.stack([(d - target).abs() for d in per_block]).mean()
+                distances = torch.stack([(d - target).abs() for d in per_block])
+                whole_model = s.density_scope == "per_block_sum"
+                distance = distances.sum() if whole_model else distances.mean()
             density_term = s.density_strength * distance
             magnitude_term = torch.zeros(())
-            if s.magnitude == "norm_ratio":
+            if s.magnitude in ("norm_ratio", "norm_sum"):
                 kept = sum(weight.norm() for weight in masked.values())
-                share = kept / sum(weight.norm() for weight in frozen.values())
+                whole = sum(weight.norm() for weight in frozen.values())
+                share = kept / whole if s.magnitude == "norm_ratio" else kept
                 magnitude_term = -s.magnitude_strength * (1 - ratio) * share
             if s.magnitude == "l1":
                 kept = sum((masks[n] * frozen[n].abs()).sum() for n in frozen)
@@ -139,7 +142,12 @@ def training_by_hand(model, blocks, s, prior=None):
             values += [masks[name].mean() for name in frozen]
             for name, value in zip(line, values, strict=True):
                 line[name] += value.item() / micro_batches
+        squares = sum(float(p.grad.double().square().sum()) for p in logits.values())
+        if 0 < s.max_grad_norm < squares**0.5:
+            for parameter in logits.values():
+                parameter.grad *= s.max_grad_norm / squares**0.5
         optimiser.step()
+        line["gradient_norm"] = squares**0.5
         lines.append({**line, "alpha": alpha, "tau": tau, "learning_rate": rate})
     return {name: values.detach() for name, values in logits.items()}, lines
 
@@ -154,6 +162,9 @@ VARIANTS = {
     "recompute": {"batch": 4, "recompute": True},
     "checkpointing and recompute": {"batch": 4, "checkpointing": True, "recompute": True},
     "per block": {"density_scope": "per_block"},
+    "sum over blocks": {"density_scope": "per_block_sum"},
+    "sum of norms": {"magnitude": "norm_sum", "magnitude_strength": 0.1},
+    "clipped": {"batch": 4, "max_grad_norm": 0.15},
     "l1": {"magnitude": "l1"},
     "no magnitude": {"magnitude": "none"},
     "gumbel": {"noise": "gumbel"},
@@ -185,6 +196,20 @@ def test_twenty_steps_equal_those_of_plain_autograd(changes):
         for name, value in wanted.items():
             assert line[name] == pytest.approx(value, rel=1e-4, abs=1e-5), (step, name)
         assert line["tokens_per_second"] * line["seconds"] == pytest.approx(settings.batch * 12)
+
+
+def test_the_norm_that_clips_is_that_of_all_gradients_before():
+    norms = {}
+    for longest in (0.0, 0.15, 1e6):
+        settings, lines = Settings(**{**SOFT, "batch": 4, "max_grad_norm": longest}), []
+        report = lambda step, values, lines=lines: lines.append(values["gradient_norm"])  # noqa: E731
+        norms[longest] = leap.learn_masks(llama(), tokens(), settings, report=report).logits, lines
+    (free, lines), (clipped, others), (far, _) = norms.values()
+    binding = [norm > 0.15 for norm in lines].index(True)
+    assert 0 < binding < len(lines) - 1
+    assert lines[: binding + 1] == others[: binding + 1] and lines != others
+    assert all(torch.equal(free[name], far[name]) for name in free)
+    assert not all(torch.equal(free[name], clipped[name]) for name in free)
 
 
 @pytest.mark.parametrize("changes", [{}, {"magnitude": "l1", "hard": True}])

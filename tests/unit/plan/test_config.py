@@ -353,6 +353,7 @@ def test_the_paper_scale_has_the_papers_settings():
         "prior_strength": 3, "noise": "logistic", "magnitude": "norm_ratio", "warm_start": "wanda",
     }  # fmt: skip
     assert {key: learning[key] for key in published} == published
+    assert (learning["max_grad_norm"], learning["selection"]) == (1.0, "exact")
     patch = settings["methods"]["patch"]
     assert (patch["tile"], patch["pattern"], patch["mode"]) == (128, "2:4", "joint")
     shared = {key: value for key, value in published.items() if key != "warm_start"}
@@ -363,10 +364,10 @@ def test_the_paper_scale_has_the_papers_settings():
         key: own.get(key, value) for key, value in shared.items()
     }
     assert maskllm["weight_decay"] == 0.1
-    assert settings["methods"]["admm"] == {
-        "budget": "layer", "schedule": "cubic", "iterations": 20, "mask_iterations": 15,
-        "rho": 1.0, "damping": 0.1,
-    }  # fmt: skip
+    admm = {"budget": "layer", "iterations": 20, "mask_iterations": 15, "rho": 1.0, "damping": 0.1}
+    assert settings["methods"]["admm"] == {**admm, "schedule": "constant"}
+    assert settings["methods"]["admm-cubic"] == {**admm, "schedule": "cubic"}
+    assert {"admm", "admm-cubic"} <= set(settings["grid"]["methods"])
     assert {task["limit"] for task in settings["evaluation"]["tasks"].values()} == {0}
     assert {model["dtype"] for model in settings["models"].values()} == {"bfloat16"}
     assert settings["models"]["gemma-3-1b"]["bos"] is True

@@ -55,8 +55,9 @@ def estimate(shape: Shape, method: str, settings: Mapping[str, Any]) -> Cost:
     """
     parameters = shape.prunable + shape.other
     disk = shape.prunable / 8 + (2 * parameters if settings["keep"]["checkpoints"] else 0)
-    if method == "leap":
-        chosen, gpus = settings["methods"]["leap"], settings["resources"]["train"]["gpu"]
+    implementation = settings["implementations"][method]
+    if implementation == "leap":
+        chosen, gpus = settings["methods"][method], settings["resources"]["train"]["gpu"]
         switches = {key: chosen[key] for key in ("recompute", "checkpointing", "sharding")}
         memory = training_memory(
             shape.prunable, shape.other, shape.block, shape.largest, processes=gpus, **switches
@@ -66,9 +67,9 @@ def estimate(shape: Shape, method: str, settings: Mapping[str, Any]) -> Cost:
         disk += 4 * shape.prunable if settings["keep"]["logits"] else 0
         return Cost(hours, gpus, memory.total / 1e9, disk / 1e9)
     corpus = settings["corpora"]["calibration"]
-    memory_bytes = peak_bytes(method, shape, corpus["sequences"], corpus["length"])
+    memory_bytes = peak_bytes(implementation, shape, corpus["sequences"], corpus["length"])
     hours = _layer_wise_seconds(shape, method, settings) / _SECONDS_AN_HOUR
-    disk += 0 if method in ("magnitude", "wanda") else 2 * shape.prunable
+    disk += 0 if implementation in ("magnitude", "wanda") else 2 * shape.prunable
     return Cost(hours, 1, memory_bytes / 1e9, disk / 1e9)
 
 
@@ -89,15 +90,16 @@ def _training_seconds(shape: Shape, chosen: Mapping[str, Any], length: int) -> f
 
 
 def _layer_wise_seconds(shape: Shape, method: str, settings: Mapping[str, Any]) -> float:
-    if method == "magnitude":
+    implementation, chosen = settings["implementations"][method], settings["methods"][method]
+    if implementation == "magnitude":
         return 0.0
     corpus = settings["corpora"]["calibration"]
     tokens = corpus["sequences"] * corpus["length"]
     seconds = 2 * 2 * shape.prunable * tokens / BF16
-    if method == "wanda":
+    if implementation == "wanda":
         return seconds
-    chosen = settings["methods"][method]
-    of_a_block = sum(_second_order(group, method, chosen, tokens) for group in groups_of(shape))
+    groups = groups_of(shape)
+    of_a_block = sum(_second_order(group, implementation, chosen, tokens) for group in groups)
     return seconds + shape.layers * of_a_block
 
 

@@ -1,0 +1,20 @@
+"""The norm of the gradient, and keeping it from being too long."""
+
+from collections.abc import Iterable
+
+from torch import Tensor, nn
+
+from leap.parallel import full_tensor
+
+
+def clip_gradients(parameters: Iterable[nn.Parameter], longest: float) -> Tensor:
+    """Scale all gradients down together where their norm is above `longest` (0: never).
+
+    Returns the Frobenius norm of all gradients together, before, float32, on their device. Where
+    gradients are split over processes it is that of the whole, the same in each of them.
+    """
+    parameters = [parameter for parameter in parameters if parameter.grad is not None]
+    norm = full_tensor(nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]))
+    if longest:
+        nn.utils.clip_grads_with_norm_(parameters, longest, norm)
+    return norm
