@@ -53,7 +53,7 @@ class Checkpoints:
         apart = max(self.seconds, self.cost / _SAVING_SHARE)
         started = time.monotonic()
         due = self.folder is not None and started - self.saved >= apart
-        if step > self.first_step and parallel.any_process(due, self.device):
+        if step > self.first_step and parallel.any_process(due):
             self.save(step)
             self.saved = time.monotonic()
             self.cost = self.saved - started
@@ -97,8 +97,8 @@ class Checkpoints:
         if self.folder is None:
             return None
         found = self.folder.newest()
-        common = parallel.all_reduce_min(found[0] if found else 0, self.device)
+        common = parallel.all_reduce_min(found[0] if found else 0)
         if found and found[0] > common:
             found = self.folder.newest(below=common + 1)
         missing = common == 0 or found is None or found[0] != common
-        return None if parallel.any_process(missing, self.device) else found
+        return None if parallel.any_process(missing) else found

@@ -20,6 +20,13 @@ def micro_batch(blocks_ST: Tensor, settings: Settings, step: int, micro: int) ->
     return blocks_ST[torch.stack(rows)].long()
 
 
+def moved(ids_BT: Tensor, device: torch.device) -> Tensor:
+    """The ids on the device; a GPU fetches them from locked memory while it still computes."""
+    if device.type != "cuda":
+        return ids_BT.to(device)
+    return ids_BT.pin_memory().to(device, non_blocking=True)
+
+
 def _row(seed: int, place: int, sequences: int) -> Tensor:
     epoch, position = divmod(place, sequences)
     return _order(seed, epoch, sequences)[position]

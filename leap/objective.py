@@ -27,7 +27,8 @@ class Objective:
         self, settings: Settings, weights: Mapping[str, Tensor], block_L: Sequence[int]
     ) -> None:
         self.settings = settings
-        self.block_L = block_L
+        self.block_L = torch.tensor(block_L)
+        self.blocks = max(block_L) + 1
         order = 1 if NORMS[settings.magnitude] == "l1" else 2
         norms = [
             float(torch.linalg.vector_norm(weight_OI.detach().float(), ord=order))
@@ -40,6 +41,7 @@ class Objective:
 
     def to(self, device: torch.device) -> None:
         """Move to where the model computes."""
+        self.block_L = self.block_L.to(device)
         self.size_L = self.size_L.to(device)
         self.weight_norm_L = self.weight_norm_L.to(device)
 
@@ -52,8 +54,9 @@ class Objective:
         """
         settings = self.settings
         density = settings.density_strength * density_term(
-            kept_L, self.size_L, self.block_L, 1 - settings.sparsity, settings.density_scope
-        )
+            kept_L, self.size_L, self.block_L, self.blocks, 1 - settings.sparsity,
+            settings.density_scope,
+        )  # fmt: skip
         loss = lm_loss + density
         magnitude = torch.zeros_like(density)
         if settings.magnitude != "none":
@@ -68,21 +71,20 @@ class Objective:
 
 
 def density_term(
-    kept_L: Tensor, sizes_L: Tensor, block_L: Sequence[int], density: float, scope: str
+    kept_L: Tensor, sizes_L: Tensor, block_L: Tensor, blocks: int, density: float, scope: str
 ) -> Tensor:
     """|mean M - density|: over the whole model (`global`), or of each decoder block.
 
     Of blocks it is the average (`per_block`, the paper's ablation) or the sum (`per_block_sum`, as
-    the official code has it).
-    `kept_L` is the sum of each layer's mask, `sizes_L` its number of weights, `block_L` the index
-    of its decoder block. With the global term layers are free to find their own density.
+    the official code has it). `kept_L` is the sum of each layer's mask, `sizes_L` its number of
+    weights, `block_L` the index of its decoder block, of which there are `blocks`. With the global
+    term layers are free to find their own density.
     """
     if scope == "global":
         return (kept_L.sum() / sizes_L.sum() - density).abs()
-    index_L = torch.as_tensor(block_L, device=kept_L.device)
-    zeros_K = torch.zeros(int(index_L.max()) + 1, dtype=kept_L.dtype, device=kept_L.device)
-    kept_K = zeros_K.index_add(0, index_L, kept_L)
-    sizes_K = zeros_K.index_add(0, index_L, sizes_L.to(kept_L.dtype))
+    zeros_K = kept_L.new_zeros(blocks)
+    kept_K = zeros_K.index_add(0, block_L, kept_L)
+    sizes_K = zeros_K.index_add(0, block_L, sizes_L.to(kept_L.dtype))
     distance_K = (kept_K / sizes_K - density).abs()
     return distance_K.sum() if scope == "per_block_sum" else distance_K.mean()
 

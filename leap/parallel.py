@@ -13,11 +13,15 @@ from torch import distributed as dist
 
 
 def start() -> None:
-    """Join the other processes, if torchrun started this one."""
+    """Join the other processes, if torchrun started this one.
+
+    With GPUs, tensors of the host still go over gloo, so that what only the hosts have to agree on
+    waits for no GPU.
+    """
     if "WORLD_SIZE" in os.environ and not dist.is_initialized():
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
 
 
 def rank() -> int:
@@ -44,18 +48,18 @@ def all_reduce_gradients(parameters: Iterable[nn.Parameter]) -> None:
             all_reduce(parameter.grad)
 
 
-def any_process(flag: bool, device: torch.device) -> bool:
+def any_process(flag: bool) -> bool:
     """Whether the flag is set in any process; every process gets the same answer."""
     if world_size() == 1:
         return flag
-    return bool(all_reduce(torch.tensor(int(flag), device=device)))
+    return bool(all_reduce(torch.tensor(int(flag))))
 
 
-def all_reduce_min(value: int, device: torch.device) -> int:
+def all_reduce_min(value: int) -> int:
     """The smallest value of any process."""
     if world_size() == 1:
         return value
-    tensor = torch.tensor(value, device=device)
+    tensor = torch.tensor(value)
     dist.all_reduce(tensor, dist.ReduceOp.MIN)
     return int(tensor)
 

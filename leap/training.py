@@ -19,7 +19,7 @@ from leap import parallel
 from leap.checkpoint import Checkpoints, part_name
 from leap.checks import check_training
 from leap.clipping import clip_gradients
-from leap.data import micro_batch
+from leap.data import micro_batch, moved
 from leap.finite import refuse_non_finite
 from leap.gated import GatedLinear, gated, learned_logits, sums_of
 from leap.history import History
@@ -150,10 +150,10 @@ class _Trainer:
         total = torch.zeros(len(self.objective.names), dtype=torch.float64, device=self.device)
         self.optimiser.zero_grad()
         for micro in range(parallel.rank(), micro_batches, parallel.world_size()):
-            if parallel.any_process(stop.requested, self.device):
+            if parallel.any_process(stop.requested):
                 self.checkpoints.save(step)
                 raise Interrupted
-            ids_BT = micro_batch(self.blocks_ST, settings, step, micro).to(self.device)
+            ids_BT = moved(micro_batch(self.blocks_ST, settings, step, micro), self.device)
             for gate in self.gates.values():
                 gate.redraw(relaxation, settings.seed, step, micro)
             lm_loss = self.lm_loss(ids_BT)

@@ -9,6 +9,7 @@ from leap.objective import density_term, magnitude_term
 
 SIZES = [12, 30, 6, 48, 20]
 BLOCKS = [0, 0, 1, 2, 2]
+BLOCK_OF = torch.tensor(BLOCKS), 3
 KEPT = [3.5, 20.25, 5.0, 11.0, 0.75]
 
 
@@ -18,7 +19,7 @@ def tensor(values):
 
 @pytest.mark.parametrize("density", [0.05, 0.4, 0.9])
 def test_global_density_is_taken_over_all_weights_and_not_over_layers(density):
-    term = density_term(tensor(KEPT), tensor(SIZES), BLOCKS, density, "global")
+    term = density_term(tensor(KEPT), tensor(SIZES), *BLOCK_OF, density, "global")
     assert float(term) == pytest.approx(abs(sum(KEPT) / sum(SIZES) - density))
     mean_of_layers = sum(k / s for k, s in zip(KEPT, SIZES, strict=True)) / len(SIZES)
     assert float(term) != pytest.approx(abs(mean_of_layers - density))
@@ -31,23 +32,23 @@ def test_density_per_block_is_the_mean_of_the_blocks_distances(density):
         layers = [layer for layer, owner in enumerate(BLOCKS) if owner == block]
         kept, size = (sum(values[layer] for layer in layers) for values in (KEPT, SIZES))
         distances.append(abs(kept / size - density))
-    term = density_term(tensor(KEPT), tensor(SIZES), BLOCKS, density, "per_block")
+    term = density_term(tensor(KEPT), tensor(SIZES), *BLOCK_OF, density, "per_block")
     assert float(term) == pytest.approx(sum(distances) / len(distances))
-    summed = density_term(tensor(KEPT), tensor(SIZES), BLOCKS, density, "per_block_sum")
+    summed = density_term(tensor(KEPT), tensor(SIZES), *BLOCK_OF, density, "per_block_sum")
     assert float(summed) == pytest.approx(sum(distances))
 
 
 def test_blocks_that_cancel_out_satisfy_the_global_term_only():
     kept, sizes = tensor([10.0, 0.0]), tensor([10.0, 10.0])
-    assert float(density_term(kept, sizes, [0, 1], 0.5, "global")) == 0
-    assert float(density_term(kept, sizes, [0, 1], 0.5, "per_block")) == 0.5
+    assert float(density_term(kept, sizes, torch.tensor([0, 1]), 2, 0.5, "global")) == 0
+    assert float(density_term(kept, sizes, torch.tensor([0, 1]), 2, 0.5, "per_block")) == 0.5
 
 
 @pytest.mark.parametrize("scope", ["global", "per_block"])
 @pytest.mark.parametrize(("density", "sign"), [(0.01, 1), (0.99, -1)])
 def test_the_density_term_pulls_every_layer_towards_the_target(scope, density, sign):
     kept = tensor(KEPT).requires_grad_()
-    density_term(kept, tensor(SIZES), BLOCKS, density, scope).backward()
+    density_term(kept, tensor(SIZES), *BLOCK_OF, density, scope).backward()
     if scope == "global":
         expected = [1 / sum(SIZES)] * len(SIZES)
     else:
@@ -61,9 +62,9 @@ def test_float32_layers_are_summed_without_losing_small_ones():
     kept = tensor([2.0**33, 3.0])
     sizes = tensor([2.0**34, 8.0])
     wanted = (2**33 + 3) / (2**34 + 8) - 0.25
-    assert float(density_term(kept, sizes, [0, 0], 0.25, "global")) == pytest.approx(
-        wanted, abs=1e-15
-    )
+    assert float(
+        density_term(kept, sizes, torch.tensor([0, 0]), 1, 0.25, "global")
+    ) == pytest.approx(wanted, abs=1e-15)
 
 
 @pytest.mark.parametrize("progress", [0.0, 0.25, 1.0])
