@@ -5,7 +5,7 @@ Axes: N elements of a flattened matrix, C elements of a chunk.
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -22,7 +22,8 @@ _CHUNK_ON_GPU = 2**24
 class Relaxation:
     """How logits become a mask.
 
-    `alpha` scales the logits and `tau` is the temperature. `noise` is `logistic`, the difference
+    `alpha` scales the logits (`pattern_alpha`, if there is one, those of PATCH's choices among
+    patterns), and `tau` is the temperature. `noise` is `logistic`, the difference
     of two Gumbels, or `gumbel`, a single one, whose mean of 0.577 leans towards keeping. With
     `hard` the forward pass uses 1 where M > 0.5 and 0 elsewhere, the backward pass the gradient
     of M (straight-through).
@@ -32,6 +33,12 @@ class Relaxation:
     tau: float
     noise: str = "logistic"
     hard: bool = False
+    pattern_alpha: float | None = None
+
+    @property
+    def of_patterns(self) -> "Relaxation":
+        """That of PATCH's choices among patterns."""
+        return replace(self, alpha=self.pattern_alpha) if self.pattern_alpha else self
 
 
 def sample_noise(shape: tuple[int, ...], kind: str, seed: int, like: Tensor) -> Tensor:

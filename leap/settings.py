@@ -22,6 +22,8 @@ class Settings:
     max_grad_norm: the gradient of all logits together is scaled down to this norm where it is
         longer; 0 leaves it as it is.
     alpha, tau: first and last value of the logits' scale and of the temperature, linear.
+    pattern_alpha: the same scale of the choices among patterns that PATCH learns along with its
+        tiles, if it is not alpha.
     noise: `logistic` or `gumbel`; hard: straight-through sampling in the forward pass.
     density_strength, density_scope: weight of |mean M - (1 - sparsity)|, taken over the whole
         model (`global`), or as the mean (`per_block`) or the sum (`per_block_sum`) over decoder
@@ -48,6 +50,7 @@ class Settings:
     max_grad_norm: float = 0.0
     alpha: tuple[float, float] = (25.0, 350.0)
     tau: tuple[float, float] = (4.0, 0.05)
+    pattern_alpha: tuple[float, float] | None = None
     noise: str = "logistic"
     hard: bool = False
     density_strength: float = 7.0
@@ -65,6 +68,8 @@ class Settings:
     def __post_init__(self) -> None:
         object.__setattr__(self, "alpha", tuple(self.alpha))
         object.__setattr__(self, "tau", tuple(self.tau))
+        if self.pattern_alpha is not None:
+            object.__setattr__(self, "pattern_alpha", tuple(self.pattern_alpha))
         for problem in _problems(self):
             raise ValueError(problem)
 
@@ -87,7 +92,11 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "maskllm": _MASKLLM,
     "maskllm-official-code": {**_MASKLLM, "magnitude": "norm_sum", "max_grad_norm": 1.0},
     "patch": {},
-    "patch-official-code": {"selection": "threshold", "max_grad_norm": 1.0},
+    "patch-official-code": {
+        "selection": "threshold",
+        "max_grad_norm": 1.0,
+        "pattern_alpha": (100.0, 500.0),
+    },
 }
 
 
@@ -114,6 +123,10 @@ def _problems(settings: Settings) -> list[str]:
         "max_grad_norm": (settings.max_grad_norm >= 0, "at least 0"),
         "alpha": (_positive_pair(settings.alpha), "two positive numbers"),
         "tau": (_positive_pair(settings.tau), "two positive numbers"),
+        "pattern_alpha": (
+            settings.pattern_alpha is None or _positive_pair(settings.pattern_alpha),
+            "two positive numbers, or left out",
+        ),
         "noise": (settings.noise in NOISES, f"one of {', '.join(NOISES)}"),
         "density_strength": (settings.density_strength >= 0, "at least 0"),
         "density_scope": (settings.density_scope in SCOPES, f"one of {', '.join(SCOPES)}"),

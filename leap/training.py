@@ -178,7 +178,8 @@ class _Trainer:
 
 def _relaxation(settings: Settings, step: int) -> Relaxation:
     alpha, tau = (linear(ends, step, settings.steps) for ends in (settings.alpha, settings.tau))
-    return Relaxation(alpha, tau, settings.noise, settings.hard)
+    of_patterns = settings.pattern_alpha and linear(settings.pattern_alpha, step, settings.steps)
+    return Relaxation(alpha, tau, settings.noise, settings.hard, of_patterns)
 
 
 def _rate(settings: Settings, step: int) -> float:

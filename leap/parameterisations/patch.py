@@ -141,7 +141,7 @@ def tile_gate(
     kept = (weights_UV * (n / m + (1 - n / m) * dense_UV.double())).sum()
     table_KM = shared_patterns(n, m, dense_UV.dtype, dense_UV.device)
     masked_OI, norm_value = _TileGate.apply(
-        dense_UV, sparse, weight_OI, size, table_KM, relaxation, seed, norm, recompute
+        dense_UV, sparse, weight_OI, size, table_KM, relaxation.of_patterns, seed, norm, recompute
     )
     return masked_OI, kept, norm_value
 

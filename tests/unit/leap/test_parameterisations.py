@@ -87,7 +87,7 @@ def learn(kind, settings=None, **options):
     )
 
 
-def soft_mask(kind, logits, shape, alpha, tau, seed, sparse):
+def soft_mask(kind, logits, shape, alpha, pattern_alpha, tau, seed, sparse):
     """The mask [O, I] by its formula, and nothing but its formula."""
     what = KINDS[kind]
     own = logits["logits"]
@@ -107,7 +107,7 @@ def soft_mask(kind, logits, shape, alpha, tau, seed, sparse):
         for start in range(0, shape[0], SIZE):
             band = noise[start : start + SIZE]
             band[:] = gumbel(band.flatten(0, 1), random).T.reshape(band.shape)
-        choice = torch.softmax((alpha * logits["patterns"] + noise) / tau, dim=2)
+        choice = torch.softmax((pattern_alpha * logits["patterns"] + noise) / tau, dim=2)
         below = (choice @ table).flatten(1)
     return dense + (1 - dense) * below
 
@@ -131,6 +131,8 @@ def training_by_hand(kind, s):
     for step in range(s.steps):
         ratio = step / s.steps
         alpha = s.alpha[0] + (s.alpha[1] - s.alpha[0]) * ratio
+        first, last = s.pattern_alpha or s.alpha
+        pattern_alpha = first + (last - first) * ratio
         tau = s.tau[0] + (s.tau[1] - s.tau[0]) * ratio
         rate = s.learning_rate * (step + 1) / s.warmup_steps
         if step >= s.warmup_steps:
@@ -141,7 +143,7 @@ def training_by_hand(kind, s):
         micro_batches = s.batch // s.micro_batch
         for micro in range(micro_batches):
             soft = {
-                name: soft_mask(kind, logits[name], tuple(weight.shape), alpha, tau,
+                name: soft_mask(kind, logits[name], tuple(weight.shape), alpha, pattern_alpha, tau,
                                 noise_seed(s.seed, step, micro, index), sparse[name])
                 for index, (name, weight) in enumerate(frozen.items())
             }  # fmt: skip
@@ -179,6 +181,14 @@ def test_training_gives_what_plain_autograd_gives(kind, memory):
     found = learn(kind, dataclasses.replace(settings, **memory)).logits
     expected = training_by_hand(kind, settings)
     assert list(found) == list(expected)
+    for name, tensor in expected.items():
+        torch.testing.assert_close(found[name], tensor, rtol=2e-4, atol=2e-5)
+
+
+def test_patchs_choices_have_a_schedule_of_their_own():
+    settings = settings_of("joint", pattern_alpha=(1.0, 9.0))
+    assert settings.pattern_alpha != settings.alpha
+    found, expected = learn("joint", settings).logits, training_by_hand("joint", settings)
     for name, tensor in expected.items():
         torch.testing.assert_close(found[name], tensor, rtol=2e-4, atol=2e-5)
 

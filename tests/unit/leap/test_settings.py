@@ -15,7 +15,7 @@ def test_the_defaults_are_those_of_the_official_code_with_exact_selection():
     assert dataclasses.asdict(Settings(sparsity=0.6)) == {
         "sparsity": 0.6, "steps": 2000, "batch": 256, "micro_batch": 1, "learning_rate": 1e-3,
         "warmup_steps": 5, "weight_decay": 0.0, "max_grad_norm": 0.0, "alpha": (25.0, 350.0),
-        "tau": (4.0, 0.05),
+        "tau": (4.0, 0.05), "pattern_alpha": None,
         "noise": "logistic", "hard": False, "density_strength": 7.0, "density_scope": "global",
         "magnitude": "norm_ratio", "magnitude_strength": 10.0, "init_std": 0.014,
         "prior_strength": 3.0, "selection": "exact", "recompute": False, "checkpointing": False,
@@ -50,7 +50,7 @@ def test_presets_change_what_paper_and_code_disagree_about(preset, changed):
         ("magnitude_strength", -0.1), ("magnitude_strength", NAN), ("init_std", 0.0),
         ("init_std", -0.014), ("init_std", NAN), ("prior_strength", -3.0),
         ("prior_strength", NAN), ("selection", "topk"), ("max_grad_norm", -1.0),
-        ("max_grad_norm", NAN),
+        ("max_grad_norm", NAN), ("pattern_alpha", (0.0, 1.0)), ("pattern_alpha", (5.0,)),
     ],
 )  # fmt: skip
 def test_an_unusable_value_is_refused_by_its_name(name, value):

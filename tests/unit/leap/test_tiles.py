@@ -61,9 +61,9 @@ def test_sums_over_tiles_are_those_of_their_weights(shape, size):
 @pytest.mark.parametrize(("shape", "size"), SHAPES)
 @pytest.mark.parametrize("norm", ["l2", "l1", "none"])
 @pytest.mark.parametrize("mode", ["tile", "joint", "joint, recomputed"])
-@pytest.mark.parametrize("bands", [1, 2, 9])
+@pytest.mark.parametrize(("bands", "pattern_alpha"), [(1, None), (2, 3.0), (9, None)])
 def test_values_and_gradients_are_those_of_the_plain_formula(
-    monkeypatch, shape, size, norm, mode, bands
+    monkeypatch, shape, size, norm, mode, bands, pattern_alpha
 ):
     width = shape[1] if mode == "tile" else shape[1] // 4 * 6
     monkeypatch.setattr("leap.parameterisations.patch._CHUNK_ON_CPU", bands * size * width)
@@ -73,7 +73,7 @@ def test_values_and_gradients_are_those_of_the_plain_formula(
     weights = tile_weights(shape, size)
     tiles = torch.randn(weights.shape, dtype=torch.float64, generator=random) * 0.2
     logits = torch.randn(shape[0], shape[1] // 4, 6, dtype=torch.float64, generator=random) * 0.2
-    relaxation = Relaxation(alpha=4.0, tau=0.8)
+    relaxation = Relaxation(alpha=4.0, tau=0.8, pattern_alpha=pattern_alpha)
     ours, theirs = ([t.clone().requires_grad_() for t in (tiles, logits)] for _ in range(2))
     fixed = pattern_masks(logits, 2, 4)
     sparse = fixed if mode == "tile" else ours[1]
@@ -87,7 +87,7 @@ def test_values_and_gradients_are_those_of_the_plain_formula(
         base = fixed.double()
     else:
         gumbels = choice_noise(logits.shape, size, 9, logits, bands)
-        soft = torch.softmax((4.0 * theirs[1] + gumbels) / 0.8, dim=2)
+        soft = torch.softmax(((pattern_alpha or 4.0) * theirs[1] + gumbels) / 0.8, dim=2)
         base = (soft @ patterns(2, 4).double()).flatten(1)
     mask = dense + (1 - dense) * base
     order = {"l2": 2, "l1": 1}.get(norm)

@@ -59,7 +59,8 @@ def _ancestors(methods: Mapping[str, Mapping[str, Any]], name: str) -> list[str]
 
 
 def _preset(name: str) -> dict[str, Any]:
-    """All settings of LEAP under this preset, as plain values."""
+    """All settings of the trainer that have a value under this preset, as plain values."""
     settings = asdict(Settings(sparsity=0.5, **PRESETS[name]))
     plain = {key: list(v) if isinstance(v, tuple) else v for key, v in settings.items()}
-    return {key: value for key, value in plain.items() if key not in _OF_THE_CELL}
+    given = {key: value for key, value in plain.items() if value is not None}
+    return {key: value for key, value in given.items() if key not in _OF_THE_CELL}
