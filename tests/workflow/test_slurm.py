@@ -120,7 +120,8 @@ def test_a_job_out_of_memory_is_repeated_with_more(suite):
 
 
 def test_the_smoke_scale_after_scancel(suite):
-    arguments = ("--config", "scale=smoke", f"grid={{models: [{MODEL}], methods: [magnitude, leap]}}")
+    grid = f"grid={{models: [{MODEL}], methods: [magnitude, leap]}}"
+    arguments = ("--config", "scale=smoke", grid)
     first = subprocess.Popen(
         command(*arguments, "--retries", "0"), cwd=suite, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
