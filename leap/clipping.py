@@ -13,7 +13,7 @@ def clip_gradients(parameters: Iterable[nn.Parameter], longest: float) -> Tensor
     Returns the Frobenius norm of all gradients together, before, float32, on their device. Where
     gradients are split over processes it is that of the whole, the same in each of them.
     """
-    parameters = [parameter for parameter in parameters if parameter.grad is not None]
+    parameters = list(parameters)
     norm = full_tensor(nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]))
     if longest:
         nn.utils.clip_grads_with_norm_(parameters, longest, norm)

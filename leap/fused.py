@@ -21,7 +21,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from leap.relaxation import FLOOR, Relaxation
+from leap.relaxation import FLOOR, Relaxation, norm_from, norm_scale
 
 _BLOCK = 2048
 _WARPS = 4
@@ -67,9 +67,8 @@ class _FusedGate(torch.autograd.Function):
                 masked_OI, sums_2P, logits_OI.contiguous(), weight_OI.contiguous(),
                 *ctx.options, _BLOCK, num_warps=_WARPS,
             )  # fmt: skip
-        total, norm_value = (sums_P.sum(dtype=torch.float64) for sums_P in sums_2P)
-        if norm == "l2":
-            norm_value = norm_value.sqrt()
+        total, norm_parts = (sums_P.sum(dtype=torch.float64) for sums_P in sums_2P)
+        norm_value = norm_from(norm_parts, norm)
         ctx.save_for_backward(logits_OI, weight_OI, norm_value)
         ctx.norm, ctx.programs = norm, programs
         return masked_OI, total, norm_value
@@ -80,7 +79,7 @@ class _FusedGate(torch.autograd.Function):
     ) -> tuple[Tensor | None, ...]:
         logits_OI, weight_OI, norm_value = ctx.saved_tensors
         grad_OI = torch.empty(logits_OI.shape, device=logits_OI.device)
-        scale = norm_grad / norm_value.clamp(min=1e-30) if ctx.norm == "l2" else norm_grad
+        scale = norm_scale(norm_grad, norm_value, ctx.norm)
         scalars_2 = torch.stack([total_grad, scale]).float()
         with torch.cuda.device_of(logits_OI):
             _backward[(ctx.programs,)](

@@ -74,6 +74,16 @@ def norm_part(product_C: Tensor, norm: str) -> Tensor | float:
     return torch.linalg.vector_norm(product_C, ord=1) if norm == "l1" else 0.0
 
 
+def norm_from(parts: Tensor, norm: str) -> Tensor:
+    """The norm, from the sum of what `norm_part` gave for all chunks."""
+    return parts.sqrt() if norm == "l2" else parts
+
+
+def norm_scale(norm_grad: Tensor, norm_value: Tensor, norm: str) -> Tensor:
+    """What dL/d(norm) is to be multiplied with: M * W * W gives dL/dM for `l2`, |W| for `l1`."""
+    return norm_grad / norm_value.clamp(min=1e-30) if norm == "l2" else norm_grad
+
+
 class _Buffers(threading.local):
     """Chunk-sized buffers of this thread, used again and again, since making them takes time."""
 

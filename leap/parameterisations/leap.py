@@ -17,7 +17,17 @@ import torch
 from torch import Tensor
 
 from leap.parameterisation import Draw, Parts, Start
-from leap.relaxation import FLOOR, Relaxation, chunks, fill_noise, generator, norm_part, scratch
+from leap.relaxation import (
+    FLOOR,
+    Relaxation,
+    chunks,
+    fill_noise,
+    generator,
+    norm_from,
+    norm_part,
+    norm_scale,
+    scratch,
+)
 from leap.settings import Settings
 
 
@@ -111,7 +121,7 @@ class _Gate(torch.autograd.Function):
             masked_N[chunk] = product_C
             total += mask_C.sum()
             norm_sum += norm_part(product_C, norm)
-        norm_value = norm_sum.sqrt() if norm == "l2" else norm_sum
+        norm_value = norm_from(norm_sum, norm)
         ctx.save_for_backward(soft_N, weight_OI, norm_value)
         ctx.options = relaxation, seed, norm, recompute
         return masked_OI, total, norm_value
@@ -127,7 +137,7 @@ class _Gate(torch.autograd.Function):
         grad_OI = torch.empty(weight_OI.shape, dtype=saved_N.dtype, device=saved_N.device)
         grad_N = grad_OI.view(-1)
         slope = relaxation.alpha / relaxation.tau
-        scale = norm_grad / norm_value.clamp(min=1e-30) if norm == "l2" else norm_grad
+        scale = norm_scale(norm_grad, norm_value, norm)
         masks = _drawn(saved_N, relaxation, seed) if recompute else _kept(saved_N)
         for chunk, mask_C in masks:
             weight_C = weight_N[chunk].to(saved_N.dtype)

@@ -23,7 +23,7 @@ from leap.patterns import (
     patterns,
     shared_patterns,
 )
-from leap.relaxation import Relaxation, generator, norm_part
+from leap.relaxation import Relaxation, generator, norm_from, norm_part, norm_scale
 from leap.settings import Settings
 
 _LOGITS_ON_CPU = 2**16
@@ -118,7 +118,7 @@ class _PatternGate(torch.autograd.Function):
             product_CM = chosen(choice_KC, table_KM, relaxation.hard).mul_(weight_NM[rows])
             masked_NM[rows] = product_CM
             norm_sum += norm_part(product_CM.view(-1), norm)
-        norm_value = norm_sum.sqrt() if norm == "l2" else norm_sum
+        norm_value = norm_from(norm_sum, norm)
         ctx.save_for_backward(kept, weight_OI, table_KM, norm_value)
         ctx.options = relaxation, seed, norm, recompute, logits_OGK.shape
         return masked_OI, norm_value
@@ -130,7 +130,7 @@ class _PatternGate(torch.autograd.Function):
         weight_NM = weight_OI.detach().reshape(-1, table_KM.shape[1])
         upstream_NM = masked_grad_OI.reshape(weight_NM.shape)
         grad_NK = torch.empty(len(weight_NM), len(table_KM), dtype=kept.dtype, device=kept.device)
-        scale = norm_grad / norm_value.clamp(min=1e-30) if norm == "l2" else norm_grad
+        scale = norm_scale(norm_grad, norm_value, norm)
         choices = _drawn(kept, relaxation, seed) if recompute else _kept(kept)
         for rows, choice_KC in choices:
             weight_CM = weight_NM[rows].to(kept.dtype)

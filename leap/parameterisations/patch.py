@@ -25,7 +25,15 @@ from leap.patterns import (
     patterns,
     shared_patterns,
 )
-from leap.relaxation import FLOOR, Relaxation, generator, norm_part, sample_noise
+from leap.relaxation import (
+    FLOOR,
+    Relaxation,
+    generator,
+    norm_from,
+    norm_part,
+    norm_scale,
+    sample_noise,
+)
 from leap.settings import Settings
 from leap.tiles import run_sums, shared_tile_weights, tile_sums, tile_weights
 
@@ -180,7 +188,7 @@ class _TileGate(torch.autograd.Function):
             product_BHI = mask_BHI * _bands(weight_OI, rows, bands)
             masked_OI[rows] = product_BHI.flatten(0, 1)
             norm_sum += norm_part(product_BHI.flatten(), norm)
-        norm_value = norm_sum.sqrt() if norm == "l2" else norm_sum
+        norm_value = norm_from(norm_sum, norm)
         ctx.save_for_backward(dense_UV, kept, weight_OI, table_KM, norm_value)
         ctx.options = size, chunks, relaxation, seed, norm, joint, recompute
         return masked_OI, norm_value
@@ -193,7 +201,7 @@ class _TileGate(torch.autograd.Function):
         patterns, m = table_KM.shape
         groups = weight_OI.shape[1] // m
         sparse_grad = kept.new_empty(len(weight_OI) * groups, patterns) if joint else None
-        scale = norm_grad / norm_value.clamp(min=1e-30) if norm == "l2" else norm_grad
+        scale = norm_scale(norm_grad, norm_value, norm)
         if not joint:
             drawn = _fixed(kept, chunks)
         elif recompute:
