@@ -317,8 +317,8 @@ def test_a_store_locked_under_a_live_job(tmp_path: Path, uri: str) -> None:
     with locked(uri):
         output, errors = job.communicate(timeout=60)
         assert job.returncode == 0
-        # Twenty seconds of steps, one of waiting; a job that waits for the store has no end here.
-        assert float(output) < 40, errors
+        # Twenty seconds of steps, one of waiting.
+        assert float(output) < 25, errors
         assert "the upload after the job completes it" in errors
         assert read_journal(journal).status == "FINISHED"
         with (
