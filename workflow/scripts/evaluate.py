@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from suite.jobs.determinism import use_determinism
 from suite.jobs.gpus import use_gpus
 from suite.jobs.job import job, use_threads
 from suite.plan.cell import Cell
@@ -38,4 +39,5 @@ if __name__ == "__main__":
     use_threads(snakemake.threads)
     with job(snakemake.log[0]):
         use_gpus(snakemake.resources.get("gpu", 0))
+        use_determinism(snakemake.params.recipe)
         main()

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from suite.jobs.determinism import use_determinism
 from suite.jobs.gpus import use_gpus
 from suite.jobs.job import job, use_threads
 
@@ -40,4 +41,5 @@ if __name__ == "__main__":
             launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={gpus}"]
             # this very process becomes the launcher, so that signals reach it
             os.execv(sys.executable, [sys.executable, *launcher, sys.argv[0]])
+        use_determinism(snakemake.params.recipe)
         main()

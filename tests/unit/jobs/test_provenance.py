@@ -1,10 +1,15 @@
-"""The commit that results name."""
+"""The commit that results name, and what they say of how they were computed."""
 
 import os
+import stat
 import subprocess
 import sys
 
 import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from suite.jobs.provenance import compute_setting
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +67,60 @@ def test_a_changed_file_makes_it_dirty_wherever_it_is(checkout):
 def test_outside_a_repository_it_is_unknown(tmp_path, copy_suite):
     copy = copy_suite(tmp_path / "suite")
     assert commit_named_by(copy) == "unknown"
+
+
+def small_model(attention: str) -> LlamaForCausalLM:
+    config = LlamaConfig(hidden_size=8, intermediate_size=8, num_hidden_layers=1, vocab_size=8,
+                         num_attention_heads=2, attn_implementation=attention)  # fmt: skip
+    return LlamaForCausalLM(config)
+
+
+def test_on_a_cpu_all_that_has_a_say_in_the_bits_is_recorded(monkeypatch):
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    setting = compute_setting("float32", "cpu")
+    assert setting == {
+        "device": "cpu",
+        "gpu": "",
+        "dtype": "float32",
+        "threads": torch.get_num_threads(),
+        "attention": "",
+        "sdpa": ["flash", "memory-efficient", "cudnn", "math"],
+        "float32_precision": {
+            "matmul": "highest", "cuda.matmul": "none", "cudnn": "none", "mkldnn.matmul": "none",
+        },
+        "deterministic": False,
+        "cublas_workspace": "",
+    }  # fmt: skip
+    for attention in ("eager", "sdpa"):
+        found = compute_setting("float32", "cpu", small_model(attention))
+        assert found == {**setting, "attention": attention}
+
+
+PRECISION = """
+import torch
+from suite.jobs.provenance import compute_setting
+torch.backends.mkldnn.matmul.fp32_precision = "bf16"
+torch.backends.cuda.enable_flash_sdp(False)
+torch.use_deterministic_algorithms(True)
+setting = compute_setting("float32", "cpu")
+print(setting["float32_precision"]["mkldnn.matmul"], setting["sdpa"], setting["deterministic"])
+"""
+
+
+def test_what_is_set_is_what_is_recorded():
+    done = subprocess.run([sys.executable, "-c", PRECISION], capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})  # fmt: skip
+    assert done.stdout.strip() == "bf16 ['memory-efficient', 'cudnn', 'math'] True", done.stderr
+
+
+def test_with_a_gpu_come_its_name_and_versions(tmp_path, monkeypatch):
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 580.95.05\necho 580.95.05\n")
+    program.chmod(program.stat().st_mode | stat.S_IEXEC)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA A100-SXM4-80GB")
+    setting = compute_setting("bfloat16", "cuda")
+    assert setting["gpu"] == "NVIDIA A100-SXM4-80GB"
+    assert setting["driver"] == "580.95.05"
+    assert setting["cuda"] == str(torch.version.cuda)
+    assert setting["cudnn"] == str(torch.backends.cudnn.version())

@@ -42,6 +42,24 @@ def test_places_resources_and_names_are_in_no_recipe():
     assert changed(LEAP, resources={"train": {"threads": 2}}) == []
 
 
+@pytest.mark.parametrize("method", ["wanda", "leap"])
+def test_only_where_deterministic_is_true_recipes_have_it_and_only_of_what_computes(method):
+    cell = Cell(MODEL, method, "0.5")
+    assert changed(cell, deterministic=False) == []
+    parts = ["checkpoint.masks.deterministic", "deterministic"]
+    if method == "leap":
+        parts.insert(1, "checkpoint.masks.warm_start.deterministic")
+    assert sorted(changed(cell, deterministic=True)) == sorted(parts)
+    assert changed(Cell.dense(MODEL), deterministic=True) == ["deterministic"]
+    fixed = recipes(deterministic=True)
+    validation = {"validation": load({"scale": "mini", "hub_mirror": ""})["corpora"]["validation"]}
+    assert recipes(deterministic=True, corpora=validation).validation(cell)["deterministic"] is True
+    assert "deterministic" not in recipes(corpora=validation).validation(cell)
+    for same in ("model", "corpus", "selection"):
+        argument = {"model": MODEL, "corpus": "calibration", "selection": LEAP}[same]
+        assert getattr(fixed, same)(argument) == getattr(recipes(), same)(argument)
+
+
 def test_the_corpus_counts_but_not_how_it_is_batched_elsewhere():
     seed = {"corpora": {"calibration": {"sequences": 8}}}
     assert changed(WANDA, **seed) == ["checkpoint.masks.calibration.sequences"]

@@ -1,14 +1,19 @@
 """What has to be known about a result's making: versions, commit, machine, time, memory."""
 
 import csv
+import os
 import platform
 import resource
+import shutil
 import subprocess
 import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 _PACKAGES = (
     "torch", "transformers", "tokenizers", "safetensors", "datasets", "lm-eval", "accelerate",
@@ -73,12 +78,80 @@ class Meter:
         }
 
 
-def compute_setting(dtype: str, device: str) -> dict[str, Any]:
-    """Device, dtype and threads, which all have a say in the last bits of a result."""
+def compute_setting(
+    dtype: str, device: str, model: "PreTrainedModel | None" = None
+) -> dict[str, Any]:
+    """What has a say in the last bits of a result: device, dtype, threads and choices of kernels.
+
+    `model` is the one that was computed with, for its kind of attention. Versions of CUDA, cuDNN
+    and the driver come with a GPU only.
+    """
     import torch
 
     gpu = torch.cuda.get_device_name() if device == "cuda" else ""
-    return {"device": device, "gpu": gpu, "dtype": dtype, "threads": torch.get_num_threads()}
+    return {
+        "device": device,
+        "gpu": gpu,
+        "dtype": dtype,
+        "threads": torch.get_num_threads(),
+        "attention": model.config._attn_implementation if model is not None else "",
+        "sdpa": _attention_backends(),
+        "float32_precision": _float32_precision(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "cublas_workspace": os.environ.get("CUBLAS_WORKSPACE_CONFIG", ""),
+        **(_gpu_versions() if gpu else {}),
+    }
+
+
+def _attention_backends() -> list[str]:
+    """The kernels among which `scaled_dot_product_attention` may choose."""
+    from torch.backends import cuda
+
+    enabled = {
+        "flash": cuda.flash_sdp_enabled(),
+        "memory-efficient": cuda.mem_efficient_sdp_enabled(),
+        "cudnn": cuda.cudnn_sdp_enabled(),
+        "math": cuda.math_sdp_enabled(),
+    }
+    return [name for name, is_enabled in enabled.items() if is_enabled]
+
+
+def _float32_precision() -> dict[str, str]:
+    """In what precision float32 matrices are multiplied; "none" is that of the whole."""
+    import torch
+    from torch import backends
+
+    try:
+        whole = torch.get_float32_matmul_precision()
+    except RuntimeError:  # parts were set one by one, and there is no name for the whole
+        whole = ""
+    parts = {
+        "cuda.matmul": backends.cuda.matmul,
+        "cudnn": backends.cudnn,
+        "mkldnn.matmul": backends.mkldnn.matmul,  # type: ignore[attr-defined]
+    }
+    # torch before 2.9 has none of these
+    return {"matmul": whole, **{n: getattr(p, "fp32_precision", "") for n, p in parts.items()}}
+
+
+def _gpu_versions() -> dict[str, str]:
+    import torch
+
+    return {
+        "cuda": str(torch.version.cuda),
+        "cudnn": str(torch.backends.cudnn.version()),
+        "driver": _driver_version(),
+    }
+
+
+def _driver_version() -> str:
+    """That of NVIDIA's driver; empty where `nvidia-smi` does not say it."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return ""
+    command = [program, "--query-gpu=driver_version", "--format=csv,noheader"]
+    listing = subprocess.run(command, capture_output=True, text=True)
+    return listing.stdout.split("\n")[0].strip() if listing.returncode == 0 else ""
 
 
 def benchmarked(file: str | Path) -> dict[str, Any]:

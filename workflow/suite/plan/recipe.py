@@ -28,6 +28,8 @@ class Recipes:
         self.settings = settings
         self.trained = methods_that_are("trained", settings)
         self.stochastic = methods_that_are("stochastic", settings)
+        # what is computed with torch, and might have other bits without it
+        self.computing = {"deterministic": True} if settings.get("deterministic") else {}
         # the same parts occur in many cells
         self.model = cache(self._model)
         self.corpus = cache(self._corpus)
@@ -70,10 +72,13 @@ class Recipes:
             for name, other in taken_masks(self.settings, cell).items():
                 recipe[name] = self.masks(other)
             code = fingerprint("suite.stages.train", f"leap.parameterisations.{implementation}")
+            recipe |= self.computing
         else:
             recipe["method"] = dict(own)
             recipe["calibration"] = self.corpus("calibration")
             recipe["batch"] = self.settings["corpora"]["calibration"]["batch"]
+            if implementation not in rule_folders():
+                recipe |= self.computing
             code = _layer_wise_code(implementation, own)
         return {**recipe, "code": code}
 
@@ -103,6 +108,7 @@ class Recipes:
             "checkpoint": self.checkpoint(cell),
             "validation": self.corpus("validation"),
             "batch_tokens": self.settings["evaluation"]["batch_tokens"],
+            **self.computing,
             "code": fingerprint("suite.stages.validate"),
         }
 
@@ -114,6 +120,7 @@ class Recipes:
             "checkpoint": {} if dense else self.checkpoint(cell),
             "perplexity": self.corpus("perplexity"),
             "evaluation": dict(self.settings["evaluation"]),
+            **self.computing,
             "code": fingerprint("suite.stages.evaluate", data=[_TASKS]),
         }
         return {**recipe, "world": self.world()} if has_generated_tasks(self.settings) else recipe

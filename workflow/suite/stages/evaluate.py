@@ -65,7 +65,7 @@ def evaluate(
             "mask_sha256": manifest.get("mask_sha256", ""),
             "weights_sha256": manifest.get("weights_sha256", ""),
             "dense_weights_sha256": described["weights_sha256"],
-            **compute_setting(dtype, device),
+            **compute_setting(dtype, device, model),
             "cost": meter.read(),
             **environment(),
         },

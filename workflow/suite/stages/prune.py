@@ -64,7 +64,7 @@ def prune(
             "recipe": dict(recipe),
             "settings": asdict(chosen),
             "calibration": {**corpus, "batch": batch},
-            **compute_setting(dtype, device),
+            **compute_setting(dtype, device, model),
             "cost": cost,
             "events": pruned.events,
         },

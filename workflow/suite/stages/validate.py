@@ -7,7 +7,7 @@ from typing import Any
 
 from suite.artifacts.files import write_json
 from suite.jobs.precision import compute_dtype
-from suite.jobs.provenance import choose_device
+from suite.jobs.provenance import choose_device, compute_setting
 from suite.plan.cell import Cell
 from suite.stages import corpora, models
 from suite.stages.perplexity import perplexity
@@ -27,4 +27,13 @@ def validate(
     model = models.load_model(checkpoint, dtype, device)
     windows_ST, corpus = corpora.read(validation, recipe["validation"])
     quality = perplexity(model, windows_ST, recipe["batch_tokens"])
-    write_json(output, {**asdict(cell), "perplexity": quality, "corpus": corpus, "recipe": recipe})
+    write_json(
+        output,
+        {
+            **asdict(cell),
+            "perplexity": quality,
+            "corpus": corpus,
+            "recipe": recipe,
+            **compute_setting(dtype, device, model),
+        },
+    )

@@ -1,0 +1,110 @@
+"""The setting `deterministic`: real processes that have it or not, and what they then refuse."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from suite.plan.cell import Cell
+from tests.conftest import ROOT
+from tests.unit.recipes import MODEL, recipes
+
+SCRIPTS = ("prune", "train", "evaluate", "validate")
+
+STATE = """
+import json, os, torch
+def state():
+    return {
+        "algorithms": torch.are_deterministic_algorithms_enabled(),
+        "warn only": torch.is_deterministic_algorithms_warn_only_enabled(),
+        "workspace": os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
+        "cudnn": torch.backends.cudnn.deterministic,
+        "benchmark": torch.backends.cudnn.benchmark,
+        "cudnn attention": torch.backends.cuda.cudnn_sdp_enabled(),
+    }
+"""
+ON = {
+    "algorithms": True, "warn only": False, "workspace": ":4096:8", "cudnn": True,
+    "benchmark": False, "cudnn attention": False,
+}  # fmt: skip
+OFF = {
+    "algorithms": False, "warn only": False, "workspace": None, "cudnn": False,
+    "benchmark": False, "cudnn attention": True,
+}  # fmt: skip
+
+# A rule's own script, as Snakemake runs it. Its job then fails for want of inputs.
+SCRIPT = f"""{STATE}
+import runpy, sys
+from types import SimpleNamespace
+script, log, recipe = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+snakemake = SimpleNamespace(
+    log=[log], threads=1, resources={{"gpu": 0}}, params=SimpleNamespace(recipe=recipe), input=None,
+)
+try:
+    runpy.run_path(script, {{"snakemake": snakemake}}, "__main__")
+except SystemExit:
+    print(json.dumps(state()))
+"""
+
+REFUSED = f"""{STATE}
+from suite.jobs.determinism import use_determinism
+use_determinism({{"deterministic": True}})
+torch.zeros(3).put_(torch.tensor([1]), torch.tensor([2.0]))  # has no fixed order, on no device
+"""
+
+# A pruning that is written as a job writes it, with the settings that its report has.
+PRUNING = """
+import json, sys
+from pathlib import Path
+from suite.jobs.determinism import use_determinism
+from suite.plan.cell import Cell
+from suite.stages.prune import prune
+place, target = sys.argv[1:3]
+cell, recipe = map(json.loads, sys.argv[3:])
+use_determinism(recipe)
+outputs = {key: f"{target}/{key}" for key in ("weights", "mask", "report")}
+prune(Path(place, "model"), Path(place, "calibration.safetensors"), Cell(**cell), recipe, outputs)
+"""
+
+
+def process(code: str, *arguments: object) -> "subprocess.CompletedProcess[str]":
+    environment = {k: v for k, v in os.environ.items() if k != "CUBLAS_WORKSPACE_CONFIG"}
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True,
+        env={**environment, "PYTHONPATH": f"{ROOT}:{ROOT / 'workflow'}"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_script_that_computes_does_so_as_its_recipe_says(script, tmp_path):
+    for recipe, expected in (({}, OFF), ({"deterministic": True}, ON)):
+        file = ROOT / f"workflow/scripts/{script}.py"
+        done = process(SCRIPT, file, tmp_path / "log", json.dumps(recipe))
+        assert json.loads(done.stdout) == expected, done.stderr
+
+
+def test_an_operation_without_a_fixed_order_fails_by_name():
+    done = process(REFUSED)
+    assert done.returncode != 0
+    assert "RuntimeError: put_ does not have a deterministic implementation" in done.stderr
+
+
+def test_on_a_cpu_it_changes_no_bit_and_is_recorded(place, tmp_path):
+    cell = Cell(MODEL, "sparsegpt", "0.5")
+    made = []
+    for number, wanted in enumerate((False, True, True)):
+        target = tmp_path / str(number)
+        target.mkdir()
+        recipe = recipes(deterministic=wanted).masks(cell)
+        done = process(PRUNING, place, target, json.dumps(asdict(cell)), json.dumps(recipe))
+        assert done.returncode == 0, done.stderr
+        report = json.loads(Path(target, "report").read_text())
+        assert report["deterministic"] is wanted
+        assert report["recipe"].get("deterministic", False) is wanted
+        assert report["cublas_workspace"] == (":4096:8" if wanted else "")
+        made.append([Path(target, name).read_bytes() for name in ("weights", "mask")])
+    assert made[0] == made[1] == made[2]
