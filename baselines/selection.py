@@ -5,6 +5,8 @@ from torch import Tensor
 
 from baselines.pattern import group_of
 
+_INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}  # by bytes
+
 
 def select(score_OI: Tensor, keep: int, budget: str) -> Tensor:
     """Mask [O, I] (bool) of the `keep` largest scores, which compete as `budget` says.
@@ -56,8 +58,7 @@ def _top(score_RN: Tensor, keep: int) -> Tensor:
         )
     if keep == 0:
         return torch.zeros_like(score_RN, dtype=torch.bool)
-    smallest = score_RN.shape[1] - keep + 1
-    threshold_R1 = score_RN.kthvalue(smallest, dim=1, keepdim=True).values
+    threshold_R1 = (_largest_by_bits if score_RN.is_cuda else _largest)(score_RN, keep)
     mask_RN = score_RN >= threshold_R1
     surplus_R = mask_RN.sum(dim=1) - keep
     if surplus_R.any():
@@ -65,3 +66,30 @@ def _top(score_RN: Tensor, keep: int) -> Tensor:
         rank_RN = tied_RN.flip(1).cumsum(dim=1).flip(1)  # the last of the tied has rank 1
         mask_RN &= ~(tied_RN & (rank_RN <= surplus_R[:, None]))
     return mask_RN
+
+
+def _largest(score_RN: Tensor, rank: int) -> Tensor:
+    """The `rank`-th largest element of every row, [R, 1]."""
+    return score_RN.kthvalue(score_RN.shape[1] - rank + 1, dim=1, keepdim=True).values
+
+
+def _largest_by_bits(score_RN: Tensor, rank: int) -> Tensor:
+    """The same for GPUs, where `kthvalue` gives a row, and so a whole layer, to one thread block.
+
+    The number is found bit by bit, from the highest: a bit is set where at least `rank` elements
+    are as large with it.
+    """
+    kind = _INTEGERS[score_RN.element_size()]
+    key_RN = _in_order((score_RN + 0.0).view(kind))  # -0 counts as 0
+    found_R1 = torch.full_like(key_RN[:, :1], torch.iinfo(kind).min)
+    for bit in reversed(range(torch.iinfo(kind).bits)):
+        larger_R1 = found_R1 ^ (torch.ones_like(found_R1) << bit)
+        enough_R1 = (key_RN >= larger_R1).sum(dim=1, keepdim=True) >= rank
+        found_R1 = torch.where(enough_R1, larger_R1, found_R1)
+    return _in_order(found_R1).view(score_RN.dtype)
+
+
+def _in_order(bits_RN: Tensor) -> Tensor:
+    """Integers in the order of the floats with these bits; twice, it gives the bits back."""
+    limits = torch.iinfo(bits_RN.dtype)
+    return bits_RN ^ ((bits_RN >> (limits.bits - 1)) & limits.max)
