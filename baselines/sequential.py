@@ -33,13 +33,15 @@ class Group:
 
 @dataclass(frozen=True)
 class Pruned:
-    """Masks (bool, [O, I]) of all prunable layers by name, and the numerical events on the way.
+    """Masks (bool, [O, I]) of all prunable layers by name, and what happened on the way.
 
-    An event names the layers that share one input, and what happened there as numbers.
+    A numerical event names the layers that share one input, and what happened there as numbers.
+    `changed` are the layers in which a weight that survives has a new value.
     """
 
     masks: dict[str, Tensor]
     events: list[dict[str, Any]]
+    changed: list[str]
 
 
 def no_progress(items: Iterable[Any], title: str) -> Iterable[Any]:
@@ -69,13 +71,18 @@ def prune_model(
     keep = layer_survivors({n: m.weight.numel() for n, m in linears.items()}, sparsity)
     masks: dict[str, Tensor] = {}
     events: list[dict[str, Any]] = []
+    changed: set[str] = set()
     for group in walk(model, linears, method, batches, progress):
         prepared = prepare(group, method, settings)
         events += _events(group, method, prepared)
         for name in group.names:
-            masks[name] = _prune_layer(name, linears[name], method, settings, prepared, keep[name])
+            layer = name, linears[name], method, settings, prepared, keep[name]
+            masks[name], is_new = _prune_layer(*layer)
+            if is_new:
+                changed.add(name)
         del group, prepared  # their matrices are as large as the layers
-    return Pruned({name: masks[name] for name in linears}, events)
+    in_order = {name: masks[name] for name in linears}
+    return Pruned(in_order, events, [name for name in linears if name in changed])
 
 
 def walk(
@@ -201,16 +208,22 @@ def _events(group: Group, method: Method, prepared: Any) -> list[dict[str, Any]]
 
 def _prune_layer(
     name: str, linear: nn.Linear, method: Method, settings: Any, prepared: Any, keep: int
-) -> Tensor:
+) -> tuple[Tensor, bool]:
+    """Prune a layer in place: its mask, and whether a weight that survives has a new value."""
+    weight_OI = linear.weight.data
+    version = weight_OI._version
     try:
-        new_OI, mask_OI = method.prune(linear.weight.data, prepared, keep, settings)
+        new_OI, mask_OI = method.prune(weight_OI, prepared, keep, settings)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
     assert int(mask_OI.sum()) == keep, f"{name}: the method kept a wrong number of weights"
-    linear.weight.data.copy_(new_OI.masked_fill(~mask_OI, 0))
+    new_OI = new_OI.to(weight_OI.dtype)
+    # after a change in place there is nothing to compare with
+    is_new = weight_OI._version != version or bool(((new_OI != weight_OI) & mask_OI).any())
+    weight_OI.copy_(new_OI.masked_fill(~mask_OI, 0))
     if not torch.isfinite(linear.weight).all():
         raise ValueError(f"{name}: a pruned weight is not finite")
-    return mask_OI.cpu()
+    return mask_OI.cpu(), is_new
 
 
 def _outputs(block: nn.Module, calls: Sequence[Call], hidden: list[Tensor]) -> list[Tensor]:

@@ -43,4 +43,4 @@ def prune_model(
     masks = exact_masks({name: scores[name] for name in linears}, sparsity)
     for name, linear in linears.items():
         linear.weight.masked_fill_(~masks[name].to(linear.weight.device), 0)
-    return Pruned(masks, [])
+    return Pruned(masks, events=[], changed=[])

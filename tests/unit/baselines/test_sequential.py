@@ -21,7 +21,7 @@ from transformers import (
 from baselines import admm, magnitude, registry, sequential, sparsegpt, thanos, wanda, whole_model
 from baselines.replay import record
 from baselines.sequential import gather_statistics, prune_model
-from baselines.statistics import FeatureNorm
+from baselines.statistics import FeatureNorm, NoStatistic
 from leap.budget import survivors
 from leap.layers import decoder_blocks, prunable_linears
 
@@ -78,7 +78,8 @@ def test_counts_are_exact_and_removed_weights_zero(model, batches, method, optio
         n: p.clone() for n, p in model.named_parameters() if n.removesuffix(".weight") not in before
     }
     driver = {"sequential": sequential, "whole_model": whole_model}[registry.driver(options)]
-    masks = driver.prune_model(model, method, method.Settings(**options), 0.6, batches).masks
+    pruned = driver.prune_model(model, method, method.Settings(**options), 0.6, batches)
+    masks = pruned.masks
     assert list(masks) == list(before)
     total = sum(mask.numel() for mask in masks.values())
     assert sum(int(mask.sum()) for mask in masks.values()) == survivors(total, 0.6)
@@ -89,6 +90,30 @@ def test_counts_are_exact_and_removed_weights_zero(model, batches, method, optio
     for name, parameter in model.named_parameters():
         if name in rest:
             assert torch.equal(parameter, rest[name]), name
+    after = {name: linear.weight for name, linear in prunable_linears(model).items()}
+    new = [n for n in after if not torch.equal(after[n], before[n] * masks[n])]
+    assert pruned.changed == new
+    assert bool(new) == (method in (sparsegpt, thanos, admm))
+
+
+class InPlace:
+    """Magnitude pruning that changes one weight that it keeps, in the very tensor it was given."""
+
+    Statistic, Settings = NoStatistic, magnitude.Settings
+    prepare = staticmethod(magnitude.prepare)
+
+    @staticmethod
+    def prune(weight_OI, prepared, keep, settings):
+        mask_OI = magnitude.prune(weight_OI, prepared, keep, settings)[1]
+        if weight_OI.shape[0] == SIZE["intermediate_size"]:
+            weight_OI[tuple(mask_OI.nonzero()[0])] += 1
+        return weight_OI, mask_OI
+
+
+def test_a_weight_changed_in_place_counts_as_changed(batches):
+    model = FAMILIES["llama"]().eval()
+    changed = prune_model(model, InPlace, magnitude.Settings(), 0.5, batches).changed
+    assert changed == [n for n in prunable_linears(model) if n.endswith(("gate_proj", "up_proj"))]
 
 
 def test_global_scores_are_those_of_the_dense_model(batches):

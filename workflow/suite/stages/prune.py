@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from suite.artifacts.files import write_json
 from suite.artifacts.masks import save_masks
@@ -19,10 +19,6 @@ from suite.jobs.precision import compute_dtype
 from suite.jobs.provenance import Meter, choose_device, compute_setting
 from suite.plan.cell import Cell
 from suite.stages import corpora, models
-
-if TYPE_CHECKING:
-    from torch import Tensor
-    from transformers import PreTrainedModel
 
 
 def prune(
@@ -40,6 +36,7 @@ def prune(
     import torch
 
     from baselines import registry
+    from leap.layers import prunable_linears
 
     meter = Meter()
     name, batch = recipe["implementation"], recipe["batch"]
@@ -47,13 +44,17 @@ def prune(
     settings = {**recipe["method"], **({"seed": recipe["seed"]} if "seed" in recipe else {})}
     chosen = registry.make_settings(method, name, settings)
     device = choose_device()
-    dtype = compute_dtype(models.describe(model_directory, recipe["model"])["dtype"], device)
+    saved_dtype = models.describe(model_directory, recipe["model"])["dtype"]
+    dtype = compute_dtype(saved_dtype, device)
     model = models.load_model(models.intact_checkpoint(model_directory), dtype, device)
     blocks_ST, corpus = corpora.read(calibration, recipe["calibration"])
     batches = torch.from_numpy(blocks_ST).long().to(device).split(batch)
     driver = import_module(f"baselines.{registry.driver(settings)}")
     pruned = driver.prune_model(model, method, chosen, cell.target, batches, progress)
-    weights = _changed(model, model_directory, pruned.masks)
+    linears = prunable_linears(model)
+    kind = getattr(torch, saved_dtype)
+    changed = ((name, linears[name].weight.detach().cpu().to(kind)) for name in pruned.changed)
+    weights = {f"{name}.weight": weight_OI.contiguous() for name, weight_OI in changed}
     save_tensors(weights, outputs["weights"])
     save_masks(pruned.masks, outputs["mask"])
     cost = meter.read()
@@ -70,23 +71,3 @@ def prune(
         },
     )
     return cost
-
-
-def _changed(
-    model: "PreTrainedModel", model_directory: Path, masks: Mapping[str, "Tensor"]
-) -> dict[str, "Tensor"]:
-    """The new weights of the layers in which a weight that survives has another value."""
-    import torch
-
-    from leap.layers import prunable_linears
-
-    dtype = models.describe(model_directory)["dtype"]
-    dense = models.load_model(models.checkpoint_path(model_directory), dtype, "cpu")
-    before = prunable_linears(dense)
-    weights = {}
-    for name, linear in prunable_linears(model).items():
-        old_OI, kept_OI = before[name].weight.detach(), masks[name]
-        new_OI = linear.weight.detach().cpu().to(old_OI.dtype)
-        if not torch.equal(new_OI[kept_OI], old_OI[kept_OI]):
-            weights[f"{name}.weight"] = new_OI.contiguous()
-    return weights
