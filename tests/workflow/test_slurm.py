@@ -99,7 +99,9 @@ def test_a_training_killed_by_its_time_limit_goes_on_and_ends_in_the_same_bits(
         [sys.executable, "-m", "snakemake", "--cores", "1", LOGITS, *settings],
         cwd=copy, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
-    limits = ("resources={train: {runtime: 1}}", "--retries", "9")
+    # killed at the limit itself: a minute is too short to be asked before
+    limits = ("resources={train: {runtime: 1}}", "--retries", "9",
+              "--set-resources", "train:slurm_extra=''")  # fmt: skip
     output = run(suite, LOGITS, *settings, *limits)
     assert submitted(output).count("train") >= 2, "the training was never killed"
     found = [event["step"] for event in losses(suite)]
@@ -108,6 +110,50 @@ def test_a_training_killed_by_its_time_limit_goes_on_and_ends_in_the_same_bits(
     assert undisturbed.returncode == 0, said[-3000:]
     ours, theirs = load_file(suite / LOGITS), load_file(copy / LOGITS)
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+SLOW_TO_SAVE = """
+import signal, sys, time
+from pathlib import Path
+
+begun = time.monotonic()
+
+def save(number, frame):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    asked = time.monotonic() - begun
+    time.sleep({seconds})
+    Path("saved").write_text(str(asked))
+    sys.exit(143)
+
+signal.signal(signal.SIGTERM, save)
+time.sleep(600)
+"""
+SLOW_RULE = """
+rule train:
+    output: "never"
+    resources: mem_mb=300, runtime={minutes}
+    script: "train.py"
+"""
+
+
+def test_a_training_is_asked_to_stop_in_time_to_save_more_than_killwait_allows(cluster, tmp_path):
+    config = subprocess.check_output(["scontrol", "show", "config"], text=True)
+    kill_wait = int(re.search(r"KillWait\s*= (\d+)", config)[1])
+    profile = ROOT / "profiles/slurm"
+    early = int(re.search(r"--signal=TERM@(\d+)", (profile / "config.yaml").read_text())[1])
+    limit = early + 60
+    (tmp_path / "train.py").write_text(SLOW_TO_SAVE.format(seconds=kill_wait + 10))
+    (tmp_path / "Snakefile").write_text(SLOW_RULE.format(minutes=limit // 60))
+    given = command("--retries", "0")
+    given[given.index("profiles/slurm")] = str(profile)
+    begun = time.monotonic()
+    process = subprocess.run(given, cwd=tmp_path, capture_output=True, text=True)
+    text = process.stdout + process.stderr
+    assert (tmp_path / "saved").is_file(), text[-5000:]
+    # Slurm looks every 30 s which jobs are so near to their end
+    assert float((tmp_path / "saved").read_text()) < 70 < limit - kill_wait
+    assert time.monotonic() - begun < early
+    assert process.returncode != 0 and "never" in text
 
 
 def test_a_job_out_of_memory_is_repeated_with_more(suite):

@@ -12,6 +12,8 @@ from suite.jobs.job import job, use_threads
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
+_SECONDS_TO_SAVE = "600"  # at most, see profiles/slurm/config.yaml
+
 
 def main() -> None:
     """Train and write logits, report and journal."""
@@ -38,6 +40,8 @@ if __name__ == "__main__":
     with job(snakemake.log[0] if rank == "0" else f"{snakemake.log[0]}.{rank}"):
         use_gpus(gpus)
         if gpus > 1 and "WORLD_SIZE" not in os.environ:
+            # or the launcher kills after 30 s those who still save their state
+            os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", _SECONDS_TO_SAVE)
             launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={gpus}"]
             # this very process becomes the launcher, so that signals reach it
             os.execv(sys.executable, [sys.executable, *launcher, sys.argv[0]])

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import select
 import signal
 import subprocess
@@ -35,6 +36,18 @@ launcher += "environment = {**os.environ, 'WORLD_SIZE': '2'}\\n"
 launcher += "subprocess.run([sys.executable, '-c', sys.argv[1]], env=environment, check=True)\\n"
 launcher += "time.sleep(600)"
 os.execv(sys.executable, [sys.executable, "-c", launcher, worker])
+"""
+
+# the script of rule train, which says what it would become and does not
+TRAINING = """
+import os, runpy, sys
+from types import SimpleNamespace
+def execv(program, arguments):
+    print(os.environ["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"], *arguments[1:])
+    sys.exit()
+os.execv = execv
+snakemake = SimpleNamespace(log=[sys.argv[2]], threads=2, resources={"gpu": 2})
+runpy.run_path(sys.argv[1], {"snakemake": snakemake}, "__main__")
 """
 
 Start = Callable[..., subprocess.Popen[str]]
@@ -251,3 +264,11 @@ def test_a_folder_that_others_could_write_to_is_refused(make, alone, tmp_path):
     alone.setenv("CUDA_VISIBLE_DEVICES", "0")
     with pytest.raises(ValueError, match="not a folder of yours alone: delete it, or set TMPDIR"):
         use_gpus(1)
+
+
+def test_the_launcher_waits_for_a_training_to_save_longer_than_slurm_gives_it(start, tmp_path):
+    process = start(TRAINING, ROOT / "workflow/scripts/train.py", tmp_path / "log")
+    seconds, *launcher = process.communicate(timeout=60)[0].split()
+    assert launcher[:4] == ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    profile = (ROOT / "profiles/slurm/config.yaml").read_text()
+    assert int(seconds) > int(re.search(r"--signal=TERM@(\d+)", profile)[1])
