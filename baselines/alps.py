@@ -42,7 +42,8 @@ class Settings:
 class Spectrum:
     """Eigenvalues [I] and eigenvectors [I, I], as columns, of the damped and scaled Hessian H.
 
-    norm_I: what scales its diagonal to 1; 0 for features that are zero for every token.
+    norm_I: what scales its diagonal to 1; 0 for features that are zero for every token, which
+    have no part in the eigenvectors.
     """
 
     values_I: Tensor
@@ -57,7 +58,7 @@ class Spectrum:
 def prepare(statistic: Hessian, settings: Settings) -> Spectrum:
     """Decompose once, in double precision, for all layers that see this input and all penalties.
 
-    Dead features are not damped: they are scaled to a diagonal of 1, and score 0.
+    Raises ValueError where the Hessian is not finite.
     """
     hessian_II = statistic.matrix()
     diagonal_I = hessian_II.diagonal().double()
@@ -67,8 +68,10 @@ def prepare(statistic: Hessian, settings: Settings) -> Spectrum:
     scaled_II = (hessian_II / norm_I).div_(norm_I[:, None])
     scaled_II.diagonal().fill_(1)
     values_I, vectors_II = torch.linalg.eigh(scaled_II)
+    del scaled_II  # as large as what comes of it
+    vectors_II[dead_I] = 0
+    norm_I[dead_I] = 0
     dtype = hessian_II.dtype
-    norm_I.masked_fill_(dead_I, 0)
     return Spectrum(values_I.to(dtype), vectors_II.to(dtype), norm_I.to(dtype))
 
 
@@ -135,22 +138,22 @@ def _solve(
 ) -> Tensor:
     """Algorithm 2: conjugate gradients on H B = H W0 within the mask, for each row, from `start`.
 
-    H has a diagonal of 1: that is its preconditioner. Nothing is done for a row that is solved.
+    H has a diagonal of 1: that is its preconditioner. A row stays as it is once its residual is no
+    more than what rounding makes of the first.
     """
     solved_OI = start_OI
     residual_OI = prepared.times(dense_OI - start_OI, prepared.values_I).mul_(mask_OI)
     direction_OI = residual_OI
     square_O1 = residual_OI.square().sum(dim=1, keepdim=True)
+    least_O1 = square_O1 * torch.finfo(square_O1.dtype).eps ** 2
     for _ in range(steps):
         image_OI = prepared.times(direction_OI, prepared.values_I).mul_(mask_OI)
-        length_O1 = _ratio(square_O1, (direction_OI * image_OI).sum(dim=1, keepdim=True))
+        curvature_O1 = (direction_OI * image_OI).sum(dim=1, keepdim=True)
+        open_O1 = (square_O1 > least_O1) & (curvature_O1 > 0)
+        length_O1 = torch.where(open_O1, square_O1 / curvature_O1, 0)
         solved_OI = solved_OI + length_O1 * direction_OI
         residual_OI = residual_OI - length_O1 * image_OI
         last_O1, square_O1 = square_O1, residual_OI.square().sum(dim=1, keepdim=True)
-        direction_OI = residual_OI + _ratio(square_O1, last_O1) * direction_OI
+        turn_O1 = torch.where(open_O1, square_O1 / last_O1, 0)
+        direction_OI = residual_OI + turn_O1 * direction_OI
     return solved_OI
-
-
-def _ratio(above_O1: Tensor, below_O1: Tensor) -> Tensor:
-    """Their quotient, 0 where there is nothing to divide by."""
-    return torch.where(below_O1 > 0, above_O1 / below_O1, 0)

@@ -119,3 +119,64 @@ def admm(weight, inputs, keep, schedule="cubic", iterations=20, mask_iterations=
         current = torch.linalg.solve(hessian + identity, hessian @ dense + sparse - dual)
     new = ((current + dual) / divisor[:, None]).T
     return torch.where(norm == 0, weight, new) * mask.T, mask.T
+
+
+def alps(weight, inputs, keep, rho=0.1, iterations=300, steps=10, damping=0.01):
+    """B, D and V as the paper has them, each B a dense solve; conjugate gradients row by row.
+
+    Weights that survive on a dead feature stay as they are.
+    """
+    dead = inputs.abs().sum(0) == 0
+    hessian = second_moment(inputs, damping)
+    divisor = hessian.diagonal().sqrt()
+    hessian = hessian / divisor / divisor[:, None]
+    dense = (weight * torch.where(dead, torch.zeros_like(divisor), divisor)).T
+    identity = torch.eye(len(hessian), dtype=torch.float64)
+
+    def kept(scores):
+        mask = torch.ones(weight.numel(), dtype=torch.bool)
+        order = smallest(scores.T.abs().flatten().tolist(), weight.numel() - keep)
+        mask[order] = False
+        return mask.view_as(weight).T
+
+    current, sparse, dual = dense, dense * kept(dense), torch.zeros_like(dense)
+    mask = before = kept(dense)
+    started = False
+    for iteration in range(1, iterations + 1):
+        right = hessian @ dense - dual + rho * sparse
+        current = torch.linalg.solve(hessian + rho * identity, right)
+        mask = kept(current + dual / rho)
+        sparse = (current + dual / rho) * mask
+        dual = dual + rho * (current - sparse)
+        if iteration % 3 == 0:
+            changed = int((mask ^ before).sum())
+            before = mask
+            if iteration > 30 and changed < 0.0003 * keep:
+                break
+            if changed > 0.005 * keep:
+                started = True
+                rho *= 1.3 if changed > 0.1 * keep else 1.2
+            elif not started:
+                rho /= 5
+                before = kept(dense)
+                sparse, dual = dense * before, torch.zeros_like(dense)
+            elif changed:
+                rho *= 1.1
+            else:
+                break
+            rho = min(rho, 1e6)
+    mask = kept(current)
+    new = (current * mask).T.clone()
+    for row, inside in enumerate(mask.T):
+        residual = (hessian @ (dense[:, row] - new[row])) * inside
+        direction = residual
+        for _ in range(steps):
+            if residual.norm() < 1e-14:
+                break
+            image = (hessian @ direction) * inside
+            length = residual.dot(residual) / direction.dot(image)
+            following = residual - length * image
+            new[row] += length * direction
+            direction = following + following.dot(following) / residual.dot(residual) * direction
+            residual = following
+    return torch.where(dead, weight, new / divisor) * mask.T, mask.T

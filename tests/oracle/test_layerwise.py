@@ -5,14 +5,14 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from baselines import admm, magnitude, sparsegpt, thanos, wanda
+from baselines import admm, alps, magnitude, sparsegpt, thanos, wanda
 from baselines.hessian import Hessian, inverse_factor
 from baselines.selection import keep_n_of_m
 from baselines.statistics import FeatureNorm
 from tests.oracle import slow
 
-ALL = [magnitude, wanda, sparsegpt, thanos, admm]
-SECOND_ORDER = [sparsegpt, thanos, admm]
+ALL = [magnitude, wanda, sparsegpt, thanos, admm, alps]
+SECOND_ORDER = [sparsegpt, thanos, admm, alps]
 
 
 class DoubleHessian:
@@ -77,6 +77,10 @@ CASES = {
     "thanos, blocks of 8": (thanos, slow.thanos, {"double": True, "block": 8}, {"block": 8}),
     "admm": (admm, slow.admm, {}, {}),
     "admm, constant": (admm, slow.admm, {"schedule": "constant"}, {"schedule": "constant"}),
+    "alps": (alps, slow.alps, {}, {}),
+    "alps, from a large penalty": (alps, slow.alps, {"rho": 200.0}, {"rho": 200.0}),
+    "alps, cut short": (alps, slow.alps, {"iterations": 7, "steps": 2},
+                        {"iterations": 7, "steps": 2}),
 }  # fmt: skip
 
 
@@ -106,7 +110,7 @@ def test_sparsegpt_n_of_m_is_slow(group):
 
 
 @pytest.mark.parametrize("budget", ["2:4", "4:8"])
-@pytest.mark.parametrize("method", [magnitude, wanda, sparsegpt, admm])
+@pytest.mark.parametrize("method", [magnitude, wanda, sparsegpt, admm, alps])
 def test_n_of_m_holds_in_every_group(method, budget):
     weight = torch.randn(6, 40, generator=torch.Generator().manual_seed(0))
     inputs = correlated(100, 40, seed=1)
@@ -169,7 +173,7 @@ def error(weight, new, inputs):
     return float(((new - weight).double() @ inputs.double().T).square().sum())
 
 
-@pytest.mark.parametrize("method", [thanos, admm])
+@pytest.mark.parametrize("method", [thanos, admm, alps])
 @settings(deadline=None, max_examples=100)
 @given(layer=layers())
 def test_outputs_are_never_further_off_than_wandas(method, layer):

@@ -18,7 +18,17 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from baselines import admm, magnitude, registry, sequential, sparsegpt, thanos, wanda, whole_model
+from baselines import (
+    admm,
+    alps,
+    magnitude,
+    registry,
+    sequential,
+    sparsegpt,
+    thanos,
+    wanda,
+    whole_model,
+)
 from baselines.replay import record
 from baselines.sequential import gather_statistics, prune_model
 from baselines.statistics import FeatureNorm, NoStatistic
@@ -68,6 +78,7 @@ def test_zero_sparsity_gives_the_dense_model_bit_for_bit(model, batches):
 METHODS = [
     (magnitude, {}), (magnitude, {"budget": "global"}), (wanda, {}), (wanda, {"budget": "global"}),
     (sparsegpt, {}), (thanos, {}), (admm, {}), (admm, {"budget": "row"}),
+    (alps, {}), (alps, {"budget": "row"}),
 ]  # fmt: skip
 
 

@@ -47,7 +47,7 @@ def test_wanda_is_two_forward_passes_over_the_calibration_text():
 def test_dearer_methods_cost_more_and_longer_trainings_too():
     costs = [
         estimate(LARGEST, method, PAPER).gpu_hours
-        for method in ("magnitude", "wanda", "sparsegpt", "admm", "leap")
+        for method in ("magnitude", "wanda", "sparsegpt", "admm", "alps", "leap")
     ]
     assert costs == sorted(costs)
     twice = copy.deepcopy(PAPER)

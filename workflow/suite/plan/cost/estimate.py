@@ -15,6 +15,9 @@ An estimate from operations and bytes, not a measurement. Assumed:
 - a layer-wise pass runs every block twice (statistics, then outputs); the upper triangle of a
   Hessian in four panels costs 5/8 of the whole product; factorising costs I^3; ADMM multiplies
   each weight matrix with an inverse in each of its iterations; all that is float32;
+- ALPS multiplies each weight matrix with two in each of its iterations, some 35 of them as on the
+  miniatures, and in each step of conjugate gradients; decomposing costs 9 I^3, at a tenth of the
+  float32 speed;
 - Thanos' small systems cost O I block^2 / 3, at a tenth of the float32 speed;
 - an evaluation reads 10 million tokens, nearly all of them MMLU's.
 
@@ -35,6 +38,7 @@ BF16, FLOAT32 = 125e12, 10e12  # operations a second
 MEMORY = 1.6e12  # bytes a second
 GATE_FORWARD, GATE_BACKWARD = 8, 12 + 12  # bytes a prunable weight and micro-batch
 EVALUATION_TOKENS = 10e6
+ALPS_ITERATIONS = 35
 _SECONDS_AN_HOUR = 3600.0
 
 
@@ -110,6 +114,9 @@ def _second_order(group: Layers, method: str, chosen: Mapping[str, Any], tokens:
     update = 2 * group.outputs * square
     if method == "admm":
         return (products + chosen["iterations"] * update) / FLOAT32
+    if method == "alps":
+        times = 2 * (min(chosen["iterations"], ALPS_ITERATIONS) + chosen["steps"] + 1)
+        return (products + times * update) / FLOAT32 + 9 * square * group.inputs / (FLOAT32 / 10)
     if method == "thanos":
         systems = group.outputs * group.inputs * chosen["block"] ** 2 / 3
         return (products + update) / FLOAT32 + systems / (FLOAT32 / 10)

@@ -6,7 +6,8 @@ Three parts: the model; the hidden states of all calibration sequences, once, in
 and the method's own work on one group of layers that share an input. Only the second grows with
 the number of calibration sequences. Not counted: what one decoder block computes on one batch
 (fewer sequences a batch make it smaller), masks (one byte a weight in the machine's memory), the
-allocator's waste and CUDA's context.
+allocator's waste and CUDA's context, and what LAPACK or cuSOLVER need beside the matrices while
+ALPS decomposes a Hessian (LAPACK: 16 bytes a number of it).
 
 GB are 10^9 bytes. I is the number of inputs of a layer, O of its outputs.
 """
@@ -41,6 +42,7 @@ METHODS = {
     "sparsegpt": Work(hessians=True, prepare=2, keep=1, prune=4.5),
     "thanos": Work(hessians=True, prepare=2, keep=1, prune=5.5, systems=3 * 128**2),
     "admm": Work(hessians=True, prepare=3, keep=1, prune=9),
+    "alps": Work(hessians=True, prepare=4, keep=1, prune=9),
 }
 
 
