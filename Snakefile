@@ -28,6 +28,7 @@ from suite.plan.methods import (
     FOLDERS,
     METHOD_SCHEMAS,
     methods_that_are,
+    opponents,
     rule_folders,
     used_methods,
 )

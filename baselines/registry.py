@@ -1,4 +1,7 @@
-"""Finding a method by its name, the module `baselines/<name>.py`, and the driver that runs it."""
+"""Finding a method by its name, the module `baselines/<name>.py`, and the driver that runs it.
+
+A hyphen in the name is an underscore in that of the module.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -22,7 +25,8 @@ class Method(Protocol):
     `prepare` runs once for all layers that see the same input, `prune` once a layer. `prune`
     returns the new weight and the bool mask of the `keep` weights that survive, both [O, I]; the
     driver sets what is outside the mask to zero. Settings are a frozen dataclass; one called
-    `budget` says where weights compete (see `baselines.selection`).
+    `budget` says where weights compete (see `baselines.selection`), and `seed`, for `prune`, is
+    another one for every layer.
 
     Two functions are optional: `events(prepared)` gives what has to be recorded, as numbers by
     name; `score(weight_OI, prepared)` [O, I] makes `budget: global` possible.
@@ -42,21 +46,26 @@ class Method(Protocol):
     def events(self, prepared: Any) -> dict[str, float]: ...
 
 
+def module_name(name: str) -> str:
+    """The module of the method called `name`, or of a driver."""
+    return f"baselines.{name.replace('-', '_')}"
+
+
 def load(name: str) -> Method:
     """The method called `name`. Raises ValueError where no such method exists."""
+    wanted = module_name(name)
+    file = f"{wanted.replace('.', '/')}.py"
     try:
-        module = import_module(f"baselines.{name}")
+        module = import_module(wanted)
     except ModuleNotFoundError as error:
-        if error.name != f"baselines.{name}":
+        if error.name != wanted:
             raise
-        raise ValueError(
-            f"unknown method {name!r}: there is no module baselines/{name}.py"
-        ) from None
+        raise ValueError(f"unknown method {name!r}: there is no module {file}") from None
     missing = [
         part for part in ("Statistic", "Settings", "prepare", "prune") if not hasattr(module, part)
     ]
     if missing:
-        raise ValueError(f"baselines/{name}.py is not a method: it lacks {', '.join(missing)}")
+        raise ValueError(f"{file} is not a method: it lacks {', '.join(missing)}")
     return cast(Method, module)
 
 

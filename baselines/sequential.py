@@ -7,7 +7,7 @@ pruned weights. Axes: B sequences, T tokens, H hidden, O outputs, I inputs.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -19,6 +19,7 @@ from baselines.replay import Call, record
 from baselines.statistics import NoStatistic
 from leap.budget import layer_survivors
 from leap.layers import decoder_blocks, prunable_linears
+from leap.seeds import noise_seed
 
 Progress = Callable[[Iterable[Any], str], Iterable[Any]]
 
@@ -69,6 +70,7 @@ def prune_model(
     _check_budget(getattr(settings, "budget", ""), sparsity)
     linears = prunable_linears(model)
     keep = layer_survivors({n: m.weight.numel() for n, m in linears.items()}, sparsity)
+    own = {name: _of_layer(settings, index) for index, name in enumerate(linears)}
     masks: dict[str, Tensor] = {}
     events: list[dict[str, Any]] = []
     changed: set[str] = set()
@@ -76,7 +78,7 @@ def prune_model(
         prepared = prepare(group, method, settings)
         events += _events(group, method, prepared)
         for name in group.names:
-            layer = name, linears[name], method, settings, prepared, keep[name]
+            layer = name, linears[name], method, own[name], prepared, keep[name]
             masks[name], is_new = _prune_layer(*layer)
             if is_new:
                 changed.add(name)
@@ -111,6 +113,13 @@ def walk(
         if index + 1 < len(blocks):
             recording.hidden = _outputs(block, calls, recording.hidden)
         recording.calls[index] = []
+
+
+def _of_layer(settings: Any, index: int) -> Any:
+    """The settings for one layer: with a seed of its own, where there is one."""
+    if not hasattr(settings, "seed"):
+        return settings
+    return replace(settings, seed=noise_seed(settings.seed, index))
 
 
 def _check_budget(budget: str, sparsity: float) -> None:

@@ -29,7 +29,7 @@ rule tables:
     params:
         models=config["grid"]["models"],
         methods=[DENSE, *config["grid"]["methods"]],
-        layer_wise=[method for method in config["grid"]["methods"] if method not in TRAINED],
+        layer_wise=opponents(config),
         scale=SCALE,
         about=config["about"],
         note=NOTE,  # for the captions

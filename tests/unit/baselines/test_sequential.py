@@ -22,6 +22,7 @@ from baselines import (
     admm,
     alps,
     magnitude,
+    random_mask,
     registry,
     sequential,
     sparsegpt,
@@ -78,7 +79,7 @@ def test_zero_sparsity_gives_the_dense_model_bit_for_bit(model, batches):
 METHODS = [
     (magnitude, {}), (magnitude, {"budget": "global"}), (wanda, {}), (wanda, {"budget": "global"}),
     (sparsegpt, {}), (thanos, {}), (admm, {}), (admm, {"budget": "row"}),
-    (alps, {}), (alps, {"budget": "row"}),
+    (alps, {}), (alps, {"budget": "row"}), (random_mask, {}),
 ]  # fmt: skip
 
 
@@ -285,5 +286,8 @@ def test_unknown_methods_and_settings_are_named():
         registry.load("wandaa")
     with pytest.raises(ValueError, match="is not a method"):
         registry.load("sequential")
+    assert registry.load("random-mask") is random_mask
+    with pytest.raises(ValueError, match=r"'random-masks': there is no .*/random_masks\.py"):
+        registry.load("random-masks")
     with pytest.raises(ValueError, match=r"methods\.wanda: unknown setting budgets; known: budget"):
         registry.make_settings(wanda, "wanda", {"budgets": "row"})

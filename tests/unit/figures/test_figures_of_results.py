@@ -49,14 +49,17 @@ def cell(folder: Path, model: str, method: str, sparsity: str, seconds: float = 
 
 def test_gain_is_leaps_accuracy_minus_the_others(tmp_path):
     rows = ["m,dense,0.0,90", "m,wanda,0.5,50", "m,admm,0.5,60", "m,leap,0.5,70", "m,leap,0.5,72",
-            "n,wanda,0.5,50"]  # fmt: skip
+            "m,random-mask,0.5,30", "n,wanda,0.5,50", "n,random-mask,0.5,30"]  # fmt: skip
     (tmp_path / "main.csv").write_text("\n".join(["model,method,sparsity,average", *rows]) + "\n")
     gain(tmp_path / "main.csv", [tmp_path / "gain.svg"], note="")
     found = texts(tmp_path / "gain.svg")
     assert {"m, 0.5", "Wanda", "ADMM"} <= set(found)
     assert "n, 0.5" not in found
     assert "LEAP" not in found
-    (tmp_path / "main.csv").write_text("model,method,sparsity,average\nm,leap,0.5,70\n")
+    assert "Random mask" not in found, "controls are no baselines"
+    (tmp_path / "main.csv").write_text(
+        "model,method,sparsity,average\nm,leap,0.5,70\nm,random-mask,0.5,30\n"
+    )
     with pytest.raises(ValueError, match="no cell has both LEAP and a baseline"):
         gain(tmp_path / "main.csv", [tmp_path / "gain.svg"], note="")
 

@@ -11,12 +11,14 @@ from suite.plan import config, methods, methods_table
 from suite.plan.methods import (
     TakenMasks,
     can_have,
+    is_control,
     known_methods,
     look_of,
     masks_taken,
     method_label,
     method_schema,
     only_sparsity,
+    opponents,
     pattern_of,
     used_methods,
     written_pattern,
@@ -194,6 +196,28 @@ def test_a_run_uses_the_methods_whose_masks_it_takes_too():
     assert used_methods(["patch"], settings) == ["admm", "patch", "sparsegpt"]
     assert used_methods(["leap", "leap-random-start"], settings) == ["leap", "wanda"]
     assert used_methods([], settings) == []
+
+
+def test_controls_are_no_opponents_also_under_another_name():
+    names = ["random-mask", "wanda", "admm", "my-control", "random-mask-2-4", "alps", "leap"]
+    new = {
+        "my-control": {"like": "random-mask", "budget": "row"},
+        "random-mask-2-4": {"like": "random-mask", "budget": "2:4"},
+    }
+    settings = config.load({**BASE, "methods": new, "grid": {"methods": names}})
+    assert opponents(settings) == ["wanda", "admm", "alps"]
+    assert [name for name in names if is_control(name)] == ["random-mask", "random-mask-2-4"]
+
+
+@pytest.mark.parametrize("scale", ["smoke", "mini", "laptop", "workstation", "paper"])
+def test_every_scale_has_settings_of_what_no_grid_has(scale):
+    settings = config.load(
+        {"scale": scale, "hub_mirror": "", "grid": {"methods": ["leap", "alps", "random-mask"]}}
+    )
+    assert opponents(settings) == ["alps"]
+    default = config.load({"scale": scale, "hub_mirror": ""})
+    assert not {"alps", "random-mask"} & set(default["grid"]["methods"])
+    assert {"admm"} <= set(opponents(default)) < set(default["grid"]["methods"])
 
 
 def test_the_readme_has_the_table_of_methods():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from baselines.registry import module_name
 from suite.plan.config import known_methods, method_schema
 from suite.plan.methods import rule_folders
 
@@ -83,8 +84,8 @@ def test_selection_reaches_no_training(method):
 
 @pytest.mark.parametrize("method", LAYER_WISE)
 def test_layer_wise_pruning_reaches_no_selection_of_learned_masks(method):
-    found = closure("suite.stages.prune", "baselines.sequential", f"baselines.{method}")
+    found = closure("suite.stages.prune", "baselines.sequential", module_name(method))
     assert below("leap.selection", found) | below("leap.parameterisations", found) == set()
-    others = {f"baselines.{name}" for name in LAYER_WISE if name != method}
+    others = {module_name(name) for name in LAYER_WISE if name != method}
     assert others & found == set()
     assert ("baselines.hessian" in found) == (method in ("sparsegpt", "thanos", "admm", "alps"))

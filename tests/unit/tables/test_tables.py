@@ -132,6 +132,22 @@ def test_files_are_the_same_whatever_the_order_of_the_inputs(tmp_path: Path) -> 
     assert not list(tmp_path.glob("*/.*")), "no temporary file may remain"
 
 
+def test_a_control_is_the_best_of_nothing_however_good_it_is(tmp_path: Path) -> None:
+    lucky = evaluation(MODELS[0], "random-mask", "0.5", acc=0.9, perplexity=1)
+    alone = evaluation(MODELS[0], "random-mask", "0.7", acc=0.9, perplexity=1)
+    beside = evaluation(MODELS[0], "wanda", "0.7", acc=0.3, perplexity=9)
+    methods = [*METHODS, "random-mask"]
+    results = main_table(save(tmp_path, *grid(), lucky, alone, beside), MODELS, methods)
+    write_markdown(results, tmp_path / "main.md", "mini")
+    text = (tmp_path / "main.md").read_text()
+    assert "Controls are the best of nothing." in text
+    of_model = [row for row in table_rows(text) if row[1] in ("0.5", "0.7")]
+    assert of_model[3] == ["Random mask", "0.5", *["90.00"] * 7, "1.00"]
+    assert of_model[2] == ["LEAP", "0.5", *["**70.00**"] * 7, "**10.00**"]
+    assert [row[0] for row in of_model[4:6]] == ["Wanda", "Random mask"]
+    assert not any("**" in number for row in of_model[4:6] for number in row)
+
+
 def test_markdown_blocks_rows_and_bold(tmp_path: Path) -> None:
     write_markdown(
         main_table(save(tmp_path, *grid()), MODELS, METHODS), tmp_path / "main.md", "mini"

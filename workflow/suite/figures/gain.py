@@ -19,7 +19,7 @@ from suite.figures.style import (
     style,
 )
 from suite.plan.cell import DENSE, LEAP
-from suite.plan.methods import method_label
+from suite.plan.methods import is_control, method_label
 
 _COLUMNS = ("model", "method", "sparsity", "average")
 _BAND = "#f3f3f3"
@@ -31,7 +31,8 @@ _Cells = Mapping[tuple[str, str], Mapping[str, float]]
 def gain(main_csv: Path, outputs: list[Path], note: str) -> None:
     """Draw LEAP's average accuracy minus each baseline's, in points, one row a cell of the grid.
 
-    Seeds are averaged. Raises ValueError where the table has no cell with LEAP and a baseline.
+    Seeds are averaged, and controls are no baselines. Raises ValueError where the table has no cell
+    with LEAP and a baseline.
     """
     cells = {
         place: methods
@@ -47,7 +48,7 @@ def gain(main_csv: Path, outputs: list[Path], note: str) -> None:
 def _read(main_csv: Path) -> _Cells:
     seeds: dict[tuple[str, str], dict[str, list[float]]] = {}
     for row in read_table(main_csv, _COLUMNS):
-        if row["method"] != DENSE:
+        if row["method"] != DENSE and not is_control(row["method"]):
             of_cell = seeds.setdefault((row["model"], row["sparsity"]), {})
             of_cell.setdefault(row["method"], []).append(float(row["average"]))
     return {

@@ -72,12 +72,19 @@ def methods_that_are(keyword: str, settings: Mapping[str, Any]) -> set[str]:
     """Configured methods whose schema has this keyword.
 
     `stochastic`: results depend on the seed. `trained`: they learn on the training corpus.
+    `control`: they say what others are worth.
     """
     return {
         name
         for name, implementation in settings["implementations"].items()
         if method_schema(implementation).get(keyword, False)
     }
+
+
+def opponents(settings: Mapping[str, Any]) -> list[str]:
+    """LEAP's opponents in the grid: its layer-wise methods, in order, that are no controls."""
+    others = methods_that_are("trained", settings) | methods_that_are("control", settings)
+    return [name for name in settings["grid"]["methods"] if name not in others]
 
 
 # Names
@@ -105,6 +112,12 @@ def look_of(name: str) -> Mapping[str, Any] | None:
     """The look in figures that a method, or its variant under N:M, asks for, if it does."""
     base = base_method(name)
     return method_schema(base).get("look") if base in _schema_files() else None
+
+
+def is_control(name: str) -> bool:
+    """Whether a method, or its variant under N:M, is a control, which is never the best."""
+    base = base_method(name)
+    return base in _schema_files() and method_schema(base).get("control", False)
 
 
 # Patterns

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from baselines.registry import driver
+from baselines.registry import driver, module_name
 from suite.plan.cell import Cell
 from suite.plan.code import ROOT, fingerprint
 from suite.plan.config import MINIATURES
@@ -132,7 +132,7 @@ def _layer_wise_code(implementation: str, settings: Mapping[str, Any]) -> str:
     if folder is not None:
         return fingerprint("suite.stages.adopt", data=[folder])
     parts = (implementation, driver(settings))
-    return fingerprint("suite.stages.prune", *(f"baselines.{part}" for part in parts))
+    return fingerprint("suite.stages.prune", *map(module_name, parts))
 
 
 def has_generated_tasks(settings: Mapping[str, Any]) -> bool:

@@ -29,11 +29,12 @@ def headline(
     """Differences LEAP minus baseline, by measure and baseline.
 
     For each measure (average accuracy in percent, perplexity) there is one entry for the best
-    layer-wise method of each (model, sparsity) and one for ADMM, as `judge` gives them, and
-    `seeds_std`: by how much a cell's difference varies with the seed (the root of the mean variance
-    over cells; null with one seed). Those of accuracy also have a paired test over the items, for
-    each cell and for their mean. Seeds are averaged. An entry is null where the grid lacks LEAP or
-    the baseline.
+    layer-wise method of each (model, sparsity), among those of `layer_wise` (see
+    `suite.plan.methods.opponents`), and one for ADMM, as `judge` gives them, and `seeds_std`: by
+    how much a cell's difference varies with the seed (the root of the mean variance over cells;
+    null with one seed). Those of accuracy also have a paired test over the items, for each cell
+    and for their mean. Seeds are averaged. An entry is null where the grid lacks LEAP or the
+    baseline.
     """
     accuracy = _judge(results, lambda result: result.average, layer_wise, more=True)
     for name in ENTRIES:

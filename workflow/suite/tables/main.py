@@ -4,6 +4,7 @@ The writers take what `suite.tables.evaluations.main_table` gives, in the order 
 shown. Where the tasks are generated ones, every table says so itself, wherever it is pasted.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from suite.artifacts.files import replacing
-from suite.plan.methods import base_method, method_label
+from suite.plan.methods import base_method, is_control, method_label
 from suite.tables.evaluations import TASKS, Evaluated
 from suite.tables.generated import SENTENCE, any_generated, bold_sentence, task_headings
 from suite.tables.markdown import escaped, table
@@ -26,6 +27,7 @@ _CAPTION = (
     "mean of the six tasks, and perplexity (lower is better). "
     "Best pruned result of each model and sparsity in bold, where there are several methods."
 )
+_CAPTION_CONTROLS = " Controls are the best of nothing."
 _CAPTION_SEEDS = " Mean ± sample standard deviation where several seeds were run."
 
 
@@ -173,10 +175,12 @@ def _blocks(
     # Compared as printed, so that a reader never sees two equal numbers and one of them bold.
     scores = means.astype(float)
     scores["ppl"] *= -1
+    # A control is never the best, nor is a method the best that has only controls beside it.
+    scores.loc[[is_control(name) for name in scores.index.get_level_values("method")]] = math.nan
     places = scores.groupby(level=["model", "sparsity"])
     best = scores == places.transform("max")
     # A method without another beside it, such as dense, is not the best of anything.
-    best.loc[places["ppl"].transform("size") == 1] = False
+    best.loc[places["ppl"].transform("count") == 1] = False
     texts = means.mask(best, means.map(style.bold.format))
     # A single seed has no spread.
     texts = texts.mask(spreads.notna(), texts + style.plus_minus + spreads.map(_print))
@@ -199,4 +203,6 @@ def _print(value: float) -> str:
 def _caption(results: Sequence[Evaluated], scale: str) -> str:
     rows = {(result.cell.model, result.cell.method, result.cell.target) for result in results}
     several = len(results) > len(rows)
-    return f"Scale `{scale}`. {_CAPTION}" + (_CAPTION_SEEDS if several else "")
+    controls = any(is_control(method) for _, method, _ in rows)
+    added = (_CAPTION_CONTROLS if controls else "") + (_CAPTION_SEEDS if several else "")
+    return f"Scale `{scale}`. {_CAPTION}{added}"

@@ -73,7 +73,7 @@ def estimate(shape: Shape, method: str, settings: Mapping[str, Any]) -> Cost:
     corpus = settings["corpora"]["calibration"]
     memory_bytes = peak_bytes(implementation, shape, corpus["sequences"], corpus["length"])
     hours = _layer_wise_seconds(shape, method, settings) / _SECONDS_AN_HOUR
-    disk += 0 if implementation in ("magnitude", "wanda") else 2 * shape.prunable
+    disk += 0 if implementation in ("random-mask", "magnitude", "wanda") else 2 * shape.prunable
     return Cost(hours, 1, memory_bytes / 1e9, disk / 1e9)
 
 
@@ -95,7 +95,7 @@ def _training_seconds(shape: Shape, chosen: Mapping[str, Any], length: int) -> f
 
 def _layer_wise_seconds(shape: Shape, method: str, settings: Mapping[str, Any]) -> float:
     implementation, chosen = settings["implementations"][method], settings["methods"][method]
-    if implementation == "magnitude":
+    if implementation in ("random-mask", "magnitude"):
         return 0.0
     corpus = settings["corpora"]["calibration"]
     tokens = corpus["sequences"] * corpus["length"]

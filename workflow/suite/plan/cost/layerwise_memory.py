@@ -37,6 +37,7 @@ class Work:
 
 
 METHODS = {
+    "random-mask": Work(prune=5.5),
     "magnitude": Work(prune=5.5),
     "wanda": Work(prune=5.5),
     "sparsegpt": Work(hessians=True, prepare=2, keep=1, prune=4.5),
