@@ -36,6 +36,7 @@ from suite.plan.needs import of_hub
 from suite.plan.recipe import Recipes, has_generated_tasks, synthetic_note
 from suite.plan.validation import ConfigError
 from suite.sources.mirror.check import missing
+from suite.tables.published import FILES as NUMBERS
 from suite.tables.published import published_models
 
 

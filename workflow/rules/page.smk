@@ -23,7 +23,7 @@ rule page:
         captions=SHOWN,
         settings=shown_settings(config),
         recipes=lambda wildcards: recipes_of(CELLS),
-        code=shown("report.page", "tables.published", data=[CAPTIONS]),
+        code=shown("report.page", data=[CAPTIONS, *NUMBERS]),
     message:
         "Writing report.html"
     script:

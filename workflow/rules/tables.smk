@@ -34,7 +34,8 @@ rule tables:
         about=config["about"],
         note=NOTE,  # for the captions
         recipes=lambda wildcards: recipes_of(CELLS),
-        code=shown("tables.main", "tables.headline", "tables.verdict"),
+        compare=bool(PUBLISHED),
+        code=shown("tables.main", "tables.headline", "tables.verdict", data=NUMBERS),
     message:
         "Writing the main table, the headline and the verdict"
     script:
@@ -59,7 +60,7 @@ rule against_published:
         "../../envs/suite.yaml"
     params:
         recipes=lambda wildcards: recipes_of(CELLS),
-        code=shown("tables.against_published", "tables.published"),
+        code=shown("tables.against_published", data=NUMBERS),
     message:
         "Comparing with the published numbers"
     script:

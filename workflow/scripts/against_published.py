@@ -1,4 +1,4 @@
-"""Rule against_published: our numbers beside the paper's."""
+"""Rule against_published: our numbers beside the published ones."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,12 +14,18 @@ def main() -> None:
     from suite.tables.against_published import compare, write_against_published
     from suite.tables.evaluations import read_cells
     from suite.tables.published import read_published
+    from suite.tables.published_leads import leads
 
     inputs, outputs = snakemake.input, snakemake.output
     recipes = snakemake.params.recipes
     results = read_cells([Path(file) for file in inputs.evaluations], recipes)
-    rows = compare(results, read_published())
-    write_against_published(rows, Path(outputs.csv), Path(outputs.markdown))
+    published = read_published()
+    write_against_published(
+        compare(results, published),
+        leads(results, published),
+        Path(outputs.csv),
+        Path(outputs.markdown),
+    )
 
 
 if __name__ == "__main__":

@@ -18,11 +18,12 @@ def main() -> None:
     from suite.tables.against_published import compare
     from suite.tables.evaluations import read_cells
     from suite.tables.published import read_published
+    from suite.tables.published_leads import leads
 
     inputs, params = snakemake.input, snakemake.params
     evaluations = [Path(file) for file in inputs.evaluations]
     published, recipes = read_published(), params.recipes
-    comparisons = compare(read_cells(evaluations, recipes), published) if params.compare else []
+    compared = read_cells(evaluations, recipes) if params.compare else []
     # the captions are those of Snakemake's own report
     captions = [
         Template((ROOT / f"workflow/report/{name}.rst").read_text()).render(snakemake=snakemake)
@@ -34,12 +35,13 @@ def main() -> None:
         evaluations,
         dict(zip(params.places, map(Path, inputs.manifests), strict=True)),
         Path(inputs.headline),
-        comparisons,
+        compare(compared, published) if compared else [],
         list(zip(map(Path, inputs.figures), captions, strict=True)),
         params.settings,
         Path(snakemake.output[0]),
         params.note,
         recipes,
+        leads(compared, published) if compared else [],
     )
 
 

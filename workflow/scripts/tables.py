@@ -15,6 +15,8 @@ def main() -> None:
     from suite.tables.generated import any_generated
     from suite.tables.headline import headline, item_files, write_headline
     from suite.tables.main import write_csv, write_latex, write_markdown
+    from suite.tables.published import read_published
+    from suite.tables.published_leads import leads
     from suite.tables.verdict import write_verdict
 
     params, outputs = snakemake.params, snakemake.output
@@ -26,8 +28,10 @@ def main() -> None:
     items = item_files(read_cells(evaluations), [Path(file) for file in snakemake.input.answers])
     judged = headline(results, items, params.layer_wise)
     write_headline(judged, Path(outputs.headline))
-    verdict = Path(outputs.verdict)
-    write_verdict(judged, params.scale, params.about, verdict, any_generated(results))
+    verdict, generated = Path(outputs.verdict), any_generated(results)
+    # that the paper's models were asked generated tasks is told by rule against_published
+    known = leads(results, read_published()) if params.compare and not generated else []
+    write_verdict(judged, params.scale, params.about, verdict, generated, known)
 
 
 if __name__ == "__main__":

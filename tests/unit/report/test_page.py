@@ -13,6 +13,7 @@ from suite.tables.against_published import compare
 from suite.tables.evaluations import TASKS, read_cells
 from suite.tables.headline import ENTRIES
 from suite.tables.published import Published
+from suite.tables.published_leads import leads
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 ACCURACY = {"dense": 0.9, "wanda": 0.5, "admm": 0.7, "leap": 0.65}
@@ -86,11 +87,15 @@ def page(tmp_path_factory):
     (folder / "quality.svg").write_text(
         '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><path d="M0 0h9"/></svg>'
     )
-    published = [Published("m<b>", "leap", "0.5", 9.2, {}, 64.0, "a test")]
+    published = [
+        Published("m<b>", "leap", "0.5", 9.2, {}, 64.0, "a test"),
+        Published("m<b>", "wanda", "0.5", 12.0, {}, 59.0, "another <test>"),
+    ]
+    read = read_cells(evaluations)
     write_page(
         "test", "What it says.", evaluations, {}, folder / "headline.json",
-        compare(read_cells(evaluations), published), [(folder / "quality.svg", "Quality & more")],
-        {"grid": {"models": ["m<b>"]}}, folder / "report.html", "",
+        compare(read, published), [(folder / "quality.svg", "Quality & more")],
+        {"grid": {"models": ["m<b>"]}}, folder / "report.html", "", leads=leads(read, published),
     )  # fmt: skip
     return folder / "report.html"
 
@@ -102,7 +107,9 @@ def test_the_page_is_small_whole_and_asks_nobody(page):
     assert "Contradicted" in text
     assert "Not run" in text
     assert "p = 0.012" in text
-    assert "reproduced: 2, deviates: 0, not run: 0." in text
+    assert "reproduced: 2, deviates: 2, not run: 0." in text
+    assert "+5.00 points (+5.00 to +5.00, 1 cell); here it is +15.00 over 1 cell" in text
+    assert ">a test; another &lt;test&gt;</td>" in text
     assert "m&lt;b&gt;" in text
     assert "<h2>Results</h2>" in text and ">PIQA</button>" in text
     assert "<script>problems" not in text

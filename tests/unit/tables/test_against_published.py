@@ -10,6 +10,7 @@ from suite.plan.cell import Cell
 from suite.tables.against_published import MEASURES, compare, write_against_published
 from suite.tables.evaluations import TASKS, Evaluated
 from suite.tables.published import Published, read_published
+from suite.tables.published_leads import leads
 
 
 def cell(method="leap", accuracy=50.0, perplexity=10.0, seed=0, model="m"):
@@ -77,13 +78,36 @@ def test_the_real_table_against_itself_is_reproduced(tmp_path):
         if row.accuracy
     ]  # fmt: skip
     rows = compare(cells, read_published())
-    write_against_published(rows, tmp_path / "a.csv", tmp_path / "a.md")
+    known = leads(cells, read_published())
+    write_against_published(rows, known, tmp_path / "a.csv", tmp_path / "a.md")
     with open(tmp_path / "a.csv") as file:
-        verdicts = [line["verdict"] for line in csv.DictReader(file)]
-    # seven rows of the 8B model were not run; only two of their numbers each were published
-    assert verdicts.count("reproduced") == 20 * len(MEASURES)
-    assert verdicts.count("not run") == 7 * 2
-    assert verdicts.count("not published") == 7 * 6
+        lines = list(csv.DictReader(file))
+    verdicts = [line["verdict"] for line in lines]
+    # ADMM and LEAP on the 8B model were not run; only two of their numbers each were published
+    assert verdicts.count("not run") == 4 * 2
+    assert verdicts.count("not published") == 4 * 6
+    # two averages of the 8B model were published with two values, which are both compared
+    assert verdicts.count("reproduced") == (20 + 31) * len(MEASURES) + 2
+    assert all(line["source"] for line in lines if line["verdict"] != "not published")
     page = (tmp_path / "a.md").read_text()
-    assert "reproduced: 160, deviates: 0, not run: 14." in page
-    assert "| llama-3.1-8b | 0.6 | LEAP | average | – | 54.47 | – | not run |" in page
+    assert "reproduced: 410, deviates: 0, not run: 8." in page
+    row = "| llama-3.1-8b | 0.6 | LEAP | average | – | 54.47 | – | not run |"
+    assert f"{row} secondary note on the paper |" in page
+    assert "## LEAP's leads" in page
+
+
+def test_two_published_values_of_one_number_are_both_compared():
+    theirs = [published(), replace(published(accuracy=40.0), source="another")]
+    rows = compare([cell()], theirs)
+    assert [(r.published, r.verdict, r.source) for r in rows if r.measure == "average"] == [
+        (50, "reproduced", "a test"), (40, "deviates", "another"),
+    ]  # fmt: skip
+    (perplexity,) = (row for row in rows if row.measure == "ppl")
+    assert perplexity.source == "a test; another", "a value that two sources share is one row"
+
+
+def test_numbers_of_the_real_table_with_two_values_are_known():
+    rows = [row for row in compare([], read_published()) if row.verdict != "not published"]
+    numbers = [(row.model, row.sparsity, row.method, row.measure) for row in rows]
+    twice = {number for number in numbers if numbers.count(number) > 1}
+    assert twice == {("llama-3.1-8b", "0.5", name, "average") for name in ("wanda", "sparsegpt")}

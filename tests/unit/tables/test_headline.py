@@ -11,7 +11,7 @@ from suite.plan.cell import Cell
 from suite.tables.evaluations import TASKS, Evaluated
 from suite.tables.headline import headline as judged_of
 from suite.tables.headline import item_files, judge, write_headline
-from suite.tables.published import averages, published_models, read_published
+from suite.tables.published import averages, baselines, published_models, read_published
 from suite.tables.verdict import claim, write_verdict
 
 
@@ -87,7 +87,9 @@ def test_paired_tests_stand_beside_the_differences_of_accuracy(tmp_path):
 
 
 def test_the_published_table_alone_gives_the_published_headline():
-    judged = judge(averages(read_published()), ["wanda", "sparsegpt", "admm"], more=True)
+    rows = read_published()
+    assert set(baselines(rows)) == {"wanda", "sparsegpt", "thanos", "admm"}
+    judged = judge(averages(rows), baselines(rows), more=True)
     against_admm = judged["leap_minus_admm"]
     assert len(against_admm["cells"]) == 10
     assert round(against_admm["mean"], 2) == 2.59
@@ -95,6 +97,14 @@ def test_the_published_table_alone_gives_the_published_headline():
     assert round(against_admm["max"], 2) == 5.40
     lowest = min(against_admm["cells"], key=lambda row: row["difference"])
     assert (lowest["model"], lowest["sparsity"]) == ("llama-3.1-8b", "0.5")
+    against_best = judged["leap_minus_best_layer_wise"]
+    assert len(against_best["cells"]) == against_best["cells_better"] == 10
+    assert round(against_best["mean"], 2) == 2.58
+    assert round(against_best["min"], 2) == 0.07
+    assert [row for row in against_best["cells"] if row["baseline"] != "admm"] == [
+        min(against_best["cells"], key=lambda row: row["difference"])
+    ]
+    assert [row["baseline"] for row in against_best["cells"]].count("thanos") == 1
 
 
 def test_published_averages_are_the_means_of_their_tasks_but_for_the_known_one():

@@ -13,10 +13,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from suite.artifacts.files import read_json, replacing
 from suite.plan.methods import method_label
-from suite.tables import against_published, verdict
+from suite.tables import against_published, published_leads, verdict
 from suite.tables.against_published import Comparison
 from suite.tables.evaluations import TASKS, Evaluated, Recipes, read_cells
 from suite.tables.generated import accuracy, any_generated, task_headings
+from suite.tables.published_leads import Lead
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 
@@ -51,13 +52,15 @@ def write_page(
     output: Path,
     note: str,
     recipes: Recipes = None,
+    leads: Sequence[Lead] = (),
 ) -> None:
     """Write the page.
 
     `manifests` are those of the pruned checkpoints by the path of their cell; `comparisons` with
-    the published numbers are empty where the models are not the paper's; `figures` are SVG files
-    with their captions. `note` says in titles and headings what the numbers are of, such as
-    miniature models; `recipes` is as for `suite.tables.evaluations.read_cells`.
+    the published numbers, and `leads` of LEAP among these, are empty where the models are not the
+    paper's; `figures` are SVG files with their captions. `note` says in titles and headings what
+    the numbers are of, such as miniature models; `recipes` is as for
+    `suite.tables.evaluations.read_cells`.
     """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATE.parent),
@@ -76,7 +79,7 @@ def write_page(
             _verdict(judged, entry, name, any_generated(results))
             for entry, name in verdict.OPPONENTS
         ],
-        published=_published(comparisons) if comparisons else None,
+        published=_published(comparisons, leads) if comparisons else None,
         results=_results(results),
         figures=[_figure(path, caption) for path, caption in figures],
         rows=[_row(r, path, manifests) for r, path in zip(results, evaluations, strict=True)],
@@ -113,21 +116,37 @@ def _verdict(judged: Mapping[str, Any], entry: str, name: str, generated: bool) 
     return {**found, "details": details, "header": header, "body": Body(rows, (0, 2))}
 
 
-def _published(comparisons: Sequence[Comparison]) -> dict[str, Any]:
+def _published(comparisons: Sequence[Comparison], leads: Sequence[Lead]) -> dict[str, Any]:
     rows = [
         [
             Field(c.model), Field(c.sparsity), Field(method_label(c.method)), Field(c.measure),
             _number(c.ours), _number(c.published), _number(c.difference),
-            _number(c.combined_stderr), Field(c.verdict),
+            _number(c.combined_stderr), Field(c.verdict), Field(c.source),
         ]
         for c in comparisons
     ]  # fmt: skip
     header = ["Model", "Sparsity", "Method", "Measure", "Ours", "Published", "Difference",
-              "Combined s.e.", "Verdict"]  # fmt: skip
+              "Combined s.e.", "Verdict", "Source"]  # fmt: skip
     counts = against_published.counts(comparisons)
     summary = ", ".join(f"{name}: {count}" for name, count in counts.items()) + "."
     rule = against_published.RULE.replace("`", "")
-    return {"summary": summary, "header": header, "body": Body(rows, (0, 2, 3, 8)), "rule": rule}
+    return {
+        "summary": summary,
+        "header": header,
+        "body": Body(rows, (0, 2, 3, 8, 9)),
+        "rule": rule,
+        "leads": _leads(leads) if leads else None,
+    }
+
+
+def _leads(leads: Sequence[Lead]) -> dict[str, Any]:
+    rows = [[Field(text) for text in published_leads.texts(lead)] for lead in leads]
+    return {
+        "sentences": published_leads.sentences(leads),
+        "header": published_leads.HEADINGS,
+        "body": Body(rows, (0, 1, 4, 6, 7)),
+        "rule": published_leads.RULE,
+    }
 
 
 def _results(results: Sequence[Evaluated]) -> dict[str, Any]:
