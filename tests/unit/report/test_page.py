@@ -53,7 +53,7 @@ def evaluation(folder, method, prefix=""):
         "model": "m<b>", "method": method, "sparsity": "0.0" if method == "dense" else "0.5",
         "seed": 0, "achieved_sparsity": 0.5, "perplexity": {"value": 9.0, "stderr": 0.1},
         "tasks": {t: {"task": prefix + t, "acc": ACCURACY[method], "acc_stderr": 0.01, "samples": 9,
-                      "version": "1"} for t in TASKS},
+                      "version": "1", "chance": 0.4} for t in TASKS},
         "provenance": {"git_commit": "abc", "note": "</pre><script>problems.push(1)</script>"},
     }  # fmt: skip
     path = folder / f"{method}.json"
@@ -111,6 +111,9 @@ def test_the_page_is_small_whole_and_asks_nobody(page):
     assert "+5.00 points (+5.00 to +5.00, 1 cell); here it is +15.00 over 1 cell" in text
     assert ">a test; another &lt;test&gt;</td>" in text
     assert "m&lt;b&gt;" in text
+    # Wanda's 50, where the dense model has 90 and chance is 40
+    assert re.search(r'data-sort="(20\.0|19\.99)\d*">20\.00</td>', text)
+    assert '<p class="quiet">Recovered: 100 (average - chance) / (dense average' in text
     assert "<h2>Results</h2>" in text and ">PIQA</button>" in text
     assert "<script>problems" not in text
 

@@ -57,6 +57,10 @@ def test_pruning_nothing_gives_exactly_the_dense_scores(place):
     assert pruned["perplexity"] == dense["perplexity"]
     for task in dense["tasks"].values():
         assert task["samples"] == 30
+    assert {name: task["chance"] for name, task in dense["tasks"].items()} == {
+        "piqa": 0.5, "winogrande": 0.5,
+        "arc_easy": 0.25, "arc_challenge": 0.25, "openbookqa": 0.25, "mmlu": 0.25,
+    }  # fmt: skip
     items = read_items(place / "wanda.csv.gz")
     assert items == read_items(place / "dense.csv.gz")
     for name, task in dense["tasks"].items():
@@ -64,6 +68,11 @@ def test_pruning_nothing_gives_exactly_the_dense_scores(place):
         assert sorted(correct) == list(range(30))
         assert sum(correct.values()) / 30 == pytest.approx(task["acc"])
         assert task["acc_stderr"] > 0 or task["acc"] in (0, 1)
+
+
+def test_chance_is_guessing_among_the_choices_of_each_item():
+    samples = [{"arguments": [("a question", f" {n}") for n in range(k)]} for k in (4, 4, 3, 5)]
+    assert evaluation.chance(samples) == pytest.approx((1 / 4 + 1 / 4 + 1 / 3 + 1 / 5) / 4)
 
 
 @pytest.mark.parametrize(("method", "changed"), [("wanda", False), ("sparsegpt", True)])
@@ -206,6 +215,10 @@ def test_the_real_tasks_are_read_from_the_mirror(place, mirror, monkeypatch):
     correct = [c for subject in items["mmlu"].values() for c in subject.values()]
     assert sum(correct) / 114 == pytest.approx(tasks["mmlu"]["acc"])
     assert all(0 <= task["acc"] <= 1 and task["acc_stderr"] >= 0 for task in tasks.values())
+    assert {name: task["chance"] for name, task in tasks.items()} == {
+        "piqa": 0.5, "winogrande": 0.5,
+        "arc_easy": 0.25, "arc_challenge": 0.25, "openbookqa": 0.25, "mmlu": 0.25,
+    }  # fmt: skip
 
 
 @pytest.mark.shared

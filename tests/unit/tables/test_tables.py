@@ -51,6 +51,13 @@ def evaluation(
     }
 
 
+def with_chance(cell: dict[str, Any]) -> dict[str, Any]:
+    """The evaluation with two choices an item in PIQA and WinoGrande, and four elsewhere."""
+    for task, result in cell["tasks"].items():
+        result["chance"] = 0.5 if task in ("piqa", "winogrande") else 0.25
+    return cell
+
+
 def save(folder: Path, *evaluations: dict[str, Any]) -> list[Path]:
     paths = [folder / f"{number}.json" for number in range(len(evaluations))]
     for path, content in zip(paths, evaluations, strict=True):
@@ -95,6 +102,7 @@ def test_csv_columns(tmp_path: Path) -> None:
     assert list(read_csv(tmp_path / "main.csv")[0]) == [
         *("model", "method", "sparsity", "seed", "tasks", "achieved_sparsity", "ppl", "ppl_stderr"),
         *("piqa", "arc_easy", "arc_challenge", "winogrande", "openbookqa", "mmlu", "average"),
+        "recovered_share",
         *("piqa_stderr", "arc_easy_stderr", "arc_challenge_stderr", "winogrande_stderr"),
         *("openbookqa_stderr", "mmlu_stderr", "average_stderr"),
         *("piqa_norm", "arc_easy_norm", "arc_challenge_norm", "openbookqa_norm"),
@@ -159,11 +167,11 @@ def test_markdown_blocks_rows_and_bold(tmp_path: Path) -> None:
     ]
     rows = table_rows(text)
     assert len(rows) == 14
-    assert rows[0] == ["Dense", "0.0", *["80.00"] * 7, "5.00"], "dense is never bold"
+    assert rows[0] == ["Dense", "0.0", *["80.00"] * 7, "–", "5.00"], "dense is never bold"
     # Same perplexity for every method: a tie, so all are bold; accuracy has one winner.
-    assert rows[1] == ["Wanda", "0.5", *["65.00"] * 7, "**10.00**"]
-    assert rows[2] == ["SparseGPT", "0.5", *["60.00"] * 7, "**10.00**"]
-    assert rows[3] == ["LEAP", "0.5", *["**70.00**"] * 7, "**10.00**"]
+    assert rows[1] == ["Wanda", "0.5", *["65.00"] * 7, "–", "**10.00**"]
+    assert rows[2] == ["SparseGPT", "0.5", *["60.00"] * 7, "–", "**10.00**"]
+    assert rows[3] == ["LEAP", "0.5", *["**70.00**"] * 7, "–", "**10.00**"]
 
 
 def test_bold_goes_by_what_is_printed_and_lower_perplexity(tmp_path: Path) -> None:
@@ -175,9 +183,9 @@ def test_bold_goes_by_what_is_printed_and_lower_perplexity(tmp_path: Path) -> No
     )
     write_markdown(main_table(paths, MODELS, METHODS), tmp_path / "main.md", "mini")
     wanda, sparsegpt, leap = table_rows((tmp_path / "main.md").read_text())
-    assert wanda[2:] == [*["**50.00**"] * 7, "**9.50**"]
-    assert sparsegpt[2:] == [*["40.00"] * 7, "10.50"]
-    assert leap[2:] == [*["**50.00**"] * 7, "11.50"]
+    assert wanda[2:] == [*["**50.00**"] * 7, "–", "**9.50**"]
+    assert sparsegpt[2:] == [*["40.00"] * 7, "–", "10.50"]
+    assert leap[2:] == [*["**50.00**"] * 7, "–", "11.50"]
 
 
 def test_several_seeds_become_mean_and_standard_deviation(tmp_path: Path) -> None:
@@ -191,8 +199,8 @@ def test_several_seeds_become_mean_and_standard_deviation(tmp_path: Path) -> Non
     assert [row["seed"] for row in read_csv(tmp_path / "main.csv")] == ["0", "1", "2", "0"]
     text = (tmp_path / "main.md").read_text()
     row, of_one_seed = table_rows(text)
-    assert of_one_seed == ["LEAP", "0.5", *["40.00"] * 7, "20.00"]
-    assert row == ["Wanda", "0.5", *["**60.00** ± 10.00"] * 7, "**11.00** ± 1.00"]
+    assert of_one_seed == ["LEAP", "0.5", *["40.00"] * 7, "–", "20.00"]
+    assert row == ["Wanda", "0.5", *["**60.00** ± 10.00"] * 7, "–", "**11.00** ± 1.00"]
     assert "standard deviation" in text
     assert r"\textbf{60.00} $\pm$ 10.00" in (tmp_path / "main.tex").read_text()
 
@@ -219,8 +227,8 @@ def test_latex_is_escaped_and_well_formed(tmp_path: Path) -> None:
     unescaped = re.sub(r"\\[&%$#_{}]", "", text)
     assert unescaped.count("{") == unescaped.count("}")
     body = [line for line in unescaped.splitlines() if " & " in line]
-    assert [line.count("&") for line in body if "generated" in line] == [4, 4], "one a head"
-    assert {line.count("&") for line in body if "generated" not in line} == {9}
+    assert [line.count("&") for line in body if "generated" in line] == [5, 5], "one a head"
+    assert {line.count("&") for line in body if "generated" not in line} == {10}
     assert text.count(r"\midrule") == 3, "one below each head, one between the two models"
     assert (
         "Scale mini." in text and "acc, in percent" in text and not re.search(r"(?<!\\)[%#_]", text)
@@ -258,7 +266,7 @@ def test_generated_tasks_are_named_so_wherever_they_are_shown(
     latex = (tmp_path / "main.tex").read_text()
     bold = r"\caption{\textbf{Generated tasks for miniature models: not PIQA"
     assert (bold in latex) == generated
-    heading = r"& & \multicolumn{6}{c}{generated miniature tasks} & & \\"
+    heading = r"& & \multicolumn{6}{c}{generated miniature tasks} & & & \\"
     assert " ".join(latex.split()).count(heading) == (2 if generated else 0)
 
 
@@ -290,6 +298,8 @@ def test_latex_of_the_papers_grid_compiles_and_fits_its_pages(
     for model, method, sparsity in product(models, methods, ["0.5", "0.6"]):
         cells.append(evaluation(model, method, sparsity, perplexity=123456.0))
     cells = cells if generated else [with_real_tasks(cell) for cell in cells]
+    # all but the first dense one, so that a model has no shares
+    cells[1:] = [with_chance(cell) for cell in cells[1:]]
     table = main_table(save(tmp_path, *cells), models, methods)
     write_latex(table, tmp_path / "main.tex", "paper")
     output = compiled(tmp_path, "main.tex")
@@ -304,10 +314,46 @@ def test_latex_of_the_patterns_fits_its_page(tmp_path: Path) -> None:
     cells = [evaluation("m", "dense", "0.0")]
     cells += [evaluation("m", "patch", sparsity) for sparsity in ("0.35", "0.45")]
     cells += [evaluation("m", name, "0.5", perplexity=123456.0) for name in ("sparsegpt", "leap")]
+    cells = [with_chance(cell) for cell in cells]
     table = main_table(save(tmp_path, *cells), ["m"], list(patterns))
     write_latex(table, tmp_path / "patterns.tex", "paper", patterns)
     output = compiled(tmp_path, "patterns.tex")
     assert not re.search("Overfull|too large|Warning", output), output
+
+
+def test_recovered_share_is_in_all_three_tables_and_defined_where_printed(tmp_path: Path) -> None:
+    paths = save(
+        tmp_path,
+        with_chance(evaluation(method="dense", sparsity="0.0", acc=0.75)),
+        with_chance(evaluation(method="wanda", acc=0.5)),
+        with_chance(evaluation(method="leap", acc=0.5, seed=0)),
+        with_chance(evaluation(method="leap", acc=0.625, seed=1)),
+    )
+    table = main_table(paths, MODELS, METHODS)
+    write_csv(table, tmp_path / "main.csv")
+    write_markdown(table, tmp_path / "main.md", "mini")
+    write_latex(table, tmp_path / "main.tex", "mini")
+    # chance is (2 x 50 + 4 x 25) / 6 = 100/3: the dense model is 125/3 above it, 50 % are 50/3
+    shares = [float(row["recovered_share"]) for row in read_csv(tmp_path / "main.csv")]
+    assert shares == pytest.approx([100, 40, 40, 70])
+    markdown, latex = ((tmp_path / f"main.{kind}").read_text() for kind in ("md", "tex"))
+    assert [row[-2] for row in table_rows(markdown)] == ["100.00", "40.00", "**55.00** ± 21.21"]
+    assert r"\textbf{55.00} $\pm$ 21.21" in latex
+    for text in (markdown, latex):
+        assert "Recovered: 100 (average - chance) / (dense average - chance); chance is" in text
+
+
+def test_recovered_share_is_empty_without_chance(tmp_path: Path) -> None:
+    cells = [evaluation(method="dense", sparsity="0.0"), evaluation()]
+    write_csv(main_table(save(tmp_path, *cells), MODELS, METHODS), tmp_path / "main.csv")
+    assert [row["recovered_share"] for row in read_csv(tmp_path / "main.csv")] == ["", ""]
+
+
+def test_cells_of_other_chances_are_refused(tmp_path: Path) -> None:
+    cells = [with_chance(evaluation()), with_chance(evaluation(method="leap"))]
+    cells[1]["tasks"]["mmlu"]["chance"] = 0.2
+    with pytest.raises(ValueError, match=r"1\.json: chance is .*: they answered other items"):
+        main_table(save(tmp_path, *cells), MODELS, METHODS)
 
 
 MALFORMED: dict[str, tuple[Edit, str]] = {

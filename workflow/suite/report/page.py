@@ -18,6 +18,7 @@ from suite.tables.against_published import Comparison
 from suite.tables.evaluations import TASKS, Evaluated, Recipes, read_cells
 from suite.tables.generated import accuracy, any_generated, task_headings
 from suite.tables.published_leads import Lead
+from suite.tables.recovered import DEFINITION, recovered_shares
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 
@@ -158,13 +159,14 @@ def _results(results: Sequence[Evaluated]) -> dict[str, Any]:
             Field(str(result.cell.seed)),
             *(_number(result.accuracy[task]) for task in TASKS),
             Field(f"{result.average:.2f} ± {result.average_stderr:.2f}", result.average),
+            _number(share),
             _number(result.perplexity),
         ]
-        for result in results
+        for result, share in zip(results, recovered_shares(results), strict=True)
     ]
     tasks = task_headings(_TASK_HEADINGS, any_generated(results))
-    header = ["Model", "Method", "Sparsity", "Seed", *tasks, "Average", "Perplexity"]
-    return {"header": header, "body": Body(rows, (0, 1))}
+    header = ["Model", "Method", "Sparsity", "Seed", *tasks, "Average", "Recovered", "Perplexity"]
+    return {"header": header, "body": Body(rows, (0, 1)), "definition": DEFINITION}
 
 
 def _number(value: float) -> Field:

@@ -1,7 +1,8 @@
 """One cell's evaluation: six zero-shot tasks through lm-evaluation-harness, and perplexity."""
 
 import logging
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,7 @@ def run_tasks(
     settings: Mapping[str, Any],
     miniature_data: Path | None,
 ) -> tuple[dict[str, dict[str, Any]], Items, dict[str, Any]]:
-    """Results by column (acc, acc_norm as fractions, with stderr), items, and what else to record.
+    """Results by column (acc, acc_norm, chance as fractions), items, and what else to record.
 
     All tasks go through one `simple_evaluate` call, zero-shot, in batches of a fixed composition.
     """
@@ -154,9 +155,19 @@ def _task_result(results: Mapping[str, Any], task: Any, name: str) -> dict[str, 
     return {
         "task": name,
         **scores,
+        "chance": chance([sample for name in names for sample in results["samples"][name]]),
         "samples": sum(results["n-samples"][name]["effective"] for name in names),
         "version": str(results["versions"][name]),
     }
+
+
+def chance(samples: Sequence[Mapping[str, Any]]) -> float:
+    """The accuracy, as a fraction, of guessing evenly among the choices of each of these samples.
+
+    The number of choices is lm-eval's own: it asks for the likelihood of each. Items of one task
+    may differ in it, as some of ARC's have 3 or 5.
+    """
+    return statistics.fmean(1 / len(sample["arguments"]) for sample in samples)
 
 
 def _check_bos(lm: Any, tokenizer: Any, bos: bool) -> None:

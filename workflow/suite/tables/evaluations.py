@@ -6,7 +6,7 @@ Accuracies are in percent everywhere after `read_cells`.
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class Evaluated:
     stderr: Mapping[str, float]
     norm: Mapping[str, float]  # only the tasks that define acc_norm
     protocol: Mapping[str, tuple[str, str, int]]  # task -> what was asked: name, version, samples
+    chance: Mapping[str, float] = field(default_factory=dict)  # in percent, where it was recorded
 
     @property
     def generated(self) -> bool:
@@ -51,6 +52,11 @@ class Evaluated:
     def average(self) -> float:
         """Plain mean of the six accuracies, the paper's headline number."""
         return statistics.fmean(self.accuracy[task] for task in TASKS)
+
+    @property
+    def chance_average(self) -> float:
+        """`average` of guessing, in percent; NaN where it was not recorded of every task."""
+        return statistics.fmean(self.chance.get(task, math.nan) for task in TASKS)
 
     @property
     def average_stderr(self) -> float:
@@ -140,6 +146,7 @@ def _evaluated(evaluation: Any) -> Evaluated:
         raise ValueError(f"tasks: missing {missing}, unexpected {extra}")
     results = {task: _field(tasks, task, dict) for task in TASKS}
     with_norm = {task: result for task, result in results.items() if "acc_norm" in result}
+    with_chance = {task: result for task, result in results.items() if "chance" in result}
     method = _field(evaluation, "method", str)
     perplexity = _field(evaluation, "perplexity", dict)
     return Evaluated(
@@ -156,6 +163,7 @@ def _evaluated(evaluation: Any) -> Evaluated:
         stderr={task: 100 * _fraction(result, "acc_stderr") for task, result in results.items()},
         norm={task: 100 * _fraction(result, "acc_norm") for task, result in with_norm.items()},
         protocol={task: _protocol(result) for task, result in results.items()},
+        chance={task: 100 * _fraction(result, "chance") for task, result in with_chance.items()},
     )
 
 
@@ -219,6 +227,11 @@ def _check_comparable(read: Sequence[tuple[Path, Evaluated]]) -> None:
                     f"{path}: {task} was asked as {result.protocol[task]}, but as "
                     f"{reference.protocol[task]} in {reference_path} (task, version, samples)"
                 )
+        if result.chance and reference.chance and result.chance != reference.chance:
+            raise ValueError(
+                f"{path}: chance is {dict(result.chance)}, but {dict(reference.chance)} in "
+                f"{reference_path}: they answered other items"
+            )
         if result.norm.keys() != reference.norm.keys():
             raise ValueError(
                 f"{path}: acc_norm is given for {sorted(result.norm)}, but for "

@@ -16,7 +16,9 @@ from suite.plan.methods import base_method, is_control, method_label
 from suite.tables.evaluations import TASKS, Evaluated
 from suite.tables.generated import SENTENCE, any_generated, bold_sentence, task_headings
 from suite.tables.markdown import escaped, table
+from suite.tables.recovered import DEFINITION, recovered_shares
 
+_NONE = "–"
 _TASK_HEADINGS = ("PIQA", "ARC-E", "ARC-C", "WinoG.", "OBQA", "MMLU")  # of TASKS
 
 # By method, as written in the column; None for tables without it.
@@ -25,7 +27,8 @@ Patterns = Mapping[str, str] | None
 _CAPTION = (
     "Zero-shot accuracy (lm-evaluation-harness `acc`, in percent, higher is better), the plain "
     "mean of the six tasks, and perplexity (lower is better). "
-    "Best pruned result of each model and sparsity in bold, where there are several methods."
+    "Best pruned result of each model and sparsity in bold, where there are several methods. "
+    f"{DEFINITION}"
 )
 _CAPTION_CONTROLS = " Controls are the best of nothing."
 _CAPTION_SEEDS = " Mean ± sample standard deviation where several seeds were run."
@@ -80,7 +83,7 @@ def write_markdown(
     """Write the printed table as GitHub Markdown, one block a model; `scale` is for its caption."""
     first = _first_headings(patterns)
     tasks = task_headings(_TASK_HEADINGS, any_generated(results))
-    headings = [*first, *tasks, "Average", "Perplexity"]
+    headings = [*first, *tasks, "Average", "Recovered", "Perplexity"]
     lines = [bold_sentence(any_generated(results)) + _caption(results, scale)]
     for model, rows in _blocks(results, _MARKDOWN, patterns):
         lines += ["", f"### {model}", ""]
@@ -96,10 +99,8 @@ def write_latex(
     The document needs \usepackage{booktabs,longtable} and one column.
     """
     first = _first_headings(patterns)
-    headings = [*first, *_TASK_HEADINGS, "Avg.", "PPL"]
-    label, size, spacing = "tab:main", "footnotesize", "2.5pt"
-    if patterns:
-        label, size, spacing = "tab:patterns", "scriptsize", "1.4pt"
+    headings = [*first, *_TASK_HEADINGS, "Avg.", "Rec.", "PPL"]
+    label, spacing = ("tab:patterns", "1.4pt") if patterns else ("tab:main", "2.3pt")
     caption = _LATEX.escaped(_caption(results, scale).replace("`", ""))
     head = [r"\toprule"]
     if any_generated(results):
@@ -108,8 +109,10 @@ def write_latex(
         head += _spanning("generated miniature tasks", len(first), len(headings))
     head += [rf"{' & '.join(headings)} \\", r"\midrule"]
     lines = [
-        # Ten columns, or eleven: at this size and spacing they fit a page of the article class.
-        rf"\begingroup\{size}\setlength{{\tabcolsep}}{{{spacing}}}",
+        # Eleven columns fit a page of the article class at this size and spacing; twelve hang into
+        # both of its margins a little.
+        rf"\begingroup\scriptsize\setlength{{\tabcolsep}}{{{spacing}}}",
+        r"\setlength{\LTleft}{0pt plus 1fill minus 15pt}\setlength{\LTright}{\LTleft}",
         rf"\begin{{longtable}}{{@{{}}l{'r' * (len(headings) - 1)}@{{}}}}",
         rf"\caption{{{caption}}}\label{{{label}}} \\",
         *head,
@@ -155,11 +158,12 @@ def _frame(results: Sequence[Evaluated], patterns: Patterns) -> pd.DataFrame:
             "ppl_stderr": result.perplexity_stderr,
             **{task: result.accuracy[task] for task in TASKS},
             "average": result.average,
+            "recovered_share": share,
             **{f"{task}_stderr": result.stderr[task] for task in TASKS},
             "average_stderr": result.average_stderr,
             **{f"{task}_norm": result.norm[task] for task in TASKS if task in result.norm},
         }
-        for result in results
+        for result, share in zip(results, recovered_shares(results), strict=True)
     )
 
 
@@ -170,10 +174,10 @@ def _blocks(
     frame = _frame(results, patterns)
     sparsity = frame["sparsity"].astype(float)
     groups = frame.groupby(["model", sparsity, "method"], sort=False)
-    numbers = groups[[*TASKS, "average", "ppl"]]
+    numbers = groups[[*TASKS, "average", "recovered_share", "ppl"]]
     means, spreads = numbers.mean().map(_print), numbers.std()
     # Compared as printed, so that a reader never sees two equal numbers and one of them bold.
-    scores = means.astype(float)
+    scores = means.replace(_NONE, "nan").astype(float)
     scores["ppl"] *= -1
     # A control is never the best, nor is a method the best that has only controls beside it.
     scores.loc[[is_control(name) for name in scores.index.get_level_values("method")]] = math.nan
@@ -197,6 +201,8 @@ def _blocks(
 
 def _print(value: float) -> str:
     """Two decimals as in the paper; a broken model's perplexity in scientific notation."""
+    if math.isnan(value):
+        return _NONE
     return f"{value:.2e}" if value >= 1e4 else f"{value:.2f}"
 
 
