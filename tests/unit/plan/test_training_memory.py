@@ -1,4 +1,6 @@
-"""The memory formula: against real architectures, and against bytes counted on a small model."""
+"""The memory formulas: against real architectures, and against bytes counted on small models."""
+
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,11 +13,24 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from leap.layers import decoder_blocks, prunable_linears
+from leap.execution import Execution
+from leap.layers import prunable_linears
+from leap.parameterisation import Start
+from leap.parameterisations.leap import Leap
+from leap.parameterisations.maskllm import MaskLLM
+from leap.parameterisations.patch import Patch
 from leap.settings import Settings
 from leap.training import learn_masks
 from suite.plan.cost.shapes import MODELS
-from suite.plan.cost.training_memory import training_memory
+from suite.plan.cost.training_memory import (
+    CHUNKED,
+    FUSED,
+    Gate,
+    gate_of,
+    host_memory,
+    training_memory,
+)
+from suite.stages.shape import shape_of, sizes_of
 from tests.live_bytes import LiveBytes
 
 CLASSES = {"qwen": (Qwen2Config, Qwen2ForCausalLM), "gemma": (Gemma3TextConfig, Gemma3ForCausalLM),
@@ -23,55 +38,222 @@ CLASSES = {"qwen": (Qwen2Config, Qwen2ForCausalLM), "gemma": (Gemma3TextConfig, 
 # wide and shallow enough that activations of four tokens hardly count
 SMALL = {"hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 6, "vocab_size": 64,
          "num_attention_heads": 4, "num_key_value_heads": 2}  # fmt: skip
-CHUNK_ON_CPU = 2**17
+# small enough that activations count most; every number is another one
+NARROW = {"hidden_size": 64, "intermediate_size": 224, "num_hidden_layers": 7, "vocab_size": 301,
+          "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 24}  # fmt: skip
+MEMORY_SAVED = [{}, {"recompute": True}, {"checkpointing": True},
+                {"recompute": True, "checkpointing": True}]  # fmt: skip
+
+
+def config_of(name, **changes):
+    """The config of one of the paper's models."""
+    shape = MODELS[name]
+    numbers = {
+        "hidden_size": shape.hidden,
+        "num_hidden_layers": shape.layers,
+        "intermediate_size": shape.intermediate,
+        "num_attention_heads": shape.heads,
+        "num_key_value_heads": shape.kv_heads,
+        "head_dim": shape.head_dim,
+        "vocab_size": shape.vocabulary,
+        "tie_word_embeddings": shape.tied,
+        **({"sliding_window": shape.window} if shape.window else {}),
+    }
+    return CLASSES[name.split("-")[0]][0](**{**numbers, **changes})
+
+
+def switches_named(switches):
+    return "+".join(switches) or "default"
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_counts_are_those_of_the_real_class(name):
-    shape = MODELS[name]
-    config, build = CLASSES[name.split("-")[0]]
     with torch.device("meta"):
-        model = build(
-            config(
-                hidden_size=shape.hidden,
-                num_hidden_layers=shape.layers,
-                intermediate_size=shape.intermediate,
-                num_attention_heads=shape.heads,
-                num_key_value_heads=shape.kv_heads,
-                head_dim=shape.head_dim,
-                vocab_size=shape.vocabulary,
-                tie_word_embeddings=shape.tied,
-            )
-        )
-    sizes = [linear.weight.numel() for linear in prunable_linears(model).values()]
-    everything = sum(parameter.numel() for parameter in model.parameters())
-    assert shape.prunable == sum(sizes)
-    assert shape.other == everything - sum(sizes)
-    assert shape.largest == max(sizes)
-    assert len(decoder_blocks(model)[1]) * shape.block == shape.prunable
+        model = CLASSES[name.split("-")[0]][1](config_of(name))
+    assert MODELS[name].sizes == sizes_of(model)
 
 
-@pytest.mark.parametrize(
-    "switches",
-    [
-        {},
-        {"recompute": True},
-        {"checkpointing": True},
-        {"recompute": True, "checkpointing": True},
-    ],
-    ids=lambda switches: "+".join(switches) or "default",
-)
+@pytest.mark.parametrize("name", MODELS)
+def test_sizes_are_counted_from_a_config_alone(name, tmp_path):
+    layers = 6
+    config_of(name, num_hidden_layers=layers).save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(
+        (tmp_path / "config.json").read_text().replace('"architectures": null,', "")
+    )
+    windowed = layers - layers // 6 if MODELS[name].windowed else 0
+    expected = replace(MODELS[name], layers=layers, windowed=windowed)
+    assert shape_of(tmp_path) == expected.sizes
+
+
+def expected_bytes(model, sequences, length, execution, gate=CHUNKED):
+    return training_memory(
+        sizes_of(model), sequences, length, execution,
+        weight_bytes=model.dtype.itemsize, gate=gate,
+    ).total  # fmt: skip
+
+
+@pytest.mark.parametrize("switches", MEMORY_SAVED, ids=switches_named)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_formula_gives_the_bytes_alive_at_the_peak(switches, dtype):
     torch.manual_seed(0)
     model = LlamaForCausalLM(LlamaConfig(**SMALL)).to(dtype)
-    settings = Settings(0.5, steps=2, batch=2, **switches)
+    execution = Execution(**switches)
     with LiveBytes(model.parameters()) as live:
-        learn_masks(model, torch.randint(64, (4, 4)), settings)
-    sizes = [linear.weight.numel() for linear in prunable_linears(model).values()]
-    weights = sum(parameter.numel() for parameter in model.parameters())
-    expected = training_memory(
-        sum(sizes), weights - sum(sizes), sum(sizes) // SMALL["num_hidden_layers"], max(sizes),
-        weight_bytes=dtype.itemsize, chunk=CHUNK_ON_CPU, **switches,
-    )  # fmt: skip
-    assert live.peak == pytest.approx(expected.total, rel=0.03)
+        learn_masks(
+            model, torch.randint(64, (4, 4)), Settings(0.5, steps=2, batch=2), execution=execution
+        )
+    assert live.peak == pytest.approx(expected_bytes(model, 1, 4, execution), rel=0.03)
+
+
+def narrow_model(family, dtype, **changes):
+    torch.manual_seed(0)
+    config, build = CLASSES[family]
+    return build(config(**{**NARROW, **changes})).to(dtype)
+
+
+PEAKS = [
+    ("llama", torch.float32, {}, {}),
+    ("llama", torch.bfloat16, {}, {"checkpointing": True}),
+    ("llama", torch.bfloat16, {"vocab_size": 4001}, {"recompute": True}),  # at the loss
+    ("llama", torch.bfloat16, {"vocab_size": 4001}, {"checkpointing": True}),
+    ("qwen", torch.bfloat16, {}, {}),
+    ("qwen", torch.float32, {}, {"checkpointing": True, "recompute": True}),
+    ("gemma", torch.bfloat16, {"sliding_window": 48}, {}),  # masks, since no kernel has windows
+    ("gemma", torch.float32, {"sliding_window": 512}, {"recompute": True}),
+    ("gemma", torch.bfloat16, {"sliding_window": 48}, {"checkpointing": True}),
+]
+
+
+@pytest.mark.parametrize(("family", "dtype", "changes", "switches"), PEAKS)
+def test_activations_and_the_loss_are_in_the_peak(family, dtype, changes, switches):
+    model = narrow_model(family, dtype, **changes)
+    execution = Execution(**switches)
+    settings = Settings(0.5, steps=2, batch=4, sequences_per_draw=2)
+    with LiveBytes(model.parameters()) as live:
+        learn_masks(model, torch.randint(301, (4, 192)), settings, execution=execution)
+    assert live.peak == pytest.approx(expected_bytes(model, 2, 192, execution), rel=0.1)
+
+
+@pytest.mark.parametrize("family", CLASSES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_blocks_save_what_the_formula_says(family, dtype):
+    model = narrow_model(family, dtype, vocab_size=31)
+    own = {tensor.untyped_storage()._cdata for tensor in model.parameters()}
+    found = {}
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        if storage._cdata not in own:
+            found[storage._cdata] = storage.nbytes(), tensor  # alive: no other takes its place
+        return tensor
+
+    settings = Settings(0.5, steps=1, batch=3, sequences_per_draw=3)
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        learn_masks(model, torch.randint(31, (3, 100)), settings, execution=Execution())
+    memory = training_memory(
+        sizes_of(model), 3, 100, Execution(), weight_bytes=dtype.itemsize, gate=CHUNKED
+    )
+    expected = sum(memory.parts[part] for part in ("masks", "masked weights", "activations"))
+    assert sum(size for size, _ in found.values()) == pytest.approx(expected, rel=0.1)
+
+
+CHUNK_ON_CPU = 2**16  # of MaskLLM; PATCH takes a band of tiles
+GATES = {
+    "maskllm": ({"pattern": "2:4"}, MaskLLM(2, 4)),
+    "patch": ({"pattern": "2:4", "mode": "joint"}, Patch(32, 2, 4, joint=True)),
+}
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize("method", GATES)
+def test_gates_of_other_methods_hold_more(method, recompute):
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(LlamaConfig(**{**SMALL, "num_hidden_layers": 2})).to(torch.bfloat16)
+    chosen, parameterisation = GATES[method]
+    execution = Execution(recompute=recompute)
+    with LiveBytes(model.parameters()) as live:
+        learn_masks(
+            model, torch.randint(64, (4, 4)), Settings(0.5, steps=2, batch=2),
+            execution=execution, parameterisation=parameterisation,
+        )  # fmt: skip
+    gate = replace(gate_of(method, chosen), chunk=CHUNK_ON_CPU)
+    expected = expected_bytes(model, 1, 4, execution, gate)
+    assert live.peak == pytest.approx(expected, rel=0.05)
+
+
+def test_leap_keeps_no_masks_on_a_gpu_and_fixed_masks_take_a_byte():
+    assert gate_of("leap", {}) == FUSED == Gate()
+    assert gate_of("patch", {"pattern": "2:4", "mode": "tile"}).fixed == 1
+    assert gate_of("maskllm", {"pattern": "2:4"}).logits == 6 / 4
+
+
+LARGEST = MODELS["llama-3.1-8b"].sizes
+
+
+def test_sharding_splits_all_that_lasts_but_not_what_a_block_computes():
+    """6.98e9 prunable weights, 18 bytes each; 1.05e9 others; 58.7e6 in the largest matrix."""
+    way = Execution(checkpointing=True, sharding=True)
+    whole, split = (training_memory(LARGEST, 1, 4096, way, processes=n).parts for n in (1, 8))
+    assert split["logits"] == split["gradients"] == split["two moments"] / 2
+    assert split["logits"] == pytest.approx(4 * 6.98e9 / 8, rel=0.001)
+    assert split["frozen weights"] == pytest.approx(2 * (6.98e9 / 8 + 1.05e9), rel=0.001)
+    for part in ("masked weights", "activations"):
+        assert split[part] == whole[part]
+    # a hidden state and the vocabulary's loss: 3 x 2^26 floats and the head once more in float32
+    assert split["at work"] == pytest.approx(3 * 4 * 2**26 + 4 * 128256 * 4096, rel=0.07)
+
+
+def test_a_sharded_training_starts_with_the_whole_model():
+    way = Execution(checkpointing=True, sharding=True)
+    parts = training_memory(LARGEST, 1, 16, way, processes=64).parts
+    assert parts["frozen weights"] == pytest.approx(2 * 8.03e9, rel=0.001)
+
+
+def test_more_of_anything_never_needs_less():
+    least = training_memory(LARGEST, 1, 512, Execution(checkpointing=True, sharding=True),
+                            processes=8).total  # fmt: skip
+    for sequences, length, way, processes in (
+        (2, 512, Execution(checkpointing=True, sharding=True), 8),
+        (1, 1024, Execution(checkpointing=True, sharding=True), 8),
+        (1, 512, Execution(sharding=True), 8),
+        (1, 512, Execution(checkpointing=True), 8),
+        (1, 512, Execution(checkpointing=True, sharding=True), 4),
+    ):
+        assert training_memory(LARGEST, sequences, length, way, processes=processes).total > least
+
+
+def test_first_logits_of_a_block_take_what_the_host_formula_says():
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(LlamaConfig(**{**SMALL, "num_hidden_layers": 1}))
+    shapes = [tuple(linear.weight.shape) for linear in prunable_linears(model).values()]
+    with LiveBytes([]) as live:
+        kept = []
+        for index, shape in enumerate(shapes):
+            prior_OI = torch.rand(shape) < 0.5
+            start = Start(shape, Settings(0.5), index, prior_OI, None)
+            kept.append((prior_OI, Leap().first(start)))
+    way = Execution(sharding=True)
+    # of a model that has no vocabulary and whose logits are split over very many
+    sizes = replace(sizes_of(model), vocabulary=0)
+    parts = host_memory(sizes, way, rank=1, processes=1000).parts
+    assert live.peak == pytest.approx(parts["first logits"], rel=0.1)
+
+
+def test_a_state_on_disk_is_as_large_as_the_host_formula_says(tmp_path):
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(LlamaConfig(**SMALL))
+    learn_masks(model, torch.randint(64, (4, 4)), Settings(0.5, steps=2, batch=2),
+                execution=Execution(), state=tmp_path, save_seconds=0)  # fmt: skip
+    (state,) = tmp_path.glob("*.safetensors")
+    parts = host_memory(sizes_of(model), Execution()).parts
+    assert state.stat().st_size == pytest.approx(parts["state"], rel=0.01)
+
+
+def test_only_the_first_process_holds_the_result_and_each_its_share_of_the_state():
+    way = Execution(sharding=True)
+    first, second = (host_memory(LARGEST, way, rank=rank, processes=8) for rank in (0, 1))
+    assert first.parts["result"] == pytest.approx(4 * 6.98e9, rel=0.001)
+    assert second.parts["state"] == pytest.approx(12 * 6.98e9 / 8, rel=0.001)
+    assert first.parts["masks"] == second.parts["masks"] == pytest.approx(6.98e9 / 8, rel=0.001)
+    alone = host_memory(LARGEST, Execution(), rank=0)
+    assert alone.parts["state"] == pytest.approx(12 * 6.98e9, rel=0.001)

@@ -1,123 +1,274 @@
-"""How much memory LEAP's training needs on one GPU, by setting and number of GPUs.
+"""How much memory a training of masks needs, on each GPU and on the host, by setting and GPUs.
 
-    PYTHONPATH=workflow python -m suite.plan.cost.training_memory    # Markdown
+    PYTHONPATH=.:workflow python -m suite.plan.cost.training_memory    # Markdown
 
-What is counted is what `leap` itself holds, in the one moment when it holds most, with gradients
-accumulated over several micro-batches: frozen weights, float32 logits, their gradients, AdamW's two
-moments, masks, masked weights, and what one decoder block and one gate need for a while.
+Counted is what holds most in the moment when most is held, with gradients accumulated over several
+micro-batches. In every moment there are frozen weights, float32 logits, their gradients and AdamW's
+two moments; besides these
 
-What is not counted: activations, which depend on the length of the sequences and not on LEAP (with
-long ones, the float32 logits over the vocabulary are the largest: 4 bytes x tokens x vocabulary,
-about three times over in the cross-entropy), the allocator's waste and CUDA's context; nor the
-start of a sharded training, when each process has all weights and logits until they are split.
+- while the loss is computed, masked weights and activations of all blocks, and a chunk of logits
+  over the vocabulary (`leap.loss`);
+- early in the backward pass, the same without the loss, but one gate at work and the gradients that
+  run through a block. With checkpointing masked weights and activations are those of one block, and
+  the inputs of all;
+- before a sharded training, the whole model in its own dtype, on each GPU.
+
+Activations are what the decoders of transformers (Llama, Qwen2, Gemma 3) keep for the backward
+pass, whose attention keeps no scores (torch's fused kernels). A block of another family is taken
+for one of these.
+
+Not counted: the allocator's waste and CUDA's context, for which `suite.plan.cost.execution` leaves
+a tenth of a GPU free, rows that fill up the last process' share, and on the host Python, its
+libraries and the pages of mapped files, which the system takes back when it needs them.
 
 GB are 10^9 bytes. "A weight" is a prunable one: an entry of an `nn.Linear` in a decoder block.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import comb
+from typing import Any
 
-from suite.plan.cost.shapes import MODELS, Shape
+from leap.execution import Execution
+from suite.plan.cost.shapes import MODELS, Shape, Sizes
 
 _FLOAT32 = 4
-_CHUNK = 2**24  # elements a gate works on at a time on a GPU, see leap.relaxation
+_LOSS_CHUNK = 2**26  # floats, see leap.head
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What a gate holds, in float32 numbers a weight.
+
+    logits: that are learned. kept: for the backward pass, unless `recompute`. fixed: bytes a weight
+    of given masks. chunk, buffers: weights that it works on at a time, and numbers for each.
+    """
+
+    logits: float = 1.0
+    kept: float = 0.0
+    fixed: float = 0.0
+    chunk: int = 0
+    buffers: int = 0
+
+
+FUSED = Gate()  # LEAP on a GPU, which draws its masks again (leap.fused)
+CHUNKED = Gate(kept=1.0, chunk=2**17, buffers=3)  # LEAP on a CPU (leap.parameterisations.leap)
+_CHUNK, _BUFFERS = 2**24, 8  # an upper bound of those of MaskLLM and PATCH on a GPU
+
+
+def gate_of(implementation: str, chosen: Mapping[str, Any]) -> Gate:
+    """The gate of a method with these settings on a GPU. A tile's single logit is left out."""
+    if implementation == "leap":
+        return FUSED
+    n, m = (int(number) for number in chosen["pattern"].split(":"))
+    patterns = comb(m, n) / m
+    if implementation == "patch" and chosen["mode"] == "tile":
+        return Gate(0.0, 0.0, 1.0, _CHUNK, _BUFFERS)
+    return Gate(patterns, patterns, 0.0, _CHUNK, _BUFFERS)
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes on one GPU by what they are for, and the number of prunable weights of the model."""
+    """Bytes in one place by what they are for."""
 
     parts: Mapping[str, float]
-    prunable: int
 
     @property
     def total(self) -> float:
-        """Bytes on one GPU."""
+        """All bytes."""
         return sum(self.parts.values())
-
-    @property
-    def per_weight(self) -> dict[str, float]:
-        """Bytes a prunable weight, by part."""
-        return {name: size / self.prunable for name, size in self.parts.items()}
 
 
 def training_memory(
-    prunable: int,
-    other: int,
-    block: int,
-    largest: int,
+    sizes: Sizes,
+    sequences: int,
+    length: int,
+    execution: Execution,
     *,
-    weight_bytes: int = 2,
-    recompute: bool = False,
-    checkpointing: bool = False,
-    sharding: bool = False,
     processes: int = 1,
-    chunk: int = _CHUNK,
+    weight_bytes: int = 2,
+    gate: Gate = FUSED,
 ) -> Memory:
-    """Memory on one of `processes` GPUs, from the numbers of weights in a model.
+    """Memory on one of `processes` GPUs, with micro-batches of `sequences` of `length` tokens.
 
-    `prunable` and `other` are the model's weights with and without logits, `block` the prunable
-    ones of its largest decoder block, `largest` those of its largest matrix. `weight_bytes` is 2
-    for bfloat16 and 4 for float32; logits and all that follows from them are float32. The three
-    switches are those of `leap.Settings`.
-
-    Without `checkpointing` the masked weights of all blocks, and their masks unless `recompute`,
-    wait for the backward pass; with it, those of the one block that is being computed again.
-    With `sharding` everything that lasts is split, and the embedding, the head, and the block at
-    work are whole on every GPU, besides the next block, which arrives meanwhile. Without it, more
-    GPUs share the work but not the memory.
+    `weight_bytes` is 2 for bfloat16 and 4 for float32; logits and all that follows from them are
+    float32. With sharding the prunable weights and what belongs to them are split, all others whole
+    on every GPU; without it, more GPUs share the work but not the memory. `gate` is what runs
+    there: on a CPU, where the formula is tested, another one than on a GPU.
     """
-    waiting = block if checkpointing else prunable
-    split = processes if sharding else 1
-    parts = {
-        "frozen weights": weight_bytes * (prunable + other) / split,
-        "logits": _FLOAT32 * prunable / split,
-        "gradients": _FLOAT32 * prunable / split,
-        "two moments": 2 * _FLOAT32 * prunable / split,
-        "masks": 0.0 if recompute else _FLOAT32 * waiting,
-        "masked weights": weight_bytes * waiting,
-        "one gate at work": _gate(largest, weight_bytes, chunk),
-        "gathered": _gathered(block, other, weight_bytes) if split > 1 else 0.0,
+    if execution.sharding and processes > 1:
+        split, starts = processes, [_start(sizes, weight_bytes)]
+    else:
+        split, starts = 1, []
+    lasting = _lasting(sizes, split, weight_bytes, gate)
+    moments = [_loss(sizes, sequences, length, execution, weight_bytes, gate)]
+    moments += [_backward(sizes, sequences, length, execution, split, weight_bytes, gate)]
+    everything = [Memory({**lasting, **moment}) for moment in moments] + starts
+    return max(everything, key=lambda memory: memory.total)
+
+
+def _lasting(sizes: Sizes, split: int, weight_bytes: int, gate: Gate) -> dict[str, float]:
+    """What is there from the first step to the last."""
+    frozen = weight_bytes * (sizes.prunable / split + sizes.other)
+    logits = _FLOAT32 * gate.logits * sizes.prunable / split
+    return {
+        "frozen weights": frozen + gate.fixed * sizes.prunable / split,
+        "logits": logits,
+        "gradients": logits,
+        "two moments": 2 * logits,
     }
-    return Memory(parts, prunable)
 
 
-def _gate(largest: int, weight_bytes: int, chunk: int) -> float:
-    """Backward pass of one matrix: two gradients, and three buffers as long as a chunk.
+def _start(sizes: Sizes, weight_bytes: int) -> Memory:
+    """The whole model, and a float32 copy of its head or largest matrix."""
+    copy = _FLOAT32 * max(sizes.largest, sizes.vocabulary * sizes.hidden)
+    model = weight_bytes * (sizes.prunable + sizes.other)
+    return Memory({"frozen weights": model, "at work": copy})
 
-    The gradients are those of the masked weight and of the logits; the buffers are the mask drawn
-    again, its random bits, and M (1 - M).
+
+def _loss(
+    sizes: Sizes, sequences: int, length: int, execution: Execution, weight_bytes: int, gate: Gate
+) -> dict[str, float]:
+    """While `leap.loss` computes the gradient of the last hidden states, chunk by chunk.
+
+    Those are there four times: as the last norm's input, in float32, as its output, as a leaf, and
+    as their gradient. Of a chunk there are its likelihoods, their gradient, and that of the logits;
+    and of the head there is a copy in float32, if it is not in that.
     """
-    return (weight_bytes + _FLOAT32) * largest + 3 * _FLOAT32 * min(chunk, largest)
+    tokens = sequences * length
+    waiting = 0 if execution.checkpointing else sizes.prunable
+    chunk = min(tokens, max(1, _LOSS_CHUNK // sizes.vocabulary))
+    last = (_FLOAT32 + 2 * weight_bytes) * sizes.hidden * tokens
+    logits = 3 * _FLOAT32 * sizes.vocabulary * chunk + 2 * _FLOAT32 * sizes.hidden * chunk
+    copy = _FLOAT32 * sizes.vocabulary * sizes.hidden if weight_bytes != _FLOAT32 else 0
+    return {
+        "masks": _kept(gate, execution) * waiting,
+        "masked weights": weight_bytes * waiting,
+        "activations": _activations(sizes, sequences, length, execution, weight_bytes),
+        "at work": last + logits + copy,
+    }
 
 
-def _gathered(block: int, other: int, weight_bytes: int) -> float:
-    """What FSDP2 puts together: weights and logits of two blocks, gradients of one, all else.
+def _backward(
+    sizes: Sizes,
+    sequences: int,
+    length: int,
+    execution: Execution,
+    split: int,
+    weight_bytes: int,
+    gate: Gate,
+) -> dict[str, float]:
+    """The largest matrix of the last block, with the gradients of its inputs and outputs."""
+    tokens = sequences * length
+    waiting = sizes.block if execution.checkpointing else sizes.prunable
+    activations = _activations(sizes, sequences, length, execution, weight_bytes)
+    if execution.checkpointing:
+        activations += _of_a_block(sizes, length, weight_bytes) * tokens
+    running = weight_bytes * (sizes.hidden + sizes.intermediate) * tokens
+    return {
+        "masks": _kept(gate, execution) * waiting,
+        "masked weights": weight_bytes * waiting,
+        "activations": activations,
+        "at work": running + _gate(sizes.largest, split, weight_bytes, gate),
+    }
 
-    The gradients are there twice, once as they were computed and once in line to be sent.
+
+def _kept(gate: Gate, execution: Execution) -> float:
+    """Bytes a weight that wait for the backward pass of its gate."""
+    return 0.0 if execution.recompute else _FLOAT32 * gate.kept
+
+
+def _gate(largest: int, split: int, weight_bytes: int, gate: Gate) -> float:
+    """Gradients of one matrix: of the masked weight, and of the logits.
+
+    Split ones are added up over the processes, in float32, and each keeps its rows.
     """
-    return 2 * (weight_bytes + _FLOAT32) * block + 2 * _FLOAT32 * block + weight_bytes * other
+    gradients = weight_bytes + _FLOAT32 * gate.logits / split
+    sums = _FLOAT32 * (1 + 1 / split) if split > 1 else 0
+    return (gradients + sums) * largest + _FLOAT32 * gate.buffers * min(gate.chunk, largest)
 
 
-_SAVING = {"recompute": True, "checkpointing": True}
+def _activations(
+    sizes: Sizes, sequences: int, length: int, execution: Execution, weight_bytes: int
+) -> float:
+    """What waits for the backward pass of all blocks: with checkpointing, their inputs."""
+    if execution.checkpointing:
+        return weight_bytes * sizes.layers * sizes.hidden * sequences * length
+    a_token = sizes.layers * _of_a_block(sizes, length, weight_bytes)
+    return a_token * sequences * length
+
+
+def _of_a_block(sizes: Sizes, length: int, weight_bytes: int) -> float:
+    """Bytes a token that a decoder block keeps, on average over all of them.
+
+    A norm keeps its input in float32 and the factor of each vector. The linear layers keep their
+    inputs, of which one serves q, k and v, and another gate and up. Attention keeps q, k, v, its
+    output, which is o's input, and a number a head. The MLP keeps both factors, the gate before
+    its activation, and their product, which is down's input.
+    """
+    queries, keys = sizes.heads * sizes.head_dim, sizes.kv_heads * sizes.head_dim
+    norms = sizes.block_norms * (sizes.hidden + 1)
+    if sizes.head_norms:
+        norms += queries + keys + sizes.heads + sizes.kv_heads
+    kept = 2 * sizes.hidden + 2 * queries + 2 * keys + 4 * sizes.intermediate
+    if 0 < sizes.window < length:  # a mask takes a row a token, and has keys repeated for each head
+        kept += sizes.windowed / sizes.layers * (length + 2 * (queries - keys))
+    return _FLOAT32 * (norms + sizes.heads) + weight_bytes * kept
+
+
+def host_memory(
+    sizes: Sizes,
+    execution: Execution,
+    *,
+    rank: int = 0,
+    processes: int = 1,
+    weight_bytes: int = 2,
+    priors: int = 1,
+    gate: Gate = FUSED,
+) -> Memory:
+    """The machine's own memory that one process of a training on GPUs needs.
+
+    Packed masks of a bit a weight are there all the time, `priors` of them. Besides these one of
+    the following is, whichever is largest: the largest matrix, on its way to the GPU; the first
+    logits of a decoder block, and what it takes to make those of one matrix; the state on its way
+    to the disk, which is written by the first process, or with sharding by each its share; and in
+    the first process the logits of the whole model.
+    """
+    split = processes if execution.sharding else 1
+    logits = _FLOAT32 * gate.logits
+    moments = {
+        "a matrix of the model": weight_bytes * max(
+            sizes.largest, sizes.vocabulary * sizes.hidden
+        ),
+        "first logits": (logits + 1) * sizes.block + 2 * logits * sizes.largest,
+        "state": 3 * logits * sizes.prunable / split if rank == 0 or split > 1 else 0.0,
+        "result": logits * sizes.prunable if rank == 0 else 0.0,
+    }  # fmt: skip
+    most = max(moments, key=lambda name: moments[name])
+    return Memory({"masks": priors * sizes.prunable / 8, most: moments[most]})
+
+
 _GPUS = (2, 4, 8)
+_LENGTH = 4096
 
 
 def table() -> str:
     """Markdown: GB on each GPU for the models of the paper with bfloat16 weights."""
-    split = [f"+ sharding over {processes}" for processes in _GPUS]
-    header = ["model", "default", "recompute + checkpointing", *split]
+    saving = Execution(checkpointing=True)
+    split = Execution(checkpointing=True, sharding=True)
+    ways = [(Execution(), 1), (saving, 1), *((split, processes) for processes in _GPUS)]
+    header = ["model", "nothing saved", "checkpointing"]
+    header += [f"+ sharding over {processes}" for processes in _GPUS]
     lines = [header, ["---", *["---:"] * (len(header) - 1)]]
     for name, shape in MODELS.items():
-        sizes = [_gigabytes(shape, 1), _gigabytes(shape, 1, **_SAVING)]
-        sizes += [_gigabytes(shape, n, sharding=True, **_SAVING) for n in _GPUS]
+        sizes = [_gigabytes(shape, way, processes) for way, processes in ways]
         lines.append([name, *(f"{size:.1f}" for size in sizes)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _gigabytes(shape: Shape, processes: int, **switches: bool) -> float:
-    counts = shape.prunable, shape.other, shape.block, shape.largest
-    return training_memory(*counts, processes=processes, **switches).total / 1e9
+def _gigabytes(shape: Shape, execution: Execution, processes: int) -> float:
+    memory = training_memory(shape.sizes, 1, _LENGTH, execution, processes=processes)
+    return memory.total / 1e9
 
 
 if __name__ == "__main__":

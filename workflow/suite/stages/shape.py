@@ -1,0 +1,70 @@
+"""The sizes of a causal LM as `suite.plan.cost` wants them, counted on a model without weights."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from suite.plan.cost.shapes import Sizes
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedModel
+
+
+def shape_of(checkpoint: str | Path) -> Sizes:
+    """Of the model whose config.json lies in this folder; its weights are not read."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = AutoConfig.from_pretrained(
+        str(checkpoint), local_files_only=True, trust_remote_code=False
+    )
+    with torch.device("meta"):
+        return sizes_of(AutoModelForCausalLM.from_config(config, trust_remote_code=False))
+
+
+def sizes_of(model: "PreTrainedModel") -> Sizes:
+    """Of this model.
+
+    Weights are counted. What only activations depend on comes from the config; where that does not
+    say it, the width of the MLP is four times the hidden one, and all heads have keys of their own.
+    Raises ValueError for a model without prunable layers.
+    """
+    from leap.layers import decoder_blocks, prunable_linears
+
+    config = model.config.get_text_config()
+    weights = [linear.weight.numel() for linear in prunable_linears(model).values()]
+    blocks = list(decoder_blocks(model)[1])
+    everything = sum(parameter.numel() for parameter in model.parameters())
+    hidden, heads = config.hidden_size, config.num_attention_heads
+    head_dim = getattr(config, "head_dim", None) or hidden // heads
+    vectors = _vectors(blocks[0])
+    windowed = (getattr(config, "layer_types", None) or []).count("sliding_attention")
+    return Sizes(
+        prunable=sum(weights),
+        other=everything - sum(weights),
+        block=max(_linear_weights(block) for block in blocks),
+        largest=max(weights),
+        layers=len(blocks),
+        hidden=hidden,
+        intermediate=getattr(config, "intermediate_size", None) or 4 * hidden,
+        heads=heads,
+        kv_heads=getattr(config, "num_key_value_heads", None) or heads,
+        head_dim=head_dim,
+        vocabulary=model.get_output_embeddings().weight.shape[0],
+        block_norms=vectors.count(hidden),
+        head_norms=head_dim in vectors,
+        window=config.sliding_window if windowed else 0,
+        windowed=windowed,
+    )
+
+
+def _vectors(block: "nn.Module") -> list[int]:
+    """The lengths of the weights of a block's norms."""
+    named = block.named_parameters()
+    return [len(weight) for name, weight in named if name.endswith("weight") and weight.dim() == 1]
+
+
+def _linear_weights(block: "nn.Module") -> int:
+    from torch import nn
+
+    return sum(m.weight.numel() for m in block.modules() if isinstance(m, nn.Linear))
