@@ -1,17 +1,13 @@
 """What a grid of the paper's models costs, before a GPU is asked for: hours, memory and disk.
 
-    PYTHONPATH=workflow python -m suite.plan.cost.estimate [SCALE]    # Markdown; else for `paper`
+    PYTHONPATH=.:workflow python -m suite.plan.cost.estimate [SCALE] [GB]    # Markdown
 
-An estimate from operations and bytes, not a measurement. Assumed:
+SCALE is `paper` if it is not given, and a GPU has 80 GB. An estimate from operations and bytes, not
+a measurement. Assumed:
 
-- one A100 of 80 GB that reaches 125 TFLOP/s in bfloat16 (40 % of its peak), 10 TFLOP/s in float32,
-  and 1.6 TB/s between its memory and its cores (80 % of the peak);
-- 2 operations a parameter and token forward, 4 backward, and 2 more where activations are computed
-  again; attention over the sequence is left out;
-- LEAP's gate comes on top, once a micro-batch whatever its size: for every prunable weight it moves
-  8 bytes forward and 12 backward in `leap.fused`, with weights in bfloat16, and 12 more to add the
-  gradient to those of other micro-batches; forward twice where activations are computed again. The
-  gate's arithmetic and the optimiser's step are left out;
+- an A100 as `suite.plan.cost.step` has it, and of float32 10 TFLOP/s; that module also says what
+  a step of LEAP costs, and `suite.plan.cost.execution` in which way it is computed where GPUs have
+  so much memory;
 - a layer-wise pass runs every block twice (statistics, then outputs); the upper triangle of a
   Hessian in four panels costs 5/8 of the whole product; factorising costs I^3; ADMM multiplies
   each weight matrix with an inverse in each of its iterations; all that is float32;
@@ -30,13 +26,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from suite.plan.config import load
+from suite.plan.cost.execution import Training, choose
 from suite.plan.cost.layerwise_memory import Layers, groups_of, peak_bytes
 from suite.plan.cost.shapes import MODELS, Shape
-from suite.plan.cost.training_memory import training_memory
+from suite.plan.cost.step import BF16
 
-BF16, FLOAT32 = 125e12, 10e12  # operations a second
-MEMORY = 1.6e12  # bytes a second
-GATE_FORWARD, GATE_BACKWARD = 8, 12 + 12  # bytes a prunable weight and micro-batch
+FLOAT32 = 10e12  # operations a second
+GPU_BYTES = 80e9
 EVALUATION_TOKENS = 10e6
 ALPS_ITERATIONS = 35
 _SECONDS_AN_HOUR = 3600.0
@@ -48,28 +44,24 @@ class Cost:
 
     gpu_hours: float
     gpus: int
-    gigabytes_a_gpu: float  # activations apart
+    gigabytes_a_gpu: float
     disk_gigabytes: float
 
 
-def estimate(shape: Shape, method: str, settings: Mapping[str, Any]) -> Cost:
+def estimate(
+    shape: Shape, method: str, settings: Mapping[str, Any], gpu_bytes: float = GPU_BYTES
+) -> Cost:
     """The cost of `method`, LEAP or a layer-wise one, with the settings of a scale.
 
-    See `suite.plan.config.load` for these.
+    See `suite.plan.config.load` for these. Raises ValueError for a training that does not fit on
+    its number of GPUs of `gpu_bytes` each.
     """
     parameters = shape.prunable + shape.other
     disk = shape.prunable / 8 + (2 * parameters if settings["keep"]["checkpoints"] else 0)
     implementation = settings["implementations"][method]
     if implementation == "leap":
-        chosen, gpus = settings["methods"][method], settings["resources"]["train"]["gpu"]
-        switches = {key: chosen[key] for key in ("recompute", "checkpointing", "sharding")}
-        memory = training_memory(
-            shape.prunable, shape.other, shape.block, shape.largest, processes=gpus, **switches
-        )
-        length = settings["corpora"]["training"]["length"]
-        hours = _training_seconds(shape, chosen, length) / _SECONDS_AN_HOUR
         disk += 4 * shape.prunable if settings["keep"]["logits"] else 0
-        return Cost(hours, gpus, memory.total / 1e9, disk / 1e9)
+        return _training(shape, method, settings, gpu_bytes, disk)
     corpus = settings["corpora"]["calibration"]
     memory_bytes = peak_bytes(implementation, shape, corpus["sequences"], corpus["length"])
     hours = _layer_wise_seconds(shape, method, settings) / _SECONDS_AN_HOUR
@@ -83,14 +75,16 @@ def evaluation_hours(shape: Shape) -> float:
     return operations / BF16 / _SECONDS_AN_HOUR
 
 
-def _training_seconds(shape: Shape, chosen: Mapping[str, Any], length: int) -> float:
-    """Seconds on one GPU; several share the micro-batches, so that together they take as long."""
-    sequences = chosen["steps"] * chosen["batch"]
-    forward = 2 if chosen["checkpointing"] else 1
-    operations = (2 * forward + 4) * (shape.prunable + shape.other) * sequences * length
-    of_a_weight = GATE_FORWARD * forward + GATE_BACKWARD
-    moved = of_a_weight * shape.prunable * sequences / chosen["micro_batch"]
-    return operations / BF16 + moved / MEMORY
+def _training(
+    shape: Shape, method: str, settings: Mapping[str, Any], gpu_bytes: float, disk: float
+) -> Cost:
+    """Of LEAP, computed in the cheapest way that fits."""
+    chosen, gpus = settings["methods"][method], settings["resources"]["train"]["gpu"]
+    length = settings["corpora"]["training"]["length"]
+    training = Training(shape.sizes, chosen["batch"], chosen["sequences_per_draw"], length)
+    way = choose(training, gpus, gpu_bytes, {})
+    hours = chosen["steps"] * training.seconds(way, gpus) * gpus / _SECONDS_AN_HOUR
+    return Cost(hours, gpus, training.memory(way, gpus) / 1e9, disk / 1e9)
 
 
 def _layer_wise_seconds(shape: Shape, method: str, settings: Mapping[str, Any]) -> float:
@@ -123,7 +117,7 @@ def _second_order(group: Layers, method: str, chosen: Mapping[str, Any], tokens:
     return (products + update) / FLOAT32
 
 
-def table(settings: Mapping[str, Any]) -> str:
+def table(settings: Mapping[str, Any], gpu_bytes: float = GPU_BYTES) -> str:
     """Markdown: one sparsity of each of the grid's models, with LEAP and the dearest baseline."""
     gpus = settings["resources"]["train"]["gpu"]
     size = f"GB on each of {gpus}" if gpus > 1 else "GB"
@@ -131,13 +125,13 @@ def table(settings: Mapping[str, Any]) -> str:
               "evaluation: GPU-hours", "GB on disk: LEAP", "ADMM"]  # fmt: skip
     lines = [header, ["---", *["---:"] * (len(header) - 1)]]
     for name, shape in _shapes(settings).items():
-        leap, admm = (estimate(shape, method, settings) for method in ("leap", "admm"))
+        leap, admm = (estimate(shape, method, settings, gpu_bytes) for method in ("leap", "admm"))
         numbers = [_hours(leap.gpu_hours), f"{leap.gigabytes_a_gpu:.0f}"]
         numbers += [_hours(admm.gpu_hours), f"{admm.gigabytes_a_gpu:.0f}"]
         numbers += [_hours(evaluation_hours(shape))]
         numbers += [f"{leap.disk_gigabytes:.1f}", f"{admm.disk_gigabytes:.1f}"]
         lines.append([name, *numbers])
-    total = grid_hours(settings)
+    total = grid_hours(settings, gpu_bytes)
     return "\n".join(
         [
             *(f"| {' | '.join(line)} |" for line in lines),
@@ -147,14 +141,14 @@ def table(settings: Mapping[str, Any]) -> str:
     )
 
 
-def grid_hours(settings: Mapping[str, Any]) -> float:
+def grid_hours(settings: Mapping[str, Any], gpu_bytes: float = GPU_BYTES) -> float:
     """GPU-hours of every cell: pruned, trained and evaluated, dense models included."""
     sparsities, methods = settings["grid"]["sparsities"], settings["grid"]["methods"]
     hours = 0.0
     for shape in _shapes(settings).values():
         hours += evaluation_hours(shape) * (1 + len(sparsities) * len(methods))
         for method in methods:
-            hours += len(sparsities) * estimate(shape, method, settings).gpu_hours
+            hours += len(sparsities) * estimate(shape, method, settings, gpu_bytes).gpu_hours
     return hours
 
 
@@ -172,8 +166,8 @@ def _hours(value: float) -> str:
 
 
 if __name__ == "__main__":
-    scale = sys.argv[1] if sys.argv[1:] else "paper"
+    scale, gigabytes = [*sys.argv[1:], *("paper", "80")[len(sys.argv) - 1 :]]
     try:
-        print(table(load({"scale": scale, "hub_mirror": ""})))
+        print(table(load({"scale": scale, "hub_mirror": ""}), float(gigabytes) * 1e9))
     except ValueError as error:
         sys.exit(str(error))
