@@ -13,6 +13,7 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
+from leap import relaxation
 from leap.execution import Execution
 from leap.layers import prunable_linears
 from leap.parameterisation import Start
@@ -32,6 +33,7 @@ from suite.plan.cost.training_memory import (
 )
 from suite.stages.shape import shape_of, sizes_of
 from tests.live_bytes import LiveBytes
+from tests.paper_models import config_of, model_of
 
 CLASSES = {"qwen": (Qwen2Config, Qwen2ForCausalLM), "gemma": (Gemma3TextConfig, Gemma3ForCausalLM),
            "llama": (LlamaConfig, LlamaForCausalLM)}  # fmt: skip
@@ -45,21 +47,9 @@ MEMORY_SAVED = [{}, {"recompute": True}, {"checkpointing": True},
                 {"recompute": True, "checkpointing": True}]  # fmt: skip
 
 
-def config_of(name, **changes):
-    """The config of one of the paper's models."""
-    shape = MODELS[name]
-    numbers = {
-        "hidden_size": shape.hidden,
-        "num_hidden_layers": shape.layers,
-        "intermediate_size": shape.intermediate,
-        "num_attention_heads": shape.heads,
-        "num_key_value_heads": shape.kv_heads,
-        "head_dim": shape.head_dim,
-        "vocab_size": shape.vocabulary,
-        "tie_word_embeddings": shape.tied,
-        **({"sliding_window": shape.window} if shape.window else {}),
-    }
-    return CLASSES[name.split("-")[0]][0](**{**numbers, **changes})
+@pytest.fixture(autouse=True)
+def no_buffers_of_other_tests(monkeypatch):
+    monkeypatch.setattr(relaxation, "_buffers", relaxation._Buffers())
 
 
 def switches_named(switches):
@@ -69,7 +59,7 @@ def switches_named(switches):
 @pytest.mark.parametrize("name", MODELS)
 def test_counts_are_those_of_the_real_class(name):
     with torch.device("meta"):
-        model = CLASSES[name.split("-")[0]][1](config_of(name))
+        model = model_of(config_of(name))
     assert MODELS[name].sizes == sizes_of(model)
 
 
@@ -77,9 +67,6 @@ def test_counts_are_those_of_the_real_class(name):
 def test_sizes_are_counted_from_a_config_alone(name, tmp_path):
     layers = 6
     config_of(name, num_hidden_layers=layers).save_pretrained(tmp_path)
-    (tmp_path / "config.json").write_text(
-        (tmp_path / "config.json").read_text().replace('"architectures": null,', "")
-    )
     windowed = layers - layers // 6 if MODELS[name].windowed else 0
     expected = replace(MODELS[name], layers=layers, windowed=windowed)
     assert shape_of(tmp_path) == expected.sizes
@@ -100,7 +87,10 @@ def test_formula_gives_the_bytes_alive_at_the_peak(switches, dtype):
     execution = Execution(**switches)
     with LiveBytes(model.parameters()) as live:
         learn_masks(
-            model, torch.randint(64, (4, 4)), Settings(0.5, steps=2, batch=2), execution=execution
+            model,
+            torch.randint(64, (4, 4)),
+            Settings(0.5, steps=2, batch=2, sequences_per_draw=1),
+            execution=execution,
         )
     assert live.peak == pytest.approx(expected_bytes(model, 1, 4, execution), rel=0.03)
 
@@ -173,7 +163,7 @@ def test_gates_of_other_methods_hold_more(method, recompute):
     execution = Execution(recompute=recompute)
     with LiveBytes(model.parameters()) as live:
         learn_masks(
-            model, torch.randint(64, (4, 4)), Settings(0.5, steps=2, batch=2),
+            model, torch.randint(64, (4, 4)), Settings(0.5, steps=2, batch=2, sequences_per_draw=1),
             execution=execution, parameterisation=parameterisation,
         )  # fmt: skip
     gate = replace(gate_of(method, chosen), chunk=CHUNK_ON_CPU)
@@ -242,8 +232,9 @@ def test_first_logits_of_a_block_take_what_the_host_formula_says():
 def test_a_state_on_disk_is_as_large_as_the_host_formula_says(tmp_path):
     torch.manual_seed(0)
     model = LlamaForCausalLM(LlamaConfig(**SMALL))
-    learn_masks(model, torch.randint(64, (4, 4)), Settings(0.5, steps=2, batch=2),
-                execution=Execution(), state=tmp_path, save_seconds=0)  # fmt: skip
+    settings = Settings(0.5, steps=2, batch=2, sequences_per_draw=1)
+    learn_masks(model, torch.randint(64, (4, 4)), settings, execution=Execution(), state=tmp_path,
+                save_seconds=0)  # fmt: skip
     (state,) = tmp_path.glob("*.safetensors")
     parts = host_memory(sizes_of(model), Execution()).parts
     assert state.stat().st_size == pytest.approx(parts["state"], rel=0.01)

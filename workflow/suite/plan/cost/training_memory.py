@@ -210,7 +210,7 @@ def _of_a_block(sizes: Sizes, length: int, weight_bytes: int) -> float:
     norms = sizes.block_norms * (sizes.hidden + 1)
     if sizes.head_norms:
         norms += queries + keys + sizes.heads + sizes.kv_heads
-    kept = 2 * sizes.hidden + 2 * queries + 2 * keys + 4 * sizes.intermediate
+    kept: float = 2 * sizes.hidden + 2 * queries + 2 * keys + 4 * sizes.intermediate
     if 0 < sizes.window < length:  # a mask takes a row a token, and has keys repeated for each head
         kept += sizes.windowed / sizes.layers * (length + 2 * (queries - keys))
     return _FLOAT32 * (norms + sizes.heads) + weight_bytes * kept

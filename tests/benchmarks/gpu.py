@@ -1,0 +1,307 @@
+"""Seconds and memory of LEAP's step on GPUs, against a dense step, the official way, and formulas.
+
+    PYTHONPATH=.:workflow python tests/benchmarks/gpu.py [--models llama-3.2-1b ...]
+    PYTHONPATH=.:workflow torchrun --standalone --nproc-per-node 8 tests/benchmarks/gpu.py
+
+The paper's five models with random weights in bfloat16; nothing is downloaded. A step has `--draw`
+sequences of `--length` tokens for each process. Variants, all with the loss of `leap.loss`:
+
+dense     forward + backward with the gradients of all prunable weights, no optimiser step
+official  logits in the model's dtype, masks by `gumbel_softmax` over a trailing axis of 2, kept for
+          sums and norms; plain autograd; `torch.optim.AdamW`
+ours      `leap.learn_masks` in the way that `suite.plan.cost.execution` chooses for this GPU
+ours-ckp  `leap.learn_masks` with checkpointing
+
+In the first two each process is on its own. A dense step has the micro-batches of `ours`, an
+official one those of one sequence. What does not fit says so. Seconds are the median of `--steps`
+steps after the first. Memory is the most that torch had allocated on a GPU, beside
+`suite.plan.cost.training_memory`. A second table has the gate alone, on the model's largest matrix:
+bytes a second, of the 8 bytes a weight that it has to move forward and 12 backward, against those
+of a copy.
+
+Without a GPU it runs on two layers of narrow models, which only shows that it works: then there is
+no memory in the table, and times mean nothing.
+
+Axes: O outputs, I inputs, B sequences, T tokens.
+"""
+
+import argparse
+import gc
+import itertools
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from leap import Settings, learn_masks, parallel
+from leap.execution import Execution
+from leap.layers import prunable_linears
+from leap.loss import lm_loss_of
+from leap.parameterisations.leap import first_logits, gate
+from leap.relaxation import Relaxation
+from suite.plan.cost.execution import Training, choose
+from suite.plan.cost.shapes import MODELS
+from suite.plan.cost.training_memory import training_memory
+from suite.stages.shape import sizes_of
+from tests.paper_models import config_of, model_of
+
+SPARSITY = 0.5
+VARIANTS = ("dense", "official", "ours", "ours-ckp")
+ON_GPU = torch.cuda.is_available()
+NARROW = {"hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 2, "vocab_size": 512,
+          "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16}  # fmt: skip
+BYTES_FORWARD, BYTES_BACKWARD = 8, 12  # a weight, see leap.fused
+
+
+def main() -> None:
+    """Every variant of every model, one after the other; the first process prints."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=VARIANTS)
+    parser.add_argument("--length", type=int, default=4096 if ON_GPU else 32)
+    parser.add_argument("--draw", type=int, default=8, help="sequences that share a mask")
+    parser.add_argument("--steps", type=int, default=5, help="steps that count")
+    options = parser.parse_args()
+    parallel.start()
+    say(f"{parallel.world_size()} x {torch.cuda.get_device_name() if ON_GPU else 'CPU'}, "
+        f"{options.draw} x {options.length} tokens a process and step\n")  # fmt: skip
+    say("| model | variant | way | s / step | / dense | peak GB | by formula | peak / formula |")
+    say("|---|---|---|---:|---:|---:|---:|---:|")
+    for name in options.models:
+        steps_of(name, options)
+    say("\n| model | gate of | forward GB/s | backward GB/s | copy GB/s |")
+    say("|---|---|---:|---:|---:|")
+    for name in options.models:
+        gate_of(name)
+
+
+def say(line: str) -> None:
+    """Print in the first process."""
+    if parallel.rank() == 0:
+        print(line, flush=True)
+
+
+def steps_of(name: str, options: argparse.Namespace) -> None:
+    """A line for each variant of a model."""
+    dense = float("nan")
+    for variant in options.variants:
+        gc.collect()  # official layers refer to themselves
+        if ON_GPU:
+            torch.cuda.empty_cache()
+        way, seconds, memory = measured(name, variant, options)
+        dense = seconds if variant == "dense" else dense
+        time_and_ratio = f"{seconds:.3f} | {seconds / dense:.2f}" if seconds else "does not fit |"
+        say(f"| {name} | {variant} | {named(way)} | {time_and_ratio} {memory}")
+
+
+def measured(
+    name: str, variant: str, options: argparse.Namespace
+) -> tuple[Execution, float | None, str]:
+    """How a variant is computed, its seconds a step, if it fits, and the end of its line."""
+    model = built(name)
+    ids_BT = torch.randint(model.config.vocab_size, (4 * options.draw, options.length))
+    way, training = way_of(variant, model, options)
+    if ON_GPU:
+        torch.cuda.reset_peak_memory_stats()
+    try:
+        seconds = statistics.median(RUN[variant](model, ids_BT, way, options)[1:])
+    except torch.OutOfMemoryError:
+        return way, None, "| | | |"
+    return way, seconds, memory_of(variant, training, way)
+
+
+def built(name: str) -> nn.Module:
+    """A model with random weights, the same in each process."""
+    torch.manual_seed(0)
+    with torch.device(device()), default_dtype(torch.bfloat16 if ON_GPU else torch.float32):
+        return model_of(config_of(name, **({} if ON_GPU else NARROW))).eval()
+
+
+def device() -> torch.device:
+    """Where this process computes."""
+    return torch.device("cuda", torch.cuda.current_device()) if ON_GPU else torch.device("cpu")
+
+
+@contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """New tensors of floats have this dtype."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def way_of(
+    variant: str, model: nn.Module, options: argparse.Namespace
+) -> tuple[Execution, Training]:
+    """How a variant is computed, and what its memory follows from."""
+    processes = parallel.world_size()
+    training = Training(
+        sizes_of(model), options.draw * processes, options.draw, options.length,
+        weight_bytes=model.dtype.itemsize,
+    )  # fmt: skip
+    wanted = {"checkpointing": True} if variant == "ours-ckp" else {}
+    memory = torch.cuda.get_device_properties(device()).total_memory if ON_GPU else None
+    way = choose(training, processes, memory, wanted)
+    if variant.startswith("ours"):
+        return way, training
+    size = way.micro_batch or options.draw
+    return Execution(micro_batch=size if variant == "dense" else 1), training
+
+
+def named(way: Execution) -> str:
+    """A way in words."""
+    switches = [name for name in ("recompute", "checkpointing", "sharding") if getattr(way, name)]
+    return " + ".join([f"micro-batch {way.micro_batch}" if way.micro_batch else "whole", *switches])
+
+
+def memory_of(variant: str, training: Training, way: Execution) -> str:
+    """The end of a line: the peak on this GPU, and what the formula says of LEAP's."""
+    if not ON_GPU:
+        return "| | | |"
+    peak = torch.cuda.max_memory_allocated()
+    if not variant.startswith("ours"):
+        return f"| {peak / 1e9:.2f} | | |"
+    formula = training_memory(
+        training.sizes, way.micro_batch, training.length, way,
+        processes=parallel.world_size(), weight_bytes=training.weight_bytes,
+    ).total  # fmt: skip
+    return f"| {peak / 1e9:.2f} | {formula / 1e9:.2f} | {peak / formula:.3f} |"
+
+
+def ours(
+    model: nn.Module, ids_BT: Tensor, way: Execution, options: argparse.Namespace
+) -> list[float]:
+    """LEAP by this package; a step is the time between two reports, so nothing is left out."""
+    settings = Settings(
+        SPARSITY, steps=options.steps + 1, batch=options.draw * parallel.world_size(),
+        sequences_per_draw=options.draw,
+    )  # fmt: skip
+    times = [now()]
+    learn_masks(
+        model, ids_BT, settings, execution=way, report=lambda step, values: times.append(now())
+    )
+    return [end - start for start, end in itertools.pairwise(times)]
+
+
+def dense(
+    model: nn.Module, ids_BT: Tensor, way: Execution, options: argparse.Namespace
+) -> list[float]:
+    """Forward and backward of the model as it is."""
+    model.requires_grad_(False)
+    for linear in prunable_linears(model).values():
+        linear.weight.requires_grad_(True)
+    loss = lm_loss_of(model)
+
+    def step() -> None:
+        model.zero_grad()
+        for part_BT in ids_BT[: options.draw].split(way.micro_batch):
+            loss(part_BT.to(device())).backward()
+
+    return timed(step, options.steps + 1)
+
+
+def official(
+    model: nn.Module, ids_BT: Tensor, way: Execution, options: argparse.Namespace
+) -> list[float]:
+    """LEAP with the arithmetic of the official code, written out."""
+    settings = Settings(SPARSITY)
+    model.requires_grad_(False)
+    layers = list(prunable_linears(model).values())
+    loss = lm_loss_of(model)
+    for index, layer in enumerate(layers):
+        logits_OI = first_logits(tuple(layer.weight.shape), settings.init_std, index, None, 0.0)
+        layer.logits = nn.Parameter(logits_OI.to(layer.weight))
+        layer.forward = official_forward(layer, settings.alpha[0], settings.tau[0])
+    optimiser = torch.optim.AdamW([layer.logits for layer in layers], lr=settings.learning_rate)
+    weights = sum(layer.weight.numel() for layer in layers)
+    norm = sum(torch.norm(layer.weight) for layer in layers)
+
+    def step() -> None:
+        optimiser.zero_grad()
+        for part_BT in ids_BT[: options.draw].split(way.micro_batch):
+            lm_loss = loss(part_BT.to(device()))
+            density = sum(layer.mask.sum() for layer in layers) / weights
+            kept = sum(torch.norm(layer.mask * layer.weight) for layer in layers)
+            whole = lm_loss + settings.density_strength * (density - (1 - SPARSITY)).abs()
+            (whole - settings.magnitude_strength * kept / norm).backward()
+        optimiser.step()
+
+    return timed(step, options.steps + 1)
+
+
+def official_forward(layer: nn.Linear, alpha: float, tau: float) -> Callable[[Tensor], Tensor]:
+    """Draws a mask, keeps it on the layer, and multiplies."""
+
+    def forward(inputs: Tensor) -> Tensor:
+        pairs_OI2 = torch.stack([torch.zeros_like(layer.logits), alpha * layer.logits], -1)
+        layer.mask = F.gumbel_softmax(pairs_OI2, tau, hard=False, dim=-1)[..., 1]
+        return F.linear(inputs, layer.weight * layer.mask, layer.bias)
+
+    return forward
+
+
+RUN = {"dense": dense, "official": official, "ours": ours, "ours-ckp": ours}
+
+
+def gate_of(name: str) -> None:
+    """A line about the gate of the model's largest matrix."""
+    shape = MODELS[name]
+    size = (shape.intermediate, shape.hidden) if ON_GPU else (160, 64)
+    dtype = torch.bfloat16 if ON_GPU else torch.float32
+    weight_OI = torch.randn(size, device=device(), dtype=dtype)
+    logits_OI = torch.randn(size, device=device(), requires_grad=True)
+    grad_OI = torch.randn_like(weight_OI)
+
+    def forward() -> Tensor:
+        return gate(logits_OI, weight_OI, Relaxation(25.0, 4.0), 0, "l2")[0]
+
+    masked_OI = forward()
+
+    def backward() -> None:
+        torch.autograd.grad(masked_OI, logits_OI, grad_OI, retain_graph=True)
+
+    copied = torch.empty_like(logits_OI)
+    moved = (
+        (BYTES_FORWARD, forward),
+        (BYTES_BACKWARD, backward),
+        (2 * copied.itemsize, lambda: copied.copy_(logits_OI.detach())),
+    )
+    speeds = [weight_OI.numel() * size / average_of(run) / 1e9 for size, run in moved]
+    say(f"| {name} | {size[0]} x {size[1]} | " + " | ".join(f"{s:.3g}" for s in speeds) + " |")
+
+
+def average_of(run: Callable[[], object], repeats: int = 20) -> float:
+    """Seconds of a run, of many in a row, after some that do not count."""
+    timed(run, 3)
+    start = now()
+    for _ in range(repeats):
+        run()
+    return (now() - start) / repeats
+
+
+def timed(step: Callable[[], object], steps: int) -> list[float]:
+    """Seconds of each step."""
+    seconds = []
+    for _ in range(steps):
+        start = now()
+        step()
+        seconds.append(now() - start)
+    return seconds
+
+
+def now() -> float:
+    """Seconds, when the GPU has done all that it was given."""
+    if ON_GPU:
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+if __name__ == "__main__":
+    main()
