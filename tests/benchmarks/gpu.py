@@ -43,10 +43,10 @@ from leap.layers import prunable_linears
 from leap.loss import lm_loss_of
 from leap.parameterisations.leap import first_logits, gate
 from leap.relaxation import Relaxation
+from suite.jobs.shape import numbers_of
 from suite.plan.cost.execution import Training, choose
-from suite.plan.cost.shapes import MODELS
+from suite.plan.cost.shapes import MODELS, Sizes
 from suite.plan.cost.training_memory import training_memory
-from suite.stages.shape import sizes_of
 from tests.paper_models import config_of, model_of
 
 SPARSITY = 0.5
@@ -143,7 +143,7 @@ def way_of(
     """How a variant is computed, and what its memory follows from."""
     processes = parallel.world_size()
     training = Training(
-        sizes_of(model), options.draw * processes, options.draw, options.length,
+        Sizes(**numbers_of(model)), options.draw * processes, options.draw, options.length,
         weight_bytes=model.dtype.itemsize,
     )  # fmt: skip
     wanted = {"checkpointing": True} if variant == "ours-ckp" else {}

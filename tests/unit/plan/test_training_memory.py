@@ -22,7 +22,8 @@ from leap.parameterisations.maskllm import MaskLLM
 from leap.parameterisations.patch import Patch
 from leap.settings import Settings
 from leap.training import learn_masks
-from suite.plan.cost.shapes import MODELS
+from suite.jobs.shape import numbers_of, shape_of
+from suite.plan.cost.shapes import MODELS, Sizes
 from suite.plan.cost.training_memory import (
     CHUNKED,
     FUSED,
@@ -31,7 +32,6 @@ from suite.plan.cost.training_memory import (
     host_memory,
     training_memory,
 )
-from suite.stages.shape import shape_of, sizes_of
 from tests.live_bytes import LiveBytes
 from tests.paper_models import config_of, model_of
 
@@ -52,6 +52,10 @@ def no_buffers_of_other_tests(monkeypatch):
     monkeypatch.setattr(relaxation, "_buffers", relaxation._Buffers())
 
 
+def sizes_of(model):
+    return Sizes(**numbers_of(model))
+
+
 def switches_named(switches):
     return "+".join(switches) or "default"
 
@@ -69,7 +73,7 @@ def test_sizes_are_counted_from_a_config_alone(name, tmp_path):
     config_of(name, num_hidden_layers=layers).save_pretrained(tmp_path)
     windowed = layers - layers // 6 if MODELS[name].windowed else 0
     expected = replace(MODELS[name], layers=layers, windowed=windowed)
-    assert shape_of(tmp_path) == expected.sizes
+    assert Sizes(**shape_of(tmp_path)) == expected.sizes
 
 
 def expected_bytes(model, sequences, length, execution, gate=CHUNKED):

@@ -1,16 +1,17 @@
-"""The sizes of a causal LM as `suite.plan.cost` wants them, counted on a model without weights."""
+"""The fields of `suite.plan.cost.shapes.Sizes` of any causal LM, counted on it without its weights.
+
+Plain numbers, since jobs know nothing of plans.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from suite.plan.cost.shapes import Sizes
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel
 
 
-def shape_of(checkpoint: str | Path) -> Sizes:
+def shape_of(checkpoint: str | Path) -> dict[str, int]:
     """Of the model whose config.json lies in this folder; its weights are not read."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
@@ -19,11 +20,11 @@ def shape_of(checkpoint: str | Path) -> Sizes:
         str(checkpoint), local_files_only=True, trust_remote_code=False
     )
     with torch.device("meta"):
-        return sizes_of(AutoModelForCausalLM.from_config(config, trust_remote_code=False))
+        return numbers_of(AutoModelForCausalLM.from_config(config, trust_remote_code=False))
 
 
-def sizes_of(model: "PreTrainedModel") -> Sizes:
-    """Of this model.
+def numbers_of(model: "PreTrainedModel") -> dict[str, int]:
+    """Of this model: what `Sizes` is made from.
 
     Weights are counted. What only activations depend on comes from the config; where that does not
     say it, the width of the MLP is four times the hidden one, and all heads have keys of their own.
@@ -39,23 +40,23 @@ def sizes_of(model: "PreTrainedModel") -> Sizes:
     head_dim = getattr(config, "head_dim", None) or hidden // heads
     vectors = _vectors(blocks[0])
     windowed = (getattr(config, "layer_types", None) or []).count("sliding_attention")
-    return Sizes(
-        prunable=sum(weights),
-        other=everything - sum(weights),
-        block=max(_linear_weights(block) for block in blocks),
-        largest=max(weights),
-        layers=len(blocks),
-        hidden=hidden,
-        intermediate=getattr(config, "intermediate_size", None) or 4 * hidden,
-        heads=heads,
-        kv_heads=getattr(config, "num_key_value_heads", None) or heads,
-        head_dim=head_dim,
-        vocabulary=model.get_output_embeddings().weight.shape[0],
-        block_norms=vectors.count(hidden),
-        head_norms=head_dim in vectors,
-        window=config.sliding_window if windowed else 0,
-        windowed=windowed,
-    )
+    return {
+        "prunable": sum(weights),
+        "other": everything - sum(weights),
+        "block": max(_linear_weights(block) for block in blocks),
+        "largest": max(weights),
+        "layers": len(blocks),
+        "hidden": hidden,
+        "intermediate": getattr(config, "intermediate_size", None) or 4 * hidden,
+        "heads": heads,
+        "kv_heads": getattr(config, "num_key_value_heads", None) or heads,
+        "head_dim": head_dim,
+        "vocabulary": model.get_output_embeddings().weight.shape[0],
+        "block_norms": vectors.count(hidden),
+        "head_norms": head_dim in vectors,
+        "window": config.sliding_window if windowed else 0,
+        "windowed": windowed,
+    }
 
 
 def _vectors(block: "nn.Module") -> list[int]:
