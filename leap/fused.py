@@ -39,10 +39,7 @@ def fused_gate(
     """What `leap.parameterisations.leap.gate` returns: M * W [O, I], sum of M, norm of M * W.
 
     `first` is the place of the first element in a larger matrix of which these are some rows.
-    Raises ValueError for logits that are not float32.
     """
-    if logits_OI.dtype != torch.float32:
-        raise ValueError(f"the fused gate has logits in float32 only, not in {logits_OI.dtype}")
     return _FusedGate.apply(logits_OI, weight_OI, relaxation, seed, norm, first)
 
 
@@ -78,7 +75,7 @@ class _FusedGate(torch.autograd.Function):
         ctx: Any, masked_grad_OI: Tensor, total_grad: Tensor, norm_grad: Tensor
     ) -> tuple[Tensor | None, ...]:
         logits_OI, weight_OI, norm_value = ctx.saved_tensors
-        grad_OI = torch.empty(logits_OI.shape, device=logits_OI.device)
+        grad_OI = torch.empty_like(logits_OI, memory_format=torch.contiguous_format)
         scale = norm_scale(norm_grad, norm_value, ctx.norm)
         scalars_2 = torch.stack([total_grad, scale]).float()
         with torch.cuda.device_of(logits_OI):
@@ -94,7 +91,8 @@ def _places(count: int, first: int) -> tuple[int, tuple[int, int, int]]:
     """Number of programs, and for the kernels: count, first counter, and how many of its four
     words belong to elements before the first."""
     counter, before = divmod(first, 4)
-    return triton.cdiv(before + count, _BLOCK), (count, counter, before)
+    programs = max(1, triton.cdiv(before + count, _BLOCK))  # one for a part without rows, too
+    return programs, (count, counter, before)
 
 
 def _constants(relaxation: Relaxation) -> tuple[float, float, str, bool]:
@@ -122,7 +120,8 @@ def _forward(
     place_B, inside_B = _elements(count, before, BLOCK)
     noise_B = _noise(_bits(seed, counter, BLOCK), NOISE)
     weight_B = tl.load(weight + place_B, inside_B, other=0.0).to(tl.float32)
-    mask_B = _soft_mask(tl.load(logits + place_B, inside_B, other=0.0), noise_B, alpha, rate)
+    logits_B = tl.load(logits + place_B, inside_B, other=0.0).to(tl.float32)
+    mask_B = _soft_mask(logits_B, noise_B, alpha, rate)
     if HARD:
         mask_B = (mask_B > 0.5).to(tl.float32)
     product_B = mask_B * weight_B
@@ -158,7 +157,8 @@ def _backward(
     place_B, inside_B = _elements(count, before, BLOCK)
     noise_B = _noise(_bits(seed, counter, BLOCK), NOISE)
     weight_B = tl.load(weight + place_B, inside_B, other=0.0).to(tl.float32)
-    mask_B = _soft_mask(tl.load(logits + place_B, inside_B, other=0.0), noise_B, alpha, rate)
+    logits_B = tl.load(logits + place_B, inside_B, other=0.0).to(tl.float32)
+    mask_B = _soft_mask(logits_B, noise_B, alpha, rate)
     # dL/dM, then times dM/dP = M (1 - M) alpha / tau
     slope_B = tl.load(upstream + place_B, inside_B, other=0.0).to(tl.float32)
     scale = tl.load(scalars + 1)
@@ -170,7 +170,8 @@ def _backward(
     else:
         slope_B = slope_B * weight_B
     slope_B += tl.load(scalars)
-    tl.store(grad + place_B, slope_B * mask_B * (1 - mask_B) * (alpha * rate), inside_B)
+    slope_B *= mask_B * (1 - mask_B) * (alpha * rate)
+    tl.store(grad + place_B, slope_B.to(grad.dtype.element_ty), inside_B)
 
 
 @triton.jit

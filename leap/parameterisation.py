@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Protocol, cast
 from torch import Tensor
 
 from leap.relaxation import Relaxation
+from leap.rows import Rows
 from leap.settings import Settings
 
 Shape = tuple[int, int]
@@ -41,7 +42,9 @@ class Draw:
     """One drawing of a layer's mask.
 
     `norm` is that of the masked weight which the loss needs: `l2` (Frobenius), `l1`, or `none`.
-    With `recompute` the mask is drawn again in the backward pass instead of being kept.
+    With `recompute` the mask is drawn again in the backward pass instead of being kept. Where a
+    process has some of the layer's `rows` only, logits, weights and `sparse_OI` are these rows',
+    and so are the mask, its sum and the norm: the same numbers as in the mask of all rows.
     """
 
     relaxation: Relaxation
@@ -49,11 +52,17 @@ class Draw:
     norm: str
     recompute: bool
     sparse_OI: Tensor | None = None
+    rows: Rows | None = None
 
     @property
-    def options(self) -> tuple[Relaxation, int, str, bool]:
+    def own(self) -> slice:
+        """Which of the layer's rows are here."""
+        return slice(self.rows.first, self.rows.stop) if self.rows else slice(None)
+
+    @property
+    def options(self) -> tuple[Relaxation, int, str, bool, Rows | None]:
         """The last arguments of every gate."""
-        return self.relaxation, self.seed, self.norm, self.recompute
+        return self.relaxation, self.seed, self.norm, self.recompute, self.rows
 
 
 class Parameterisation(Protocol):
@@ -64,6 +73,10 @@ class Parameterisation(Protocol):
 
     method: ClassVar[str]
 
+    @property
+    def band(self) -> int:
+        """Rows of a matrix that only one process can have: all that share a row of some logits."""
+
     def check(self, settings: Settings, has_sparse: bool) -> None:
         """Raise ValueError for settings that it cannot do."""
 
@@ -72,6 +85,8 @@ class Parameterisation(Protocol):
 
     def gate(self, logits: Parts, weight_OI: Tensor, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
         """Masked weight [O, I] in the weight's dtype, sum of the mask, norm of the masked weight.
+
+        Of the rows in `draw` where it names some.
 
         The two scalars are float64. Only the logits receive a gradient, equal seeds give equal
         masks.
@@ -82,6 +97,7 @@ class Parameterisation(Protocol):
 class Learned:
     """The result: final logits, float32 on the CPU, in model order, and what they stand for.
 
+    Of several processes only the first one has logits, those of the whole model.
     The part `logits` is under its layer's name; `key` says where further parts are. `shapes` are
     the layers' [O, I], `sparse` PATCH's N:M masks.
     """

@@ -6,6 +6,7 @@ g, times the patterns. Axes: O outputs, I inputs, G = I / M groups of a row, C g
 K patterns, M positions.
 """
 
+import math
 from functools import lru_cache
 from itertools import combinations
 
@@ -70,11 +71,16 @@ def first_pattern_logits(
 # times slower on a CPU.
 
 
-def draw_choice(logits_CK: Tensor, relaxation: Relaxation, random: torch.Generator) -> Tensor:
-    """A chunk's soft choice [K, C], in a buffer that the next chunk overwrites."""
-    scores_KC = gumbel(logits_CK, random)
+def draw_choice(
+    logits_CK: Tensor, relaxation: Relaxation, random: torch.Generator, groups: int, inside: slice
+) -> Tensor:
+    """A chunk's soft choice [K, C], in a buffer that the next chunk overwrites.
+
+    Noise is drawn for all `groups` of a chunk, of which the logits are those `inside`.
+    """
+    scores_KC = gumbel((logits_CK.shape[1], groups), logits_CK, random)[:, inside]
     scores_KC.add_(logits_CK.T, alpha=relaxation.alpha).mul_(1 / relaxation.tau)
-    choice_KC = scratch("choice", scores_KC.view(-1)).view(scores_KC.shape)
+    choice_KC = scratch("choice", logits_CK.reshape(-1)).view(scores_KC.shape)
     torch.softmax(scores_KC, dim=0, out=choice_KC)
     return torch.threshold_(choice_KC, FLOOR, 0.0)
 
@@ -94,9 +100,12 @@ def choice_gradient(
     return grad_KC.mul_(relaxation.alpha / relaxation.tau)
 
 
-def gumbel(logits_CK: Tensor, random: torch.Generator) -> Tensor:
-    """Standard Gumbel noise [K, C] for a chunk's logits, in a buffer used again and again."""
-    noise_KC = scratch("noise", logits_CK.reshape(-1)).view(logits_CK.shape[::-1])
+def gumbel(shape_KC: tuple[int, ...], like: Tensor, random: torch.Generator) -> Tensor:
+    """Standard Gumbel noise [K, C] for a chunk's logits, in a buffer used again and again.
+
+    Its dtype and device are those of `like`.
+    """
+    noise_KC = scratch("noise", like.reshape(-1), length=math.prod(shape_KC)).view(shape_KC)
     # below 1, at which the noise is infinite and its softmax no number
     uniform(noise_KC.view(-1), random).clamp_(max=1 - 2**-24).log_().neg_().log_().neg_()
     return noise_KC

@@ -41,6 +41,11 @@ class Relaxation:
         return replace(self, alpha=self.pattern_alpha) if self.pattern_alpha else self
 
 
+def widened(logits: Tensor) -> Tensor:
+    """The logits in which a gate computes: float32 for those that are kept in bfloat16."""
+    return logits.float() if logits.dtype == torch.bfloat16 else logits
+
+
 def sample_noise(shape: tuple[int, ...], kind: str, seed: int, like: Tensor) -> Tensor:
     """The noise g that a gate adds to logits of this shape for this seed,
     in the dtype and on the device of `like`."""
@@ -94,19 +99,40 @@ class _Buffers(threading.local):
 _buffers = _Buffers()
 
 
-def scratch(name: str, like_C: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-    """A buffer with the length, device and (unless given) dtype of `like_C`."""
+def scratch(
+    name: str, like_C: Tensor, dtype: torch.dtype | None = None, length: int | None = None
+) -> Tensor:
+    """A buffer with the device and, unless given, the dtype and length of `like_C`."""
     key = (name, like_C.device, dtype or like_C.dtype)
+    length = len(like_C) if length is None else length
     tensor = _buffers.tensors.get(key)
-    if tensor is None or len(tensor) < len(like_C):
-        tensor = torch.empty(len(like_C), dtype=key[2], device=key[1])
+    if tensor is None or len(tensor) < length:
+        tensor = torch.empty(length, dtype=key[2], device=key[1])
         _buffers.tensors[key] = tensor
-    return tensor[: len(like_C)]
+    return tensor[:length]
 
 
 def chunks(elements: int, device: torch.device) -> Iterator[slice]:
     size = _chunk_size(device)
-    return (slice(start, start + size) for start in range(0, elements, size))
+    return (slice(start, min(start + size, elements)) for start in range(0, elements, size))
+
+
+def overlaps(chunks: Iterator[slice], part: slice) -> Iterator[tuple[slice, slice, slice]]:
+    """Each chunk, up to the last one that the part of a matrix reaches into.
+
+    With each come the places of what they share, in the chunk and in the part; they share nothing
+    where the part begins later. So a part draws the noise that the whole matrix does.
+    """
+    for chunk in chunks:
+        if chunk.start >= part.stop or part.start == part.stop:
+            return
+        first = max(chunk.start, part.start)
+        stop = max(first, min(chunk.stop, part.stop))
+        yield (
+            chunk,
+            slice(first - chunk.start, stop - chunk.start),
+            slice(first - part.start, stop - part.start),
+        )
 
 
 def _chunk_size(device: torch.device) -> int:

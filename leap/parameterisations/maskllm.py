@@ -23,7 +23,16 @@ from leap.patterns import (
     patterns,
     shared_patterns,
 )
-from leap.relaxation import Relaxation, generator, norm_from, norm_part, norm_scale
+from leap.relaxation import (
+    Relaxation,
+    generator,
+    norm_from,
+    norm_part,
+    norm_scale,
+    overlaps,
+    widened,
+)
+from leap.rows import Rows
 from leap.settings import Settings
 
 _LOGITS_ON_CPU = 2**16
@@ -43,6 +52,7 @@ class MaskLLM:
 
     n: int
     m: int
+    band: ClassVar[int] = 1
 
     def check(self, settings: Settings, has_sparse: bool) -> None:
         patterns(self.n, self.m)  # refuses those with too many
@@ -58,7 +68,7 @@ class MaskLLM:
         return {"logits": first_pattern_logits(start.shape, self.n, self.m, *options)}
 
     def gate(self, logits: Parts, weight_OI: Tensor, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
-        return pattern_gate(logits["logits"], weight_OI, self.n, self.m, *draw.options)
+        return pattern_gate(widened(logits["logits"]), weight_OI, self.n, self.m, *draw.options)
 
 
 def pattern_gate(
@@ -70,15 +80,18 @@ def pattern_gate(
     seed: int,
     norm: str = "l2",
     recompute: bool = False,
+    rows: Rows | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Masked weight M * W [O, I], sum of M (always N * n), and norm of M * W.
 
     Only the logits receive a gradient. With `recompute` the backward pass draws the choice again
-    instead of keeping it (K / M floats a weight).
+    instead of keeping it (K / M floats a weight). Where logits and weights are some `rows` of a
+    matrix only, they get what they would get in all of it.
     """
+    rows = rows or Rows(0, len(weight_OI), len(weight_OI))
     table_KM = shared_patterns(n, m, logits_OGK.dtype, logits_OGK.device)
     masked_OI, norm_value = _PatternGate.apply(
-        logits_OGK, weight_OI, table_KM, relaxation, seed, norm, recompute
+        logits_OGK, weight_OI, table_KM, relaxation, seed, norm, recompute, rows
     )
     # filled on the device; `torch.tensor` would make it here and wait until it is there
     kept = torch.full((), weight_OI.numel() * n / m, dtype=torch.float64, device=weight_OI.device)
@@ -89,8 +102,8 @@ def sample_gumbel(shape: tuple[int, ...], seed: int, like: Tensor) -> Tensor:
     """The noise g that `pattern_gate` adds to logits of this shape for this seed."""
     noise_NK = torch.empty(shape, dtype=like.dtype, device=like.device).view(-1, shape[-1])
     random = generator(seed, like.device)
-    for rows in _rows(noise_NK):
-        noise_NK[rows] = gumbel(noise_NK[rows], random).T
+    for chunk in _chunks(noise_NK.shape, like.device):
+        noise_NK[chunk] = gumbel(noise_NK[chunk].shape[::-1], like, random).T
     return noise_NK.view(shape)
 
 
@@ -105,6 +118,7 @@ class _PatternGate(torch.autograd.Function):
         seed: int,
         norm: str,
         recompute: bool,
+        rows: Rows,
     ) -> tuple[Tensor, Tensor]:
         logits_NK = logits_OGK.detach().reshape(-1, len(table_KM))
         weight_NM = weight_OI.detach().reshape(-1, table_KM.shape[1])
@@ -112,51 +126,58 @@ class _PatternGate(torch.autograd.Function):
         masked_NM = masked_OI.view(weight_NM.shape)
         kept = logits_NK if recompute else torch.empty_like(logits_NK).view(len(table_KM), -1)
         norm_sum = torch.zeros((), dtype=torch.float64, device=weight_OI.device)
-        for rows, choice_KC in _drawn(logits_NK, relaxation, seed):
+        for chunk, choice_KC in _drawn(logits_NK, relaxation, seed, rows):
             if not recompute:
-                kept[:, rows] = choice_KC
-            product_CM = chosen(choice_KC, table_KM, relaxation.hard).mul_(weight_NM[rows])
-            masked_NM[rows] = product_CM
+                kept[:, chunk] = choice_KC
+            product_CM = chosen(choice_KC, table_KM, relaxation.hard).mul_(weight_NM[chunk])
+            masked_NM[chunk] = product_CM
             norm_sum += norm_part(product_CM.view(-1), norm)
         norm_value = norm_from(norm_sum, norm)
         ctx.save_for_backward(kept, weight_OI, table_KM, norm_value)
-        ctx.options = relaxation, seed, norm, recompute, logits_OGK.shape
+        ctx.options = relaxation, seed, norm, recompute, rows, logits_OGK.shape
         return masked_OI, norm_value
 
     @staticmethod
     def backward(ctx: Any, masked_grad_OI: Tensor, norm_grad: Tensor) -> tuple[Tensor | None, ...]:
         kept, weight_OI, table_KM, norm_value = ctx.saved_tensors
-        relaxation, seed, norm, recompute, shape = ctx.options
+        relaxation, seed, norm, recompute, rows, shape = ctx.options
         weight_NM = weight_OI.detach().reshape(-1, table_KM.shape[1])
         upstream_NM = masked_grad_OI.reshape(weight_NM.shape)
         grad_NK = torch.empty(len(weight_NM), len(table_KM), dtype=kept.dtype, device=kept.device)
         scale = norm_scale(norm_grad, norm_value, norm)
-        choices = _drawn(kept, relaxation, seed) if recompute else _kept(kept)
-        for rows, choice_KC in choices:
-            weight_CM = weight_NM[rows].to(kept.dtype)
-            grad_CM = upstream_NM[rows].to(kept.dtype) * weight_CM
+        choices = _drawn(kept, relaxation, seed, rows) if recompute else _kept(kept)
+        for chunk, choice_KC in choices:
+            weight_CM = weight_NM[chunk].to(kept.dtype)
+            grad_CM = upstream_NM[chunk].to(kept.dtype) * weight_CM
             if norm == "l2":
                 mask_CM = chosen(choice_KC, table_KM, relaxation.hard)
                 grad_CM.add_(mask_CM.mul_(weight_CM.square()).mul_(scale))
             elif norm == "l1":
                 grad_CM.add_(weight_CM.abs().mul_(scale))
-            grad_NK[rows] = choice_gradient(grad_CM, choice_KC, table_KM, relaxation).T
-        return grad_NK.view(shape), None, None, None, None, None, None
+            grad_NK[chunk] = choice_gradient(grad_CM, choice_KC, table_KM, relaxation).T
+        return grad_NK.view(shape), *[None] * 7
 
 
-def _drawn(logits_NK: Tensor, relaxation: Relaxation, seed: int) -> Iterator[tuple[slice, Tensor]]:
+def _drawn(
+    logits_NK: Tensor, relaxation: Relaxation, seed: int, rows: Rows
+) -> Iterator[tuple[slice, Tensor]]:
     random = generator(seed, logits_NK.device)
-    for rows in _rows(logits_NK):
-        yield rows, draw_choice(logits_NK[rows], relaxation, random)
+    here, count = logits_NK.shape
+    in_a_row = here // max(1, rows.height)
+    part = slice(rows.first * in_a_row, rows.stop * in_a_row)
+    chunks = _chunks((rows.of * in_a_row, count), logits_NK.device)
+    for whole, inside, chunk in overlaps(chunks, part):
+        groups = whole.stop - whole.start
+        yield chunk, draw_choice(logits_NK[chunk], relaxation, random, groups, inside)
 
 
 def _kept(choice_KN: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    for rows in _rows(choice_KN.T):
-        yield rows, choice_KN[:, rows]
+    for chunk in _chunks(choice_KN.T.shape, choice_KN.device):
+        yield chunk, choice_KN[:, chunk]
 
 
-def _rows(table_NK: Tensor) -> Iterator[slice]:
-    groups, count = table_NK.shape
-    logits = _LOGITS_ON_CPU if table_NK.device.type == "cpu" else _LOGITS_ON_GPU
+def _chunks(shape_NK: tuple[int, ...], device: torch.device) -> Iterator[slice]:
+    groups, count = shape_NK
+    logits = _LOGITS_ON_CPU if device.type == "cpu" else _LOGITS_ON_GPU
     step = max(2, logits // count // 2 * 2)
-    return (slice(start, start + step) for start in range(0, groups, step))
+    return (slice(start, min(start + step, groups)) for start in range(0, groups, step))

@@ -32,8 +32,11 @@ from leap.relaxation import (
     norm_from,
     norm_part,
     norm_scale,
+    overlaps,
     sample_noise,
+    widened,
 )
+from leap.rows import Rows
 from leap.settings import Settings
 from leap.tiles import run_sums, shared_tile_weights, tile_sums, tile_weights
 
@@ -66,6 +69,10 @@ class Patch:
     m: int
     joint: bool
 
+    @property
+    def band(self) -> int:
+        return self.size
+
     def check(self, settings: Settings, has_sparse: bool) -> None:
         patterns(self.n, self.m)
         if self.size % self.m:
@@ -89,10 +96,10 @@ class Patch:
         return logits
 
     def gate(self, logits: Parts, weight_OI: Tensor, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
-        below = logits["patterns"] if self.joint else draw.sparse_OI
+        below = widened(logits["patterns"]) if self.joint else draw.sparse_OI
         assert below is not None  # see check
         options = self.size, (self.n, self.m), *draw.options
-        return tile_gate(logits["logits"], below, weight_OI, *options)
+        return tile_gate(widened(logits["logits"]), below, weight_OI, *options)
 
 
 def first_tile_logits(
@@ -132,14 +139,20 @@ def tile_gate(
     seed: int,
     norm: str = "l2",
     recompute: bool = False,
+    rows: Rows | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Masked weight M * W [O, I], sum of M, and norm of M * W, as `leap.parameterisation` says.
 
     `sparse` is a bool N:M mask [O, I], or the logits [O, G, K] of MaskLLM's choice among the
     patterns N:M, which then receive a gradient too. `pattern` is (N, M), and M divides `size`.
+    Where all are some `rows` of a matrix only, whole rows of tiles, they get what they would get
+    in all of it.
     """
     n, m = pattern
-    noise_UV = sample_noise(tuple(logits_UV.shape), "logistic", seed, logits_UV)
+    rows = rows or Rows(0, len(weight_OI), len(weight_OI))
+    whole = -(-rows.of // size), logits_UV.shape[1]
+    noise_UV = sample_noise(whole, "logistic", seed, logits_UV)
+    noise_UV = noise_UV[_tile_rows(slice(rows.first, rows.stop), size)]
     dense_UV = torch.sigmoid((relaxation.alpha * logits_UV + noise_UV) / relaxation.tau)
     dense_UV = torch.threshold(dense_UV, FLOOR, 0.0)
     if relaxation.hard:  # straight-through
@@ -149,8 +162,9 @@ def tile_gate(
     kept = (weights_UV * (n / m + (1 - n / m) * dense_UV.double())).sum()
     table_KM = shared_patterns(n, m, dense_UV.dtype, dense_UV.device)
     masked_OI, norm_value = _TileGate.apply(
-        dense_UV, sparse, weight_OI, size, table_KM, relaxation.of_patterns, seed, norm, recompute
-    )
+        dense_UV, sparse, weight_OI, size, table_KM, relaxation.of_patterns, seed, norm, recompute,
+        rows,
+    )  # fmt: skip
     return masked_OI, kept, norm_value
 
 
@@ -169,6 +183,7 @@ class _TileGate(torch.autograd.Function):
         seed: int,
         norm: str,
         recompute: bool,
+        rows: Rows,
     ) -> tuple[Tensor, Tensor]:
         masked_OI = torch.empty_like(weight_OI)
         norm_sum = torch.zeros((), dtype=torch.float64, device=weight_OI.device)
@@ -176,17 +191,17 @@ class _TileGate(torch.autograd.Function):
         kept = sparse
         if joint and not recompute:
             kept = torch.empty_like(sparse).view(len(table_KM), -1)
-        chunks = list(_chunks(sparse, size))
+        chunks = list(_chunks(sparse, size, rows))
         drawn = _drawn(sparse, chunks, relaxation, seed) if joint else _fixed(sparse, chunks)
-        for rows, choice in drawn:
+        for here, choice in drawn:
             if joint and not recompute:
-                kept[:, _groups(rows, sparse.shape[1])] = choice
-            dense_B1I = _along_rows(dense_UV, rows, size, weight_OI)
+                kept[:, _groups(here, sparse.shape[1])] = choice
+            dense_B1I = _along_rows(dense_UV, here, size, weight_OI)
             bands = len(dense_B1I)
             sparse_BHI = _sparse_bands(choice, table_KM, relaxation.hard, bands, weight_OI)
             mask_BHI = sparse_BHI + dense_B1I * (1 - sparse_BHI)
-            product_BHI = mask_BHI * _bands(weight_OI, rows, bands)
-            masked_OI[rows] = product_BHI.flatten(0, 1)
+            product_BHI = mask_BHI * _bands(weight_OI, here, bands)
+            masked_OI[here] = product_BHI.flatten(0, 1)
             norm_sum += norm_part(product_BHI.flatten(), norm)
         norm_value = norm_from(norm_sum, norm)
         ctx.save_for_backward(dense_UV, kept, weight_OI, table_KM, norm_value)
@@ -208,42 +223,46 @@ class _TileGate(torch.autograd.Function):
             drawn = _drawn(kept, chunks, relaxation, seed)
         else:
             drawn = _kept(kept, chunks, groups)
-        for rows, choice in drawn:
-            dense_B1I = _along_rows(dense_UV, rows, size, weight_OI)
+        for here, choice in drawn:
+            dense_B1I = _along_rows(dense_UV, here, size, weight_OI)
             bands = len(dense_B1I)
             sparse_BHI = _sparse_bands(choice, table_KM, relaxation.hard, bands, weight_OI)
-            weight_BHI = _bands(weight_OI, rows, bands).to(dense_UV.dtype)
-            grad_BHI = _bands(masked_grad_OI, rows, bands).to(dense_UV.dtype) * weight_BHI
+            weight_BHI = _bands(weight_OI, here, bands).to(dense_UV.dtype)
+            grad_BHI = _bands(masked_grad_OI, here, bands).to(dense_UV.dtype) * weight_BHI
             if norm == "l2":
                 mask_BHI = sparse_BHI + dense_B1I * (1 - sparse_BHI)
                 grad_BHI += mask_BHI.mul_(weight_BHI.square()).mul_(scale)
             elif norm == "l1":
                 grad_BHI += weight_BHI.abs().mul_(scale)
             columns_BI = (grad_BHI * (1 - sparse_BHI)).sum(dim=1)
-            dense_grad_UV[_tile_rows(rows, size)] = run_sums(columns_BI, size)
+            dense_grad_UV[_tile_rows(here, size)] = run_sums(columns_BI, size)
             if sparse_grad is not None:
                 grad_CM = (grad_BHI * (1 - dense_B1I)).view(-1, m)
                 grad_KC = choice_gradient(grad_CM, choice, table_KM, relaxation)
-                sparse_grad[_groups(rows, groups)] = grad_KC.T
+                sparse_grad[_groups(here, groups)] = grad_KC.T
         if sparse_grad is not None:
             sparse_grad = sparse_grad.view(len(weight_OI), groups, patterns)
-        return dense_grad_UV, sparse_grad, *[None] * 7
+        return dense_grad_UV, sparse_grad, *[None] * 8
 
 
-def _chunks(sparse: Tensor, size: int) -> Iterator[slice]:
-    """The rows of each chunk: bands of equal height, so that a lower last one is a chunk itself."""
-    rows, elements = len(sparse), size * sparse[0].numel()
+# the rows of a chunk of the whole matrix, and those of them that are here, in the chunk and here
+_Chunk = tuple[slice, slice, slice]
+
+
+def _chunks(sparse: Tensor, size: int, rows: Rows) -> Iterator[_Chunk]:
+    """Bands of equal height, so that a lower last one is a chunk itself."""
     chunk = _CHUNK_ON_CPU if sparse.device.type == "cpu" else _CHUNK_ON_GPU
-    step = size * max(1, chunk // elements)
-    whole = rows // size * size
-    yield from (slice(start, min(start + step, whole)) for start in range(0, whole, step))
-    if whole < rows:
-        yield slice(whole, rows)
+    step = size * max(1, chunk // (size * math.prod(sparse.shape[1:])))
+    whole = rows.of // size * size
+    chunks = [slice(start, min(start + step, whole)) for start in range(0, whole, step)]
+    if whole < rows.of:
+        chunks.append(slice(whole, rows.of))
+    return overlaps(iter(chunks), slice(rows.first, rows.stop))
 
 
 def _tile_rows(rows: slice, size: int) -> slice:
-    """The rows of tiles that these rows belong to."""
-    return slice(rows.start // size, -(-rows.stop // size))
+    """The rows of tiles that begin in these rows."""
+    return slice(-(-rows.start // size), -(-rows.stop // size))
 
 
 def _groups(rows: slice, groups: int) -> slice:
@@ -251,23 +270,29 @@ def _groups(rows: slice, groups: int) -> slice:
     return slice(rows.start * groups, rows.stop * groups)
 
 
-def _fixed(sparse_OI: Tensor, chunks: Iterable[slice]) -> Iterator[tuple[slice, Tensor]]:
-    return ((rows, sparse_OI[rows]) for rows in chunks)
+def _fixed(sparse_OI: Tensor, chunks: Iterable[_Chunk]) -> Iterator[tuple[slice, Tensor]]:
+    return ((here, sparse_OI[here]) for _, _, here in chunks if here.stop > here.start)
 
 
 def _drawn(
-    logits_OGK: Tensor, chunks: Iterable[slice], relaxation: Relaxation, seed: int
+    logits_OGK: Tensor, chunks: Iterable[_Chunk], relaxation: Relaxation, seed: int
 ) -> Iterator[tuple[slice, Tensor]]:
     """MaskLLM's soft choice [K, C], chunk by chunk; its noise is not that of the tiles."""
     random = generator(seed ^ 1, logits_OGK.device)
-    for rows in chunks:
-        yield rows, draw_choice(logits_OGK.detach()[rows].flatten(0, 1), relaxation, random)
+    groups = logits_OGK.shape[1]
+    for whole, inside, here in chunks:
+        logits_CK = logits_OGK.detach()[here].flatten(0, 1)
+        drawn = groups * (whole.stop - whole.start), _groups(inside, groups)
+        choice_KC = draw_choice(logits_CK, relaxation, random, *drawn)
+        if here.stop > here.start:
+            yield here, choice_KC
 
 
 def _kept(
-    choice_KN: Tensor, chunks: Iterable[slice], groups: int
+    choice_KN: Tensor, chunks: Iterable[_Chunk], groups: int
 ) -> Iterator[tuple[slice, Tensor]]:
-    return ((rows, choice_KN[:, _groups(rows, groups)]) for rows in chunks)
+    places = [here for _, _, here in chunks if here.stop > here.start]
+    return ((here, choice_KN[:, _groups(here, groups)]) for here in places)
 
 
 def _bands(values_OI: Tensor, rows: slice, bands: int) -> Tensor:

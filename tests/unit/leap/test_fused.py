@@ -209,10 +209,25 @@ def test_a_norm_of_zero_has_a_finite_gradient(device):
     assert logits.grad.tolist() == [[0.0] * 3] * 2
 
 
-def test_logits_of_another_precision_are_refused(device):
+def test_logits_in_bfloat16_are_gated_in_float32_and_their_gradient_is_rounded_once(device):
     logits, weight = matrices((5, 7), device)
-    with pytest.raises(ValueError, match="float32 only, not in torch"):
-        fused_gate(logits.bfloat16(), weight, Relaxation(1.0, 1.0), 0)
+    relaxation, found = Relaxation(3.0, 0.7), {}
+    for dtype in (torch.bfloat16, torch.float32):
+        own = logits.bfloat16().to(dtype).requires_grad_()
+        outputs = fused_gate(own, weight, relaxation, 6)
+        (outputs[0].sum() + outputs[1] + outputs[2]).backward()
+        found[dtype] = *outputs, own.grad
+    narrow, wide = found[torch.bfloat16], found[torch.float32]
+    assert all(torch.equal(one, other) for one, other in zip(narrow[:3], wide[:3], strict=True))
+    assert torch.equal(narrow[3], wide[3].bfloat16())
+
+
+def test_no_rows_are_no_mask(device):
+    logits = torch.zeros(0, 7, device=device, requires_grad=True)
+    outputs = fused_gate(logits, logits.detach(), Relaxation(1.0, 1.0), 0, first=35)
+    assert [output.tolist() for output in outputs] == [[], 0.0, 0.0]
+    (outputs[0].sum() + outputs[1] + outputs[2]).backward()
+    assert logits.grad.shape == (0, 7)
 
 
 def philox(counter, key):

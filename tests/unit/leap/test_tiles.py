@@ -32,7 +32,7 @@ def choice_noise(shape, size, seed, like, bands=1):
     whole = shape[0] // size * size
     for part in (*noise[:whole].split(bands * size), noise[whole:]):
         if len(part):
-            part[:] = gumbel(part.flatten(0, 1), random).T.reshape(part.shape)
+            part[:] = gumbel(part.flatten(0, 1).T.shape, part, random).T.reshape(part.shape)
     return noise
 
 

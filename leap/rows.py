@@ -1,0 +1,114 @@
+"""Matrices that are split over processes by rows: who has which, and the matrix put together.
+
+Bands are rows that stay together, those of a row of PATCH's tiles. The first process has the most
+rows, and all others as many, but for the last ones. Axes: O outputs, I inputs, R the rows of this
+process, P those of the first.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+from torch.nn.functional import pad
+
+from leap import parallel
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows `first` to `stop` (excluded) of a matrix that has `of` of them."""
+
+    first: int
+    stop: int
+    of: int
+
+    @property
+    def height(self) -> int:
+        return self.stop - self.first
+
+
+@dataclass(frozen=True)
+class Split:
+    """How the rows of a matrix with so many `outputs` are split, and a tensor that belongs to it.
+
+    The tensor has `length` rows, one for each of the matrix, or one for each of its bands.
+    """
+
+    outputs: int
+    band: int
+    length: int
+
+    def rows(self, rank: int, processes: int) -> Rows:
+        """The rows of the matrix that a process has."""
+        bands = -(-self.outputs // self.band)
+        height = -(-bands // processes) * self.band
+        first, stop = (min(place * height, self.outputs) for place in (rank, rank + 1))
+        return Rows(first, stop, self.outputs)
+
+    def part(self, rank: int, processes: int) -> slice:
+        """The rows of the tensor that a process has."""
+        rows = self.rows(rank, processes)
+        each = 1 if self.length == self.outputs else self.band
+        return slice(-(-rows.first // each), -(-rows.stop // each))
+
+    def own_rows(self) -> Rows:
+        """The rows of the matrix that this process has."""
+        return self.rows(parallel.rank(), parallel.world_size())
+
+    def own(self) -> slice:
+        """The rows of the tensor that this process has."""
+        return self.part(parallel.rank(), parallel.world_size())
+
+    def height(self) -> int:
+        """The rows of the tensor that the first process has."""
+        return self.part(0, parallel.world_size()).stop
+
+
+def gathered(part_RI: Tensor, split: Split) -> Tensor:
+    """The whole matrix [O, I], in every process, from the rows that each has.
+
+    The gradient of the rows is the mean of all processes' gradients of the whole, added up in
+    float32.
+    """
+    whole_OI: Tensor = _Gathered.apply(part_RI, split)
+    return whole_OI
+
+
+class _Gathered(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, part_RI: Tensor, split: Split) -> Tensor:
+        ctx.rows, ctx.height = len(part_RI), split.height()
+        part_PI = _padded(part_RI, ctx.height)
+        whole = part_PI.new_empty(ctx.height * parallel.world_size(), *part_PI.shape[1:])
+        dist.all_gather_into_tensor(whole, part_PI)
+        return whole[: split.length]
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        processes = parallel.world_size()
+        whole = _padded(grads[0].float(), ctx.height * processes)
+        part_PI = whole.new_empty(ctx.height, *whole.shape[1:])
+        dist.reduce_scatter_tensor(part_PI, whole)
+        return part_PI[: ctx.rows] / processes, None
+
+
+def summed(values: Tensor) -> Tensor:
+    """The sum over all processes, each of which has its own part's gradient."""
+    total = parallel.all_reduce(values.detach().clone())
+    return values + (total - values.detach())
+
+
+def collected(part: Tensor, split: Split) -> Tensor | None:
+    """The whole tensor on the first process' CPU, from the parts of all; None in any other."""
+    padded = _padded(part.detach().cpu(), split.height())
+    first = parallel.rank() == 0
+    parts = [torch.empty_like(padded) for _ in range(parallel.world_size())] if first else None
+    dist.gather(padded, parts)
+    return torch.cat(parts)[: split.length] if parts else None
+
+
+def _padded(rows: Tensor, height: int) -> Tensor:
+    missing = height - len(rows)
+    return (pad(rows, (0, 0) * (rows.ndim - 1) + (0, missing)) if missing else rows).contiguous()
