@@ -117,7 +117,7 @@ def test_patchs_checkpoint_is_what_the_manifests_tile_map_says(place, tmp_path, 
 @pytest.mark.parametrize(("method", "values"), [("maskllm", MASKLLM), ("patch", PATCH)])
 def test_a_broken_group_is_not_hardened(place, tmp_path, method, values):
     cell = Made(place, tmp_path, method, values)
-    masks = load_masks(cell.files["mask"])
+    masks = dict(load_masks(cell.files["mask"]))
     name = list(masks)[-1]
     row = masks[name][-1]  # one more in one group, one less in the next that differs: same count
     first = int((~row).nonzero()[0])
@@ -132,7 +132,7 @@ def test_a_broken_group_is_not_hardened(place, tmp_path, method, values):
 
 def test_a_tile_too_many_is_not_hardened(place, tmp_path):
     cell = Made(place, tmp_path, "patch", PATCH)
-    masks = load_masks(cell.files["mask"])
+    masks = dict(load_masks(cell.files["mask"]))
     choice = read_json(cell.files["choice"])
     name = next(iter(masks))
     choice["tiles"]["dense"][name] = ["1" * len(row) for row in choice["tiles"]["dense"][name]]

@@ -14,6 +14,8 @@ from suite.artifacts.files import replacing
 # One entry, since safetensors writes several in an order that changes from run to run.
 _ENTRY = "suite"
 
+_DTYPES = {"I32": np.int32}  # of what is large enough to be left in its file
+
 Content = tuple[str, memoryview]  # type and shape, and the bytes
 
 
@@ -33,6 +35,27 @@ def load_arrays(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, st
     arrays, metadata, checksum = opened(path, "numpy")
     found = digest({name: _content(array) for name, array in arrays.items()}, metadata)
     compare(path, found, checksum)
+    return arrays, metadata
+
+
+def map_arrays(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """The same, but the arrays stay in the file, and processes of one machine share their memory.
+
+    What is written to one of them does not reach the file. Raises ValueError for a damaged file.
+    """
+    _, metadata, checksum = opened(path, "numpy", contents=False)
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    arrays: dict[str, NDArray[Any]] = {
+        name: np.memmap(
+            path, _DTYPES[value["dtype"]], "c", 8 + length + value["data_offsets"][0],
+            tuple(value["shape"]),
+        )
+        for name, value in sorted(header.items())
+        if name != "__metadata__"
+    }  # fmt: skip
+    compare(path, digest({name: _content(a) for name, a in arrays.items()}, metadata), checksum)
     return arrays, metadata
 
 
@@ -56,14 +79,20 @@ def entry(metadata: Mapping[str, str], checksum: str) -> dict[str, str]:
     return {_ENTRY: json.dumps({**metadata, "checksum": checksum}, sort_keys=True)}
 
 
-def opened(path: str | Path, framework: str) -> tuple[dict[str, Any], dict[str, str], str]:
-    """Content by sorted name, metadata, checksum. Raises ValueError for a cut file."""
+def opened(
+    path: str | Path, framework: str, contents: bool = True
+) -> tuple[dict[str, Any], dict[str, str], str]:
+    """Content by sorted name, if it is wanted, metadata, checksum.
+
+    Raises ValueError for a cut file.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework=framework) as file:
             metadata = json.loads((file.metadata() or {}).get(_ENTRY, "{}"))
-            tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
+            names = sorted(file.keys()) if contents else []
+            tensors = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is not a whole file ({error}): {_REMEDY}") from None
     return tensors, metadata, metadata.pop("checksum", "")

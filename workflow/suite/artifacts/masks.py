@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from baselines.pattern import group_of
 from suite.artifacts.arrays import load_arrays, save_arrays
+from suite.artifacts.lazily import Lazily
 
 Masks = Mapping[str, Any]
 
@@ -25,13 +26,19 @@ def save_masks(masks: Masks, path: str | Path) -> None:
     save_arrays(packed, path, {"shapes": json.dumps(shapes)})
 
 
-def read_masks(path: str | Path) -> dict[str, NDArray[np.bool_]]:
-    """Read what `save_masks` wrote, in the same order. Raises ValueError for a damaged file."""
+def read_masks(path: str | Path) -> Mapping[str, NDArray[np.bool_]]:
+    """Read what `save_masks` wrote, in the same order. Raises ValueError for a damaged file.
+
+    A layer's mask is unpacked, to a byte a weight, whenever it is asked for.
+    """
     packed, metadata = load_arrays(path)
-    return {
-        name: np.unpackbits(packed[name], count=int(np.prod(shape))).astype(bool).reshape(shape)
-        for name, shape in json.loads(metadata["shapes"]).items()
-    }
+    shapes = json.loads(metadata["shapes"])
+
+    def unpacked(name: str) -> NDArray[np.bool_]:
+        bits = np.unpackbits(packed[name], count=int(np.prod(shapes[name])))
+        return bits.astype(bool).reshape(shapes[name])
+
+    return Lazily(shapes, unpacked)
 
 
 def mask_hash(masks: Masks) -> str:

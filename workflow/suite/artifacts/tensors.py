@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from suite.artifacts.arrays import Content, compare, digest, entry, opened
 from suite.artifacts.files import replacing
+from suite.artifacts.lazily import Lazily
 from suite.artifacts.masks import read_masks
 
 if TYPE_CHECKING:
@@ -40,11 +41,15 @@ def tensors_hash(tensors: Iterable[tuple[str, "Tensor"]]) -> str:
     return sha256.hexdigest()
 
 
-def load_masks(path: str | Path) -> dict[str, "Tensor"]:
-    """Bool masks by layer name, in model order. Raises ValueError for a damaged file."""
+def load_masks(path: str | Path) -> Mapping[str, "Tensor"]:
+    """Bool masks by layer name, in model order, each unpacked whenever it is asked for.
+
+    Raises ValueError for a damaged file.
+    """
     import torch
 
-    return {name: torch.from_numpy(mask) for name, mask in read_masks(path).items()}
+    masks = read_masks(path)
+    return Lazily(masks, lambda name: torch.from_numpy(masks[name]))
 
 
 def _content(tensor: "Tensor") -> Content:

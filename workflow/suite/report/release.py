@@ -88,7 +88,7 @@ def apply_release(model: "PreTrainedModel", folder: str | Path) -> None:
     apply_masks(model, masks)
 
 
-def _read_mask(path: Path) -> dict[str, Any]:
+def _read_mask(path: Path) -> Mapping[str, Any]:
     with tempfile.NamedTemporaryFile(suffix=".safetensors") as file:
         try:
             file.write(gzip.decompress(path.read_bytes()))
