@@ -9,30 +9,26 @@ from torch import Tensor, nn
 from leap import parallel
 from leap.finite import refuse_non_finite
 from leap.history import History
+from leap.rows import Split
 from leap.state import StateFolder
 
 _SAVING_SHARE = 0.02  # of the time
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
-def part_name(sharding: bool) -> str:
-    """The part of the state that this process writes: all of it, or its own share."""
-    if parallel.shards(sharding):
-        return f"{parallel.rank()}-of-{parallel.world_size()}"
-    return "whole"
-
-
 class Checkpoints:
     """The states of one training; without a folder nothing is saved.
 
     A state is all there is before a step: logits, both moments of AdamW, the metrics so far. It is
-    saved at least `seconds` apart and for at most 2 % of the time.
+    saved at least `seconds` apart and for at most 2 % of the time. With `splits` every process has,
+    saves and loads its own rows of each tensor, otherwise the first one saves and all load.
     """
 
     def __init__(
         self,
         folder: StateFolder | None,
         logits: Mapping[str, nn.Parameter],
+        splits: Mapping[str, Split],
         optimiser: torch.optim.Optimizer,
         history: History,
         seconds: float,
@@ -40,11 +36,14 @@ class Checkpoints:
     ) -> None:
         self.folder = folder
         self.logits = logits
+        self.splits = splits
         self.optimiser = optimiser
         self.history = history
         self.seconds = seconds
+        # which of the parts of a state this process has, and of how many
+        self.place = (parallel.rank(), parallel.world_size()) if sharded else (0, 1)
         self.writes = sharded or parallel.rank() == 0
-        self.device = parallel.to_local(next(iter(logits.values()))).device
+        self.device = next(iter(logits.values())).device
         self.first_step = 0
         self.saved, self.cost = time.monotonic(), 0.0
 
@@ -65,40 +64,62 @@ class Checkpoints:
         tensors = {"history": self.history.table[:step]}
         for name, logits in self.logits.items():
             moments = self.optimiser.state.get(logits, {})
-            tensors[f"logits/{name}"] = parallel.to_local(logits)
+            tensors[f"logits/{name}"] = logits
             for moment in _MOMENTS:
-                tensors[f"{moment}/{name}"] = parallel.to_local(
-                    moments.get(moment, torch.zeros_like(logits))
-                )
-            refuse_non_finite(name, tensors[f"logits/{name}"])
-        self.folder.save(step, tensors)
+                tensors[f"{moment}/{name}"] = moments.get(moment, torch.zeros_like(logits))
+            refuse_non_finite(name, logits)
+        self.folder.save(step, tensors, *self.place)
 
     @torch.no_grad()
     def restore(self) -> int:
-        """Load the newest state that all processes have; return the step to go on with."""
-        found = self._newest_of_all()
-        if found is None:
-            return 0
-        step, tensors = found
+        """Load the newest state that is whole for all processes; return the step to go on with.
+
+        It may be one that other processes have saved, more of them or fewer.
+        """
+        for step, processes in parallel.of_first(self.folder.steps() if self.folder else []):
+            tensors = self._own(step, processes)
+            if not parallel.any_process(tensors is None):
+                self._load(step, tensors or {})
+                return step
+        return 0
+
+    def _load(self, step: int, tensors: Mapping[str, Tensor]) -> None:
         self.history.table[:step] = tensors["history"]
         for name, logits in self.logits.items():
-            parallel.to_local(logits).copy_(tensors[f"logits/{name}"])
+            logits.copy_(tensors[f"logits/{name}"])
             state = self.optimiser.state[logits]
             state["step"] = torch.tensor(float(step), device=self.device)
             for moment in _MOMENTS:
-                state[moment] = torch.zeros_like(logits)
-                parallel.to_local(state[moment]).copy_(tensors[f"{moment}/{name}"])
+                state[moment] = torch.zeros_like(logits).copy_(tensors[f"{moment}/{name}"])
         self.first_step = step
         self.saved = time.monotonic()
-        return step
 
-    def _newest_of_all(self) -> tuple[int, dict[str, Tensor]] | None:
-        """The newest state of a step that every process has a state of; None in all alike."""
-        if self.folder is None:
-            return None
-        found = self.folder.newest()
-        common = parallel.all_reduce_min(found[0] if found else 0)
-        if found and found[0] > common:
-            found = self.folder.newest(below=common + 1)
-        missing = common == 0 or found is None or found[0] != common
-        return None if parallel.any_process(missing) else found
+    def _own(self, step: int, processes: int) -> dict[str, Tensor] | None:
+        """This process' part of a state that so many have saved; None if one of theirs is damaged.
+
+        One after the other is read, so that there is room for one part, and as fast as it can be
+        where the processes are the same as before.
+        """
+        assert self.folder is not None
+        rank, now = self.place
+        if processes == now:
+            return self.folder.read(step, rank, processes)
+        pieces: dict[str, list[Tensor]] = {}
+        for other in range(processes):
+            part = self.folder.read(step, other, processes)
+            if part is None:
+                return None
+            for key, tensor in part.items():
+                pieces.setdefault(key, []).append(self._overlap(key, tensor, other, processes))
+        return {
+            key: torch.cat(parts) if key != "history" else parts[0] for key, parts in pieces.items()
+        }
+
+    def _overlap(self, key: str, part: Tensor, other: int, processes: int) -> Tensor:
+        """What this process needs of another's part of a tensor."""
+        if key == "history":
+            return part
+        split = self.splits[key.split("/", 1)[1]]
+        theirs, own = split.part(other, processes), split.part(*self.place)
+        first, stop = max(theirs.start, own.start), min(theirs.stop, own.stop)
+        return part[first - theirs.start : max(first, stop) - theirs.start].clone()

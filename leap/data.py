@@ -9,14 +9,14 @@ from leap.seeds import noise_seed
 from leap.settings import Settings
 
 
-def micro_batch(blocks_ST: Tensor, settings: Settings, step: int, micro: int) -> Tensor:
-    """Token ids [B, T], int64: the corpus in an order that is drawn anew for every epoch.
+def sequences(blocks_ST: Tensor, settings: Settings, step: int, places: range) -> Tensor:
+    """Token ids [B, T], int64, of these places in a step's batch.
 
-    Steps follow each other through it, and so do the micro-batches of a step.
+    The corpus comes in an order that is drawn anew for every epoch; steps follow each other
+    through it.
     """
-    start = step * settings.batch + micro * settings.micro_batch
-    places = range(start, start + settings.micro_batch)
-    rows = [_row(settings.seed, place, len(blocks_ST)) for place in places]
+    start = step * settings.batch
+    rows = [_row(settings.seed, start + place, len(blocks_ST)) for place in places]
     return blocks_ST[torch.stack(rows)].long()
 
 

@@ -1,22 +1,56 @@
-"""How a training is computed: what its memory, and no result, depends on."""
+"""How a training is computed: what it costs in time and memory, not what is learned."""
 
 from dataclasses import dataclass
+
+from leap.settings import Settings
 
 
 @dataclass(frozen=True)
 class Execution:
-    """How a training is computed, which changes nothing of what is learned but the order of sums.
+    """Settings that change nothing of what is learned but the order of its sums.
 
-    micro_batch: sequences that go through the model together in one process; divides
-        sequences_per_draw; 0 takes as many as share a draw (and, with sharding, one process' share
-        of them).
+    A training may be taken up again under others.
+
+    micro_batch: sequences that go through the model together in one process; it divides those that
+        share a draw of the masks (`Settings.sequences_per_draw`). 0: as many as can.
     recompute: draw masks again for the backward pass instead of keeping them (LEAP always does on
         a GPU).
     checkpointing: keep no activations inside a decoder block, compute them again.
-    sharding: split weights, logits and optimiser state over the processes.
+    sharding: split prunable weights, logits and optimiser state over the processes, by rows.
     """
 
     micro_batch: int = 0
     recompute: bool = False
     checkpointing: bool = False
     sharding: bool = False
+
+
+def micro_batch_of(execution: Execution, settings: Settings, processes: int) -> int:
+    """Sequences that go through the model together in each of these processes.
+
+    Processes of a sharded training compute with the same masks, so their sequences share a draw;
+    others take different micro-batches, of any draw. Raises ValueError where that does not come
+    out even.
+    """
+    shared = settings.sequences_per_draw
+    together = processes if execution.sharding else 1
+    if shared % together:
+        raise ValueError(
+            f"sequences_per_draw is {shared}, but with sharding the sequences of all {processes} "
+            "processes share a draw of the masks: choose a multiple of the processes, or no "
+            "sharding"
+        )
+    most = shared // together
+    chosen = execution.micro_batch or most
+    if most % chosen:
+        raise ValueError(
+            f"micro_batch is {chosen}, which does not divide the {most} sequences that share a "
+            "draw of the masks in a process (sequences_per_draw)"
+        )
+    micro_batches = settings.batch // chosen
+    if micro_batches % processes:
+        raise ValueError(
+            f"batch / micro_batch is {micro_batches}, which {processes} processes cannot share "
+            "evenly: choose a multiple"
+        )
+    return chosen

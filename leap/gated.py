@@ -8,19 +8,26 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from leap import parallel
+from leap.execution import Execution
 from leap.layers import decoder_blocks, prunable_linears
 from leap.objective import NORMS
 from leap.parameterisation import Draw, Parameterisation, Start, key
 from leap.relaxation import Relaxation
+from leap.rows import Rows, Split, gathered, summed
 from leap.seeds import noise_seed
 from leap.settings import Settings
+
+_SMALLEST_SQUARE = 1e-60  # whose root has a gradient
 
 
 class GatedLinear(nn.Module):
     """A linear layer with the logits of its mask, by part; weight and bias stay frozen.
 
     Before each forward pass `redraw` says how its mask is drawn; afterwards `sums` holds the sum
-    of the mask and the norm of the masked weight, both part of the graph.
+    of the mask and the norm of the masked weight, both part of the graph. With `rows` it has only
+    these of the weight and of all that belongs to it, masks them alone, and puts the masked
+    weights of all processes together.
     """
 
     sparse_OI: Tensor | None
@@ -29,26 +36,31 @@ class GatedLinear(nn.Module):
         self,
         linear: nn.Linear,
         logits: Mapping[str, Tensor],
+        splits: Mapping[str, Split],
         sparse_OI: Tensor | None,
+        rows: Rows | None,
         index: int,
         parameterisation: Parameterisation,
-        settings: Settings,
+        options: tuple[str, bool],
     ) -> None:
         super().__init__()
         self.linear = linear
         self.logits = nn.ParameterDict(logits)
         # a buffer moves with the layer; no state dict needs it
         self.register_buffer("sparse_OI", sparse_OI, persistent=False)
+        self.rows = rows
+        self.splits = splits  # of the logits, by part
+        self.split = Split(linear.out_features, parameterisation.band, linear.out_features)
         self.index = index
         self.parameterisation = parameterisation
-        self.options = NORMS[settings.magnitude], settings.recompute
+        self.options = options  # the norm that the loss needs, and whether masks are drawn again
         self.draw: Draw | None = None
         self.sums: tuple[Tensor, Tensor] | None = None
 
     def redraw(self, relaxation: Relaxation, *place: int) -> None:
         """Draw another mask in the next forward pass, from the `place` in the training."""
         seed = noise_seed(*place, self.index)
-        self.draw = Draw(relaxation, seed, *self.options, self.sparse_OI)
+        self.draw = Draw(relaxation, seed, *self.options, self.sparse_OI, self.rows)
         self.sums = None
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -58,14 +70,21 @@ class GatedLinear(nn.Module):
         )
         if self.sums is None:  # checkpointing computes a block once more, with the same draw
             self.sums = kept, norm
+        if self.rows is not None:
+            masked_OI = gathered(masked_OI, self.split)
         return nn.functional.linear(inputs, masked_OI, self.linear.bias)
 
 
 def sums_of(gates: Iterable[GatedLinear]) -> tuple[Tensor, Tensor]:
     """Sums of the masks [L] and norms of the masked weights [L] of the forward pass, float64."""
+    gates = list(gates)
     pairs = [gate.sums for gate in gates]
     kept_L, norm_L = (torch.stack(values) for values in zip(*pairs, strict=True))
-    return kept_L, norm_L
+    if gates[0].rows is None:
+        return kept_L, norm_L
+    if gates[0].options[0] == "l2":
+        return summed(kept_L), summed(norm_L.square()).clamp(min=_SMALLEST_SQUARE).sqrt()
+    return summed(kept_L), summed(norm_L)
 
 
 def learned_logits(gates: Mapping[str, GatedLinear]) -> dict[str, nn.Parameter]:
@@ -77,39 +96,44 @@ def learned_logits(gates: Mapping[str, GatedLinear]) -> dict[str, nn.Parameter]:
     }
 
 
+def splits_of(gates: Mapping[str, GatedLinear]) -> dict[str, Split]:
+    """How these are split over processes, if they are."""
+    return {
+        key(name, part): split
+        for name, gate in gates.items()
+        for part, split in gate.splits.items()
+    }
+
+
 @contextmanager
 def gated(
     model: nn.Module,
     parameterisation: Parameterisation,
     settings: Settings,
+    execution: Execution,
     prior: Mapping[str, Tensor] | None,
     sparse: Mapping[str, Tensor] | None,
 ) -> Iterator[dict[str, GatedLinear]]:
     """Put gates on every prunable layer for the duration of the body, and freeze all else.
 
-    `prior` and `sparse` are one-shot masks by layer (see `leap.training.learn_masks`). With
-    `settings.checkpointing` a decoder block keeps its inputs only and is computed again in the
-    backward pass. Raises ValueError for masks that do not fit.
+    `prior` and `sparse` are one-shot masks by layer (see `leap.training.learn_masks`), each asked
+    for when its layer's turn comes. With `checkpointing` a decoder block keeps its inputs only and
+    is computed again in the backward pass. With `sharding` every layer is left with the rows of
+    this process, also afterwards. Raises ValueError for masks that do not fit.
     """
     linears = prunable_linears(model)
-    blocks = list(decoder_blocks(model)[1]) if settings.checkpointing else []
-    # names, not tensors: whoever splits the model over processes replaces its tensors
+    blocks = list(decoder_blocks(model)[1]) if execution.checkpointing else []
+    # names, not tensors: splitting replaces a layer's weight
     trainable = [name for name, p in model.named_parameters() if p.requires_grad]
     modes = {module: module.training for module in model.modules()}
     gates: dict[str, GatedLinear] = {}
     try:
         model.eval().requires_grad_(False)
         for index, name in enumerate(list(linears)):
-            linear = linears.pop(name)
-            prior_OI, sparse_OI = (given[name] if given else None for given in (prior, sparse))
-            seed = noise_seed(settings.seed, -1, index)
-            shape = linear.out_features, linear.in_features
-            logits = parameterisation.first(Start(shape, settings, seed, prior_OI, sparse_OI))
-            device = linear.weight.device
-            logits = {part: tensor.to(device) for part, tensor in logits.items()}
-            if sparse_OI is not None:
-                sparse_OI = sparse_OI.to(device)
-            gates[name] = GatedLinear(linear, logits, sparse_OI, index, parameterisation, settings)
+            masks = (given[name] if given else None for given in (prior, sparse))
+            gates[name] = _gate(
+                linears.pop(name), index, parameterisation, settings, execution, *masks
+            )
             model.set_submodule(name, gates[name])
         for block in blocks:
             block.forward = partial(checkpoint, block.forward, use_reentrant=False)
@@ -123,3 +147,32 @@ def gated(
             model.get_parameter(name).requires_grad_(True)
         for module, mode in modes.items():
             module.training = mode
+
+
+def _gate(
+    linear: nn.Linear,
+    index: int,
+    parameterisation: Parameterisation,
+    settings: Settings,
+    execution: Execution,
+    prior_OI: Tensor | None,
+    sparse_OI: Tensor | None,
+) -> GatedLinear:
+    """A layer with its first logits, on its device, and only this process' rows if it is split."""
+    shape = linear.out_features, linear.in_features
+    seed = noise_seed(settings.seed, -1, index)
+    logits = parameterisation.first(Start(shape, settings, seed, prior_OI, sparse_OI))
+    splits = {part: Split(shape[0], parameterisation.band, len(t)) for part, t in logits.items()}
+    rows = None
+    if parallel.shards(execution.sharding):
+        rows = Split(shape[0], parameterisation.band, shape[0]).own_rows()
+        own = slice(rows.first, rows.stop)
+        logits = {part: tensor[splits[part].own()].clone() for part, tensor in logits.items()}
+        linear.weight = nn.Parameter(linear.weight.detach()[own].clone(), requires_grad=False)
+        sparse_OI = None if sparse_OI is None else sparse_OI[own].clone()
+    device = linear.weight.device
+    dtype = linear.weight.dtype if settings.logits_dtype == "model" else torch.float32
+    placed = {part: tensor.to(device, dtype) for part, tensor in logits.items()}
+    sparse_OI = None if sparse_OI is None else sparse_OI.to(device)
+    options = NORMS[settings.magnitude], execution.recompute
+    return GatedLinear(linear, placed, splits, sparse_OI, rows, index, parameterisation, options)

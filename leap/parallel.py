@@ -1,15 +1,17 @@
-"""Several processes that train one model: data-parallel, with or without sharded states.
+"""Several processes that train one model: data-parallel, their states whole or split.
 
 Started by torchrun; without it there is one process, and nothing here does anything.
 """
 
 import os
-from collections.abc import Callable, Iterable
-from typing import cast
+from collections.abc import Iterable
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
+
+T = TypeVar("T")
 
 
 def start() -> None:
@@ -55,46 +57,14 @@ def any_process(flag: bool) -> bool:
     return bool(all_reduce(torch.tensor(int(flag))))
 
 
-def all_reduce_min(value: int) -> int:
-    """The smallest value of any process."""
-    if world_size() == 1:
-        return value
-    tensor = torch.tensor(value)
-    dist.all_reduce(tensor, dist.ReduceOp.MIN)
-    return int(tensor)
+def of_first(value: T) -> T:
+    """The first process' value, in all of them."""
+    values = [value]
+    if world_size() > 1:
+        dist.broadcast_object_list(values)
+    return values[0]
 
 
 def shards(wanted: bool) -> bool:
     """Whether states are split: if that is wanted and there is somebody to share with."""
     return wanted and world_size() > 1
-
-
-def shard(
-    model: nn.Module, blocks: nn.ModuleList, lm_loss: Callable[[Tensor], Tensor]
-) -> Callable[[Tensor], Tensor]:
-    """Split all weights and logits over the processes (FSDP2), block by block; the loss to use.
-
-    A block's weights are put together again for as long as it computes, those outside of blocks
-    for as long as the loss `lm_loss` of the model does. Gradients and whatever the optimiser
-    keeps are split in the same way.
-    """
-    from torch.distributed.device_mesh import init_device_mesh
-    from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
-
-    mesh = init_device_mesh("cuda" if torch.cuda.is_available() else "cpu", (world_size(),))
-    for block in blocks:
-        fully_shard(block, mesh=mesh)
-    fully_shard(model, mesh=mesh)
-    model.lm_loss = lm_loss  # type: ignore[assignment]
-    register_fsdp_forward_method(model, "lm_loss")
-    return cast(Callable[[Tensor], Tensor], model.lm_loss)
-
-
-def to_local(tensor: Tensor) -> Tensor:
-    """This process' part of a split tensor, or the tensor itself."""
-    return tensor.to_local() if hasattr(tensor, "to_local") else tensor
-
-
-def full_tensor(tensor: Tensor) -> Tensor:
-    """A split tensor put together, or the tensor itself."""
-    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor

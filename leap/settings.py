@@ -1,4 +1,7 @@
-"""Everything that decides what is learned, and the named settings of papers and their code."""
+"""Everything that decides what is learned, and the named settings of papers and their code.
+
+What only decides how it is computed is `leap.execution`'s.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -8,6 +11,7 @@ NOISES = ("logistic", "gumbel")
 SCOPES = ("global", "per_block", "per_block_sum")
 MAGNITUDES = ("norm_ratio", "norm_sum", "l1", "none")
 SELECTIONS = ("exact", "threshold")
+LOGITS_DTYPES = ("float32", "model")
 
 
 @dataclass(frozen=True)
@@ -15,8 +19,8 @@ class Settings:
     """A training's settings; the defaults are LEAP's official code's, but for the exact selection.
 
     sparsity: fraction of the prunable weights to remove.
-    steps, batch, micro_batch: optimiser steps, sequences a step over all processes, and sequences
-        that go through the model together; each such micro-batch draws fresh masks.
+    steps, batch: optimiser steps, and sequences a step over all processes.
+    sequences_per_draw: of a batch, how many neighbouring sequences share one draw of the masks.
     learning_rate, warmup_steps, weight_decay: of AdamW; the rate has a linear warm-up and decays
         to zero as a cosine.
     max_grad_norm: the gradient of all logits together is scaled down to this norm where it is
@@ -29,21 +33,19 @@ class Settings:
         model (`global`), or as the mean (`per_block`) or the sum (`per_block_sum`) over decoder
         blocks.
     magnitude, magnitude_strength: the term that rewards kept magnitude (see `leap.objective`).
+    logits_dtype: in what logits and AdamW's moments are kept: `float32`, or `model`, which is the
+        weights' own, as in the official code; what is computed from them is float32 in either case.
     init_std, prior_strength: spread of the first logits, and how far a prior mask moves them
         apart, in units of that spread.
     selection: `exact` keeps the (1 - sparsity) * N largest logits, `threshold` the positive ones
         (for PATCH: the dense tiles likewise; MaskLLM always takes each group's largest).
-    recompute: draw masks again for the backward pass instead of keeping them (LEAP always does on
-        a GPU).
-    checkpointing: keep no activations inside a decoder block, compute them again.
-    sharding: split weights, logits and optimiser state over the processes (FSDP2).
     seed: of the first logits, the noise and the order of the data.
     """
 
     sparsity: float
     steps: int = 2000
     batch: int = 256
-    micro_batch: int = 1
+    sequences_per_draw: int = 1
     learning_rate: float = 1e-3
     warmup_steps: int = 5
     weight_decay: float = 0.0
@@ -57,12 +59,10 @@ class Settings:
     density_scope: str = "global"
     magnitude: str = "norm_ratio"
     magnitude_strength: float = 10.0
+    logits_dtype: str = "float32"
     init_std: float = 0.014
     prior_strength: float = 3.0
     selection: str = "exact"
-    recompute: bool = False
-    checkpointing: bool = False
-    sharding: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -77,7 +77,9 @@ class Settings:
 # What differs from the defaults. The official code and the paper's text disagree about the noise
 # and the magnitude term. The logistic noise is the default because a single Gumbel's mean is not
 # zero, and the norm ratio because it does not depend on the model's size. The official code is
-# trained by the Trainer of transformers, whose default clips the gradient.
+# trained by the Trainer of transformers, whose default clips the gradient, and its logits have the
+# model's dtype.
+_OFFICIAL = {"max_grad_norm": 1.0, "logits_dtype": "model"}
 _MASKLLM = {
     "noise": "gumbel",
     "alpha": (100.0, 500.0),
@@ -87,15 +89,15 @@ _MASKLLM = {
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "default": {},
     "paper": {"noise": "gumbel", "magnitude": "l1"},
-    "official-code": {"selection": "threshold", "max_grad_norm": 1.0},
+    "official-code": {"selection": "threshold", **_OFFICIAL},
     # a pattern N:M fixes the density, so no term is needed for it
     "maskllm": _MASKLLM,
-    "maskllm-official-code": {**_MASKLLM, "magnitude": "norm_sum", "max_grad_norm": 1.0},
+    "maskllm-official-code": {**_MASKLLM, "magnitude": "norm_sum", **_OFFICIAL},
     "patch": {},
     "patch-official-code": {
         "selection": "threshold",
-        "max_grad_norm": 1.0,
         "pattern_alpha": (100.0, 500.0),
+        **_OFFICIAL,
     },
 }
 
@@ -112,10 +114,10 @@ def _problems(settings: Settings) -> list[str]:
     checks = {
         "sparsity": (0 < settings.sparsity < 1, "between 0 and 1, both excluded"),
         "steps": (settings.steps >= 1, "at least 1"),
-        "micro_batch": (settings.micro_batch >= 1, "at least 1"),
+        "sequences_per_draw": (settings.sequences_per_draw >= 1, "at least 1"),
         "batch": (
-            settings.batch >= 1 and settings.batch % max(1, settings.micro_batch) == 0,
-            f"a multiple of micro_batch ({settings.micro_batch})",
+            settings.batch >= 1 and settings.batch % max(1, settings.sequences_per_draw) == 0,
+            f"a multiple of sequences_per_draw ({settings.sequences_per_draw})",
         ),
         "learning_rate": (settings.learning_rate > 0, "positive"),
         "warmup_steps": (settings.warmup_steps >= 0, "at least 0"),
@@ -132,6 +134,10 @@ def _problems(settings: Settings) -> list[str]:
         "density_scope": (settings.density_scope in SCOPES, f"one of {', '.join(SCOPES)}"),
         "magnitude": (settings.magnitude in MAGNITUDES, f"one of {', '.join(MAGNITUDES)}"),
         "magnitude_strength": (settings.magnitude_strength >= 0, "at least 0"),
+        "logits_dtype": (
+            settings.logits_dtype in LOGITS_DTYPES,
+            f"one of {', '.join(LOGITS_DTYPES)}",
+        ),
         "init_std": (settings.init_std > 0, "positive"),
         "prior_strength": (settings.prior_strength >= 0, "at least 0"),
         "selection": (settings.selection in SELECTIONS, f"one of {', '.join(SELECTIONS)}"),

@@ -1,8 +1,8 @@
 """The state of an unfinished training on disk, from which it can be taken up again.
 
-A state is one safetensors file a step, written whole or not at all; the two newest are kept, so
-that a damaged one has a predecessor. Its metadata hold the fingerprint of everything that decides
-the result, and a checksum of its tensors.
+A state is one safetensors file a step, or one for each of the processes that have a part of it,
+written whole or not at all; the two newest are kept, so that a damaged one has a predecessor. Its
+metadata hold the fingerprint of everything that decides the result, and a checksum of its tensors.
 """
 
 import hashlib
@@ -28,17 +28,18 @@ _KEPT = 2
 
 
 class StateFolder:
-    """States of one training; each process that keeps a part of its own has its own `part`."""
+    """States of one training; each process that keeps a part of its own writes that."""
 
-    def __init__(self, folder: Path, fingerprint: str, part: str = "whole") -> None:
+    def __init__(self, folder: Path, fingerprint: str) -> None:
         self.folder = folder
         self.fingerprint = fingerprint
-        self.part = part
 
-    def save(self, step: int, tensors: Mapping[str, Tensor]) -> None:
-        """Write the state before `step` and delete all but the two newest ones."""
+    def save(
+        self, step: int, tensors: Mapping[str, Tensor], rank: int = 0, processes: int = 1
+    ) -> None:
+        """Write the state before `step`, or a process' part, and delete all but the two newest."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        target = self.folder / f"step-{step:08d}.{self.part}.safetensors"
+        target = self._file(step, rank, processes)
         temporary = self.folder / f".{target.name}.part"
         contents = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         checksum = _checksum(contents, self.fingerprint)
@@ -51,33 +52,36 @@ class StateFolder:
             os.fsync(file.fileno())
         os.replace(temporary, target)
         # later ones are damaged, or another process lacks them: training went on below them
-        files = self._files()
+        files = sorted(
+            self.folder.glob(f"step-*.{_part_name(rank, processes)}.safetensors"), reverse=True
+        )
         place = files.index(target)
         for useless in [*files[:place], *files[place + _KEPT :]]:
             useless.unlink()
+        if place + 1 < len(files):  # by the second one, all processes have the first
+            self._forget_others(processes)
 
-    def newest(self, below: int | None = None) -> tuple[int, dict[str, Tensor]] | None:
-        """The newest whole state and its step, none if there is none; damaged ones are skipped.
+    def steps(self) -> list[tuple[int, int]]:
+        """The steps of which there is a state, newest first, and how many processes wrote it."""
+        names = {file.name for file in self.folder.glob("step-*.safetensors")}
+        found = {
+            (int(name.split(".")[0].removeprefix("step-")), _processes(name)) for name in names
+        }
+        return sorted(
+            (
+                (step, processes)
+                for step, processes in found
+                if {self._file(step, rank, processes).name for rank in range(processes)} <= names
+            ),
+            reverse=True,
+        )
 
-        With `below` only older states count. Raises ValueError for a state of another training.
+    def read(self, step: int, rank: int = 0, processes: int = 1) -> dict[str, Tensor] | None:
+        """A process' part of a state, None for a damaged one.
+
+        Raises ValueError for a state of another training.
         """
-        for file in self._files():
-            step = int(file.name.split(".")[0].removeprefix("step-"))
-            if below is not None and step >= below:
-                continue
-            tensors = self._read(file)
-            if tensors is not None:
-                return step, tensors
-        return None
-
-    def clear(self) -> None:
-        """Delete the folder: the training is finished and its result is safe."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _files(self) -> list[Path]:
-        return sorted(self.folder.glob(f"step-*.{self.part}.safetensors"), reverse=True)
-
-    def _read(self, file: Path) -> dict[str, Tensor] | None:
+        file = self._file(step, rank, processes)
         try:
             with safe_open(file, framework="pt") as opened:
                 metadata = opened.metadata() or {}
@@ -95,6 +99,29 @@ class StateFolder:
                 "corpus or prior mask: put those back to finish it, or delete this folder"
             )
         return tensors
+
+    def clear(self) -> None:
+        """Delete the folder: the training is finished and its result is safe."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _forget_others(self, processes: int) -> None:
+        """Delete what more processes, or fewer, had saved before these went on."""
+        for file in self.folder.glob("step-*.safetensors"):
+            if _processes(file.name) != processes:
+                file.unlink(missing_ok=True)
+
+    def _file(self, step: int, rank: int, processes: int) -> Path:
+        return self.folder / f"step-{step:08d}.{_part_name(rank, processes)}.safetensors"
+
+
+def _part_name(rank: int, processes: int) -> str:
+    return "whole" if processes == 1 else f"{rank}-of-{processes}"
+
+
+def _processes(name: str) -> int:
+    """How many processes wrote the state that a file is a part of."""
+    part = name.split(".")[1]
+    return 1 if part == "whole" else int(part.split("-")[-1])
 
 
 def fingerprint(

@@ -152,7 +152,10 @@ def dense(model: "nn.Module", ids_BT: "Tensor", steps: int) -> list[float]:
 
 def ours(model: "nn.Module", ids_BT: "Tensor", steps: int, small: bool = False) -> list[float]:
     """LEAP by this package; a step is the time between two reports, so nothing is left out."""
-    return _learn(model, ids_BT, steps, {"recompute": small, "checkpointing": small})
+    from leap.execution import Execution
+
+    execution = Execution(recompute=small, checkpointing=small)
+    return _learn(model, ids_BT, steps, {}, execution=execution)
 
 
 def ours_late(model: "nn.Module", ids_BT: "Tensor", steps: int) -> list[float]:
@@ -166,7 +169,7 @@ def _learn(
     from leap import Settings, learn_masks
 
     size = len(ids_BT)
-    settings = Settings(SPARSITY, steps=steps, batch=size, micro_batch=size, **changes)
+    settings = Settings(SPARSITY, steps=steps, batch=size, sequences_per_draw=size, **changes)
     times = [time.perf_counter()]
 
     def report(step: int, values: dict[str, float]) -> None:

@@ -75,7 +75,7 @@ def submitted(output: str) -> list[str]:
 
 def training(steps: int) -> str:
     """The setting of a training of so many small steps."""
-    return f"methods={{leap: {{steps: {steps}, batch: 2, micro_batch: 2}}}}"
+    return f"methods={{leap: {{steps: {steps}, batch: 2, sequences_per_draw: 2}}}}"
 
 
 def losses(suite: Path) -> list[dict]:

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.heavy
 MODEL = "mini-llama-3.2-1b"
 CELL = f"{MODEL}/leap/0.5"
 TARGET = f"results/smoke/pruned/{CELL}/logits.safetensors"
-SETTINGS = ("--config", "scale=smoke", "methods={leap: {steps: 60, micro_batch: 4}}")
+SETTINGS = ("--config", "scale=smoke", "methods={leap: {steps: 60, sequences_per_draw: 4}}")
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_the_state_of_other_settings_is_refused_by_name(undisturbed, snakemake):
     run = start(undisturbed)
     os.kill(job_at_work(undisturbed), signal.SIGTERM)
     run.wait(timeout=120)
-    other = (*SETTINGS[:2], "methods={leap: {steps: 61, micro_batch: 4}}")
+    other = (*SETTINGS[:2], "methods={leap: {steps: 61, sequences_per_draw: 4}}")
     process = snakemake(undisturbed, TARGET, *other)
     text = process.stdout + process.stderr
     assert process.returncode != 0

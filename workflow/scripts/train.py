@@ -12,6 +12,8 @@ from suite.jobs.job import job, use_threads
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
+    from leap.execution import Execution
+
 _SECONDS_TO_SAVE = "600"  # at most, see profiles/slurm/config.yaml
 
 
@@ -29,8 +31,42 @@ def main() -> None:
         params.run,
         params.recipe,
         Path(params.state),
+        execution(Path(inputs.model).parent, params.recipe["implementation"]),
         snakemake.output,
     )
+
+
+def execution(model: Path, implementation: str) -> "Execution":
+    """How the training is computed: what the configuration leaves open is chosen for these GPUs.
+
+    Raises ValueError where nothing fits, before any weight is loaded.
+    """
+    import torch
+
+    from suite.jobs.precision import compute_dtype
+    from suite.jobs.shape import shape_of
+    from suite.plan.cost.execution import Training, choose
+    from suite.plan.cost.shapes import Sizes
+    from suite.plan.cost.training_memory import gate_of
+    from suite.stages.models import checkpoint_path, describe
+
+    config = snakemake.config
+    values = config["methods"][snakemake.wildcards.method]
+    device, gpu_bytes = "cpu", None
+    if torch.cuda.is_available():
+        gpu = torch.cuda.get_device_properties(int(os.environ.get("LOCAL_RANK", "0")))
+        device, gpu_bytes = "cuda", gpu.total_memory
+    dtype = compute_dtype(describe(model)["dtype"], device)
+    training = Training(
+        Sizes(**shape_of(checkpoint_path(model))),
+        values["batch"],
+        values["sequences_per_draw"],
+        config["corpora"]["training"]["length"],
+        getattr(torch, dtype).itemsize,
+        gate_of(implementation, values),
+    )
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    return choose(training, processes, gpu_bytes, config.get("execution", {}))
 
 
 if __name__ == "__main__":

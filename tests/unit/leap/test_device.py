@@ -17,7 +17,7 @@ from leap.parameterisations.maskllm import MaskLLM
 from leap.parameterisations.patch import Patch
 from leap.patterns import shared_patterns
 from leap.relaxation import Relaxation
-from leap.settings import Settings
+from leap.rows import Split
 from leap.tiles import shared_tile_weights
 
 KINDS = ("leap", "maskllm", "tile", "joint")
@@ -192,9 +192,10 @@ def test_a_table_is_made_once_and_serves_training_whoever_asks_first(table, opti
 def test_the_given_mask_moves_with_its_layer_and_is_in_no_state_dict():
     linear, mask = nn.Linear(20, 13), torch.ones(13, 20, dtype=torch.bool)
     logits = {"logits": torch.zeros(2, 3)}
-    what, settings = Patch(8, 2, 4, joint=False), Settings(0.4)
-    layer = GatedLinear(linear, logits, mask, 0, what, settings)
+    rest = {"logits": Split(13, 8, 2)}, mask, None, 0, Patch(8, 2, 4, joint=False), ("l2", False)
+    layer = GatedLinear(linear, logits, *rest)
     assert set(layer.state_dict()) == {"linear.weight", "linear.bias", "logits.logits"}
     layer.to("meta").redraw(Relaxation(1.0, 1.0), 0)
     assert layer.draw.sparse_OI.is_meta
-    assert GatedLinear(linear, logits, None, 0, what, settings).sparse_OI is None
+    without = GatedLinear(linear, logits, rest[0], None, *rest[2:])
+    assert without.sparse_OI is None

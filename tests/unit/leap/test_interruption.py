@@ -34,7 +34,7 @@ model = LlamaForCausalLM(
 )
 blocks = torch.randint(3, 60, (20, 24), generator=torch.Generator().manual_seed(1))
 settings = leap.Settings(
-    sparsity=0.6, steps={STEPS}, batch=4, micro_batch=2, learning_rate=1e-2, seed=3
+    sparsity=0.6, steps={STEPS}, batch=4, sequences_per_draw=2, learning_rate=1e-2, seed=3
 )
 
 def report(step, values):

@@ -11,6 +11,7 @@ from torch.func import functional_call
 from transformers import LlamaConfig, LlamaForCausalLM
 
 import leap
+from leap.execution import Execution
 from leap.layers import prunable_linears
 from leap.parameterisation import Learned, Start, key, load
 from leap.parameterisations.leap import Leap
@@ -35,7 +36,7 @@ KINDS = {
 }
 SPARSITY = {"leap": 0.6, "2:4": 0.5, "1:4": 0.75, "tile": 0.35, "joint": 0.35}
 # a step is large and masks stay soft, so that a wrong gradient shows in every logit
-SOFT = {"steps": 12, "batch": 4, "micro_batch": 2, "learning_rate": 1e-2, "warmup_steps": 3,
+SOFT = {"steps": 12, "batch": 4, "sequences_per_draw": 2, "learning_rate": 1e-2, "warmup_steps": 3,
         "alpha": (2.0, 6.0), "tau": (2.0, 0.5), "seed": 5, "weight_decay": 0.1}  # fmt: skip
 
 
@@ -106,7 +107,7 @@ def soft_mask(kind, logits, shape, alpha, pattern_alpha, tau, seed, sparse):
         random = generator(seed ^ 1, torch.device("cpu"))
         for start in range(0, shape[0], SIZE):
             band = noise[start : start + SIZE]
-            band[:] = gumbel(band.flatten(0, 1), random).T.reshape(band.shape)
+            band[:] = gumbel(band.flatten(0, 1).T.shape, band, random).T.reshape(band.shape)
         choice = torch.softmax((pattern_alpha * logits["patterns"] + noise) / tau, dim=2)
         below = (choice @ table).flatten(1)
     return dense + (1 - dense) * below
@@ -140,7 +141,7 @@ def training_by_hand(kind, s):
             rate = s.learning_rate * (1 + math.cos(angle)) / 2
         optimiser.param_groups[0]["lr"] = rate
         optimiser.zero_grad()
-        micro_batches = s.batch // s.micro_batch
+        micro_batches = s.batch // s.sequences_per_draw
         for micro in range(micro_batches):
             soft = {
                 name: soft_mask(kind, logits[name], tuple(weight.shape), alpha, pattern_alpha, tau,
@@ -149,8 +150,9 @@ def training_by_hand(kind, s):
             }  # fmt: skip
             masked = {name: soft[name] * frozen[name] for name in frozen}
             rows = []
-            for place in range(s.micro_batch):
-                epoch, row = divmod(step * s.batch + micro * s.micro_batch + place, len(blocks))
+            for place in range(s.sequences_per_draw):
+                start = step * s.batch + micro * s.sequences_per_draw
+                epoch, row = divmod(start + place, len(blocks))
                 random = torch.Generator().manual_seed(noise_seed(s.seed, -2, epoch))
                 rows.append(torch.randperm(len(blocks), generator=random)[row])
             ids = blocks[torch.stack(rows)]
@@ -178,7 +180,7 @@ def test_training_gives_what_plain_autograd_gives(kind, memory):
     # the density of N:M masks is fixed, but the sum of 1:4's soft ones is 1 only up to rounding
     strength = {} if kind in ("leap", "tile", "joint") else {"density_strength": 0.0}
     settings = settings_of(kind, **strength)
-    found = learn(kind, dataclasses.replace(settings, **memory)).logits
+    found = learn(kind, settings, execution=Execution(**memory)).logits
     expected = training_by_hand(kind, settings)
     assert list(found) == list(expected)
     for name, tensor in expected.items():

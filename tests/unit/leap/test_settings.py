@@ -13,13 +13,13 @@ NAN = float("nan")
 
 def test_the_defaults_are_those_of_the_official_code_with_exact_selection():
     assert dataclasses.asdict(Settings(sparsity=0.6)) == {
-        "sparsity": 0.6, "steps": 2000, "batch": 256, "micro_batch": 1, "learning_rate": 1e-3,
-        "warmup_steps": 5, "weight_decay": 0.0, "max_grad_norm": 0.0, "alpha": (25.0, 350.0),
+        "sparsity": 0.6, "steps": 2000, "batch": 256, "sequences_per_draw": 1,
+        "learning_rate": 1e-3, "warmup_steps": 5, "weight_decay": 0.0, "max_grad_norm": 0.0,
+        "alpha": (25.0, 350.0),
         "tau": (4.0, 0.05), "pattern_alpha": None,
         "noise": "logistic", "hard": False, "density_strength": 7.0, "density_scope": "global",
         "magnitude": "norm_ratio", "magnitude_strength": 10.0, "init_std": 0.014,
-        "prior_strength": 3.0, "selection": "exact", "recompute": False, "checkpointing": False,
-        "sharding": False, "seed": 0,
+        "prior_strength": 3.0, "selection": "exact", "logits_dtype": "float32", "seed": 0,
     }  # fmt: skip
 
 
@@ -28,7 +28,10 @@ def test_the_defaults_are_those_of_the_official_code_with_exact_selection():
     [
         ("default", {}),
         ("paper", {"noise": "gumbel", "magnitude": "l1"}),
-        ("official-code", {"selection": "threshold", "max_grad_norm": 1.0}),
+        (
+            "official-code",
+            {"selection": "threshold", "max_grad_norm": 1.0, "logits_dtype": "model"},
+        ),
     ],
 )
 def test_presets_change_what_paper_and_code_disagree_about(preset, changed):
@@ -40,7 +43,7 @@ def test_presets_change_what_paper_and_code_disagree_about(preset, changed):
     ("name", "value"),
     [
         ("sparsity", 0.0), ("sparsity", 1.0), ("sparsity", -0.5), ("sparsity", 60),
-        ("sparsity", NAN), ("steps", 0), ("steps", -3), ("micro_batch", 0), ("batch", 0),
+        ("sparsity", NAN), ("steps", 0), ("steps", -3), ("sequences_per_draw", 0), ("batch", 0),
         ("batch", -4), ("learning_rate", 0.0), ("learning_rate", -1e-3), ("learning_rate", NAN),
         ("warmup_steps", -1), ("alpha", (0.0, 350.0)), ("alpha", (25.0,)),
         ("alpha", (25.0, 100.0, 350.0)), ("alpha", (25.0, NAN)), ("alpha", (NAN, 25.0)),
@@ -49,7 +52,8 @@ def test_presets_change_what_paper_and_code_disagree_about(preset, changed):
         ("density_strength", NAN), ("density_scope", "layer"), ("magnitude", "l2"),
         ("magnitude_strength", -0.1), ("magnitude_strength", NAN), ("init_std", 0.0),
         ("init_std", -0.014), ("init_std", NAN), ("prior_strength", -3.0),
-        ("prior_strength", NAN), ("selection", "topk"), ("max_grad_norm", -1.0),
+        ("prior_strength", NAN), ("selection", "topk"), ("logits_dtype", "bfloat16"),
+        ("max_grad_norm", -1.0),
         ("max_grad_norm", NAN), ("pattern_alpha", (0.0, 1.0)), ("pattern_alpha", (5.0,)),
     ],
 )  # fmt: skip
@@ -60,10 +64,12 @@ def test_an_unusable_value_is_refused_by_its_name(name, value):
     assert repr(shown) in str(raised.value)
 
 
-def test_a_batch_that_micro_batches_do_not_divide_is_refused():
-    with pytest.raises(ValueError, match=r"^batch is 10, .* a multiple of micro_batch \(4\)"):
-        Settings(sparsity=0.5, batch=10, micro_batch=4)
-    assert Settings(sparsity=0.5, batch=12, micro_batch=4).batch == 12
+def test_a_batch_that_draws_do_not_divide_is_refused():
+    with pytest.raises(
+        ValueError, match=r"^batch is 10, .* a multiple of sequences_per_draw \(4\)"
+    ):
+        Settings(sparsity=0.5, batch=10, sequences_per_draw=4)
+    assert Settings(sparsity=0.5, batch=12, sequences_per_draw=4).batch == 12
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import os
 import signal
 import threading
@@ -17,7 +18,7 @@ from leap.settings import Settings
 from leap.state import StateFolder, fingerprint
 
 TRAINING = Settings(
-    sparsity=0.6, steps=12, batch=2, micro_batch=1, learning_rate=1e-2, alpha=(2.0, 6.0),
+    sparsity=0.6, steps=12, batch=2, sequences_per_draw=1, learning_rate=1e-2, alpha=(2.0, 6.0),
     tau=(2.0, 0.5), seed=5,
 )  # fmt: skip
 
@@ -89,6 +90,16 @@ def tensors(value=1.0):
     return {"a": torch.full((3, 2), value), "b": torch.tensor(value), "empty": torch.zeros(0, 4)}
 
 
+def newest(folder, below=math.inf, rank=0, processes=1):
+    """The newest of the states that so many processes saved which is not damaged."""
+    for step, parts in folder.steps():
+        if step < below and parts == processes:
+            found = folder.read(step, rank, processes)
+            if found is not None:
+                return step, found
+    return None
+
+
 def test_a_state_comes_back_bit_for_bit(tmp_path):
     saved = {
         "float32": torch.tensor([[0.0, -0.0], [float("inf"), 1e-45]]),
@@ -98,15 +109,15 @@ def test_a_state_comes_back_bit_for_bit(tmp_path):
         "scalar": torch.tensor(4),
     }
     StateFolder(tmp_path, "f").save(17, saved)
-    step, found = StateFolder(tmp_path, "f").newest()
+    step, found = newest(StateFolder(tmp_path, "f"))
     assert step == 17
     assert equal_bits(found, saved)
     assert {name: t.dtype for name, t in found.items()} == {n: t.dtype for n, t in saved.items()}
 
 
 def test_an_empty_or_missing_folder_has_no_state(tmp_path):
-    assert StateFolder(tmp_path, "f").newest() is None
-    assert StateFolder(tmp_path / "missing", "f").newest() is None
+    assert newest(StateFolder(tmp_path, "f")) is None
+    assert newest(StateFolder(tmp_path / "missing", "f")) is None
 
 
 def test_only_the_two_newest_are_kept(tmp_path):
@@ -114,21 +125,33 @@ def test_only_the_two_newest_are_kept(tmp_path):
     for step in (1, 2, 9, 10, 100):
         folder.save(step, tensors(step))
     assert states(tmp_path) == [f"step-{step:08d}.whole.safetensors" for step in (10, 100)]
-    assert folder.newest()[0] == 100
-    assert folder.newest(below=100)[0] == 10
-    assert folder.newest(below=10) is None
+    assert newest(folder)[0] == 100
+    assert newest(folder, below=100)[0] == 10
+    assert newest(folder, below=10) is None
 
 
-def test_parts_of_several_processes_do_not_touch_each_other(tmp_path):
-    first, second = (StateFolder(tmp_path, "f", f"{rank}-of-2") for rank in (0, 1))
+def test_parts_of_several_processes_are_a_state_where_all_are_there(tmp_path):
+    folder = StateFolder(tmp_path, "f")
     for step in (3, 4, 5):
-        first.save(step, tensors(step))
-    second.save(3, tensors(-3))
-    assert first.newest()[0] == 5
-    assert second.newest()[0] == 3
-    assert float(second.newest()[1]["b"]) == -3
-    assert StateFolder(tmp_path, "f").newest() is None
-    assert len(states(tmp_path)) == 3
+        folder.save(step, tensors(step), 0, 2)
+    assert folder.steps() == [], "the other process has none"
+    folder.save(3, tensors(-3), 1, 2)
+    assert folder.steps() == [], "the first one's is gone"
+    for step in (4, 5):
+        folder.save(step, tensors(-step), 1, 2)
+    assert folder.steps() == [(5, 2), (4, 2)]
+    assert float(newest(folder, rank=0, processes=2)[1]["b"]) == 5
+    assert float(newest(folder, rank=1, processes=2)[1]["b"]) == -5
+    assert len(states(tmp_path)) == 4
+
+
+def test_states_of_other_processes_go_when_two_of_ones_own_are_there(two):
+    two.save(8, tensors(-8), 0, 2)
+    two.save(8, tensors(-8), 1, 2)
+    assert two.steps() == [(8, 2), (8, 1), (4, 1)]
+    two.save(9, tensors(-9), 0, 2)
+    two.save(9, tensors(-9), 1, 2)
+    assert two.steps() == [(9, 2), (8, 2)]
 
 
 @pytest.fixture
@@ -145,11 +168,11 @@ def test_a_truncated_state_is_skipped_at_any_length(two):
     content = file.read_bytes()
     for length in range(len(content)):
         file.write_bytes(content[:length])
-        step, found = two.newest()
+        step, found = newest(two)
         assert step == 4, length
         assert float(found["b"]) == 4
     file.write_bytes(content)
-    assert two.newest()[0] == 8
+    assert newest(two)[0] == 8
 
 
 def flips(two, places):
@@ -162,7 +185,7 @@ def flips(two, places):
         damaged[place] ^= 1 << (place % 8)
         file.write_bytes(damaged)
         try:
-            step, found = two.newest()
+            step, found = newest(two)
         except Exception as error:
             wrong.append((place, f"{type(error).__name__}: {error}"))
             continue
@@ -188,13 +211,13 @@ def test_a_damaged_type_or_shape_is_noticed(two, right, wrong):
     content = file.read_bytes()
     assert right in content
     file.write_bytes(content.replace(right, wrong))
-    assert two.newest()[0] == 4
+    assert newest(two)[0] == 4
 
 
 def test_when_all_states_are_damaged_there_is_none(two):
     for file in two.folder.iterdir():
         file.write_bytes(file.read_bytes()[:-1])
-    assert two.newest() is None
+    assert newest(two) is None
 
 
 def test_a_new_state_is_never_given_up_for_damaged_ones_of_later_steps(two):
@@ -203,7 +226,7 @@ def test_a_new_state_is_never_given_up_for_damaged_ones_of_later_steps(two):
         file.write_bytes(b"damaged")
     for step in (1, 2, 3):
         two.save(step, tensors(step))
-        found = two.newest()
+        found = newest(two)
         assert found is not None, f"the state of step {step} was deleted as it was written"
         assert found[0] == step
 
@@ -216,7 +239,7 @@ def test_a_new_state_keeps_its_predecessor_though_a_later_one_lies_about(two, da
     two.save(5, tensors(5))
     two.save(6, tensors(6))
     for step in (6, 5):
-        found = two.newest(below=step + 1)
+        found = newest(two, below=step + 1)
         assert found is not None, f"the state of step {step} is gone"
         assert found[0] == step
 
@@ -224,21 +247,21 @@ def test_a_new_state_keeps_its_predecessor_though_a_later_one_lies_about(two, da
 def test_remains_of_an_interrupted_save_are_no_state(two):
     remains = two.folder / ".step-00000012.whole.safetensors.part"
     remains.write_bytes(newest_file(two.folder).read_bytes()[:50])
-    assert two.newest()[0] == 8
+    assert newest(two)[0] == 8
     two.save(12, tensors(12))
-    assert two.newest()[0] == 12
+    assert newest(two)[0] == 12
     assert not remains.exists()
 
 
 def test_the_state_of_another_training_is_refused(two):
     with pytest.raises(ValueError, match="unfinished training of other settings, another model"):
-        StateFolder(two.folder, "e" * 64).newest()
+        newest(StateFolder(two.folder, "e" * 64))
 
 
 def test_a_file_without_metadata_is_refused_or_skipped(two):
     save_file(tensors(8), newest_file(two.folder))
     try:
-        assert two.newest()[0] == 4
+        assert newest(two)[0] == 4
     except ValueError as error:
         assert "delete this folder" in str(error)
 
@@ -272,7 +295,7 @@ def variations():
         "seed": {"settings": dataclasses.replace(TRAINING, seed=6)},
         "rate": {"settings": dataclasses.replace(TRAINING, learning_rate=1.0001e-2)},
         "steps": {"settings": dataclasses.replace(TRAINING, steps=13)},
-        "recompute": {"settings": dataclasses.replace(TRAINING, recompute=True)},
+        "draws": {"settings": dataclasses.replace(TRAINING, sequences_per_draw=2)},
     }
 
 

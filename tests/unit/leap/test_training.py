@@ -21,6 +21,7 @@ from transformers import (
 )
 
 import leap
+from leap.execution import Execution
 from leap.layers import prunable_linears
 from leap.parameterisations.leap import first_logits
 from leap.relaxation import sample_noise
@@ -55,7 +56,7 @@ def prior_of(model, seed=2):
 
 
 # a step is large and masks stay soft, so that a wrong gradient shows in every logit
-SOFT = {"sparsity": 0.6, "steps": 20, "batch": 2, "micro_batch": 2, "learning_rate": 1e-2,
+SOFT = {"sparsity": 0.6, "steps": 20, "batch": 2, "sequences_per_draw": 2, "learning_rate": 1e-2,
         "warmup_steps": 3, "alpha": (2.0, 6.0), "tau": (2.0, 0.5), "seed": 5}  # fmt: skip
 
 
@@ -86,7 +87,7 @@ def training_by_hand(model, blocks, s, prior=None):
         for group in optimiser.param_groups:
             group["lr"] = rate
         optimiser.zero_grad()
-        micro_batches = s.batch // s.micro_batch
+        micro_batches = s.batch // s.sequences_per_draw
         line = {"loss": 0.0, "lm_loss": 0.0, "density_term": 0.0, "magnitude_term": 0.0,
                 "density": 0.0, **{f"density/{name}": 0.0 for name in frozen}}  # fmt: skip
         for micro in range(micro_batches):
@@ -100,9 +101,9 @@ def training_by_hand(model, blocks, s, prior=None):
                     masks[name] = hard + masks[name] - masks[name].detach()
             masked = {name: masks[name] * frozen[name] for name in frozen}
             rows = []
-            for place in range(s.micro_batch):
+            for place in range(s.sequences_per_draw):
                 epoch, position = divmod(
-                    step * s.batch + micro * s.micro_batch + place, len(blocks)
+                    step * s.batch + micro * s.sequences_per_draw + place, len(blocks)
                 )
                 generator = torch.Generator().manual_seed(noise_seed(s.seed, -2, epoch))
                 rows.append(torch.randperm(len(blocks), generator=generator)[position])
@@ -156,11 +157,19 @@ VARIANTS = {
     "plain": {},
     "warm start": {"warm": True},
     "fresh masks for every micro-batch": {"batch": 6},
-    "one sequence a micro-batch": {"batch": 3, "micro_batch": 1},
-    "more sequences a step than the corpus has": {"batch": 20, "micro_batch": 10, "steps": 6},
-    "checkpointing": {"batch": 4, "checkpointing": True},
-    "recompute": {"batch": 4, "recompute": True},
-    "checkpointing and recompute": {"batch": 4, "checkpointing": True, "recompute": True},
+    "one sequence a micro-batch": {"batch": 3, "sequences_per_draw": 1},
+    "more sequences a step than the corpus has": {
+        "batch": 20, "sequences_per_draw": 10, "steps": 6,
+    },
+    "checkpointing": {"batch": 4, "how": {"checkpointing": True}},
+    "recompute": {"batch": 4, "how": {"recompute": True}},
+    "checkpointing and recompute": {"batch": 4, "how": {"checkpointing": True, "recompute": True}},
+    "draws split into micro-batches": {
+        "batch": 12, "sequences_per_draw": 6, "how": {"micro_batch": 2},
+    },
+    "one sequence at a time, clipped": {
+        "batch": 8, "sequences_per_draw": 4, "max_grad_norm": 0.15, "how": {"micro_batch": 1},
+    },
     "per block": {"density_scope": "per_block"},
     "sum over blocks": {"density_scope": "per_block_sum"},
     "sum of norms": {"magnitude": "norm_sum", "magnitude_strength": 0.1},
@@ -180,12 +189,14 @@ def test_twenty_steps_equal_those_of_plain_autograd(changes):
     changes = dict(changes)
     model, blocks = llama(), tokens()
     prior = prior_of(model) if changes.pop("warm", False) else None
+    execution = Execution(**changes.pop("how", {}))
     settings = Settings(**{**SOFT, **changes})
     expected, expected_lines = training_by_hand(model, blocks, settings, prior)
     lines = []
     learned = leap.learn_masks(
-        model, blocks, settings, prior, report=lambda step, values: lines.append((step, values))
-    )
+        model, blocks, settings, prior, execution=execution,
+        report=lambda step, values: lines.append((step, values)),
+    )  # fmt: skip
     assert list(learned.logits) == list(expected)
     for name, logits in learned.logits.items():
         assert logits.dtype == torch.float32
@@ -217,8 +228,8 @@ def test_saving_memory_does_not_change_a_bit(changes):
     settings = Settings(**{**SOFT, "steps": 8, "batch": 4, **changes})
     expected = leap.learn_masks(llama(), tokens(), settings).logits
     for saving in (["recompute"], ["checkpointing"], ["recompute", "checkpointing"]):
-        changed = dataclasses.replace(settings, **dict.fromkeys(saving, True))
-        found = leap.learn_masks(llama(), tokens(), changed).logits
+        execution = Execution(**dict.fromkeys(saving, True))
+        found = leap.learn_masks(llama(), tokens(), settings, execution=execution).logits
         assert all(torch.equal(found[name], expected[name]) for name in expected), saving
 
 
@@ -278,9 +289,10 @@ FAMILIES = {
 def test_other_families_learn_what_plain_autograd_learns(family):
     torch.manual_seed(0)
     model = FAMILIES[family]().eval()
-    settings = Settings(**{**SOFT, "steps": 8, "batch": 4, "checkpointing": True})
+    settings = Settings(**{**SOFT, "steps": 8, "batch": 4})
     expected, _ = training_by_hand(model, tokens(), settings)
-    learned = leap.learn_masks(model, tokens(), settings)
+    execution = Execution(checkpointing=True)
+    learned = leap.learn_masks(model, tokens(), settings, execution=execution)
     for name, logits in learned.logits.items():
         torch.testing.assert_close(logits, expected[name], rtol=0, atol=1e-5, msg=name)
 
@@ -299,6 +311,30 @@ def test_a_bfloat16_model_is_trained_with_float32_logits():
     change, wanted = learned.logits[name] - moved, expected[name] - moved
     assert torch.cosine_similarity(change.flatten(), wanted.flatten(), dim=0) > 0.9
     assert lines[-1]["lm_loss"] == pytest.approx(expected_lines[-1]["lm_loss"], rel=0.02)
+
+
+def test_logits_can_be_kept_in_the_models_own_dtype(tmp_path, monkeypatch):
+    """Steps that bfloat16 logits cannot resolve are lost, others go the same way."""
+    monkeypatch.setattr("leap.checkpoint._SAVING_SHARE", 1e9)  # save before every step
+    settings = Settings(**SOFT)
+    expected = leap.learn_masks(llama().bfloat16(), tokens(), settings).logits
+    changed = dataclasses.replace(settings, logits_dtype="model")
+    found = leap.learn_masks(
+        llama().bfloat16(), tokens(), changed, state=tmp_path, save_seconds=0
+    ).logits
+    saved = load_file(max(tmp_path.iterdir()))
+    for name, logits in found.items():
+        first = first_logits((16, 16), settings.init_std, noise_seed(5, -1, 0), None, 3.0)
+        assert logits.dtype == torch.float32
+        assert torch.equal(logits, logits.bfloat16().float()), "no other dtype in between"
+        for kind in ("logits", "exp_avg", "exp_avg_sq"):
+            assert saved[f"{kind}/{name}"].dtype == torch.bfloat16
+        if logits.shape == first.shape and name.endswith("layers.0.self_attn.q_proj"):
+            change, wanted = logits - first, expected[name] - first
+            assert torch.cosine_similarity(change.flatten(), wanted.flatten(), dim=0) > 0.9
+    whole = leap.learn_masks(llama(), tokens(), settings).logits
+    same = leap.learn_masks(llama(), tokens(), changed).logits
+    assert equal_bits(whole, same), "a float32 model's own dtype is float32"
 
 
 def attributes(model):
@@ -333,8 +369,9 @@ def test_the_model_is_left_as_it_was(checkpointing, training):
     model.model.norm.weight.requires_grad_(False)
     before, weights = attributes(model), bits(model)
     leap.learn_masks(
-        model, tokens(), Settings(**{**SOFT, "steps": 3, "checkpointing": checkpointing})
-    )
+        model, tokens(), Settings(**{**SOFT, "steps": 3}),
+        execution=Execution(checkpointing=checkpointing),
+    )  # fmt: skip
     assert equal_bits(bits(model), weights)
     assert attributes(model) == before
 
@@ -354,9 +391,9 @@ def after(steps):
 def test_the_model_is_left_as_it_was_when_training_ends_early():
     model = llama()
     before, weights = attributes(model), bits(model)
-    settings = Settings(**{**SOFT, "checkpointing": True})
+    settings, execution = Settings(**SOFT), Execution(checkpointing=True)
     with pytest.raises(Enough):
-        leap.learn_masks(model, tokens(), settings, report=after(2))
+        leap.learn_masks(model, tokens(), settings, execution=execution, report=after(2))
     assert equal_bits(bits(model), weights)
     assert attributes(model) == before
 
@@ -381,7 +418,7 @@ def test_the_density_reaches_its_target(sparsity, scope):
     blocks = torch.randint(3, 1000, (40, 64), generator=torch.Generator().manual_seed(0))
     lines = []
     settings = Settings(
-        sparsity=sparsity, steps=60, batch=4, micro_batch=4, learning_rate=1e-2,
+        sparsity=sparsity, steps=60, batch=4, sequences_per_draw=4, learning_rate=1e-2,
         density_scope=scope,
     )  # fmt: skip
     learned = leap.learn_masks(
@@ -405,7 +442,7 @@ def test_learning_improves_the_masks_it_starts_from():
     text = text_of(model, 96, 48)
     weights = {name: linear.weight.detach() for name, linear in prunable_linears(model).items()}
     first = exact_masks({name: w.abs() for name, w in weights.items()}, 0.5)
-    settings = Settings(sparsity=0.5, steps=30, batch=8, micro_batch=8, learning_rate=3e-3)
+    settings = Settings(sparsity=0.5, steps=30, batch=8, sequences_per_draw=8, learning_rate=3e-3)
     learned = leap.select_masks(leap.learn_masks(model, text[:64], settings, first))
     losses = []
     for masks in (first, learned):
@@ -514,7 +551,7 @@ def test_the_state_before_a_loss_that_is_not_finite_is_kept(tmp_path, monkeypatc
     blocks[3, 5] = 2  # a token that no other sequence has
     model = llama()
     model.model.embed_tokens.weight.data[2] = math.nan
-    settings = Settings(**{**SOFT, "steps": 8, "batch": 1, "micro_batch": 1})
+    settings = Settings(**{**SOFT, "steps": 8, "batch": 1, "sequences_per_draw": 1})
     steps = []
     with pytest.raises(ValueError, match="a saved state of an earlier step is kept") as raised:
         leap.learn_masks(
@@ -548,8 +585,8 @@ def test_no_state_is_written_unless_asked_for(tmp_path, monkeypatch):
 
 
 def test_sharding_changes_nothing_where_there_is_one_process():
-    whole = Settings(**{**SOFT, "steps": 3})
-    split = dataclasses.replace(whole, sharding=True)
-    one = leap.learn_masks(llama(), tokens(), whole).logits
-    other = leap.learn_masks(llama(), tokens(), split).logits
+    settings = Settings(**{**SOFT, "steps": 3})
+    one = leap.learn_masks(llama(), tokens(), settings).logits
+    split = Execution(sharding=True)
+    other = leap.learn_masks(llama(), tokens(), settings, execution=split).logits
     assert all(torch.equal(one[name], other[name]) for name in one)

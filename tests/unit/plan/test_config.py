@@ -35,7 +35,9 @@ def test_overrides_win_key_by_key_and_lists_are_replaced():
 def test_text_from_the_command_line_becomes_what_the_schema_asks_for():
     text = {"grid": {"sparsities": ["0.7"], "seeds": ["1"]}, "tracking": {"live": "true"}}
     text["evaluation"] = {"tasks": {"piqa": {"limit": "7"}}}
+    text["execution"] = {"micro_batch": "4", "recompute": "auto", "sharding": "true"}
     settings = config.load({**BASE, **text})
+    assert settings["execution"] == {"micro_batch": 4, "recompute": "auto", "sharding": True}
     assert settings["grid"]["sparsities"] == [0.7]
     assert settings["grid"]["seeds"] == [1]
     assert settings["tracking"]["live"] is True
@@ -177,6 +179,17 @@ BAD = {
     "no number": ({"grid": {"sparsities": ["half"]}}, "grid.sparsities.0: 'half' is not of type"),
     "not a list": ({"grid": {"methods": "wanda"}}, "grid.methods: 'wanda' is not of type 'array'"),
     "no job on a GPU": ({"jobs_per_gpu": 0}, "jobs_per_gpu: 0 is less than the minimum of 1"),
+    "no such execution": (
+        {"execution": {"checkpointing": "perhaps"}},
+        'execution.checkpointing: "perhaps" is not one of auto, True, False',
+    ),
+    "a micro-batch of nothing": (
+        {"execution": {"micro_batch": 0}}, "execution.micro_batch: 0 is less than the minimum of 1",
+    ),
+    "a micro-batch of words": (
+        {"execution": {"micro_batch": "all"}},
+        "execution.micro_batch: 'all' does not match '^auto$' (auto, or how many sequences",
+    ),
     "GPUs for a stage that uses none": (
         {"resources": {"harden": {"gpu": 0}}}, "resources.harden: there is no setting 'gpu'",
     ),

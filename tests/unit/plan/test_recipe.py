@@ -40,6 +40,7 @@ def test_how_masks_are_selected_is_no_part_of_the_training():
 def test_places_resources_and_names_are_in_no_recipe():
     assert changed(LEAP, run="other", jobs_per_gpu=2, tracking={"live": True}, replace=True) == []
     assert changed(LEAP, resources={"train": {"threads": 2}}) == []
+    assert changed(LEAP, execution={"micro_batch": 1, "checkpointing": True}) == []
 
 
 @pytest.mark.parametrize("method", ["wanda", "leap"])

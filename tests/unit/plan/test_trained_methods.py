@@ -50,7 +50,7 @@ def test_all_learned_methods_of_a_scale_train_equally_long():
     for scale in ("mini", "laptop", "workstation", "paper"):
         methods = load({"scale": scale, "hub_mirror": ""})["methods"]
         effort = {
-            tuple(methods[name][key] for key in ("steps", "batch", "micro_batch"))
+            tuple(methods[name][key] for key in ("steps", "batch", "sequences_per_draw"))
             for name in ("leap", "maskllm", "patch")
         }
         assert len(effort) == 1

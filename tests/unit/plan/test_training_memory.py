@@ -23,6 +23,8 @@ from leap.parameterisations.patch import Patch
 from leap.settings import Settings
 from leap.training import learn_masks
 from suite.jobs.shape import numbers_of, shape_of
+from suite.plan.config import load
+from suite.plan.cost.execution import Training, choose
 from suite.plan.cost.shapes import MODELS, Sizes
 from suite.plan.cost.training_memory import (
     CHUNKED,
@@ -252,3 +254,30 @@ def test_only_the_first_process_holds_the_result_and_each_its_share_of_the_state
     assert first.parts["masks"] == second.parts["masks"] == pytest.approx(6.98e9 / 8, rel=0.001)
     alone = host_memory(LARGEST, Execution(), rank=0)
     assert alone.parts["state"] == pytest.approx(12 * 6.98e9, rel=0.001)
+
+
+A_PROCESS = 4e9  # of Python, its libraries and CUDA's context on the host
+
+
+@pytest.mark.parametrize("scale", ["paper", "workstation"])
+def test_scales_ask_for_the_hosts_memory_that_their_trainings_need(scale):
+    settings = load({"scale": scale, "hub_mirror": ""})
+    for name in settings["grid"]["models"]:
+        own = settings["models"][name].get("resources", {}).get("train", {})
+        asked = {**settings["resources"]["train"], **own}
+        for method in ("leap", "maskllm", "patch"):
+            values = settings["methods"][method]
+            gate = gate_of(method, values)
+            training = Training(
+                MODELS[name].sizes, values["batch"], values["sequences_per_draw"],
+                settings["corpora"]["training"]["length"], gate=gate,
+            )  # fmt: skip
+            way = choose(training, asked["gpu"], 80e9, {})
+            needed = sum(
+                A_PROCESS
+                + host_memory(
+                    MODELS[name].sizes, way, rank=rank, processes=asked["gpu"], priors=2, gate=gate
+                ).total
+                for rank in range(asked["gpu"])
+            )
+            assert needed <= asked["mem_mb"] * 1e6, (name, method, needed / 1e9)

@@ -108,7 +108,9 @@ def typed(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any
         return {key: typed(item, fields.get(key, default), root) for key, item in value.items()}
     if isinstance(value, list):
         return [typed(item, schema.get("items", {}), root) for item in value]
-    if isinstance(value, str) and schema.get("type") in ("number", "integer", "boolean"):
+    kinds = schema.get("type")
+    kinds = kinds if isinstance(kinds, list) else [kinds]
+    if isinstance(value, str) and {"number", "integer", "boolean"} & set(kinds):
         parsed = yaml.safe_load(value)
         return parsed if isinstance(parsed, int | float) else value
     return value
@@ -166,7 +168,8 @@ def _model_problems(settings: Mapping[str, Any]) -> Iterator[str]:
 
 def shown_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """What the report shows of the settings: all that has a say in the grid's results."""
-    places = ("hub_mirror", "prefetch_to", "jobs_per_gpu", "tracking", "warm_worker", "replace")
+    places = ("hub_mirror", "prefetch_to", "jobs_per_gpu", "tracking", "warm_worker", "replace",
+              "execution")  # fmt: skip
     hidden = (*places, "implementations", *studies.STUDIES)
     return {key: value for key, value in settings.items() if key not in hidden}
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from suite.artifacts.files import write_json
 from suite.artifacts.masks import mask_hash
@@ -22,6 +22,9 @@ from suite.stages import corpora, models
 from suite.tracking.run import open_run
 from suite.tracking.watch import Watch
 
+if TYPE_CHECKING:
+    from leap.execution import Execution
+
 
 def learn(
     model_directory: Path,
@@ -31,6 +34,7 @@ def learn(
     run_name: str,
     recipe: Mapping[str, Any],
     state: Path,
+    execution: "Execution",
     outputs: Mapping[str, str],
 ) -> None:
     """Train the cell's masks, or finish a training whose state is in the folder `state`.
@@ -56,18 +60,17 @@ def learn(
     journal = open_run(outputs["journal"], "train", run_name, cell, values) if first else None
     with journal or nullcontext() as run:
         device = choose_device()
-        # a model to be split moves to the GPUs part by part
-        place = "cpu" if parallel.shards(settings.sharding) else device
         dtype = compute_dtype(models.describe(model_directory, recipe["model"])["dtype"], device)
-        model = models.load_model(models.intact_checkpoint(model_directory), dtype, place)
+        checkpoint = models.intact_checkpoint(model_directory)
         blocks_ST, described = corpora.read(corpus, recipe["training"])
+        model = models.load_model(checkpoint, dtype, device)
         given = {name: load_masks(file) for name, file in masks.items()}
         prior, sparse = given.get("warm_start"), given.get("sparse_masks")
         watch = Watch(settings.steps, run)
         learned = learn_masks(
             model, torch.from_numpy(blocks_ST), settings, prior,
             parameterisation=load(implementation).from_settings(values), sparse=sparse,
-            state=state, report=watch.report,
+            execution=execution, state=state, report=watch.report,
         )  # fmt: skip
         if run is None:
             return
@@ -85,7 +88,8 @@ def learn(
                 "prior_mask_sha256": mask_hash(prior) if prior else "",
                 "sparse_mask_sha256": mask_hash(sparse) if sparse else "",
                 "processes": parallel.world_size(),
-                **compute_setting(dtype, device),
+                "execution": asdict(execution),
+                **compute_setting(dtype, device, model),
                 "cost": cost,
                 "events": [],
             },

@@ -85,7 +85,12 @@ def _ways(training: Training, processes: int, fixed: Mapping[str, Any]) -> list[
     options |= {name: [value] for name, value in fixed.items()}
     combined = (dict(zip(options, values, strict=True)) for values in product(*options.values()))
     ways = [_counted(Execution(**values), draw, processes) for values in combined]
-    return [way for way in ways if draw % (way.micro_batch * _sharers(way, processes)) == 0]
+    return [
+        way
+        for way in ways
+        if draw % (way.micro_batch * _sharers(way, processes)) == 0
+        and training.batch // way.micro_batch % processes == 0
+    ]
 
 
 def _counted(way: Execution, draw: int, processes: int) -> Execution:
