@@ -105,7 +105,7 @@ def test_counts_are_exact_and_removed_weights_zero(model, batches, method, optio
     after = {name: linear.weight for name, linear in prunable_linears(model).items()}
     new = [n for n in after if not torch.equal(after[n], before[n] * masks[n])]
     assert pruned.changed == new
-    assert bool(new) == (method in (sparsegpt, thanos, admm))
+    assert bool(new) == (method in (sparsegpt, thanos, admm, alps))
 
 
 class InPlace:
@@ -185,11 +185,11 @@ def test_second_order_methods_stay_closer_to_the_dense_model_than_wanda(batches)
     with torch.no_grad():
         expected = dense(input_ids=batches[0]).logits
         distance = {}
-        for method in (wanda, sparsegpt, thanos, admm):
+        for method in (wanda, sparsegpt, thanos, admm, alps):
             model = copy.deepcopy(dense)
             prune_model(model, method, method.Settings(), 0.5, batches)
             distance[method] = (model(input_ids=batches[0]).logits - expected).square().mean()
-    assert max(distance[m] for m in (sparsegpt, thanos, admm)) < distance[wanda]
+    assert max(distance[m] for m in (sparsegpt, thanos, admm, alps)) < distance[wanda]
 
 
 def keep_inputs(kept):

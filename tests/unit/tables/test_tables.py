@@ -150,8 +150,8 @@ def test_a_control_is_the_best_of_nothing_however_good_it_is(tmp_path: Path) -> 
     text = (tmp_path / "main.md").read_text()
     assert "Controls are the best of nothing." in text
     of_model = [row for row in table_rows(text) if row[1] in ("0.5", "0.7")]
-    assert of_model[3] == ["Random mask", "0.5", *["90.00"] * 7, "1.00"]
-    assert of_model[2] == ["LEAP", "0.5", *["**70.00**"] * 7, "**10.00**"]
+    assert of_model[3] == ["Random mask", "0.5", *["90.00"] * 7, "–", "1.00"]
+    assert of_model[2] == ["LEAP", "0.5", *["**70.00**"] * 7, "–", "**10.00**"]
     assert [row[0] for row in of_model[4:6]] == ["Wanda", "Random mask"]
     assert not any("**" in number for row in of_model[4:6] for number in row)
 
