@@ -98,7 +98,8 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
 
 def printed(row: dict[str, str]) -> list[str]:
     """The numbers of a row as the printed tables have them."""
-    return [f"{float(row[name]):.2f}" for name in (*TASKS, "average", "ppl")]
+    numbers = (row[name] for name in (*TASKS, "average", "recovered_share", "ppl"))
+    return [f"{float(number):.2f}" if number else "–" for number in numbers]
 
 
 def test_the_printed_tables_have_the_numbers_of_the_csv(finished):

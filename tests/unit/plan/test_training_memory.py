@@ -179,6 +179,7 @@ def test_gates_of_other_methods_hold_more(method, recompute):
 
 def test_leap_keeps_no_masks_on_a_gpu_and_fixed_masks_take_a_byte():
     assert gate_of("leap", {}) == FUSED == Gate()
+    assert gate_of("a method of somebody's own", {}) == FUSED
     assert gate_of("patch", {"pattern": "2:4", "mode": "tile"}).fixed == 1
     assert gate_of("maskllm", {"pattern": "2:4"}).logits == 6 / 4
 

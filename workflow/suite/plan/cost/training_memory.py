@@ -57,8 +57,11 @@ _CHUNK, _BUFFERS = 2**24, 8  # an upper bound of those of MaskLLM and PATCH on a
 
 
 def gate_of(implementation: str, chosen: Mapping[str, Any]) -> Gate:
-    """The gate of a method with these settings on a GPU. A tile's single logit is left out."""
-    if implementation == "leap":
+    """The gate of a method with these settings on a GPU. A tile's single logit is left out.
+
+    Of a method that is not known here it is LEAP's, so that what is chosen may be too large.
+    """
+    if implementation not in ("maskllm", "patch"):
         return FUSED
     n, m = (int(number) for number in chosen["pattern"].split(":"))
     patterns = comb(m, n) / m
