@@ -20,8 +20,9 @@ class Checkpoints:
     """The states of one training; without a folder nothing is saved.
 
     A state is all there is before a step: logits, both moments of AdamW, the metrics so far. It is
-    saved at least `seconds` apart and for at most 2 % of the time. With `splits` every process has,
-    saves and loads its own rows of each tensor, otherwise the first one saves and all load.
+    saved at least `seconds` apart and for at most 2 % of the time. If training is `sharded`, every
+    process saves and loads its own rows of each tensor, as `splits` say, otherwise the first one
+    saves all and all load it.
     """
 
     def __init__(
@@ -109,16 +110,13 @@ class Checkpoints:
             part = self.folder.read(step, other, processes)
             if part is None:
                 return None
+            pieces.setdefault("history", [part.pop("history")])  # the first one's
             for key, tensor in part.items():
                 pieces.setdefault(key, []).append(self._overlap(key, tensor, other, processes))
-        return {
-            key: torch.cat(parts) if key != "history" else parts[0] for key, parts in pieces.items()
-        }
+        return {key: torch.cat(parts) for key, parts in pieces.items()}
 
     def _overlap(self, key: str, part: Tensor, other: int, processes: int) -> Tensor:
         """What this process needs of another's part of a tensor."""
-        if key == "history":
-            return part
         split = self.splits[key.split("/", 1)[1]]
         theirs, own = split.part(other, processes), split.part(*self.place)
         first, stop = max(theirs.start, own.start), min(theirs.stop, own.stop)

@@ -15,7 +15,7 @@ def decoder_blocks(model: nn.Module) -> tuple[str, nn.ModuleList]:
         for name, blocks in lists.items()
         if not any(name.startswith(other + ".") for other in lists)
     }
-    sizes = {name: _linear_weights(blocks) for name, blocks in outermost.items()}
+    sizes = {name: linear_weights(blocks) for name, blocks in outermost.items()}
     best = max(sizes, key=lambda name: sizes[name], default="")
     if not sizes.get(best):
         raise ValueError(
@@ -41,7 +41,8 @@ def prunable_linears(model: nn.Module) -> dict[str, nn.Linear]:
     return linears
 
 
-def _linear_weights(module: nn.Module) -> int:
+def linear_weights(module: nn.Module) -> int:
+    """How many weights the linear layers inside a module have."""
     return sum(m.weight.numel() for m in module.modules() if isinstance(m, nn.Linear))
 
 

@@ -44,6 +44,7 @@ def execution(model: Path, implementation: str) -> "Execution":
     import torch
 
     from suite.jobs.precision import compute_dtype
+    from suite.jobs.provenance import choose_device
     from suite.jobs.shape import shape_of
     from suite.plan.cost.execution import Training, choose
     from suite.plan.cost.shapes import Sizes
@@ -52,10 +53,10 @@ def execution(model: Path, implementation: str) -> "Execution":
 
     config = snakemake.config
     values = config["methods"][snakemake.wildcards.method]
-    device, gpu_bytes = "cpu", None
-    if torch.cuda.is_available():
+    device, gpu_bytes = choose_device(), None
+    if device == "cuda":
         gpu = torch.cuda.get_device_properties(int(os.environ.get("LOCAL_RANK", "0")))
-        device, gpu_bytes = "cuda", gpu.total_memory
+        gpu_bytes = gpu.total_memory
     dtype = compute_dtype(describe(model)["dtype"], device)
     training = Training(
         Sizes(**shape_of(checkpoint_path(model))),

@@ -30,7 +30,7 @@ def numbers_of(model: "PreTrainedModel") -> dict[str, int]:
     say it, the width of the MLP is four times the hidden one, and all heads have keys of their own.
     Raises ValueError for a model without prunable layers.
     """
-    from leap.layers import decoder_blocks, prunable_linears
+    from leap.layers import decoder_blocks, linear_weights, prunable_linears
 
     config = model.config.get_text_config()
     weights = [linear.weight.numel() for linear in prunable_linears(model).values()]
@@ -43,7 +43,7 @@ def numbers_of(model: "PreTrainedModel") -> dict[str, int]:
     return {
         "prunable": sum(weights),
         "other": everything - sum(weights),
-        "block": max(_linear_weights(block) for block in blocks),
+        "block": max(linear_weights(block) for block in blocks),
         "largest": max(weights),
         "layers": len(blocks),
         "hidden": hidden,
@@ -63,9 +63,3 @@ def _vectors(block: "nn.Module") -> list[int]:
     """The lengths of the weights of a block's norms."""
     named = block.named_parameters()
     return [len(weight) for name, weight in named if name.endswith("weight") and weight.dim() == 1]
-
-
-def _linear_weights(block: "nn.Module") -> int:
-    from torch import nn
-
-    return sum(m.weight.numel() for m in block.modules() if isinstance(m, nn.Linear))
