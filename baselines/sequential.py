@@ -58,23 +58,26 @@ def prune_model(
     sparsity: float,
     batches: Sequence[Tensor],
     progress: Progress = no_progress,
+    keep: Mapping[str, int] | None = None,
 ) -> Pruned:
     """Prune `model` in place.
 
-    `batches` are calibration token ids [B, T] on the model's device. Every layer keeps its exact
-    share of round((1 - sparsity) * weights); what is outside the mask is zero. Raises ValueError
+    `batches` are calibration token ids [B, T] on the model's device. Every layer keeps as many
+    weights as `keep` says (see `baselines.allocation`), if it is not given its exact share of
+    round((1 - sparsity) * weights); what is outside the mask is zero. Raises ValueError
     where the method cannot have the sparsity, where weights or activations are not finite, or
     where the family's blocks cannot be run one at a time.
     """
     model.eval()
     _check_budget(getattr(settings, "budget", ""), sparsity)
     linears = prunable_linears(model)
-    keep = layer_survivors({n: m.weight.numel() for n, m in linears.items()}, sparsity)
+    if keep is None:
+        keep = layer_survivors({n: m.weight.numel() for n, m in linears.items()}, sparsity)
     own = {name: _of_layer(settings, index) for index, name in enumerate(linears)}
     masks: dict[str, Tensor] = {}
     events: list[dict[str, Any]] = []
     changed: set[str] = set()
-    for group in walk(model, linears, method, batches, progress):
+    for group in walk(model, linears, method.Statistic, batches, progress):
         prepared = prepare(group, method, settings)
         events += _events(group, method, prepared)
         for name in group.names:
@@ -90,7 +93,7 @@ def prune_model(
 def walk(
     model: nn.Module,
     linears: Mapping[str, nn.Linear],
-    method: Method,
+    new_statistic: Callable[[], Statistic],
     batches: Sequence[Tensor],
     progress: Progress,
 ) -> Iterator[Group]:
@@ -99,7 +102,7 @@ def walk(
     So whoever prunes a group at once, prunes the later blocks on what the pruned ones put out.
     """
     prefix, blocks = decoder_blocks(model)
-    needs_data = method.Statistic is not NoStatistic
+    needs_data = new_statistic is not NoStatistic
     recording = record(model, blocks, batches) if needs_data else None
     for index, block in enumerate(progress(blocks, "blocks")):
         inside = {n: m for n, m in linears.items() if n.startswith(f"{prefix}.{index}.")}
@@ -107,7 +110,7 @@ def walk(
             yield Group(list(inside), NoStatistic())
             continue
         calls = recording.calls[index]
-        groups = gather_statistics(block, inside, calls, recording.hidden, method.Statistic)
+        groups = gather_statistics(block, inside, calls, recording.hidden, new_statistic)
         while groups:  # each statistic is released when its layers are done
             yield groups.pop(0)
         if index + 1 < len(blocks):

@@ -34,7 +34,7 @@ def prune_model(
     model.eval()
     linears = prunable_linears(model)
     scores: dict[str, Tensor] = {}
-    for group in walk(model, linears, method, batches, progress):
+    for group in walk(model, linears, method.Statistic, batches, progress):
         prepared = prepare(group, method, settings)
         scores |= {name: method.score(linears[name].weight, prepared).cpu() for name in group.names}
     for name, score_OI in scores.items():

@@ -3,6 +3,7 @@
 
 rule prune:
     input:
+        unpack(mask_inputs("allocation")),
         model=rules.model.output[0],
         calibration=f"{RESULTS}/corpora/{{model}}/calibration.safetensors",
     output:

@@ -21,7 +21,8 @@ def main() -> None:
         from suite.stages.prune import prune
 
         model, calibration = Path(inputs.model).parent, Path(inputs.calibration)
-        run.metrics(prune(model, calibration, cell, params.recipe, outputs))
+        densities = Path(inputs.allocation) if inputs.get("allocation") else None
+        run.metrics(prune(model, calibration, cell, params.recipe, outputs, densities))
         run.artifact(outputs.report)
 
 

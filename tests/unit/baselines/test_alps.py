@@ -153,7 +153,7 @@ def test_errors_of_real_layers_are_smaller_than_admms(model, tokens):
     linears = prunable_linears(loaded)
     ratios = {}
     with torch.no_grad():
-        for group in walk(loaded, linears, alps, tokens.split(32), no_progress):
+        for group in walk(loaded, linears, alps.Statistic, tokens.split(32), no_progress):
             statistic = Known(group.statistic.matrix())
             for name in group.names:
                 weight = linears[name].weight

@@ -9,7 +9,7 @@ import leap
 from baselines import registry
 from suite.plan import config
 from suite.plan.methods import known_methods, method_schema, rule_folders, schema_file
-from suite.plan.validation import SCHEMAS
+from suite.plan.validation import SCHEMAS, read_yaml
 
 BASE = {"scale": "mini", "hub_mirror": ""}
 
@@ -179,6 +179,26 @@ BAD = {
     "no number": ({"grid": {"sparsities": ["half"]}}, "grid.sparsities.0: 'half' is not of type"),
     "not a list": ({"grid": {"methods": "wanda"}}, "grid.methods: 'wanda' is not of type 'array'"),
     "no job on a GPU": ({"jobs_per_gpu": 0}, "jobs_per_gpu: 0 is less than the minimum of 1"),
+    "densities of no method": (
+        {"methods": {"wanda": {"allocation": {"from": "leep"}}}},
+        "methods.wanda.allocation.from: 'leep' (did you mean 'leap'?)",
+    ),
+    "densities of its own": (
+        {"methods": {"wanda": {"allocation": {"from": "wanda"}}}},
+        "methods.wanda.allocation.from: a method cannot take its own densities",
+    ),
+    "densities of what starts from it": (
+        {"methods": {"wanda": {"allocation": {"from": "leap"}}}},
+        "methods.wanda.allocation.from: leap takes masks from wanda itself; give the allocation",
+    ),
+    "densities where the budget has its own": (
+        {"methods": {"wanda": {"budget": "global", "allocation": "owl"}}},
+        "methods.wanda.allocation: budget global spreads sparsity itself",
+    ),
+    "no such allocation": (
+        {"methods": {"wanda": {"allocation": "outliers"}}},
+        'methods.wanda.allocation: "outliers" is incomplete (How sparsity is spread',
+    ),
     "no such execution": (
         {"execution": {"checkpointing": "perhaps"}},
         'execution.checkpointing: "perhaps" is not one of auto, True, False',
@@ -314,6 +334,8 @@ def test_a_method_and_its_schema_have_the_same_settings(name):
     else:
         of_the_cell = {"seed"} if schema.get("stochastic") else set()
         known = {field.name for field in fields(registry.load(name).Settings)} - of_the_cell
+        optional = set(read_yaml(SCHEMAS / "layer_wise.schema.yaml")["properties"])
+        known |= optional
     assert set(schema["properties"]) == known
     assert set(schema["required"]) == known - of_the_cell - optional
 

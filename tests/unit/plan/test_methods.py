@@ -80,7 +80,8 @@ def test_the_schema_of_schemas_and_every_schema_are_json_schemas():
         schema = method_schema(name)
         Draft202012Validator.check_schema(schema)
         named = {schema["sparsity_pattern"]["setting"]} if "sparsity_pattern" in schema else set()
-        assert {*named, *schema.get("takes_masks", {})} <= set(schema["required"])
+        taken = {key for key, kind in schema.get("takes_masks", {}).items() if kind != "densities"}
+        assert {*named, *taken} <= set(schema["required"])
 
 
 def test_no_two_methods_share_a_label_or_a_look():
@@ -196,6 +197,18 @@ def test_a_run_uses_the_methods_whose_masks_it_takes_too():
     assert used_methods(["patch"], settings) == ["admm", "patch", "sparsegpt"]
     assert used_methods(["leap", "leap-random-start"], settings) == ["leap", "wanda"]
     assert used_methods([], settings) == []
+
+
+def test_whoever_takes_densities_from_leap_is_no_opponent():
+    lent = {"like": "wanda", "allocation": {"from": "leap"}}
+    grid = {"methods": ["wanda", "lent", "spread", "leap"]}
+    changes = {"lent": lent, "spread": {"like": "admm", "allocation": "owl"}}
+    settings = config.load({**BASE, "grid": grid, "methods": changes})
+    assert opponents(settings) == ["wanda", "spread"]
+    assert masks_taken("wanda", settings["methods"]["lent"]) == {
+        "allocation": TakenMasks("leap", None)
+    }
+    assert masks_taken("admm", settings["methods"]["spread"]) == {}
 
 
 def test_controls_are_no_opponents_also_under_another_name():

@@ -37,6 +37,19 @@ def test_how_masks_are_selected_is_no_part_of_the_training():
     assert recipes().masks(LEAP) == recipes(**threshold).masks(LEAP)
 
 
+def test_densities_come_with_the_recipe_of_the_masks_they_are_those_of():
+    like_leap = {"methods": {"mine": {"like": "wanda", "allocation": {"from": "leap"}}}}
+    cell = Cell(MODEL, "mine", "0.5")
+    recipe = recipes(**like_leap).masks(cell)
+    assert recipe["allocation"]["masks"] == recipes().masks(LEAP)
+    assert recipe["allocation"]["selection"] == recipes().selection(LEAP)
+    both = {**like_leap["methods"], "leap": {"selection": "threshold"}}
+    changed = recipes(methods=both).masks(cell)
+    assert differences(recipe, changed) == [
+        "allocation.selection.rule was 'exact', now 'threshold'"
+    ]
+
+
 def test_places_resources_and_names_are_in_no_recipe():
     assert changed(LEAP, run="other", jobs_per_gpu=2, tracking={"live": True}, replace=True) == []
     assert changed(LEAP, resources={"train": {"threads": 2}}) == []

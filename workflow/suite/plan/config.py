@@ -14,6 +14,7 @@ from suite.plan.methods import (
     FREE,
     can_have,
     known_methods,
+    lent_by,
     masks_taken,
     method_schema,
     methods_that_are,
@@ -57,7 +58,9 @@ def load(overrides: Mapping[str, Any]) -> dict[str, Any]:
         problems = [*_method_problems(settings), *_model_problems(settings)]
         problems += [*_place_problems(settings), *_revision_problems(settings)]
     if not problems:
-        problems = [*_training_problems(settings), *_pattern_problems(settings)]
+        problems = [*_training_problems(settings)]
+    if not problems:
+        problems = [*_allocation_problems(settings), *_pattern_problems(settings)]
     if problems:
         raise ConfigError("\n".join(["the configuration cannot be used:", *problems]))
     return settings
@@ -210,6 +213,31 @@ def _training_problems(settings: Mapping[str, Any]) -> Iterator[str]:
                 f"methods.{name}.warm_start: {start!r} is neither random nor one of the "
                 "layer-wise methods that have settings under methods"
             )
+
+
+def _allocation_problems(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Densities of methods that there are not, or for budgets that have their own."""
+    methods, implementations = settings["methods"], settings["implementations"]
+    for name, values in methods.items():
+        allocation = values.get("allocation", "uniform")
+        if allocation == "uniform":
+            continue
+        budget = values.get("budget", "")
+        if budget == "global" or pattern_of(implementations[name], values):
+            yield (
+                f"methods.{name}.allocation: budget {budget} spreads sparsity itself; use another "
+                "budget or allocation uniform"
+            )
+        source = allocation["from"] if isinstance(allocation, Mapping) else name
+        if source not in methods:
+            yield f"methods.{name}.allocation.from: {unknown_name(source, sorted(methods))}"
+        elif source != name and name in lent_by([source], settings):
+            yield (
+                f"methods.{name}.allocation.from: {source} takes masks from {name} itself; give "
+                f"the allocation to a variant of it, as in NAME: {{like: {name}, allocation: ...}}"
+            )
+        elif source == name and isinstance(allocation, Mapping):
+            yield f"methods.{name}.allocation.from: a method cannot take its own densities"
 
 
 def _pattern_problems(settings: Mapping[str, Any]) -> Iterator[str]:

@@ -54,12 +54,24 @@ def schema_file(method: str) -> Path:
 def method_schema(method: str) -> Mapping[str, Any]:
     """The schema of a method; one that `extends` another has its settings as well.
 
-    Raises ConfigError where the method does not describe itself as it has to.
+    So has every layer-wise method those that the driver of them all understands. Raises ConfigError
+    where the method does not describe itself as it has to.
     """
     schema = _read(schema_file(method))
-    if "extends" not in schema:
-        return schema
-    below = method_schema(schema["extends"])
+    if "extends" in schema:
+        return _over(method_schema(schema["extends"]), schema)
+    if _is_layer_wise(method, schema):
+        return _over(read_yaml(SCHEMAS / "layer_wise.schema.yaml"), schema)
+    return schema
+
+
+def _is_layer_wise(method: str, schema: Mapping[str, Any]) -> bool:
+    """Whether a method's code is a module that the driver in `baselines/` runs for its own mask."""
+    return not (schema.get("trained") or method in rule_folders() or "takes_masks" in schema)
+
+
+def _over(below: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A schema with the settings of the one `below` it as well."""
     return {
         **schema,
         "required": [*below.get("required", []), *schema.get("required", [])],
@@ -82,9 +94,16 @@ def methods_that_are(keyword: str, settings: Mapping[str, Any]) -> set[str]:
 
 
 def opponents(settings: Mapping[str, Any]) -> list[str]:
-    """LEAP's opponents in the grid: its layer-wise methods, in order, that are no controls."""
-    others = methods_that_are("trained", settings) | methods_that_are("control", settings)
-    return [name for name in settings["grid"]["methods"] if name not in others]
+    """LEAP's opponents in the grid: its layer-wise methods, in order, that are no controls.
+
+    Nor is one that takes masks or densities from a method that is trained.
+    """
+    trained, controls = (methods_that_are(kind, settings) for kind in ("trained", "control"))
+    return [
+        name
+        for name in settings["grid"]["methods"]
+        if name not in controls and not trained & lent_by([name], settings)
+    ]
 
 
 # Names
@@ -160,16 +179,24 @@ def masks_taken(method: str, values: Mapping[str, Any]) -> dict[str, TakenMasks]
         "own pattern": pattern_of(method, values),
         "unstructured": "",
         "any pattern": None,
+        "densities": None,
     }
-    return {
-        setting: TakenMasks(values[setting], patterns[kind])
-        for setting, kind in method_schema(method).get("takes_masks", {}).items()
-        if values[setting] != "random"
-    }
+    taken = {}
+    for setting, kind in method_schema(method).get("takes_masks", {}).items():
+        value = values.get(setting)
+        name = value.get("from") if isinstance(value, Mapping) else value
+        if name != "random" and (kind != "densities" or isinstance(value, Mapping)):
+            taken[setting] = TakenMasks(str(name), patterns[kind])
+    return taken
 
 
 def used_methods(names: Iterable[str], settings: Mapping[str, Any]) -> list[str]:
     """The methods behind these configured names, and those whose masks they take, by name."""
+    return sorted({settings["implementations"][name] for name in lent_by(names, settings)})
+
+
+def lent_by(names: Iterable[str], settings: Mapping[str, Any]) -> set[str]:
+    """These configured methods, and all whose masks they take, directly or not."""
     open_names, seen = list(names), set[str]()
     while open_names:
         name = open_names.pop()
@@ -177,7 +204,7 @@ def used_methods(names: Iterable[str], settings: Mapping[str, Any]) -> list[str]
             seen.add(name)
             taken = masks_taken(settings["implementations"][name], settings["methods"][name])
             open_names += [masks.method for masks in taken.values()]
-    return sorted({settings["implementations"][name] for name in seen})
+    return seen
 
 
 # Files

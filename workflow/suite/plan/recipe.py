@@ -75,6 +75,10 @@ class Recipes:
             recipe |= self.computing
         else:
             recipe["method"] = dict(own)
+            for name, other in taken_masks(self.settings, cell).items():
+                recipe[name] = {"masks": self.masks(other)}
+                if other.method in self.trained:
+                    recipe[name]["selection"] = self.selection(other)
             recipe["calibration"] = self.corpus("calibration")
             recipe["batch"] = self.settings["corpora"]["calibration"]["batch"]
             if implementation not in rule_folders():

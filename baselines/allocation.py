@@ -1,0 +1,103 @@
+"""How a layer-wise method's sparsity is spread over layers where it is not uniform.
+
+Blocks or layers then have densities of their own, by outliers or as given, and the whole model
+still has exactly round((1 - sparsity) * weights) survivors. Axes: O outputs, I inputs, K decoder
+blocks.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from baselines.sequential import Progress, no_progress, walk
+from baselines.statistics import FeatureNorm
+from leap.budget import survivors
+from leap.layers import decoder_blocks, prunable_linears
+
+# of OWL: how many times the mean score makes an outlier, and how far densities may be from the mean
+_OUTLIER, _SPREAD = 5.0, 0.08
+
+
+def of_masks(model: nn.Module, masks: Mapping[str, Tensor], sparsity: float) -> dict[str, int]:
+    """Survivors of each layer as in the masks [O, I] of another method.
+
+    Raises ValueError for masks of another model, or of another number of survivors.
+    """
+    sizes = _sizes(model)
+    kept = {name: int(mask_OI.sum()) for name, mask_OI in masks.items()}
+    wanted = survivors(sum(sizes.values()), sparsity)
+    if {name: mask_OI.numel() for name, mask_OI in masks.items()} != sizes:
+        raise ValueError("allocation: the masks to take densities from belong to another model")
+    if sum(kept.values()) != wanted:
+        raise ValueError(
+            f"allocation: the masks to take densities from keep {sum(kept.values())} weights, not "
+            f"{wanted}: they need the selection `exact`"
+        )
+    return kept
+
+
+@torch.no_grad()
+def owl(
+    model: nn.Module,
+    sparsity: float,
+    batches: Sequence[Tensor],
+    progress: Progress = no_progress,
+) -> dict[str, int]:
+    """Survivors of each layer by OWL: blocks with more outliers keep more.
+
+    Yin et al. 2024, "Outlier Weighed Layerwise Sparsity (OWL)", arXiv 2310.05175. A block's share
+    of outliers D is that of its weights whose Wanda score |W| * ||x|| exceeds 5 times the block's
+    mean, on the dense model's activations. Densities are spread proportionally to D over 2 * 0.08,
+    with the target as their mean. `batches` are calibration ids [B, T]; the model stays as it is.
+    """
+    linears = prunable_linears(model)
+    prefix, _ = decoder_blocks(model)
+    shares: dict[str, float] = {}
+    groups = walk(model, linears, FeatureNorm, batches, progress)
+    for _, of_block in groupby(groups, lambda group: _block_of(group.names[0], prefix)):
+        names, scores = [], []
+        for group in of_block:
+            norm_I = cast(FeatureNorm, group.statistic).norm_I
+            names += group.names
+            weights = [linears[name].weight for name in group.names]
+            scores += [(weight_OI.float().abs() * norm_I).flatten() for weight_OI in weights]
+        score_N = torch.cat(scores)
+        share = float((score_N > _OUTLIER * score_N.mean()).double().mean())
+        shares |= dict.fromkeys(names, share)
+    return _spread(_sizes(model), shares, sparsity)
+
+
+def _spread(
+    sizes: Mapping[str, int], shares: Mapping[str, float], sparsity: float
+) -> dict[str, int]:
+    """Survivors of each layer, its density as far from the mean as its share of outliers is."""
+    total, target = sum(sizes.values()), 1 - sparsity
+    lowest, highest = min(shares.values()), max(shares.values())
+    width = 2 * _SPREAD / (highest - lowest) if highest > lowest else 0.0
+    moved = {name: width * (shares[name] - lowest) for name in sizes}
+    mean = sum(moved[name] * size for name, size in sizes.items()) / total
+    densities = {name: target + moved[name] - mean for name in sizes}
+    if not all(0 < density < 1 for density in densities.values()):
+        raise ValueError(
+            f"allocation owl moves densities by up to {2 * _SPREAD}, which sparsity {sparsity} has "
+            "no room for: use allocation uniform"
+        )
+    counts, reached, before = {}, 0.0, 0
+    for name, size in sizes.items():
+        reached += densities[name] * size
+        counts[name] = round(reached) - before
+        before += counts[name]
+    # what the sums' rounding leaves, of the whole model's exact number
+    counts[name] += survivors(total, sparsity) - before
+    return counts
+
+
+def _sizes(model: nn.Module) -> dict[str, int]:
+    return {name: linear.weight.numel() for name, linear in prunable_linears(model).items()}
+
+
+def _block_of(name: str, prefix: str) -> str:
+    return name.removeprefix(f"{prefix}.").split(".")[0]
