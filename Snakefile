@@ -29,6 +29,7 @@ from suite.plan.methods import (
     METHOD_SCHEMAS,
     methods_that_are,
     opponents,
+    retraining_opponents,
     rule_folders,
     used_methods,
 )

@@ -30,6 +30,7 @@ rule tables:
         models=config["grid"]["models"],
         methods=[DENSE, *config["grid"]["methods"]],
         layer_wise=opponents(config),
+        retraining=retraining_opponents(config),
         scale=SCALE,
         about=config["about"],
         note=NOTE,  # for the captions

@@ -26,7 +26,7 @@ def main() -> None:
     write_markdown(results, Path(outputs.markdown), params.scale)
     write_latex(results, Path(outputs.latex), params.scale)
     items = item_files(read_cells(evaluations), [Path(file) for file in snakemake.input.answers])
-    judged = headline(results, items, params.layer_wise)
+    judged = headline(results, items, params.layer_wise, params.retraining)
     write_headline(judged, Path(outputs.headline))
     verdict, generated = Path(outputs.verdict), any_generated(results)
     # that the paper's models were asked generated tasks is told by rule against_published

@@ -20,6 +20,7 @@ from suite.plan.methods import (
     only_sparsity,
     opponents,
     pattern_of,
+    retraining_opponents,
     used_methods,
     written_pattern,
 )
@@ -96,7 +97,7 @@ def test_a_method_is_written_as_its_schema_says_and_other_names_stay():
     assert method_label("sparsegpt") == "SparseGPT"
     assert method_label("wanda-2-4") == "Wanda 2:4"
     assert look_of("wanda-2-4") == look_of("wanda")
-    for name in ("mine", "mine-2-4", "leap-gumbel-noise", "../wanda", "wanda-layer"):
+    for name in ("mine", "mine-2-4", "../wanda"):
         assert (method_label(name), look_of(name)) == (name, None)
 
 
@@ -222,15 +223,38 @@ def test_controls_are_no_opponents_also_under_another_name():
     assert [name for name in names if is_control(name)] == ["random-mask", "random-mask-2-4"]
 
 
-@pytest.mark.parametrize("scale", ["smoke", "mini", "laptop", "workstation", "paper"])
-def test_every_scale_has_settings_of_what_no_grid_has(scale):
-    settings = config.load(
-        {"scale": scale, "hub_mirror": "", "grid": {"methods": ["leap", "alps", "random-mask"]}}
-    )
-    assert opponents(settings) == ["alps"]
-    default = config.load({"scale": scale, "hub_mirror": ""})
-    assert not {"alps", "random-mask"} & set(default["grid"]["methods"])
-    assert {"admm"} <= set(opponents(default)) < set(default["grid"]["methods"])
+@pytest.mark.parametrize("scale", ["mini", "laptop", "workstation", "paper"])
+def test_the_default_grids_have_admm_twice_alps_and_a_control(scale):
+    settings = config.load({"scale": scale, "hub_mirror": ""})
+    found = opponents(settings)
+    assert {"admm", "admm-cubic", "alps"} <= set(found)
+    assert {"random-mask", "leap"} == set(settings["grid"]["methods"]) - {*found} - {
+        *retraining_opponents(settings)
+    }
+    schedules = [settings["methods"][name]["schedule"] for name in ("admm", "admm-cubic")]
+    assert schedules == ["constant", "cubic"]
+
+
+@pytest.mark.parametrize("name", ["alps", "random-mask", "admm-cubic"])
+def test_smoke_has_settings_of_what_its_grid_has_not(name):
+    settings = config.load({**BASE, "scale": "smoke", "grid": {"methods": ["wanda", name, "leap"]}})
+    assert name not in config.load({**BASE, "scale": "smoke"})["grid"]["methods"]
+    assert opponents(settings) == (["wanda"] if name == "random-mask" else ["wanda", name])
+
+
+def test_a_variant_is_written_as_its_method_and_the_rest_of_its_name():
+    labels = {
+        "admm-cubic": "ADMM cubic",
+        "wanda-2-4": "Wanda 2:4",
+        "random-mask": "Random mask",
+        "random-mask-row": "Random mask row",
+        "leap-half-the-steps": "LEAP half the steps",
+        "leapfrog": "leapfrog",
+        "mine": "mine",
+        "dense": "Dense",
+    }
+    assert {name: method_label(name) for name in labels} == labels
+    assert look_of("admm-cubic") is None
 
 
 def test_the_readme_has_the_table_of_methods():

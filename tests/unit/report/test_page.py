@@ -79,9 +79,9 @@ def page(tmp_path_factory):
     significant = {"cells_significantly_better": 0, "cells_significantly_worse": 1}
     accuracy = {**summed, **tested, **significant, "cells": [{**row, **tested}]}
     headline = {
-        "average_accuracy": {"leap_minus_best_layer_wise": accuracy, "leap_minus_admm": None},
-        "perplexity": {"leap_minus_best_layer_wise": {**summed, "cells": [row]},
-                       "leap_minus_admm": None},
+        "average_accuracy": {**dict.fromkeys(ENTRIES), "leap_minus_best_layer_wise": accuracy},
+        "perplexity": {**dict.fromkeys(ENTRIES),
+                       "leap_minus_best_layer_wise": {**summed, "cells": [row]}},
     }  # fmt: skip
     (folder / "headline.json").write_text(json.dumps(headline))
     (folder / "quality.svg").write_text(

@@ -34,7 +34,7 @@ CELLS = [
 ]
 
 
-def headline(cells, tmp_path, layer_wise=("wanda", "admm"), items=100):
+def headline(cells, tmp_path, layer_wise=("wanda", "admm"), items=100, retraining=()):
     """The headline of cells whose items have the cells' accuracies."""
     files = []
     for index, c in enumerate(cells):
@@ -43,7 +43,8 @@ def headline(cells, tmp_path, layer_wise=("wanda", "admm"), items=100):
         write_items({task: {task: correct} for task in TASKS}, path)
         files.append(path)
     write_headline(
-        judged_of(cells, item_files(cells, files), layer_wise), tmp_path / "headline.json"
+        judged_of(cells, item_files(cells, files), layer_wise, retraining),
+        tmp_path / "headline.json",
     )
     return json.loads((tmp_path / "headline.json").read_text())
 
@@ -57,6 +58,29 @@ def test_differences_to_the_best_baseline_of_each_cell_and_to_admm(tmp_path):
     assert (best["mean"], best["min"], best["max"], best["cells_better"]) == (0.5, -2, 3, 1)
     assert [row["difference"] for row in admm["cells"]] == [3, 2]
     assert admm["cells_better"] == 2
+
+
+def test_what_is_retrained_counts_against_the_best_of_all_only(tmp_path):
+    cells = [*CELLS, cell("a", "elsa", "0.5", 70, 3.0), cell("b", "elsa", "0.5", 60, 2.9)]
+    without = headline(CELLS, tmp_path)
+    judged = headline(cells, tmp_path, retraining=("elsa",))
+    for measure, opponents, differences in (
+        ("average_accuracy", ["elsa", "wanda"], [-7, -2]),
+        ("perplexity", ["elsa", "elsa"], [1.0, 0.2]),
+    ):
+        best = judged[measure]["leap_minus_best_of_all"]
+        assert [row["baseline"] for row in best["cells"]] == opponents
+        assert [row["difference"] for row in best["cells"]] == pytest.approx(differences)
+        others = ("leap_minus_best_layer_wise", "leap_minus_admm")
+        assert [judged[measure][e] for e in others] == [without[measure][e] for e in others]
+        assert without[measure]["leap_minus_best_of_all"] is None
+    write_verdict(judged, "test", "", tmp_path / "verdict.md", generated=False)
+    text = (tmp_path / "verdict.md").read_text()
+    assert text.count("## Against") == 3
+    section = text.split("## Against the best baseline of all")[1].split("## ")[0]
+    assert section.count("| elsa |") == 3 and "p < 0.001" in section
+    write_verdict(without, "test", "", tmp_path / "verdict.md", generated=False)
+    assert (tmp_path / "verdict.md").read_text().count("## Against") == 2
 
 
 def test_perplexity_is_better_when_it_is_lower(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 
 from suite.plan.cell import Cell
 from suite.tables.evaluations import TASKS, Evaluated
+from suite.tables.headline import ENTRIES
 from suite.tables.published import Published, read_published
 from suite.tables.published_leads import leads, lines, sentences
 from suite.tables.verdict import write_verdict
@@ -67,7 +68,7 @@ def test_leads_of_the_real_table(tmp_path):
     assert "mean lead is +2.59 points (+0.21 to +5.40, 10 cells)" in admm
     thanos = "Thanos | – | – | secondary note on the paper; PhD thesis of the first author"
     assert any(f"| +0.07 | {thanos}" in line for line in lines(known))
-    none = dict.fromkeys(["leap_minus_best_layer_wise", "leap_minus_admm"])
+    none = dict.fromkeys(ENTRIES)
     judged = {"average_accuracy": none, "perplexity": none}
     for shown in (known, []):
         write_verdict(judged, "paper", "", tmp_path / "verdict.md", False, shown)

@@ -495,4 +495,4 @@ def test_the_name_of_a_variant_under_a_pattern_is_written_with_it():
     assert method_label("maskllm") == "MaskLLM"
     assert method_label("maskllm-1-4") == "MaskLLM 1:4"
     assert method_label("mine-2-4") == "mine-2-4"
-    assert method_label("leap-gumbel-noise") == "leap-gumbel-noise"
+    assert method_label("leap-gumbel-noise") == "LEAP gumbel noise"

@@ -84,6 +84,7 @@ def methods_that_are(keyword: str, settings: Mapping[str, Any]) -> set[str]:
     """Configured methods whose schema has this keyword.
 
     `stochastic`: results depend on the seed. `trained`: they learn on the training corpus.
+    `retrains`: they train the weights that they keep.
     `control`: they say what others are worth.
     """
     return {
@@ -94,15 +95,29 @@ def methods_that_are(keyword: str, settings: Mapping[str, Any]) -> set[str]:
 
 
 def opponents(settings: Mapping[str, Any]) -> list[str]:
-    """LEAP's opponents in the grid: its layer-wise methods, in order, that are no controls.
+    """LEAP's layer-wise opponents in the grid, in order.
 
-    Nor is one that takes masks or densities from a method that is trained.
+    Neither controls, nor what learns masks, or takes masks or densities from what does, is one.
     """
-    trained, controls = (methods_that_are(kind, settings) for kind in ("trained", "control"))
+    retraining = methods_that_are("retrains", settings)
+    return [name for name in _opponents(settings) if name not in retraining]
+
+
+def retraining_opponents(settings: Mapping[str, Any]) -> list[str]:
+    """LEAP's opponents in the grid that train the weights they keep, in order."""
+    retraining = methods_that_are("retrains", settings)
+    return [name for name in _opponents(settings) if name in retraining]
+
+
+def _opponents(settings: Mapping[str, Any]) -> list[str]:
+    trained, retraining, controls = (
+        methods_that_are(kind, settings) for kind in ("trained", "retrains", "control")
+    )
+    learn_masks = trained - retraining
     return [
         name
         for name in settings["grid"]["methods"]
-        if name not in controls and not trained & lent_by([name], settings)
+        if name not in controls and not learn_masks & lent_by([name], settings)
     ]
 
 
@@ -115,16 +130,19 @@ def base_method(name: str) -> str:
 
 
 def method_label(name: str) -> str:
-    """How a method is written for readers; a name that is no method's stays as it is.
+    """How a method is written for readers; a name that no method's begins stays as it is.
 
-    A variant under N:M, as in wanda-2-4, is written as its method and the pattern.
+    A variant is written as its method and the rest of its name: wanda-2-4 as Wanda 2:4, admm-cubic
+    as ADMM cubic.
     """
     if name == DENSE:
         return "Dense"
-    base = base_method(name)
-    if base not in _schema_files():
+    begins = [known for known in _schema_files() if f"{name}-".startswith(f"{known}-")]
+    if not begins:
         return name
-    return method_schema(base)["title"] + _N_M.sub(r" \1:\2", name.removeprefix(base))
+    base = max(begins, key=len)
+    rest = _N_M.sub(r" \1:\2", name.removeprefix(base))
+    return method_schema(base)["title"] + rest.replace("-", " ")
 
 
 def look_of(name: str) -> Mapping[str, Any] | None:

@@ -78,7 +78,7 @@ def write_page(
         rule=verdict.RULE,
         verdicts=[
             _verdict(judged, entry, name, any_generated(results))
-            for entry, name in verdict.OPPONENTS
+            for entry, name in verdict.sections(judged)
         ],
         published=_published(comparisons, leads) if comparisons else None,
         results=_results(results),

@@ -1,4 +1,4 @@
-"""The paper's claim, judged on this grid: LEAP against the best layer-wise method and ADMM."""
+"""The paper's claim, judged on this grid: LEAP against the best of its opponents and ADMM."""
 
 import math
 import statistics
@@ -13,7 +13,7 @@ from suite.tables.evaluations import Evaluated
 from suite.tables.paired import Paired, combine, compare
 
 ADMM = "admm"
-ENTRIES = ("leap_minus_best_layer_wise", "leap_minus_admm")
+ENTRIES = ("leap_minus_best_layer_wise", "leap_minus_best_of_all", "leap_minus_admm")
 SIGNIFICANT = 0.05  # p below which a difference counts as one
 
 # (model, sparsity) -> method -> mean over seeds
@@ -24,23 +24,29 @@ ItemFiles = Mapping[Cell, Path]
 
 
 def headline(
-    results: Sequence[Evaluated], items: ItemFiles, layer_wise: Sequence[str]
+    results: Sequence[Evaluated],
+    items: ItemFiles,
+    layer_wise: Sequence[str],
+    retraining: Sequence[str] = (),
 ) -> dict[str, dict[str, Any]]:
     """Differences LEAP minus baseline, by measure and baseline.
 
     For each measure (average accuracy in percent, perplexity) there is one entry for the best
     layer-wise method of each (model, sparsity), among those of `layer_wise` (see
-    `suite.plan.methods.opponents`), and one for ADMM, as `judge` gives them, and `seeds_std`: by
-    how much a cell's difference varies with the seed (the root of the mean variance over cells;
-    null with one seed). Those of accuracy also have a paired test over the items, for each cell
-    and for their mean. Seeds are averaged. An entry is null where the grid lacks LEAP or the
-    baseline.
+    `suite.plan.methods.opponents`), one for the best of these and of those of `retraining`, and one
+    for ADMM, as `judge` gives them, and `seeds_std`: by how much a cell's difference varies with
+    the seed (the root of the mean variance over cells; null with one seed). Those of accuracy also
+    have a paired test over the items, for each cell and for their mean. Seeds are averaged. An
+    entry is null where the grid lacks LEAP or the baseline, and that of the best of all where
+    nothing in the grid is retrained.
     """
-    accuracy = _judge(results, lambda result: result.average, layer_wise, more=True)
+    accuracy = _judge(results, lambda result: result.average, layer_wise, retraining, more=True)
     for name in ENTRIES:
         if accuracy[name]:
             _test(accuracy[name], items)
-    perplexity = _judge(results, lambda result: result.perplexity, layer_wise, more=False)
+    perplexity = _judge(
+        results, lambda result: result.perplexity, layer_wise, retraining, more=False
+    )
     return {"average_accuracy": accuracy, "perplexity": perplexity}
 
 
@@ -54,17 +60,22 @@ def write_headline(judged: Mapping[str, Any], path: Path) -> None:
     write_json(path, judged)
 
 
-def judge(means: Means, layer_wise: Sequence[str], more: bool) -> dict[str, Any]:
-    """LEAP minus the best of `layer_wise`, and minus ADMM: every cell, and what they sum up to.
+def judge(
+    means: Means, layer_wise: Sequence[str], more: bool, retraining: Sequence[str] = ()
+) -> dict[str, Any]:
+    """LEAP minus the best of `layer_wise`, of these and `retraining`, and minus ADMM.
+
+    Every cell, and what they sum up to.
 
     `more` says whether more is better. Each entry has mean, minimum, maximum and standard deviation
     of the differences (`cells_std`, null for a single cell) and the number of cells in which LEAP
     is better.
     """
-    best, admm = ENTRIES
+    best, of_all, admm = ENTRIES
     return {
         "higher_is_better": more,
         best: _differences(means, layer_wise, more),
+        of_all: _differences(means, [*layer_wise, *retraining], more) if retraining else None,
         admm: _differences(means, [ADMM], more),
     }
 
@@ -73,11 +84,12 @@ def _judge(
     results: Sequence[Evaluated],
     value: Callable[[Evaluated], float],
     layer_wise: Sequence[str],
+    retraining: Sequence[str],
     more: bool,
 ) -> dict[str, Any]:
     """`judge` on one measure of these results, and the spread over seeds."""
     values = _values(results, value)
-    judged = judge(_means(values), layer_wise, more)
+    judged = judge(_means(values), layer_wise, more, retraining)
     for name in ENTRIES:
         if judged[name]:
             judged[name]["seeds_std"] = _seeds_std(judged[name], values)
