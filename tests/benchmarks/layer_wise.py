@@ -1,8 +1,9 @@
-"""Seconds of a whole layer-wise pruning pass: Wanda, SparseGPT, Thanos, ADMM, and the public way.
+"""Seconds of a whole layer-wise pass: Wanda, SparseGPT, Thanos, ADMM, ALPS, and the public way.
 
     python tests/benchmarks/layer_wise.py --model DIR [--sequences 64 --length 512 --blocks 0]
 
-`wanda`, `sparsegpt`, `thanos`, `admm` are `baselines.sequential.prune_model` with default settings.
+`wanda`, `sparsegpt`, `thanos`, `admm`, `alps` are `baselines.sequential.prune_model` with default
+settings.
 `sparsegpt-plain` and `admm-plain` are written as the public repositories are: one sequence at a
 time, one Hessian for every linear layer, a matrix product for all of it, sorting to select, and
 for SparseGPT one inverse after the other and rank-one updates as wide as the block. They select the
@@ -32,7 +33,7 @@ ROOT = Path(__file__).parents[2]
 THREADS = 2
 SPARSITY = 0.6
 PLAIN = {"sparsegpt": "sparsegpt-plain", "admm": "admm-plain"}
-VARIANTS = ("wanda", "sparsegpt", "thanos", "admm", *PLAIN.values())
+VARIANTS = ("wanda", "sparsegpt", "thanos", "admm", "alps", *PLAIN.values())
 
 
 def main() -> None:
