@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 Request = tuple[tuple[str, str], list[int], list[int]]
+Tokens = tuple[int, ...]
 
 _LAYER_TYPES = {"full_attention", "sliding_attention"}
 
@@ -53,15 +54,21 @@ class PackedLM(HFLM):
             longest = max(len(context) + len(choice) for _, context, choice in requests)
             self.batch_size_per_gpu = max(1, self.batch_tokens // longest)
             return super()._loglikelihood_tokens(requests, disable_tqdm, override_bs)
-        rows = pack([(context, choice) for _, context, choice in requests], self.max_length)
-        found: list[tuple[float, bool]] = [(0.0, False)] * len(requests)
-        with tqdm(total=len(requests), disable=disable_tqdm, desc="log-likelihoods") as bar:
+        asked = [(tuple(context), tuple(choice)) for _, context, choice in requests]
+        # each once: choices that are equal as tokens have equal scores, whatever is rounded
+        distinct = list(dict.fromkeys(asked))
+        rows = pack(
+            [(list(context), list(choice)) for context, choice in distinct], self.max_length
+        )
+        found: dict[tuple[Tokens, Tokens], tuple[float, bool]] = {}
+        with tqdm(total=len(distinct), disable=disable_tqdm, desc="log-likelihoods") as bar:
             for batch in batches(rows, self.batch_tokens):
                 for index, score in self._scores(batch, self.head):
-                    found[index] = score
-                    self.cache_hook.add_partial("loglikelihood", requests[index][0], score)
+                    found[distinct[index]] = score
                     bar.update()
-        return found
+        for (text, *_), request in zip(requests, asked, strict=True):
+            self.cache_hook.add_partial("loglikelihood", text, found[request])
+        return [found[request] for request in asked]
 
     def _scores(self, rows: Sequence[Row], head: Head) -> Iterator[tuple[int, tuple[float, bool]]]:
         """Sum of log-likelihoods of each request, and whether greedy decoding gives its tokens."""
