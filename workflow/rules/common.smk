@@ -74,6 +74,12 @@ def text_inputs(wildcards):
     return rules.miniature_world.output.index if "miniature" in text else []
 
 
+def calibration_input(wildcards):
+    """The corpus that a layer-wise method is calibrated on."""
+    corpus = corpus_of(config["methods"][wildcards.method])
+    return f"{RESULTS}/corpora/{wildcards.model}/{corpus}.safetensors"
+
+
 def task_inputs(wildcards):
     """The miniature world, where the tasks are its tasks."""
     return rules.miniature_world.output.index if has_generated_tasks(config) else []

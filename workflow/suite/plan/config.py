@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from suite.plan import studies, variants
+from suite.plan import calibration, studies, variants
 from suite.plan.methods import (
     FREE,
     can_have,
@@ -58,7 +58,7 @@ def load(overrides: Mapping[str, Any]) -> dict[str, Any]:
         problems = [*_method_problems(settings), *_model_problems(settings)]
         problems += [*_place_problems(settings), *_revision_problems(settings)]
     if not problems:
-        problems = [*_training_problems(settings)]
+        problems = [*_training_problems(settings), *calibration.problems(settings)]
     if not problems:
         problems = [*_allocation_problems(settings), *_pattern_problems(settings)]
     if problems:
