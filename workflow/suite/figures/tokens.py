@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.artist import Artist
@@ -30,7 +31,7 @@ _COLUMNS = (
     *("model", "method", "amount", "tokens"),
     *("average", "average_stderr", "ppl", "ppl_stderr"),
 )
-_BEST_LINE = {"linewidth": 0.9, "linestyle": (0, (1, 1.5)), "zorder": 1}
+_BEST_LINE: dict[str, Any] = {"linewidth": 0.9, "linestyle": (0, (1, 1.5)), "zorder": 1}
 
 Row = Mapping[str, str]
 
@@ -95,7 +96,7 @@ def _draw_panel(
 
 
 def _draw_points(
-    axes: Axes, rows: Sequence[Row], measure: str, keywords: Mapping[str, object]
+    axes: Axes, rows: Sequence[Row], measure: str, keywords: Mapping[str, Any]
 ) -> None:
     by_tokens = sorted(rows, key=lambda row: int(row["tokens"]))
     axes.errorbar(
@@ -107,7 +108,7 @@ def _draw_points(
     )
 
 
-def _as_it_is(look: Look) -> dict[str, object]:
+def _as_it_is(look: Look) -> dict[str, Any]:
     """An open marker, larger, so that one on the line is seen around the line's own."""
     marks = line_style(look)
     size = 1.8 * marks["markersize"]
