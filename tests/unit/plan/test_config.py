@@ -303,7 +303,7 @@ def test_bad_settings_are_named_with_the_fix(name):
 
 
 def test_text_that_calibrates_has_to_be_there():
-    settings = config.load(BASE)
+    settings = config.load({**BASE, "scale": "smoke"})
     settings["methods"]["admm"]["calibration"] = {"corpus": "training", "sequences": 9}
     assert list(calibration.problems(settings)) == []
     whole = {**settings["corpora"]["training"], "packing": "joined", "sequences": 0}

@@ -203,14 +203,15 @@ def used_methods(names: Iterable[str], settings: Mapping[str, Any]) -> list[str]
 
 
 def lent_by(names: Iterable[str], settings: Mapping[str, Any]) -> set[str]:
-    """These configured methods, and all whose masks they take, directly or not."""
+    """These configured methods, and all others whose masks they take, directly or not."""
     open_names, seen = list(names), set[str]()
     while open_names:
         name = open_names.pop()
         if name not in seen:
             seen.add(name)
             taken = masks_taken(settings["implementations"][name], settings["methods"][name])
-            open_names += [masks.method for masks in taken.values()]
+            lenders = [masks.method for masks in taken.values()]
+            open_names += [lender for lender in lenders if lender in settings["methods"]]
     return seen
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from suite.plan.calibration import size_of
-from suite.plan.methods import methods_that_are
+from suite.plan.methods import known_methods, method_schema
 
 AS_IT_IS = "as it is"  # the amount of text of a layer-wise method that is no variant
 
@@ -55,10 +55,12 @@ def problems(settings: Mapping[str, Any]) -> Iterator[str]:
     """Methods that cannot be shown more or less text in the way that is asked for."""
     if "tokens" not in settings:
         return
-    trained = methods_that_are("trained", settings)
     for kind, other in (("calibrated", "trained"), ("trained", "calibrated")):
         for name in settings["tokens"][kind]["methods"]:
-            if name in settings["methods"] and (name in trained) != (kind == "trained"):
+            implementation = settings["implementations"].get(name)
+            if implementation not in known_methods():
+                continue  # which is said of the method itself
+            if method_schema(implementation).get("trained", False) != (kind == "trained"):
                 yield f"tokens.{kind}.methods: {name} is not {kind}; list it under tokens.{other}"
 
 
