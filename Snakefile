@@ -19,7 +19,8 @@ sys.path[:0] = CODE
 
 from suite.jobs import precision, worker
 from suite.jobs.gpus import visible_gpus
-from suite.plan import standing, studies
+from suite.plan import standing, studies, tokens
+from suite.plan.calibration import corpus_of
 from suite.plan.code import fingerprint
 from suite.plan.config import MINIATURES, load, shown_settings
 from suite.plan.cell import DENSE, LEAP, Cell

@@ -1,14 +1,19 @@
-"""MaskLLM and PATCH through the DAG: the files, the table of patterns, and what runs again."""
+"""Studies through the DAG: their files and tables, and what runs again.
+
+Patterns with MaskLLM and PATCH; where sparsity lies, other methods, and how much text.
+"""
 
 import csv
 import json
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from safetensors.torch import load_file
 
 from leap.layers import prunable_linears
+from suite.artifacts.tensors import load_masks
 from suite.stages import models
 
 pytestmark = pytest.mark.heavy
@@ -26,6 +31,19 @@ SETTINGS = {
             "warm_start": "wanda", "sparse_masks": "wanda-2-4", **TRAINING,
         },
         "patch-tile": {"like": "patch", "mode": "tile"},
+        "wanda-as-leap": {"like": "wanda", "allocation": {"from": "leap"}},
+    },
+    "allocation": {
+        "models": [MODEL], "methods": ["wanda", "wanda-as-leap", "leap"],
+        "sparsities": [0.5], "seeds": [0],
+    },
+    "opponents": {
+        "models": [MODEL], "methods": ["magnitude", "leap"], "sparsities": [0.5], "seeds": [0],
+    },
+    "tokens": {
+        "models": [MODEL], "sparsity": 0.5, "seeds": [0],
+        "calibrated": {"methods": ["wanda"], "sequences": [16, 48]},
+        "trained": {"methods": ["leap"], "steps": [4, 20]},
     },
     "patterns": {
         "models": [MODEL],
@@ -35,13 +53,16 @@ SETTINGS = {
 }  # fmt: skip
 
 
+TARGETS = ("all", "patterns", "allocation", "opponents", "tokens")
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, begun_run, snakemake) -> Path:
-    """A copy of the suite in which the grid and the comparison of patterns have run."""
+    """A copy of the suite in which the grid and the studies have run."""
     place = tmp_path_factory.mktemp("patterns") / "suite"
     copy = begun_run(place, "world", "models", "corpora", "pruned")
     (copy / "patterns.yaml").write_text(yaml.safe_dump(SETTINGS, sort_keys=False))
-    process = snakemake(copy, "all", "patterns", "--configfile", "patterns.yaml")
+    process = snakemake(copy, *TARGETS, "--configfile", "patterns.yaml")
     assert process.returncode == 0, process.stderr[-5000:]
     return copy
 
@@ -72,6 +93,55 @@ def test_the_table_has_every_pattern(finished):
     assert "MaskLLM" not in page
 
 
+def read(finished: Path, table: str) -> list[dict[str, str]]:
+    with open(finished / f"results/smoke/tables/{table}.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def mask_of(finished: Path, cell: str) -> dict[str, torch.Tensor]:
+    return load_masks(finished / f"results/smoke/pruned/{MODEL}/{cell}/mask.safetensors")
+
+
+def test_the_table_of_allocation_is_that_of_its_cells_and_leads_are_leaps(finished):
+    rows = {row["method"]: row for row in read(finished, "allocation")}
+    assert list(rows) == ["dense", "wanda", "wanda-as-leap", "leap"]
+    averages = {}
+    for method, row in rows.items():
+        place = "dense/0.0" if method == "dense" else f"{method}/0.5"
+        file = finished / f"results/smoke/evaluations/{MODEL}/{place}.json"
+        evaluation = json.loads(file.read_text())
+        averages[method] = 100 * sum(t["acc"] for t in evaluation["tasks"].values()) / 6
+        assert float(row["average"]) == pytest.approx(averages[method])
+        assert float(row["ppl"]) == pytest.approx(evaluation["perplexity"]["value"])
+        assert (row["cpu_seconds"] == "") == (method == "dense")
+    for method in ("wanda", "wanda-as-leap"):
+        lead = averages["leap"] - averages[method]
+        assert float(rows[method]["leap_lead"]) == pytest.approx(lead)
+        assert float(rows[method]["leap_lead_stderr"]) > 0
+    leap, lent = (mask_of(finished, f"{name}/0.5") for name in ("leap", "wanda-as-leap"))
+    assert {n: int(m.sum()) for n, m in leap.items()} == {n: int(m.sum()) for n, m in lent.items()}
+    assert [row["method"] for row in read(finished, "opponents")] == ["dense", "magnitude", "leap"]
+
+
+def test_more_text_is_of_the_training_corpus_and_counted(finished):
+    rows = read(finished, "tokens")
+    assert [(row["method"], row["amount"], int(row["tokens"])) for row in rows] == [
+        ("dense", "", 0),
+        ("wanda", "as it is", 16 * 128),
+        ("wanda", "16 sequences", 16 * 128),
+        ("wanda", "48 sequences", 48 * 128),
+        ("leap", "4 steps", 4 * 8 * 128),
+        ("leap", "20 steps", 20 * 8 * 128),
+    ]
+    # the miniatures' calibration corpus is the beginning of their training text
+    one, same, other = (
+        mask_of(finished, f"wanda{name}/0.5") for name in ("", "-16-sequences", "-48-sequences")
+    )
+    assert all(torch.equal(mask, same[name]) for name, mask in one.items())
+    assert not all(torch.equal(mask, other[name]) for name, mask in one.items())
+    assert (finished / "results/smoke/figures/tokens.svg").is_file()
+
+
 def test_maskllm_keeps_two_of_every_four_on_disk(finished):
     for weight in weights_of(finished, "maskllm/0.5").values():
         assert ((weight.reshape(-1, 4) != 0).sum(dim=1) == 2).all()
@@ -98,5 +168,5 @@ def test_the_trainings_are_in_the_journals_and_a_second_run_does_nothing(finishe
     for cell in ("maskllm/0.5", "patch/0.4", "patch-tile/0.4"):
         journal = finished / f"results/smoke/journals/train/{MODEL}/{cell}.jsonl"
         assert f'"step": {TRAINING["steps"] - 1}' in journal.read_text()
-    again = snakemake(finished, "all", "patterns", "--configfile", "patterns.yaml")
+    again = snakemake(finished, *TARGETS, "--configfile", "patterns.yaml")
     assert "Nothing to be done" in again.stdout + again.stderr

@@ -57,3 +57,18 @@ def test_a_grid_for_gpus_is_planned_without_torch_gpu_or_network(tmp_path, scale
     assert process.returncode == 0, text[-3000:]
     for rule, jobs in PLANNED[scale].items():
         assert any(line.split() == [rule, str(jobs)] for line in text.splitlines()), rule
+
+
+def test_studies_are_planned_beside_the_grid_and_share_their_cells(snakemake):
+    """Of each model: dense, 8 methods of the allocation, 13 more amounts of text, 3 at 0.5."""
+    methods = "opponents={methods: [admm, alps, leap]}"
+    targets = ("allocation", "opponents", "tokens")
+    process = snakemake(ROOT, "--dry-run", *targets, "--config", "run=nothing-yet", methods)
+    text = process.stdout + process.stderr
+    assert process.returncode == 0, text[-3000:]
+    # wanda is pruned at 0.5 as well, since LEAP starts from it
+    wanted = {"prune": 2 * 18, "train": 2 * 7, "evaluate": 2 * 25, "tracking": 3}
+    wanted |= {"comparison_table": 2, "token_table": 1, "figure_tokens": 1}
+    lines = [line.split() for line in text.splitlines()]
+    for rule, jobs in wanted.items():
+        assert [rule, str(jobs)] in lines, rule

@@ -5,7 +5,7 @@ rule prune:
     input:
         unpack(mask_inputs("allocation")),
         model=rules.model.output[0],
-        calibration=f"{RESULTS}/corpora/{{model}}/calibration.safetensors",
+        calibration=calibration_input,
     output:
         weights=f"{RESULTS}/pruned/{CELL}/weights.safetensors",
         mask=f"{RESULTS}/pruned/{CELL}/mask.safetensors",

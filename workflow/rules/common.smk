@@ -51,6 +51,16 @@ def evaluations_of(cells):
     return [f"{RESULTS}/evaluations/{cell.path}.json" for cell in cells]
 
 
+def items_of(cells):
+    """The items of every evaluation."""
+    return [f"{RESULTS}/items/{cell.path}.csv.gz" for cell in cells]
+
+
+def manifests_of(cells):
+    """The manifest of every cell that is pruned."""
+    return files_of([cell for cell in cells if cell.method != DENSE], "manifest.json")
+
+
 def recipes_of(cells):
     """The recipe of every evaluation, by its cell's path."""
     return {cell.path: RECIPES.evaluation(cell) for cell in cells}
@@ -68,10 +78,22 @@ def of_study(study, wanted):
     return of_its_cells
 
 
+def compared_inputs(wildcards):
+    """What the table of a study is made of that has a row a method."""
+    found = IN_STUDY[wildcards.study]
+    return {name: found[name](wildcards) for name in ("evaluations", "answers", "manifests")}
+
+
 def text_inputs(wildcards):
     """The miniature world, for corpora whose text comes from it."""
     text = config["corpora"][wildcards.corpus]["text"]
     return rules.miniature_world.output.index if "miniature" in text else []
+
+
+def calibration_input(wildcards):
+    """The corpus that a layer-wise method is calibrated on."""
+    corpus = corpus_of(config["methods"][wildcards.method])
+    return f"{RESULTS}/corpora/{wildcards.model}/{corpus}.safetensors"
 
 
 def task_inputs(wildcards):

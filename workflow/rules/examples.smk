@@ -1,6 +1,11 @@
 # `snakemake --cores 1 examples pattern_examples`: what is tracked in results/examples.
 
-SWEEP = [rules.sweep_table.output.markdown, formats("sweep")[0]] if "sweep" in config else []
+# of the studies that the scale has
+STUDIED = {
+    "sweep": [rules.sweep_table.output.markdown, formats("sweep")[0]],
+    **{name: expand(rules.comparison_table.output, study=name) for name in studies.COMPARED},
+    "tokens": [*rules.token_table.output, formats("tokens")[0]],
+}
 
 
 rule examples:
@@ -11,7 +16,7 @@ rule examples:
             rules.tables.output.headline,
             rules.tables.output.verdict,
             *[formats(name)[0] for name in SHOWN],
-            *SWEEP,
+            *[file for name, files in STUDIED.items() if name in config for file in files],
         ],
         evaluations=evaluations_of(CELLS),
     output:

@@ -34,6 +34,7 @@ FIGURES = (
     # of studies, by their own targets
     ("patterns", "patterns", {"patterns_csv": rules.pattern_table.output.csv}, False),
     ("sweep", "many sparsities", {"main_csv": rules.sweep_table.output.csv}, False),
+    ("tokens", "tokens seen", {"csv": rules.token_table.output.csv}, False),
     ("ablations", "ablations", {"csv": rules.ablation_table.output.csv}, False),
 )
 SHOWN = [name for name, _, _, is_shown in FIGURES if is_shown]

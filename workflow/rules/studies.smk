@@ -1,9 +1,11 @@
 # Studies beside the grid, each a target of its own: `snakemake --cores all patterns`, `sweep`,
-# `ablations`, `search`. Its cells stand in the section of its name in the scale's file.
+# `allocation`, `opponents`, `tokens`, `ablations`, `search`. Its cells stand in the section of its name in the scale's file.
 
 IN_STUDY = {
     study: dict(
         evaluations=of_study(study, evaluations_of),
+        manifests=of_study(study, manifests_of),
+        answers=of_study(study, items_of),
         recipes=of_study(study, recipes_of),
         tracking=f"{RESULTS}/tracking/{study}.json",
     )
@@ -61,6 +63,58 @@ rule sweep_table:
         "../scripts/sweep_table.py"
 
 
+rule comparison_table:
+    input:
+        unpack(compared_inputs),
+    output:
+        csv=report(
+            f"{RESULTS}/tables/{{study}}.csv",
+            category="Tables",
+            labels={"table": "{study}", "format": "CSV"},
+            caption="../report/comparison.rst",
+        ),
+        markdown=f"{RESULTS}/tables/{{study}}.md",
+    log:
+        f"{RESULTS}/logs/{{study}}_table.log",
+    wildcard_constraints:
+        study=one_of(studies.COMPARED),
+    localrule: True
+    conda:
+        "../../envs/suite.yaml"
+    params:
+        scale=SCALE,
+        note=NOTE,  # for the caption
+        recipes=lambda wildcards: IN_STUDY[wildcards.study]["recipes"](wildcards),
+        code=shown("tables.comparison"),
+    message:
+        "Writing the table of study {wildcards.study}"
+    script:
+        "../scripts/comparison_table.py"
+
+
+rule token_table:
+    input:
+        evaluations=IN_STUDY["tokens"]["evaluations"],
+        manifests=IN_STUDY["tokens"]["manifests"],
+    output:
+        csv=f"{RESULTS}/tables/tokens.csv",
+        markdown=f"{RESULTS}/tables/tokens.md",
+    log:
+        f"{RESULTS}/logs/token_table.log",
+    localrule: True
+    conda:
+        "../../envs/suite.yaml"
+    params:
+        points=lambda wildcards: tokens.points(config),
+        scale=SCALE,
+        recipes=IN_STUDY["tokens"]["recipes"],
+        code=shown("tables.tokens"),
+    message:
+        "Writing the table of tokens seen"
+    script:
+        "../scripts/token_table.py"
+
+
 rule ablation_table:
     input:
         evaluations=IN_STUDY["ablations"]["evaluations"],
@@ -97,6 +151,25 @@ rule sweep:
         rules.sweep_table.output,
         formats("sweep"),
         IN_STUDY["sweep"]["tracking"],
+    localrule: True
+
+
+for STUDY in studies.COMPARED:
+
+    rule:
+        name:
+            STUDY
+        input:
+            expand(rules.comparison_table.output, study=STUDY),
+            IN_STUDY[STUDY]["tracking"],
+        localrule: True
+
+
+rule tokens:
+    input:
+        rules.token_table.output,
+        formats("tokens"),
+        IN_STUDY["tokens"]["tracking"],
     localrule: True
 
 

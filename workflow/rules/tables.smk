@@ -4,7 +4,7 @@
 rule tables:
     input:
         evaluations=evaluations_of(CELLS),
-        answers=[f"{RESULTS}/items/{cell.path}.csv.gz" for cell in CELLS],
+        answers=items_of(CELLS),
     output:
         csv=report(
             f"{RESULTS}/tables/main.csv",

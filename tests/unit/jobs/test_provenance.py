@@ -4,12 +4,13 @@ import os
 import stat
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from suite.jobs.provenance import compute_setting
+from suite.jobs.provenance import Meter, compute_setting
 
 
 @pytest.fixture(scope="module")
@@ -124,3 +125,14 @@ def test_with_a_gpu_come_its_name_and_versions(tmp_path, monkeypatch):
     assert setting["driver"] == "580.95.05"
     assert setting["cuda"] == str(torch.version.cuda)
     assert setting["cudnn"] == str(torch.backends.cudnn.version())
+
+
+def test_processor_time_is_that_of_work_and_not_of_waiting():
+    waiting = Meter()
+    time.sleep(0.3)
+    slept = waiting.read()
+    assert slept["wall_time_seconds"] >= 0.3 and slept["cpu_seconds"] < 0.2
+    working, start = Meter(), time.process_time()
+    while time.process_time() - start < 0.1:
+        pass
+    assert 0.1 <= working.read()["cpu_seconds"] <= working.read()["wall_time_seconds"] + 0.1

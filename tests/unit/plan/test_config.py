@@ -7,7 +7,7 @@ import yaml
 
 import leap
 from baselines import registry
-from suite.plan import config
+from suite.plan import calibration, config
 from suite.plan.methods import known_methods, method_schema, rule_folders, schema_file
 from suite.plan.validation import SCHEMAS, read_yaml
 
@@ -199,6 +199,23 @@ BAD = {
         {"methods": {"wanda": {"allocation": "outliers"}}},
         'methods.wanda.allocation: "outliers" is incomplete (How sparsity is spread',
     ),
+    "more text than there is": (
+        {"methods": {"admm": {"calibration": {"corpus": "training", "sequences": 6401}}}},
+        "methods.admm.calibration.sequences: 6401 are more than there are: lower it, or raise "
+        "corpora.training.sequences, 6400",
+    ),
+    "another corpus": (
+        {"methods": {"admm": {"calibration": {"corpus": "perplexity", "sequences": 9}}}},
+        'methods.admm.calibration.corpus: "perplexity" is not one of training (Which corpus.)',
+    ),
+    "a corpus and no number": (
+        {"methods": {"admm": {"calibration": {"corpus": "training"}}}},
+        "methods.admm.calibration: sequences must be set",
+    ),
+    "a learned method is not calibrated": (
+        {"methods": {"leap": {"calibration": {"corpus": "training", "sequences": 9}}}},
+        "methods.leap: there is no setting 'calibration'",
+    ),
     "no such execution": (
         {"execution": {"checkpointing": "perhaps"}},
         'execution.checkpointing: "perhaps" is not one of auto, True, False',
@@ -285,6 +302,19 @@ def test_bad_settings_are_named_with_the_fix(name):
     assert message in str(error.value)
 
 
+def test_text_that_calibrates_has_to_be_there():
+    settings = config.load({**BASE, "scale": "smoke"})
+    settings["methods"]["admm"]["calibration"] = {"corpus": "training", "sequences": 9}
+    assert list(calibration.problems(settings)) == []
+    whole = {**settings["corpora"]["training"], "packing": "joined", "sequences": 0}
+    settings["corpora"]["training"] = whole  # all of a text, however long
+    assert list(calibration.problems(settings)) == []
+    del settings["corpora"]["training"]
+    assert list(calibration.problems(settings)) == [
+        "corpora.training: must be set, since admm is calibrated on it"
+    ]
+
+
 def test_a_key_that_is_set_twice_in_a_scale_is_refused(tmp_path, monkeypatch):
     (tmp_path / "twice.yaml").write_text("grid: {}\nmodels: {}\ngrid: {}\n")
     monkeypatch.setattr(config, "SCALES", tmp_path)
@@ -334,7 +364,9 @@ def test_a_method_and_its_schema_have_the_same_settings(name):
     else:
         of_the_cell = {"seed"} if schema.get("stochastic") else set()
         known = {field.name for field in fields(registry.load(name).Settings)} - of_the_cell
-        optional = set(read_yaml(SCHEMAS / "layer_wise.schema.yaml")["properties"])
+        driver = read_yaml(SCHEMAS / "layer_wise.schema.yaml")
+        takes = "takes_masks" in read_yaml(schema_file(name))
+        optional = set(driver["properties"]) - (set(driver["takes_masks"]) if takes else set())
         known |= optional
     assert set(schema["properties"]) == known
     assert set(schema["required"]) == known - of_the_cell - optional

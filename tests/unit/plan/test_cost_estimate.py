@@ -62,6 +62,17 @@ def test_wanda_is_two_forward_passes_over_the_calibration_text():
     assert estimate(LARGEST, "wanda", PAPER).gpu_hours == pytest.approx(by_hand, rel=0.01)
 
 
+def test_more_calibration_text_costs_more_time_and_memory():
+    settings = copy.deepcopy(PAPER)
+    first = {"corpus": "training", "sequences": 512}
+    settings["methods"]["wanda"]["calibration"] = first
+    few, many = (estimate(LARGEST, "wanda", s) for s in (PAPER, settings))
+    # 512 sequences of 4,096 tokens instead of 128 of 2,048
+    assert many.gpu_hours == pytest.approx(8 * few.gpu_hours)
+    more = (512 * 4096 - 128 * 2048) * 4096 * 2 / 1e9  # of hidden states in bfloat16
+    assert many.gigabytes_a_gpu - few.gigabytes_a_gpu == pytest.approx(more, rel=0.01)
+
+
 def test_dearer_methods_cost_more_and_longer_trainings_too():
     costs = [
         estimate(LARGEST, method, PAPER).gpu_hours

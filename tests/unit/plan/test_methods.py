@@ -101,6 +101,13 @@ def test_a_method_is_written_as_its_schema_says_and_other_names_stay():
         assert (method_label(name), look_of(name)) == (name, None)
 
 
+def test_a_method_that_takes_its_masks_is_calibrated_but_spreads_nothing(describe):
+    describe(RIA.replace("type: object", "takes_masks: {mask_from: any pattern}\ntype: object"))
+    schema = method_schema("ria")
+    assert set(schema["properties"]) == {"budget", "calibration"}
+    assert schema["takes_masks"] == {"mask_from": "any pattern"}
+
+
 @pytest.mark.parametrize("folder", [True, False])
 def test_a_new_method_needs_its_schema_only(describe, folder):
     describe(RIA, folder)

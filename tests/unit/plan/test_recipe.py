@@ -50,6 +50,17 @@ def test_densities_come_with_the_recipe_of_the_masks_they_are_those_of():
     ]
 
 
+def test_a_recipe_has_the_corpus_that_calibrates_and_how_much_of_it():
+    first = {"calibration": {"corpus": "training", "sequences": 100}}
+    recipe = recipes(methods={"wanda": first}).masks(WANDA)
+    assert recipe["calibration"] == recipes().corpus("training")
+    assert recipe["method"]["calibration"] == first["calibration"]
+    fewer = {"calibration": {"corpus": "training", "sequences": 50}}
+    assert differences(recipe, recipes(methods={"wanda": fewer}).masks(WANDA)) == [
+        "method.calibration.sequences was 100, now 50"
+    ]
+
+
 def test_places_resources_and_names_are_in_no_recipe():
     assert changed(LEAP, run="other", jobs_per_gpu=2, tracking={"live": True}, replace=True) == []
     assert changed(LEAP, resources={"train": {"threads": 2}}) == []

@@ -52,6 +52,33 @@ def test_a_varied_study_has_its_base_and_every_variant_with_every_seed():
     assert set(studies.settings_of("ablations", settings)) == {cell.method for cell in found}
 
 
+@pytest.mark.parametrize("study", studies.GRIDS)
+def test_a_study_that_is_a_grid_has_its_cells_in_order(study):
+    grid = {"models": ["mini-llama-3.2-1b"], "methods": ["admm", "leap"], "sparsities": [0.55]}
+    settings = config.load({**BASE, study: {**grid, "seeds": [0, 1]}})
+    assert [(c.method, c.sparsity, c.seed) for c in studies.cells_of(study, settings)] == [
+        ("dense", "0.0", 0), ("admm", "0.55", 0), ("leap", "0.55", 0), ("leap", "0.55", 1),
+    ]  # fmt: skip
+
+
+def test_allocation_compares_methods_that_differ_in_where_sparsity_lies_only():
+    settings = config.load(BASE)
+    methods = settings["methods"]
+    for name in settings["allocation"]["methods"]:
+        base = methods[name.split("-")[0]]
+        changed = {key for key, value in methods[name].items() if base.get(key) != value}
+        assert changed <= {"allocation", "density_scope"}, name
+        assert bool(changed) == ("-" in name), name
+
+
+@pytest.mark.parametrize("study", studies.GRIDS)
+def test_unknown_methods_and_models_of_a_study_are_named(study):
+    with pytest.raises(ConfigError) as error:
+        config.load({**BASE, study: {"methods": ["wandda"], "models": ["nano"]}})
+    assert f"{study}.methods: 'wandda' has no settings" in str(error.value)
+    assert f"{study}.models: there is no model 'nano'" in str(error.value)
+
+
 @pytest.mark.parametrize("study", studies.STUDIES)
 def test_a_study_that_the_scale_has_not_is_said(study):
     with pytest.raises(ConfigError, match=f"{study}: scale smoke has none"):

@@ -13,11 +13,15 @@ CAPTIONS = sorted((ROOT / "workflow/report").glob("*.rst"))
 OF_PUBLISHED = "against_published"  # of real models only
 
 
+def job(settings, note):
+    """What a caption sees of the job that made its file."""
+    wildcards = SimpleNamespace(study="allocation")
+    return SimpleNamespace(config=settings, params=SimpleNamespace(note=note), wildcards=wildcards)
+
+
 def rendered(settings):
     """Every caption by its name, as the page renders it; both have `config` and `params.note`."""
-    snakemake = SimpleNamespace(
-        config=settings, params=SimpleNamespace(note=synthetic_note(settings))
-    )
+    snakemake = job(settings, synthetic_note(settings))
     return {
         file.stem: Template(file.read_text(), undefined=StrictUndefined).render(snakemake=snakemake)
         for file in CAPTIONS
@@ -35,7 +39,8 @@ def test_captions_of_miniatures_begin_with_what_they_are_of():
 def test_captions_of_real_models_say_nothing_of_miniatures():
     # with the sections of mini, which this scale lacks
     studies = {
-        key: load({"scale": "mini", "hub_mirror": ""})[key] for key in ("sweep", "ablations")
+        key: load({"scale": "mini", "hub_mirror": ""})[key]
+        for key in ("sweep", "ablations", "allocation", "tokens")
     }
     captions = rendered({**load({"scale": "laptop", "hub_mirror": ""}), **studies})
     for name, caption in captions.items():
@@ -46,7 +51,7 @@ def test_captions_of_real_models_say_nothing_of_miniatures():
 def test_snakemakes_report_renders_the_same(file):
     """Its environment drops the line ends of blocks."""
     settings = load({"scale": "mini", "hub_mirror": ""})
-    snakemake = SimpleNamespace(config=settings, params=SimpleNamespace(note="Miniature models"))
+    snakemake = job(settings, "Miniature models")
     there = Environment(trim_blocks=True, lstrip_blocks=True).from_string(file.read_text())
     here = Template(file.read_text())
     assert there.render(snakemake=snakemake) == here.render(snakemake=snakemake)

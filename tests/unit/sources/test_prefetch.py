@@ -103,6 +103,13 @@ def test_what_a_scale_needs_is_read_from_its_grid():
     assert {"task": "mmlu", "dataset": "cais/mmlu", "revision": commit} in paper["tasks"]
     only = {"scale": "paper", "hub_mirror": "", "grid": {"methods": ["wanda"]}}
     assert len(of_hub(load(only))["texts"]) == 2  # the training corpus is 24 GB
+    first = {"calibration": {"corpus": "training", "sequences": 512}}
+    assert len(of_hub(load({**only, "methods": {"wanda": first}}))["texts"]) == 3
+    lent = {"allocation": {"from": "leap"}}  # which is trained
+    more = {"mine": {"like": "admm", **lent}}
+    assert len(of_hub(load({**only, "methods": more}))["texts"]) == 2
+    only["grid"] = {"methods": ["mine"]}
+    assert len(of_hub(load({**only, "methods": more}))["texts"]) == 3
     workstation = of_hub(load({"scale": "workstation", "hub_mirror": ""}))
     assert workstation["models"] == paper["models"][:3]
     assert workstation["tasks"] == paper["tasks"]

@@ -16,9 +16,9 @@ from suite.plan.cell import Cell
 from suite.plan.config import load
 from suite.sources import tasks, texts
 from suite.sources.revisions import UNKNOWN
+from suite.stages import corpora, models
 from suite.stages import evaluate as evaluation
 from suite.stages import harden as harden_stage
-from suite.stages import models
 from suite.stages import prune as pruning
 from suite.stages.binarise import binarise
 from tests.unit.recipes import MODEL, limited, recipes
@@ -87,6 +87,36 @@ def test_only_weights_that_changed_are_kept_beside_the_mask(place, tmp_path, met
     manifest = read_json(tmp_path / "h/manifest.json")
     assert manifest["kept_weights_changed"] == changed
     assert manifest["pruning"]["implementation"] == method
+
+
+def test_the_first_sequences_of_the_training_text_calibrate_as_a_corpus_of_them_does(
+    place, tmp_path
+):
+    """The miniatures' calibration corpus is the beginning of the text that they train on."""
+    training = {"corpora": {"training": {"length": 24, "sequences": 20}}}
+    source = texts.documents({"file": place / "world/text/train.jsonl"})
+    path, tokenizer = tmp_path / "training.safetensors", models.load_tokenizer(place / "model")
+    corpora.build(recipes(**training).corpus("training"), source, tokenizer, True, path)
+    cell = Cell(MODEL, "sparsegpt", "0.5")
+
+    def files(name: str) -> dict[str, str]:
+        return {key: str(tmp_path / f"{name}-{key}") for key in ("weights", "mask", "report")}
+
+    def of_first(sequences: int) -> dict:
+        setting = {"corpus": "training", "sequences": sequences}
+        overrides = {**training, "methods": {"sparsegpt": {"calibration": setting}}}
+        recipe = recipes(**overrides).masks(cell)
+        pruning.prune(place / "model", path, cell, recipe, files(str(sequences)))
+        return load_file(files(str(sequences))["weights"])
+
+    prune(place, cell, files("corpus"))
+    expected = load_file(files("corpus")["weights"])
+    assert all(torch.equal(weight, expected[name]) for name, weight in of_first(8).items())
+    assert not all(torch.equal(weight, expected[name]) for name, weight in of_first(5).items())
+    described = read_json(files("5")["report"])["calibration"]
+    assert (described["corpus"], described["sequences"], described["length"]) == ("training", 5, 24)
+    with pytest.raises(ValueError, match="has 20 sequences, not the first 21"):
+        corpora.read(path, first=21)
 
 
 def test_a_mask_with_a_wrong_count_is_not_hardened(place, tmp_path):

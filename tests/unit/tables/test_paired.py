@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suite.tables.paired import Paired, combine, compare
+from suite.tables.paired import Paired, average, combine, compare
 
 
 def items(columns):
@@ -72,6 +72,16 @@ def test_combining_takes_cells_without_common_items_as_independent():
     whole = combine(parts)
     assert (whole.difference, whole.standard_error) == (3.0, 2.5)
     assert whole.p_value == pytest.approx(0.2301, abs=1e-4)
+
+
+def test_an_average_has_the_error_of_its_columns():
+    values = {"a": [1, 0, 1, 1], "b": [0, 1]}
+    one = average([items(values)])
+    assert one.difference == pytest.approx(100 * (0.75 + 0.5) / 2)
+    variance = sum(np.var(v, ddof=1) / len(v) for v in values.values()) / 4
+    assert one.standard_error == pytest.approx(100 * math.sqrt(variance))
+    none = {name: [0] * len(v) for name, v in values.items()}
+    assert compare([items(values)], [items(none)]) == one
 
 
 # Several cells. A cell is here column -> differences by item, from -1 to 1

@@ -182,7 +182,10 @@ def label_log_axis(axis: Axis) -> None:
 
 
 def _plain(tick: float) -> str:
-    return f"{tick:g}" if tick < 1e4 else f"1e{math.log10(tick):.0f}"
+    if tick < 1e4:
+        return f"{tick:g}"
+    exponent = math.floor(math.log10(tick) + 1e-9)
+    return f"{tick / 10**exponent:g}e{exponent}"
 
 
 # Saving

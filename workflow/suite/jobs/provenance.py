@@ -59,13 +59,17 @@ def choose_device() -> str:
 
 
 class Meter:
-    """Wall time and peak memory since its creation."""
+    """Wall time, processor time and peak memory since its creation."""
 
     def __init__(self) -> None:
         self.start = time.monotonic()
+        self.cpu_start = time.process_time()
 
     def read(self) -> dict[str, Any]:
-        """Seconds, peak bytes of the process, and peak bytes allocated on the GPU (0 without)."""
+        """Seconds, peak bytes of the process, and peak bytes allocated on the GPU (0 without).
+
+        `cpu_seconds` are those of all threads, which other jobs on the machine do not add to.
+        """
         import torch
 
         gpu = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
@@ -73,6 +77,7 @@ class Meter:
         unit = 1 if sys.platform == "darwin" else 1024
         return {
             "wall_time_seconds": round(time.monotonic() - self.start, 3),
+            "cpu_seconds": round(time.process_time() - self.cpu_start, 3),
             "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
             "peak_gpu_memory_bytes": gpu,
         }

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from suite.plan import studies, variants
+from suite.plan import calibration, studies, tokens, variants
 from suite.plan.methods import (
     FREE,
     can_have,
@@ -58,7 +58,7 @@ def load(overrides: Mapping[str, Any]) -> dict[str, Any]:
         problems = [*_method_problems(settings), *_model_problems(settings)]
         problems += [*_place_problems(settings), *_revision_problems(settings)]
     if not problems:
-        problems = [*_training_problems(settings)]
+        problems = [*_training_problems(settings), *calibration.problems(settings)]
     if not problems:
         problems = [*_allocation_problems(settings), *_pattern_problems(settings)]
     if problems:
@@ -128,6 +128,7 @@ def _method_problems(settings: Mapping[str, Any]) -> Iterator[str]:
         schema = method_schema(implementation)
         settings["methods"][name] = typed(settings["methods"][name], schema, schema)
         yield from schema_problems(settings["methods"][name], schema, f"methods.{name}")
+    yield from tokens.problems(settings)
     for section in _grids(settings):
         for name in settings[section]["methods"]:
             if name not in settings["methods"]:
@@ -138,12 +139,12 @@ def _method_problems(settings: Mapping[str, Any]) -> Iterator[str]:
 
 def _grids(settings: Mapping[str, Any]) -> list[str]:
     """The sections that name the models and methods of cells."""
-    return [section for section in ("grid", "sweep", "patterns") if section in settings]
+    return [name for name in ("grid", "patterns", *studies.GRIDS) if name in settings]
 
 
 def _model_problems(settings: Mapping[str, Any]) -> Iterator[str]:
     defined = sorted(settings["models"])
-    for study in studies.VARIED:
+    for study in ("tokens", *studies.VARIED):
         for name in settings.get(study, {}).get("models", []):
             if name not in defined:
                 named = unknown_name(name, defined)
@@ -205,6 +206,7 @@ def _training_problems(settings: Mapping[str, Any]) -> Iterator[str]:
     trained = methods_that_are("trained", settings)
     for name in sorted(trained):
         run = any(name in settings[section]["methods"] for section in _grids(settings))
+        run = run or name in settings.get("tokens", {}).get("trained", {}).get("methods", [])
         if run and "training" not in settings["corpora"]:
             yield f"corpora.training: must be set, since {name} is trained on it"
         start = methods[name].get("warm_start", "random")

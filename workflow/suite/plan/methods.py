@@ -60,14 +60,21 @@ def method_schema(method: str) -> Mapping[str, Any]:
     schema = _read(schema_file(method))
     if "extends" in schema:
         return _over(method_schema(schema["extends"]), schema)
-    if _is_layer_wise(method, schema):
-        return _over(read_yaml(SCHEMAS / "layer_wise.schema.yaml"), schema)
-    return schema
+    if schema.get("trained") or method in rule_folders():
+        return schema
+    return _over(_of_the_driver(schema), schema)
 
 
-def _is_layer_wise(method: str, schema: Mapping[str, Any]) -> bool:
-    """Whether a method's code is a module that the driver in `baselines/` runs for its own mask."""
-    return not (schema.get("trained") or method in rule_folders() or "takes_masks" in schema)
+def _of_the_driver(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the driver of layer-wise methods understands beside the settings of this one.
+
+    Where a method takes its masks from another, there is nothing for densities to decide.
+    """
+    driver = read_yaml(SCHEMAS / "layer_wise.schema.yaml")
+    if "takes_masks" not in schema:
+        return driver
+    others = {k: v for k, v in driver["properties"].items() if k not in driver["takes_masks"]}
+    return {**driver, "takes_masks": {}, "properties": others}
 
 
 def _over(below: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -214,14 +221,15 @@ def used_methods(names: Iterable[str], settings: Mapping[str, Any]) -> list[str]
 
 
 def lent_by(names: Iterable[str], settings: Mapping[str, Any]) -> set[str]:
-    """These configured methods, and all whose masks they take, directly or not."""
+    """These configured methods, and all others whose masks they take, directly or not."""
     open_names, seen = list(names), set[str]()
     while open_names:
         name = open_names.pop()
         if name not in seen:
             seen.add(name)
             taken = masks_taken(settings["implementations"][name], settings["methods"][name])
-            open_names += [masks.method for masks in taken.values()]
+            lenders = [masks.method for masks in taken.values()]
+            open_names += [lender for lender in lenders if lender in settings["methods"]]
     return seen
 
 

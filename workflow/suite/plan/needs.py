@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from suite.plan.methods import methods_that_are
+from suite.plan.calibration import corpus_of
+from suite.plan.methods import lent_by, methods_that_are
 
 
 def of_hub(settings: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
@@ -30,11 +31,13 @@ def of_hub(settings: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _texts(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
-    trained = methods_that_are("trained", settings) & set(settings["grid"]["methods"])
+    used = lent_by(settings["grid"]["methods"], settings)
+    trained = used & methods_that_are("trained", settings)
+    read = {corpus_of(settings["methods"][name]) for name in used}
     rows: dict[tuple[str, str, str, str | None], int] = {}
     for corpus, values in settings["corpora"].items():
         text = values["text"]
-        if "hub" not in text or (corpus == "training" and not trained):
+        if "hub" not in text or (corpus == "training" and not trained and corpus not in read):
             continue
         key = (text["hub"], text["name"], text["split"], text.get("revision"))
         last = text["documents"] + text.get("skip", 0) if text["documents"] else 0

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from baselines.registry import driver, module_name
+from suite.plan.calibration import corpus_of
 from suite.plan.cell import Cell
 from suite.plan.code import ROOT, fingerprint
 from suite.plan.config import MINIATURES
@@ -79,7 +80,7 @@ class Recipes:
                 recipe[name] = {"masks": self.masks(other)}
                 if other.method in self.trained:
                     recipe[name]["selection"] = self.selection(other)
-            recipe["calibration"] = self.corpus("calibration")
+            recipe["calibration"] = self.corpus(corpus_of(own))
             recipe["batch"] = self.settings["corpora"]["calibration"]["batch"]
             if implementation not in rule_folders():
                 recipe |= self.computing

@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from suite.plan import grid
+from suite.plan import grid, tokens
 from suite.plan.cell import DENSE, Cell
 from suite.plan.methods import methods_that_are, written_pattern
 from suite.plan.validation import ConfigError
 
 VARIED = ("ablations", "search")  # variants of one method
-STUDIES = ("patterns", "sweep", *VARIED)
+COMPARED = ("allocation", "opponents")  # grids of which a table has a row a method
+GRIDS = ("sweep", *COMPARED)
+STUDIES = ("patterns", *GRIDS, "tokens", *VARIED)
 
 
 def cells_of(study: str, settings: Mapping[str, Any]) -> list[Cell]:
@@ -18,8 +20,10 @@ def cells_of(study: str, settings: Mapping[str, Any]) -> list[Cell]:
         raise ConfigError(
             f"{study}: scale {settings['scale']} has none; use mini, or write a section {study}"
         )
-    if study == "sweep":
-        return grid.cells_of(settings, settings["sweep"])
+    if study in GRIDS:
+        return grid.cells_of(settings, settings[study])
+    if study == "tokens":
+        return _token_cells(settings)
     return _pattern_cells(settings) if study == "patterns" else _varied_cells(study, settings)
 
 
@@ -50,7 +54,7 @@ def with_variants(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         base = settings.get(study, {}).get("base")
         for variant, changes in settings.get(study, {}).get("variants", {}).items():
             methods[f"{base}-{variant}"] = {"like": base, **changes}
-    return methods
+    return methods | tokens.variants(settings)
 
 
 def written_patterns(settings: Mapping[str, Any]) -> dict[str, str]:
@@ -76,6 +80,15 @@ def _varied_cells(study: str, settings: Mapping[str, Any]) -> list[Cell]:
         for method in _methods_of(study, settings)
         for seed in (values["seeds"] if method in stochastic else [0])
     ]
+
+
+def _token_cells(settings: Mapping[str, Any]) -> list[Cell]:
+    """Dense and every amount of text of every method, at the study's one sparsity."""
+    values = settings["tokens"]
+    methods = list(tokens.points(settings))
+    return grid.cells_of(
+        settings, {**values, "methods": methods, "sparsities": [values["sparsity"]]}
+    )
 
 
 def _pattern_cells(settings: Mapping[str, Any]) -> list[Cell]:

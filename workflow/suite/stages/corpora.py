@@ -53,17 +53,20 @@ def build(
 
 
 def read(
-    path: str | Path, recipe: Mapping[str, Any] | None = None
+    path: str | Path, recipe: Mapping[str, Any] | None = None, first: int | None = None
 ) -> tuple[Tokens, dict[str, Any]]:
-    """The blocks [S, T] of a corpus file and what to record of it.
+    """The blocks [S, T] of a corpus file, or the `first` so many, and what to record of them.
 
-    That is its shape and SHA-256, and the `source` of a hub text. Raises ValueError for a damaged
-    file, and for one of another `recipe`.
+    That is their shape, the file's SHA-256, and the `source` of a hub text. Raises ValueError for a
+    damaged file, for one of another `recipe`, and for one of too few sequences.
     """
     arrays, metadata = map_arrays(path)
     if recipe is not None:
         check(path, json.loads(metadata["recipe"]), recipe)
     blocks_ST = arrays["input_ids"]
+    if first is not None and first > len(blocks_ST):
+        raise ValueError(f"{path} has {len(blocks_ST)} sequences, not the first {first}: ask less")
+    blocks_ST = blocks_ST[:first]
     sequences, length = blocks_ST.shape
     described = {"sequences": sequences, "length": length, "sha256": sha256(path)}
     source = {"source": json.loads(metadata["source"])} if "source" in metadata else {}

@@ -48,12 +48,13 @@ def prune(
     method = registry.load(name)
     settings = {**recipe["method"], **({"seed": recipe["seed"]} if "seed" in recipe else {})}
     allocation = settings.pop("allocation", "uniform")
+    text = settings.pop("calibration", {})  # of which the recipe names the corpus
     chosen = registry.make_settings(method, name, settings)
     device = choose_device()
     saved_dtype = models.describe(model_directory, recipe["model"])["dtype"]
     dtype = compute_dtype(saved_dtype, device)
     model = models.load_model(models.intact_checkpoint(model_directory), dtype, device)
-    blocks_ST, corpus = corpora.read(calibration, recipe["calibration"])
+    blocks_ST, corpus = corpora.read(calibration, recipe["calibration"], text.get("sequences"))
     batches = torch.from_numpy(blocks_ST).long().to(device).split(batch)
     driver = import_module(f"baselines.{registry.driver(settings)}")
     arguments = model, method, chosen, cell.target, batches, progress
@@ -71,7 +72,7 @@ def prune(
             "implementation": name,
             "recipe": dict(recipe),
             "settings": {**asdict(chosen), "allocation": allocation},
-            "calibration": {**corpus, "batch": batch},
+            "calibration": {**corpus, **text, "batch": batch},
             **compute_setting(dtype, device, model),
             "cost": cost,
             "events": pruned.events,

@@ -18,7 +18,7 @@ from suite.plan.methods import method_label
 from suite.tables.evaluations import Evaluated
 from suite.tables.generated import accuracy, bold_sentence
 from suite.tables.main import write_frame, write_lines
-from suite.tables.markdown import escaped, table
+from suite.tables.markdown import escaped, table, with_error
 
 BASE = "(base)"  # what stands for a variant's name in the rows of the base itself
 
@@ -163,27 +163,16 @@ def _deviation(values: Sequence[float]) -> float:
 
 
 def _printed(row: Row) -> list[str]:
-    ppl_difference = _with_error(row.ppl_difference, row.ppl_difference_stderr, 3, "+")
-    difference = _with_error(row.average_difference, row.average_difference_stderr, 2, "+")
+    ppl_difference = with_error(row.ppl_difference, row.ppl_difference_stderr, 3, "+")
+    difference = with_error(row.average_difference, row.average_difference_stderr, 2, "+")
     return [
         escaped(variant_label(row.variant, row.method)),
         f"{100 * row.achieved_sparsity:.2f}",
-        _with_error(row.ppl, row.ppl_std, 3),
+        with_error(row.ppl, row.ppl_std, 3),
         "–" if row.variant == BASE else ppl_difference,
-        _with_error(row.average, row.average_std, 2),
+        with_error(row.average, row.average_std, 2),
         "–" if row.variant == BASE else difference,
     ]
-
-
-def _with_error(value: float, error: float, decimals: int, sign: str = "") -> str:
-    """A number and its error, which a single seed does not have."""
-    printed = _print(value, decimals, sign)
-    return printed if math.isnan(error) else f"{printed} ± {_print(error, decimals)}"
-
-
-def _print(value: float, decimals: int, sign: str = "") -> str:
-    """Fixed decimals, never "-0.00"; a broken model's perplexity in scientific notation."""
-    return f"{value:{sign}.2e}" if abs(value) >= 1e4 else f"{value:{sign}z.{decimals}f}"
 
 
 def _caption(row: Row, scale: str, base: str) -> str:

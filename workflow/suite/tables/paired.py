@@ -47,18 +47,17 @@ def compare(first: Sequence[Items], second: Sequence[Items]) -> Paired:
     one, other = _mean_by_column(first), _mean_by_column(second)
     if {c: v.keys() for c, v in one.items()} != {c: v.keys() for c, v in other.items()}:
         raise ValueError("the two checkpoints did not answer the same items: evaluate both again")
-    difference = 0.0
-    influence: dict[Item, float] = {}
-    for column, items in one.items():
-        differences = {item: value - other[column][item] for item, value in items.items()}
-        count = len(differences)
-        mean = math.fsum(differences.values()) / count
-        difference += mean / len(one)
-        # the variance of n items is their squared deviations by n - 1
-        scale = 100 * math.sqrt(count / max(1, count - 1)) / count / len(one)
-        for (task, item), value in differences.items():
-            influence[column, task, item] = scale * (value - mean)
-    return Paired(100 * difference, influence)
+    return _mean_of(
+        {
+            column: {item: value - other[column][item] for item, value in items.items()}
+            for column, items in one.items()
+        }
+    )
+
+
+def average(seeds: Sequence[Items]) -> Paired:
+    """The average accuracy of one checkpoint, as its difference to one that is never right."""
+    return _mean_of(_mean_by_column(seeds))
 
 
 def combine(parts: Sequence[Paired]) -> Paired:
@@ -79,6 +78,21 @@ def two_sided(difference: float, error: float) -> float:
     if error == 0:
         return 1.0 if difference == 0 else 0.0
     return math.erfc(abs(difference) / error / math.sqrt(2))
+
+
+def _mean_of(differences: Mapping[str, Mapping[tuple[str, int], float]]) -> Paired:
+    """The mean over columns of the mean over their items."""
+    difference = 0.0
+    influence: dict[Item, float] = {}
+    for column, items in differences.items():
+        count = len(items)
+        mean = math.fsum(items.values()) / count
+        difference += mean / len(differences)
+        # the variance of n items is their squared deviations by n - 1
+        scale = 100 * math.sqrt(count / max(1, count - 1)) / count / len(differences)
+        for (task, item), value in items.items():
+            influence[column, task, item] = scale * (value - mean)
+    return Paired(100 * difference, influence)
 
 
 def _mean_by_column(seeds: Sequence[Items]) -> Mapping[str, dict[tuple[str, int], float]]:

@@ -25,6 +25,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from suite.plan.calibration import size_of
 from suite.plan.config import load
 from suite.plan.cost.execution import Training, choose
 from suite.plan.cost.layerwise_memory import Layers, groups_of, peak_bytes
@@ -62,8 +63,8 @@ def estimate(
     if implementation == "leap":
         disk += 4 * shape.prunable if settings["keep"]["logits"] else 0
         return _training(shape, method, settings, gpu_bytes, disk)
-    corpus = settings["corpora"]["calibration"]
-    memory_bytes = peak_bytes(implementation, shape, corpus["sequences"], corpus["length"])
+    sequences, length = size_of(settings["methods"][method], settings["corpora"])
+    memory_bytes = peak_bytes(implementation, shape, sequences, length)
     hours = _layer_wise_seconds(shape, method, settings) / _SECONDS_AN_HOUR
     disk += 0 if implementation in ("random-mask", "magnitude", "wanda") else 2 * shape.prunable
     return Cost(hours, 1, memory_bytes / 1e9, disk / 1e9)
@@ -91,8 +92,8 @@ def _layer_wise_seconds(shape: Shape, method: str, settings: Mapping[str, Any]) 
     implementation, chosen = settings["implementations"][method], settings["methods"][method]
     if implementation in ("random-mask", "magnitude"):
         return 0.0
-    corpus = settings["corpora"]["calibration"]
-    tokens = corpus["sequences"] * corpus["length"]
+    sequences, length = size_of(chosen, settings["corpora"])
+    tokens = sequences * length
     seconds = 2 * 2 * shape.prunable * tokens / BF16
     if implementation == "wanda":
         return seconds
