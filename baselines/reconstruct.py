@@ -78,7 +78,8 @@ def prune_model(
     of_masks(model, masks, sparsity)
     prefix, blocks = decoder_blocks(model)
     recording = record(model, blocks, torch.cat(list(batches)).split(settings.batch))
-    hidden, dense_hidden = recording.hidden, list(recording.hidden)
+    hidden = recording.hidden
+    dense_hidden = list(hidden) if settings.inputs == "dense" else []
     events: list[dict[str, Any]] = []
     changed: set[str] = set()
     for index, block in enumerate(progress(blocks, "blocks")):
@@ -179,6 +180,7 @@ def tune(part: Submodule, masks: Weights, examples: Examples, settings: Settings
             weight_OI.grad = gradient_OI.masked_fill_(removed[name], 0)
         adam.param_groups[0]["lr"] = settings.learning_rate * (1 - step / steps)
         adam.step()
+        adam.zero_grad()  # or these gradients wait for the next ones
     return rounded()
 
 

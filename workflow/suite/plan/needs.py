@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from suite.plan.methods import methods_that_are
+from suite.plan.methods import lent_by, methods_that_are
 
 
 def of_hub(settings: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
@@ -30,7 +30,8 @@ def of_hub(settings: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _texts(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
-    trained = methods_that_are("trained", settings) & set(settings["grid"]["methods"])
+    used = lent_by(settings["grid"]["methods"], settings)
+    trained = methods_that_are("trained", settings) & used
     rows: dict[tuple[str, str, str, str | None], int] = {}
     for corpus, values in settings["corpora"].items():
         text = values["text"]
