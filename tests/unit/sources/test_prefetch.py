@@ -103,6 +103,8 @@ def test_what_a_scale_needs_is_read_from_its_grid():
     assert {"task": "mmlu", "dataset": "cais/mmlu", "revision": commit} in paper["tasks"]
     only = {"scale": "paper", "hub_mirror": "", "grid": {"methods": ["wanda"]}}
     assert len(of_hub(load(only))["texts"]) == 2  # the training corpus is 24 GB
+    only["grid"] = {"methods": ["leap-reconstruct"]}  # of masks that are learned on it
+    assert of_hub(load(only))["texts"] == paper["texts"]
     workstation = of_hub(load({"scale": "workstation", "hub_mirror": ""}))
     assert workstation["models"] == paper["models"][:3]
     assert workstation["tasks"] == paper["tasks"]
