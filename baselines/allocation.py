@@ -30,11 +30,11 @@ def of_masks(model: nn.Module, masks: Mapping[str, Tensor], sparsity: float) -> 
     kept = {name: int(mask_OI.sum()) for name, mask_OI in masks.items()}
     wanted = survivors(sum(sizes.values()), sparsity)
     if {name: mask_OI.numel() for name, mask_OI in masks.items()} != sizes:
-        raise ValueError("allocation: the masks to take densities from belong to another model")
+        raise ValueError("the masks taken from another method belong to another model")
     if sum(kept.values()) != wanted:
         raise ValueError(
-            f"allocation: the masks to take densities from keep {sum(kept.values())} weights, not "
-            f"{wanted}: they need the selection `exact`"
+            f"the masks taken from another method keep {sum(kept.values())} weights, not {wanted}: "
+            "they need the selection `exact`"
         )
     return kept
 

@@ -52,7 +52,10 @@ def module_name(name: str) -> str:
 
 
 def load(name: str) -> Method:
-    """The method called `name`. Raises ValueError where no such method exists."""
+    """The method called `name`, which may be its own driver and then has `Settings` only.
+
+    Raises ValueError where no such method exists.
+    """
     wanted = module_name(name)
     file = f"{wanted.replace('.', '/')}.py"
     try:
@@ -61,16 +64,18 @@ def load(name: str) -> Method:
         if error.name != wanted:
             raise
         raise ValueError(f"unknown method {name!r}: there is no module {file}") from None
-    missing = [
-        part for part in ("Statistic", "Settings", "prepare", "prune") if not hasattr(module, part)
-    ]
-    if missing:
+    own_driver = all(hasattr(module, part) for part in ("Settings", "prune_model"))
+    parts = ("Statistic", "Settings", "prepare", "prune")
+    missing = [part for part in parts if not hasattr(module, part)]
+    if missing and not own_driver:
         raise ValueError(f"{file} is not a method: it lacks {', '.join(missing)}")
     return cast(Method, module)
 
 
 def driver(settings: Mapping[str, Any]) -> str:
     """The module in this folder whose `prune_model` runs a method with these plain settings."""
+    if "mask_from" in settings:
+        return "reconstruct"
     return "whole_model" if settings.get("budget") == "global" else "sequential"
 
 

@@ -3,10 +3,11 @@
 The intact model is run once a batch, and every argument that reaches a block is recorded, whole
 and per block: masks, rotary embeddings (which differ between the layers of some families),
 whatever a family passes. Nothing about a family has to be known. A block is later called again
-with its own recorded arguments and other hidden states.
+with its own recorded arguments and other hidden states. The same holds for the modules in a block.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +17,12 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Call:
-    """Arguments of one block for one batch; `hidden` says where the hidden states belong."""
+    """Arguments of one block, or of a module in it, for one batch, without its hidden states."""
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
 
-    def run(self, block: nn.Module, hidden_BTH: Tensor) -> Tensor:
+    def run(self, block: Callable[..., Any], hidden_BTH: Tensor) -> Tensor:
         """The block's output hidden states [B, T, H] for these input hidden states."""
         if self.args:
             return _hidden_states(block(hidden_BTH, *self.args[1:], **self.kwargs))
@@ -68,18 +69,75 @@ def record(model: nn.Module, blocks: nn.ModuleList, batches: Sequence[Tensor]) -
             block.register_forward_hook(after),
         ]
 
-    hooks = [hook for index, block in enumerate(blocks) for hook in watch(index, block)]
-    try:
+    with _hooks([hook for index, block in enumerate(blocks) for hook in watch(index, block)]):
         model(input_ids=batches[0], use_cache=False)
         with _passing_through(blocks, [isinstance(output, tuple) for output in outputs]):
             for batch in batches[1:]:
                 model(input_ids=batch, use_cache=False)
-    finally:
-        for hook in hooks:
-            hook.remove()
     recording = Recording(calls, inputs)
     _check(recording, blocks, _hidden_states(outputs[-1]))
     return recording
+
+
+@torch.no_grad()
+def record_inside(
+    block: nn.Module, module: nn.Module, calls: Sequence[Call], hidden: Sequence[Tensor]
+) -> tuple[list[Call], list[Tensor]]:
+    """How a block calls one of its modules: those calls, and the module's own inputs by batch.
+
+    The block itself is run with its `calls` on `hidden`, each time as far as the module.
+    """
+    inside: list[Call] = []
+    inputs: list[Tensor] = []
+
+    def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        inputs.append(args[0] if args else kwargs["hidden_states"])
+        inside.append(_without_hidden(args, kwargs, inside[0] if inside else None))
+        raise _Reached
+
+    with _hooks([module.register_forward_pre_hook(before, with_kwargs=True)]):
+        for call, hidden_BTH in zip(calls, hidden, strict=True):
+            with suppress(_Reached):
+                call.run(block, hidden_BTH)
+    return inside, inputs
+
+
+class _Reached(Exception):
+    """What a block has been run for is known: the rest of it need not be computed."""
+
+
+@torch.no_grad()
+def record_outputs(
+    block: nn.Module,
+    modules: Mapping[str, nn.Module],
+    calls: Sequence[Call],
+    hidden: list[Tensor],
+) -> dict[str, list[Tensor]]:
+    """What modules of a block put out, by name and batch.
+
+    What the block itself puts out takes the place of its inputs in `hidden`.
+    """
+    outputs: dict[str, list[Tensor]] = {name: [] for name in modules}
+
+    def watch(name: str, module: nn.Module) -> Any:
+        def after(_: nn.Module, args: Any, output: Any) -> None:
+            outputs[name].append(_hidden_states(output))
+
+        return module.register_forward_hook(after)
+
+    with _hooks([watch(name, module) for name, module in modules.items()]):
+        for batch, call in enumerate(calls):
+            hidden[batch] = call.run(block, hidden[batch])
+    return outputs
+
+
+@contextmanager
+def _hooks(handles: list[Any]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 class _passing_through:

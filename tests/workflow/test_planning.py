@@ -31,6 +31,24 @@ def test_a_mirror_in_the_environment_is_checked_like_the_setting(snakemake):
     assert "hub_mirror: there is no folder nowhere" in process.stdout + process.stderr
 
 
+def test_reconstructions_wait_for_the_masks_and_weights_that_they_start_from(snakemake):
+    grid = "grid={methods: [admm-reconstruct, leap-reconstruct], models: [mini-llama-3.2-1b]}"
+    process = snakemake(ROOT, "--dry-run", "--config", "scale=smoke", "run=planned", grid)
+    text = process.stdout + process.stderr
+    assert process.returncode == 0, text[-3000:]
+    # both, ADMM, and Wanda, whose masks LEAP starts from
+    for rule, jobs in {"prune": 4, "train": 1, "harden": 2, "evaluate": 3}.items():
+        assert any(line.split() == [rule, str(jobs)] for line in text.splitlines()), rule
+    reasons = {
+        source: text.split(f"to 0.5 with {source}-reconstruct\n")[1].split("\n")[0]
+        for source in ("admm", "leap")
+    }
+    for source, reason in reasons.items():
+        place = f"results/planned/pruned/mini-llama-3.2-1b/{source}/0.5"
+        assert f"{place}/mask.safetensors" in reason
+        assert (f"{place}/weights.safetensors" in reason) == (source == "admm")
+
+
 # dense, six layer-wise methods and LEAP at two sparsities
 PLANNED = {
     "workstation": {"model": 3, "prune": 36, "train": 6, "harden": 42, "evaluate": 45},

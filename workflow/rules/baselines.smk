@@ -3,7 +3,8 @@
 
 rule prune:
     input:
-        unpack(mask_inputs("allocation")),
+        unpack(mask_inputs("allocation", "mask_from")),
+        unpack(weight_inputs),
         model=rules.model.output[0],
         calibration=calibration_input,
     output:

@@ -120,7 +120,7 @@ def pruned_inputs(wildcards):
 
 
 def mask_inputs(*wanted):
-    """The masks of other methods that a training starts from or keeps to, by setting."""
+    """The masks of other methods that a job starts from or keeps to, by setting."""
 
     def of_job(wildcards):
         taken = taken_masks(config, Cell.of(wildcards))
@@ -131,6 +131,14 @@ def mask_inputs(*wanted):
         }
 
     return of_job
+
+
+def weight_inputs(wildcards):
+    """The weights that come with the masks that are kept; a learned mask comes with none."""
+    source = taken_masks(config, Cell.of(wildcards)).get("mask_from")
+    if source is None or source.method in TRAINED:
+        return {}
+    return {"weights_from": files_of_cell("pruned", source, "weights.safetensors")[0]}
 
 
 def files_of_cell(stage, cell, *names):

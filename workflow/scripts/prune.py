@@ -21,8 +21,9 @@ def main() -> None:
         from suite.stages.prune import prune
 
         model, calibration = Path(inputs.model).parent, Path(inputs.calibration)
-        densities = Path(inputs.allocation) if inputs.get("allocation") else None
-        run.metrics(prune(model, calibration, cell, params.recipe, outputs, densities))
+        names = ("allocation", "mask_from", "weights_from")
+        taken = {name: Path(inputs[name]) for name in names if inputs.get(name)}
+        run.metrics(prune(model, calibration, cell, params.recipe, outputs, taken))
         run.artifact(outputs.report)
 
 

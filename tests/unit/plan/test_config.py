@@ -216,6 +216,34 @@ BAD = {
         {"methods": {"leap": {"calibration": {"corpus": "training", "sequences": 9}}}},
         "methods.leap: there is no setting 'calibration'",
     ),
+    "masks to keep of no method": (
+        {"methods": {"reconstruct": {"mask_from": "wandb"}}},
+        "methods.reconstruct.mask_from: there is no method 'wandb' (did you mean 'wanda'?)",
+    ),
+    "masks to keep that are random": (
+        {"methods": {"reconstruct": {"mask_from": "random"}}},
+        "methods.reconstruct.mask_from: there is no method 'random' (did you mean 'random-mask'?)",
+    ),
+    "its own masks to keep": (
+        {"methods": {"reconstruct": {"mask_from": "reconstruct"}}},
+        "methods.reconstruct.mask_from: a method cannot keep its own masks",
+    ),
+    "masks to keep of what starts from them": (
+        {"methods": {"leap": {"warm_start": "leap-reconstruct"}}},
+        "methods.leap-reconstruct.mask_from: leap takes masks from leap-reconstruct itself",
+    ),
+    "masks to keep under N:M": (
+        {"methods": {"reconstruct": {"mask_from": "wanda-2-4"}}},
+        "methods.reconstruct.mask_from: must be a method without an N:M budget, not wanda-2-4",
+    ),
+    "masks to keep under tiles": (
+        {"methods": {"reconstruct": {"mask_from": "patch"}}},
+        "methods.reconstruct.mask_from: must be a method without an N:M budget, not patch",
+    ),
+    "a reconstruction with densities": (
+        {"methods": {"reconstruct": {"allocation": "owl"}}},
+        "methods.reconstruct: there is no setting 'allocation'",
+    ),
     "no such execution": (
         {"execution": {"checkpointing": "perhaps"}},
         'execution.checkpointing: "perhaps" is not one of auto, True, False',
@@ -365,9 +393,9 @@ def test_a_method_and_its_schema_have_the_same_settings(name):
         of_the_cell = {"seed"} if schema.get("stochastic") else set()
         known = {field.name for field in fields(registry.load(name).Settings)} - of_the_cell
         driver = read_yaml(SCHEMAS / "layer_wise.schema.yaml")
-        takes = "takes_masks" in read_yaml(schema_file(name))
-        optional = set(driver["properties"]) - (set(driver["takes_masks"]) if takes else set())
-        known |= optional
+        taken = set(read_yaml(schema_file(name)).get("takes_masks", {}))  # not the method's own
+        optional = set(driver["properties"]) - (set(driver["takes_masks"]) if taken else set())
+        known |= optional | taken
     assert set(schema["properties"]) == known
     assert set(schema["required"]) == known - of_the_cell - optional
 

@@ -73,6 +73,20 @@ def test_more_calibration_text_costs_more_time_and_memory():
     assert many.gigabytes_a_gpu - few.gigabytes_a_gpu == pytest.approx(more, rel=0.01)
 
 
+def test_reconstruction_is_forward_passes_and_three_more_an_epoch():
+    settings = copy.deepcopy(PAPER)
+    settings["methods"]["reconstruct"] |= {"epochs": 4, "batch": 2}
+    by_hand = (5 + 4 * 3) * 2 * 6.98e9 * 128 * 2048 / 125e12 / 3600
+    cost = estimate(LARGEST, "reconstruct", settings)
+    assert cost.gpu_hours == pytest.approx(by_hand, rel=0.01)
+    # the model, four times the hidden states, the MLP's three matrices with 21 bytes a weight
+    by_hand = 2 * 8.03 + 4 * 2 * 128 * 2048 * 4096 / 1e9 + 21 * 3 * 4096 * 14336 / 1e9
+    assert by_hand < cost.gigabytes_a_gpu < 1.1 * by_hand
+    assert cost.disk_gigabytes == estimate(LARGEST, "admm", PAPER).disk_gigabytes
+    settings["methods"]["reconstruct"]["batch"] = 8
+    assert estimate(LARGEST, "reconstruct", settings).gigabytes_a_gpu > cost.gigabytes_a_gpu
+
+
 def test_dearer_methods_cost_more_and_longer_trainings_too():
     costs = [
         estimate(LARGEST, method, PAPER).gpu_hours

@@ -54,5 +54,8 @@ def test_masks_are_taken_at_the_sparsity_at_which_they_are_needed():
         "warm_start": Cell(MODEL, "wanda", "0.35"),
         "sparse_masks": Cell(MODEL, "wanda-2-4", "0.5"),
     }
+    for source in ("admm", "leap"):
+        cell = Cell(MODEL, f"{source}-reconstruct", "0.6")
+        assert taken_masks(settings, cell) == {"mask_from": Cell(MODEL, source, "0.6")}
     random = config.load({**BASE, "methods": {"leap": {"warm_start": "random"}}})
     assert taken_masks(random, Cell(MODEL, "leap", "0.5")) == {}

@@ -219,6 +219,16 @@ def test_whoever_takes_densities_from_leap_is_no_opponent():
     assert masks_taken("admm", settings["methods"]["spread"]) == {}
 
 
+def test_a_reconstruction_is_an_opponent_unless_the_mask_is_learned():
+    names = ["reconstruct", "admm-reconstruct", "leap-reconstruct", "leap"]
+    settings = config.load({**BASE, "grid": {"methods": names}})
+    assert opponents(settings) == ["reconstruct", "admm-reconstruct"]
+    assert masks_taken("reconstruct", settings["methods"]["reconstruct"]) == {
+        "mask_from": TakenMasks("wanda", "")
+    }
+    assert "allocation" not in method_schema("reconstruct")["properties"]
+
+
 def test_controls_are_no_opponents_also_under_another_name():
     names = ["random-mask", "wanda", "admm", "my-control", "random-mask-2-4", "alps", "leap"]
     new = {

@@ -61,6 +61,23 @@ def test_a_recipe_has_the_corpus_that_calibrates_and_how_much_of_it():
     ]
 
 
+def test_a_reconstruction_has_the_recipe_of_the_masks_and_weights_that_it_starts_from():
+    of_admm, of_leap = (Cell(MODEL, f"{name}-reconstruct", "0.5") for name in ("admm", "leap"))
+    recipe = recipes().masks(of_admm)
+    assert recipe["mask_from"] == {"masks": recipes().masks(Cell(MODEL, "admm", "0.5"))}
+    assert recipe["method"]["mask_from"] == "admm"
+    assert "seed" not in recipe
+    iterations = {"methods": {"admm": {"iterations": 30}}}
+    assert changed(of_admm, **iterations) == ["checkpoint.masks.mask_from.masks.method.iterations"]
+    assert changed(of_leap, **iterations) == []
+    assert changed(of_leap, methods={"leap": {"selection": "threshold"}}) == [
+        "checkpoint.masks.mask_from.selection.rule"
+    ]
+    assert changed(of_admm, methods={"reconstruct": {"epochs": 3}}) == [
+        "checkpoint.masks.method.epochs"
+    ]
+
+
 def test_places_resources_and_names_are_in_no_recipe():
     assert changed(LEAP, run="other", jobs_per_gpu=2, tracking={"live": True}, replace=True) == []
     assert changed(LEAP, resources={"train": {"threads": 2}}) == []

@@ -110,6 +110,8 @@ def test_what_a_scale_needs_is_read_from_its_grid():
     assert len(of_hub(load({**only, "methods": more}))["texts"]) == 2
     only["grid"] = {"methods": ["mine"]}
     assert len(of_hub(load({**only, "methods": more}))["texts"]) == 3
+    only["grid"] = {"methods": ["leap-reconstruct"]}  # of masks that are learned on it
+    assert of_hub(load(only))["texts"] == paper["texts"]
     workstation = of_hub(load({"scale": "workstation", "hub_mirror": ""}))
     assert workstation["models"] == paper["models"][:3]
     assert workstation["tasks"] == paper["tasks"]

@@ -60,7 +60,8 @@ def load(overrides: Mapping[str, Any]) -> dict[str, Any]:
     if not problems:
         problems = [*_training_problems(settings), *calibration.problems(settings)]
     if not problems:
-        problems = [*_allocation_problems(settings), *_pattern_problems(settings)]
+        problems = [*_allocation_problems(settings), *_mask_from_problems(settings)]
+        problems += [*_pattern_problems(settings)]
     if problems:
         raise ConfigError("\n".join(["the configuration cannot be used:", *problems]))
     return settings
@@ -205,8 +206,11 @@ def _training_problems(settings: Mapping[str, Any]) -> Iterator[str]:
     methods = settings["methods"]
     trained = methods_that_are("trained", settings)
     for name in sorted(trained):
-        run = any(name in settings[section]["methods"] for section in _grids(settings))
-        run = run or name in settings.get("tokens", {}).get("trained", {}).get("methods", [])
+        used = [
+            *(settings[section]["methods"] for section in _grids(settings)),
+            settings.get("tokens", {}).get("trained", {}).get("methods", []),
+        ]
+        run = any(name in lent_by(names, settings) for names in used)
         if run and "training" not in settings["corpora"]:
             yield f"corpora.training: must be set, since {name} is trained on it"
         start = methods[name].get("warm_start", "random")
@@ -242,6 +246,23 @@ def _allocation_problems(settings: Mapping[str, Any]) -> Iterator[str]:
             yield f"methods.{name}.allocation.from: a method cannot take its own densities"
 
 
+def _mask_from_problems(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Masks to keep of methods that there are not, or that have theirs from who keeps them."""
+    methods = settings["methods"]
+    for name, source in ((n, values.get("mask_from")) for n, values in methods.items()):
+        if source is None:
+            continue
+        if source not in methods:
+            named = unknown_name(source, sorted(methods))
+            yield f"methods.{name}.mask_from: there is no method {named} under methods"
+        elif source == name:
+            yield f"methods.{name}.mask_from: a method cannot keep its own masks; name another"
+        elif name in lent_by([source], settings):
+            yield (
+                f"methods.{name}.mask_from: {source} takes masks from {name} itself; name another"
+            )
+
+
 def _pattern_problems(settings: Mapping[str, Any]) -> Iterator[str]:
     """Masks of another pattern than is needed, and sparsities that cannot be had."""
     methods, implementations = settings["methods"], settings["implementations"]
@@ -253,8 +274,9 @@ def _pattern_problems(settings: Mapping[str, Any]) -> Iterator[str]:
             wanted = taken.pattern
             if wanted is not None and written.get(taken.method, FREE) != (wanted or FREE):
                 budget = f'with budget "{wanted}"' if wanted else "without an N:M budget"
+                other = "" if setting == "mask_from" else "random or "
                 yield (
-                    f"methods.{name}.{setting}: must be random or a method {budget}, "
+                    f"methods.{name}.{setting}: must be {other}a method {budget}, "
                     f"not {taken.method}"
                 )
     for name, sparsities in settings.get("patterns", {}).get("methods", {}).items():

@@ -221,15 +221,17 @@ def used_methods(names: Iterable[str], settings: Mapping[str, Any]) -> list[str]
 
 
 def lent_by(names: Iterable[str], settings: Mapping[str, Any]) -> set[str]:
-    """These configured methods, and all others whose masks they take, directly or not."""
+    """These configured methods, and all others whose masks they take, directly or not.
+
+    Names without settings are left out.
+    """
     open_names, seen = list(names), set[str]()
     while open_names:
         name = open_names.pop()
-        if name not in seen:
+        if name not in seen and name in settings["methods"]:
             seen.add(name)
             taken = masks_taken(settings["implementations"][name], settings["methods"][name])
-            lenders = [masks.method for masks in taken.values()]
-            open_names += [lender for lender in lenders if lender in settings["methods"]]
+            open_names += [masks.method for masks in taken.values()]
     return seen
 
 

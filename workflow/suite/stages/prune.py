@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from suite.artifacts.files import write_json
 from suite.artifacts.masks import save_masks
-from suite.artifacts.tensors import load_masks, save_tensors
+from suite.artifacts.tensors import load_masks, load_tensors, save_tensors
 from suite.jobs.job import progress
 from suite.jobs.precision import compute_dtype
 from suite.jobs.provenance import Meter, choose_device, compute_setting
@@ -21,7 +21,7 @@ from suite.plan.cell import Cell
 from suite.stages import corpora, models
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 def prune(
@@ -30,13 +30,14 @@ def prune(
     cell: Cell,
     recipe: Mapping[str, Any],
     outputs: Mapping[str, str],
-    densities: Path | None = None,
+    taken: Mapping[str, Path] | None = None,
 ) -> dict[str, float]:
     """Prune and write the three outputs; return what the job cost, for its journal.
 
-    `recipe` is that of the cell's masks (see `suite.plan.recipe`), `densities` the file of masks
-    that the method takes its layers' densities from. Raises ValueError where the model or the
-    calibration was made by another recipe.
+    `recipe` is that of the cell's masks (see `suite.plan.recipe`). `taken` are files of another
+    method: the masks that layers have their densities from (`allocation`), or those that are kept
+    (`mask_from`) with the weights that came with them (`weights_from`), if any did. Raises
+    ValueError where the model or the calibration was made by another recipe.
     """
     import torch
 
@@ -47,7 +48,8 @@ def prune(
     name, batch = recipe["implementation"], recipe["batch"]
     method = registry.load(name)
     settings = {**recipe["method"], **({"seed": recipe["seed"]} if "seed" in recipe else {})}
-    allocation = settings.pop("allocation", "uniform")
+    driver = import_module(f"baselines.{registry.driver(settings)}")
+    of_suite = {key: settings.pop(key) for key in ("allocation", "mask_from") if key in settings}
     text = settings.pop("calibration", {})  # of which the recipe names the corpus
     chosen = registry.make_settings(method, name, settings)
     device = choose_device()
@@ -56,9 +58,14 @@ def prune(
     model = models.load_model(models.intact_checkpoint(model_directory), dtype, device)
     blocks_ST, corpus = corpora.read(calibration, recipe["calibration"], text.get("sequences"))
     batches = torch.from_numpy(blocks_ST).long().to(device).split(batch)
-    driver = import_module(f"baselines.{registry.driver(settings)}")
-    arguments = model, method, chosen, cell.target, batches, progress
-    pruned = driver.prune_model(*arguments, **_keep(allocation, densities, model, cell, batches))
+    if "mask_from" in of_suite:
+        start = _start(taken or {})
+        pruned = driver.prune_model(model, chosen, cell.target, batches, *start, progress)
+    else:
+        of_suite = {"allocation": "uniform", **of_suite}
+        densities = (taken or {}).get("allocation")
+        keep = _keep(of_suite["allocation"], densities, model, cell, batches)
+        pruned = driver.prune_model(model, method, chosen, cell.target, batches, progress, **keep)
     linears = prunable_linears(model)
     kind = getattr(torch, saved_dtype)
     changed = ((name, linears[name].weight.detach().cpu().to(kind)) for name in pruned.changed)
@@ -71,7 +78,7 @@ def prune(
         {
             "implementation": name,
             "recipe": dict(recipe),
-            "settings": {**asdict(chosen), "allocation": allocation},
+            "settings": {**asdict(chosen), **of_suite},
             "calibration": {**corpus, **text, "batch": batch},
             **compute_setting(dtype, device, model),
             "cost": cost,
@@ -79,6 +86,13 @@ def prune(
         },
     )
     return cost
+
+
+def _start(taken: Mapping[str, Path]) -> "tuple[Mapping[str, Tensor], dict[str, Tensor]]":
+    """The masks of another method, and the weights that it changed by layer: none if it learns."""
+    weights = load_tensors(taken["weights_from"]) if "weights_from" in taken else {}
+    by_layer = {key.removesuffix(".weight"): weight_OI for key, weight_OI in weights.items()}
+    return load_masks(taken["mask_from"]), by_layer
 
 
 def _keep(

@@ -14,6 +14,9 @@ a measurement. Assumed:
 - ALPS multiplies each weight matrix with two in each of its iterations, some 35 of them as on the
   miniatures, and in each step of conjugate gradients; decomposing costs 9 I^3, at a tenth of the
   float32 speed;
+- reconstruction passes a block forwards five times (its dense outputs; as far as each of its two
+  sub-modules, which is once in all at most; both errors; its outputs) and each sub-module forwards
+  and backwards in every epoch; the method whose masks it keeps is a cell of its own;
 - Thanos' small systems cost O I block^2 / 3, at a tenth of the float32 speed;
 - an evaluation reads 10 million tokens, nearly all of them MMLU's.
 
@@ -27,6 +30,7 @@ from typing import Any
 
 from suite.plan.calibration import size_of
 from suite.plan.config import load
+from suite.plan.cost import reconstruction_memory
 from suite.plan.cost.execution import Training, choose
 from suite.plan.cost.layerwise_memory import Layers, groups_of, peak_bytes
 from suite.plan.cost.shapes import MODELS, Shape
@@ -63,8 +67,14 @@ def estimate(
     if implementation == "leap":
         disk += 4 * shape.prunable if settings["keep"]["logits"] else 0
         return _training(shape, method, settings, gpu_bytes, disk)
-    sequences, length = size_of(settings["methods"][method], settings["corpora"])
-    memory_bytes = peak_bytes(implementation, shape, sequences, length)
+    tokens = size_of(settings["methods"][method], settings["corpora"])
+    if implementation == "reconstruct":
+        chosen = settings["methods"][method]
+        memory_bytes = reconstruction_memory.peak_bytes(
+            shape, *tokens, chosen["batch"], chosen["inputs"]
+        )
+    else:
+        memory_bytes = peak_bytes(implementation, shape, *tokens)
     hours = _layer_wise_seconds(shape, method, settings) / _SECONDS_AN_HOUR
     disk += 0 if implementation in ("random-mask", "magnitude", "wanda") else 2 * shape.prunable
     return Cost(hours, 1, memory_bytes / 1e9, disk / 1e9)
@@ -95,6 +105,8 @@ def _layer_wise_seconds(shape: Shape, method: str, settings: Mapping[str, Any]) 
     sequences, length = size_of(chosen, settings["corpora"])
     tokens = sequences * length
     seconds = 2 * 2 * shape.prunable * tokens / BF16
+    if implementation == "reconstruct":
+        return (5 + 3 * chosen["epochs"]) / 2 * seconds
     if implementation == "wanda":
         return seconds
     groups = groups_of(shape)

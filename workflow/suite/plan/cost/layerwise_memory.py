@@ -9,12 +9,16 @@ the number of calibration sequences. Not counted: what one decoder block compute
 allocator's waste and CUDA's context, and what LAPACK or cuSOLVER need beside the matrices while
 ALPS decomposes a Hessian (LAPACK: 16 bytes a number of it).
 
+The table's last column is reconstruction, which has another formula, with steps of 8 sequences (see
+`suite.plan.cost.reconstruction_memory`).
+
 GB are 10^9 bytes. I is the number of inputs of a layer, O of its outputs.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from suite.plan.cost import reconstruction_memory
 from suite.plan.cost.shapes import MODELS, Shape
 
 _FLOAT32 = 4
@@ -91,10 +95,12 @@ def peak_bytes(
 
 def table() -> str:
     """Markdown: GB for the models of the paper in bfloat16, with 128 sequences of 2,048 tokens."""
-    lines = [["model", *METHODS], ["---", *("---:" for _ in METHODS)]]
+    header = ["model", *METHODS, "reconstruct"]
+    lines = [header, ["---", *("---:" for _ in header[1:])]]
     for name, shape in MODELS.items():
-        sizes = [peak_bytes(method, shape, 128, 2048) / 1e9 for method in METHODS]
-        lines.append([name, *(f"{size:.1f}" for size in sizes)])
+        sizes = [peak_bytes(method, shape, 128, 2048) for method in METHODS]
+        sizes.append(reconstruction_memory.peak_bytes(shape, 128, 2048, 8, "dense"))
+        lines.append([name, *(f"{size / 1e9:.1f}" for size in sizes)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

@@ -1,0 +1,446 @@
+"""Reconstruction against slow ones: Adam by hand, least squares, whole models with hooks."""
+
+import copy
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from baselines import admm, reconstruct, registry, wanda
+from baselines.reconstruct import Settings
+from baselines.replay import record
+from baselines.sequential import prune_model
+from baselines.submodules import submodules
+from leap.layers import decoder_blocks, prunable_linears
+from tests.unit.baselines.test_sequential import FAMILIES
+
+SPARSITY = 0.6
+PARTS = {"opt": ["self_attn", "fc1", "fc2"], None: ["self_attn", "mlp"]}
+INPUTS = ["dense", "pruned"]
+
+
+@pytest.fixture
+def batches():
+    torch.manual_seed(1)
+    return list(torch.randint(3, 60, (7, 16)).split(3))  # the last batch is smaller
+
+
+@pytest.fixture(params=FAMILIES)
+def family(request):
+    return request.param
+
+
+def dense_model(family="llama"):
+    torch.manual_seed(0)
+    return FAMILIES[family]().eval()
+
+
+def pruned_by(method, model, batches, **options):
+    """Masks and changed weights that a method leaves, of a copy of the model."""
+    pruned_model = copy.deepcopy(model)
+    pruned = prune_model(pruned_model, method, method.Settings(**options), SPARSITY, batches)
+    linears = prunable_linears(pruned_model)
+    return pruned.masks, {name: linears[name].weight.detach().clone() for name in pruned.changed}
+
+
+def masked(model, masks, weights):
+    """A copy of the model with these weights, without those that are removed."""
+    start = copy.deepcopy(model)
+    for name, linear in prunable_linears(start).items():
+        linear.weight.data = weights.get(name, linear.weight.data) * masks[name]
+    return start
+
+
+@pytest.mark.parametrize("inputs", INPUTS)
+@pytest.mark.parametrize("method", [wanda, admm])
+def test_masks_stay_and_no_error_rises_in_any_family(family, method, inputs, batches):
+    model = dense_model(family)
+    before = copy.deepcopy(model.state_dict())
+    masks, weights = pruned_by(method, model, batches)
+    settings = Settings(learning_rate=1e-3, epochs=3, batch=2, inputs=inputs)
+    pruned = reconstruct.prune_model(model, settings, SPARSITY, batches, masks, weights)
+    linears = prunable_linears(model)
+    assert list(pruned.masks) == list(linears)
+    for name, linear in linears.items():
+        assert torch.equal(pruned.masks[name], masks[name])
+        assert not linear.weight[~masks[name]].any()
+        assert torch.isfinite(linear.weight).all()
+    after = model.state_dict()
+    rest = [name for name in before if name.removesuffix(".weight") not in linears]
+    assert all(torch.equal(after[name], before[name]) for name in rest)
+    assert all(parameter.grad is None for parameter in model.parameters())
+    prefix, blocks = decoder_blocks(model)
+    names = [
+        f"{prefix}.{i}.{part}"
+        for i in range(len(blocks))
+        for part in PARTS.get(family, PARTS[None])
+    ]
+    assert len(pruned.events) == len(names)
+    for name, event in zip(names, pruned.events, strict=True):
+        assert event["layers"] == [n for n in linears if f"{n}.".startswith(f"{name}.")]
+        assert 0 < event["error_after"] <= event["error_before"]
+        assert event["undone"] == int(event["error_after"] == event["error_before"])
+    assert sum(event["undone"] for event in pruned.events) < len(names) / 2
+    new = [
+        n for n in linears if not torch.equal(linears[n].weight, before[f"{n}.weight"] * masks[n])
+    ]
+    assert pruned.changed == new
+
+
+def test_the_pruned_model_comes_nearer_to_the_dense_one(family, batches):
+    model = dense_model(family)
+    with torch.no_grad():
+        expected = model(input_ids=batches[0]).logits
+        masks, weights = pruned_by(wanda, model, batches)
+        start = masked(model, masks, weights)(input_ids=batches[0]).logits
+        settings = Settings(learning_rate=1e-3, epochs=20, batch=2)
+        reconstruct.prune_model(model, settings, SPARSITY, batches, masks, weights)
+        end = model(input_ids=batches[0]).logits
+    assert (end - expected).square().mean() < 0.8 * (start - expected).square().mean()
+
+
+def test_it_is_deterministic(batches):
+    found = []
+    for _ in range(2):
+        model = dense_model()
+        masks, weights = pruned_by(wanda, model, batches)
+        settings = Settings(learning_rate=3e-3, epochs=2, batch=2)
+        pruned = reconstruct.prune_model(model, settings, SPARSITY, batches, masks, weights)
+        found.append((pruned.events, model.state_dict()))
+    assert found[0][0] == found[1][0]
+    assert all(torch.equal(found[0][1][name], found[1][1][name]) for name in found[0][1])
+
+
+# What a rate makes that is far too high, so that all that is left is what it started from
+FAR_TOO_HIGH = [1e4, 1e30]
+
+
+def of_whole_model(model, batches, names):
+    """By sub-module: its arguments and outputs in runs of the whole model, batch by batch."""
+    seen = {name: [] for name in names}
+
+    def hook(name):
+        return lambda _, args, kwargs, output: seen[name].append((args, kwargs, first(output)))
+
+    handles = [
+        model.get_submodule(name).register_forward_hook(hook(name), with_kwargs=True)
+        for name in names
+    ]
+    with torch.no_grad():
+        for ids in batches:
+            model(input_ids=ids, use_cache=False)
+    for handle in handles:
+        handle.remove()
+    return seen
+
+
+def first(output):
+    return output[0] if isinstance(output, tuple) else output
+
+
+@pytest.mark.parametrize("rate", FAR_TOO_HIGH)
+@pytest.mark.parametrize("inputs", INPUTS)
+def test_what_does_not_fall_is_undone_and_errors_are_those_of_whole_models(
+    family, inputs, rate, batches
+):
+    model = dense_model(family)
+    dense = copy.deepcopy(model)
+    masks, weights = pruned_by(admm, model, batches)
+    settings = Settings(learning_rate=rate, epochs=1, batch=2, inputs=inputs)
+    pruned = reconstruct.prune_model(model, settings, SPARSITY, batches, masks, weights)
+    start = masked(dense, masks, weights)
+    linears = prunable_linears(start)
+    for name, linear in prunable_linears(model).items():
+        assert torch.equal(linear.weight, linears[name].weight)
+    assert pruned.changed == list(weights)
+    json.dumps(pruned.events, allow_nan=False)
+    assert {event["undone"] for event in pruned.events} == {1}
+
+    prefix, blocks = decoder_blocks(model)
+    names = [
+        f"{prefix}.{i}.{part}"
+        for i in range(len(blocks))
+        for part in PARTS.get(family, PARTS[None])
+    ]
+    of_dense, of_pruned = (of_whole_model(m, batches, names) for m in (dense, start))
+    for name, event in zip(names, pruned.events, strict=True):
+        outputs = torch.cat([output for _, _, output in of_pruned[name]]).double()
+        if inputs == "dense":
+            targets = [output for _, _, output in of_dense[name]]
+        else:
+            module = dense.get_submodule(name)
+            with torch.no_grad():
+                targets = [first(module(*a, **k)) for a, k, _ in of_pruned[name]]
+        target = torch.cat(targets).double()
+        error = float((outputs - target).square().sum() / target.square().sum())
+        assert event["error_before"] == event["error_after"] == pytest.approx(error, rel=1e-3)
+
+
+class Block(nn.Module):
+    """One linear layer, and a residual sum around it."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.mix = nn.Linear(width, width)
+
+    def forward(self, hidden_states):
+        return hidden_states + self.mix(hidden_states)
+
+
+class Model(nn.Module):
+    """An embedding and these blocks."""
+
+    def __init__(self, blocks, width=6):
+        super().__init__()
+        self.embedding = nn.Embedding(60, width)
+        self.layers = nn.ModuleList(blocks)
+
+    def forward(self, input_ids, use_cache):
+        hidden = self.embedding(input_ids)
+        for block in self.layers:
+            hidden = block(hidden)
+        return hidden
+
+
+def linear_model():
+    torch.manual_seed(2)
+    model = Model([Block(6), Block(6)])
+    # features that say much of each other, so that some can stand in for others
+    model.embedding.weight.data = torch.randn(60, 3) @ torch.randn(3, 6) + 0.3 * torch.randn(60, 6)
+    return model
+
+
+def random_masks(model, density=0.5):
+    """Masks with this share of survivors in every layer, and the sparsity."""
+    torch.manual_seed(3)
+    masks = {}
+    for name, linear in prunable_linears(model).items():
+        keep = int(density * linear.weight.numel())
+        flat = torch.zeros(linear.weight.numel(), dtype=torch.bool)
+        flat[torch.randperm(len(flat))[:keep]] = True
+        masks[name] = flat.view_as(linear.weight)
+    return masks, 1 - density
+
+
+def best_error(inputs_TI, target_TO, bias_O, mask_OI):
+    """The least relative error of a linear layer that has these weights, in float64."""
+    inputs, target = inputs_TI.double().numpy(), (target_TO - bias_O).double().numpy()
+    error = 0.0
+    for row, mask_I in enumerate(mask_OI.numpy()):
+        columns = inputs[:, mask_I]
+        solved = np.linalg.lstsq(columns, target[:, row], rcond=None)[0]
+        error += np.square(columns @ solved - target[:, row]).sum()
+    return error / target_TO.double().square().sum().item()
+
+
+@pytest.mark.parametrize("inputs", INPUTS)
+def test_of_a_linear_layer_least_squares_are_reached(inputs, batches):
+    model = linear_model()
+    dense = copy.deepcopy(model)
+    masks, sparsity = random_masks(model)
+    settings = Settings(learning_rate=3e-2, epochs=300, batch=7, inputs=inputs)
+    events = reconstruct.prune_model(model, settings, sparsity, batches, masks, {}).events
+    with torch.no_grad():
+        x_dense = x_pruned = dense.embedding(torch.cat(batches)).flatten(0, 1)
+        for index, event in enumerate(events):
+            layer, mask = dense.layers[index].mix, masks[f"layers.{index}.mix"]
+            target = layer(x_dense if inputs == "dense" else x_pruned)
+            best = best_error(x_pruned, target, layer.bias, mask)
+            assert event["error_before"] > 1.2 * best
+            assert event["error_after"] == pytest.approx(best, rel=0.01)
+            x_dense, x_pruned = dense.layers[index](x_dense), model.layers[index](x_pruned)
+
+
+def test_targets_of_pruned_inputs_need_less_of_a_layer_than_those_of_dense_ones(batches):
+    """The first block's are equal; later the pruned model's inputs are others than the dense."""
+    found = {}
+    for inputs in INPUTS:
+        model = linear_model()
+        masks, sparsity = random_masks(model)
+        settings = Settings(learning_rate=1e-2, epochs=10, batch=7, inputs=inputs)
+        found[inputs] = reconstruct.prune_model(
+            model, settings, sparsity, batches, masks, {}
+        ).events
+    assert found["dense"][0] == found["pruned"][0]
+    assert found["dense"][1]["error_before"] > 1.05 * found["pruned"][1]["error_before"]
+
+
+class TwoLayers(nn.Module):
+    """A child with two layers, as an MLP."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.up = nn.Linear(width, 4, bias=False)
+        self.down = nn.Linear(4, width, bias=False)
+
+    def forward(self, x):
+        return self.down(torch.tanh(self.up(x)))
+
+
+class BlockOfOne(nn.Module):
+    """A block with one child."""
+
+    def __init__(self, child):
+        super().__init__()
+        self.child = child
+
+    def forward(self, hidden_states):
+        return hidden_states + self.child(hidden_states)
+
+
+def adam_by_hand(weights, masks, examples, rate):
+    """One pass over batches of (inputs, targets), in float64; gradients written out."""
+    up, down = weights
+    scale = np.mean(np.concatenate([t.ravel() for _, t in examples]) ** 2)
+    moments = [[np.zeros_like(w), np.zeros_like(w)] for w in weights]
+    for step, (x, target) in enumerate(examples, 1):
+        hidden = np.tanh(x @ up.T)
+        of_output = 2 * (hidden @ down.T - target) / target.size / scale
+        of_hidden = of_output @ down * (1 - hidden**2)
+        gradients = [of_hidden.T @ x, of_output.T @ hidden]
+        now = rate * (1 - (step - 1) / len(examples))
+        for weight, gradient, mask, moment in zip(
+            (up, down), gradients, masks, moments, strict=True
+        ):
+            gradient = gradient * mask
+            moment[0] = 0.9 * moment[0] + 0.1 * gradient
+            moment[1] = 0.999 * moment[1] + 0.001 * gradient**2
+            root = np.sqrt(moment[1] / (1 - 0.999**step)) + 1e-8
+            weight -= now * moment[0] / (1 - 0.9**step) / root
+    return up, down
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_steps_are_those_of_adam_by_hand(steps, batches):
+    torch.manual_seed(4)
+    model = Model([BlockOfOne(TwoLayers(6))])
+    dense = copy.deepcopy(model)
+    masks, sparsity = random_masks(model)
+    weights = {n: m.weight.detach() + 0.1 for n, m in prunable_linears(model).items()}
+    ids = torch.cat(batches)[: 2 * steps]
+    settings = Settings(learning_rate=1e-2, epochs=1, batch=2)
+    pruned = reconstruct.prune_model(model, settings, sparsity, [ids], masks, weights)
+    assert pruned.events[0]["undone"] == 0
+    with torch.no_grad():
+        x = [dense.embedding(part).flatten(0, 1) for part in ids.split(2)]
+        examples = [(p.double().numpy(), dense.layers[0].child(p).double().numpy()) for p in x]
+    names = list(masks)
+    start = [(weights[n] * masks[n]).double().numpy() for n in names]
+    expected = adam_by_hand(start, [masks[n].numpy() for n in names], examples, 1e-2)
+    for name, weight in zip(names, expected, strict=True):
+        found = prunable_linears(model)[name].weight.detach().double().numpy()
+        assert np.abs(found - weight).max() < 1e-5
+
+
+def test_bfloat16_weights_are_tuned_in_float32(batches):
+    """Ten thousand steps that are each too small for bfloat16 add up."""
+    model = linear_model().to(torch.bfloat16)
+    masks, sparsity = random_masks(model)
+    # from weights that are too large by a tenth
+    weights = {n: 1.1 * m.weight.detach() for n, m in prunable_linears(model).items()}
+    settings = Settings(learning_rate=1e-4, epochs=600, batch=7)
+    events = reconstruct.prune_model(model, settings, sparsity, batches, masks, weights).events
+    assert all(linear.weight.dtype == torch.bfloat16 for linear in prunable_linears(model).values())
+    assert all(event["error_after"] < 0.97 * event["error_before"] for event in events)
+
+
+def test_numbers_that_are_not_finite_are_named(batches):
+    model = dense_model()
+    masks, weights = pruned_by(wanda, model, batches)
+    name = "model.layers.1.mlp.up_proj"
+    weights[name] = prunable_linears(model)[name].weight.detach().clone()
+    weights[name][masks[name]] = math.inf
+    with pytest.raises(ValueError, match=r"^model\.layers\.1\.mlp: a weight or a hidden state"):
+        reconstruct.prune_model(model, Settings(epochs=1), SPARSITY, batches, masks, weights)
+
+
+def test_masks_of_another_model_or_sparsity_are_refused(batches):
+    model = dense_model()
+    masks, weights = pruned_by(wanda, model, batches)
+    with pytest.raises(ValueError, match=r"keep 5530 weights, not 6912: they need the selection"):
+        reconstruct.prune_model(model, Settings(), 0.5, batches, masks, weights)
+    masks.popitem()
+    with pytest.raises(ValueError, match="belong to another model"):
+        reconstruct.prune_model(model, Settings(), SPARSITY, batches, masks, weights)
+
+
+class Halves(nn.Module):
+    """A mixture of two experts: each layer sees half of the tokens."""
+
+    def __init__(self):
+        super().__init__()
+        self.experts = nn.ModuleList([nn.Linear(6, 6) for _ in range(2)])
+
+    def forward(self, x):
+        halves = x.chunk(2, dim=1)
+        return torch.cat([e(h) for e, h in zip(self.experts, halves, strict=True)], dim=1)
+
+
+class Twice(nn.Module):
+    """A child that runs twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.mix = nn.Linear(6, 6)
+
+    def forward(self, hidden_states):
+        return self.mix(self.mix(hidden_states))
+
+
+class ListOfExperts(nn.Module):
+    """A child that holds layers and never runs itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.experts = nn.ModuleList([nn.Linear(6, 6)])
+
+    def forward(self, hidden_states):
+        return self.experts[0](hidden_states)
+
+
+@pytest.mark.parametrize(
+    ("block", "named"),
+    [
+        (lambda: BlockOfOne(Halves()), r"layers\.0\.child\.experts\.0"),
+        (Twice, r"layers\.0\.mix"),
+        (ListOfExperts, r"layers\.0\.experts"),
+    ],
+)
+def test_blocks_whose_parts_do_not_run_once_on_every_token_are_refused(block, named, batches):
+    torch.manual_seed(2)
+    model = Model([block() for _ in range(2)])
+    masks, sparsity = random_masks(model)
+    with pytest.raises(ValueError, match=rf"^{named} does not run exactly once on every token"):
+        reconstruct.prune_model(model, Settings(), sparsity, batches, masks, {})
+
+
+class Backwards(nn.Module):
+    """The children run in another order than they are written in."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.LayerNorm(6)
+        self.last = nn.Linear(6, 6)
+        self.first = nn.Sequential(nn.Linear(6, 6), nn.Tanh())
+
+    def forward(self, hidden_states):
+        return self.last(self.norm(self.first(hidden_states)))
+
+
+def test_sub_modules_come_in_the_order_in_which_they_run(batches):
+    model = Model([Backwards()])
+    prefix, blocks = decoder_blocks(model)
+    recording = record(model, blocks, batches)
+    found = submodules(blocks[0], f"{prefix}.0", recording.calls[0][0], recording.hidden[0])
+    assert [part.name for part in found] == ["layers.0.first", "layers.0.last"]
+    assert [list(part.linears) for part in found] == [["layers.0.first.0"], ["layers.0.last"]]
+
+
+def test_a_method_that_keeps_masks_is_its_own_driver():
+    assert registry.load("reconstruct") is reconstruct
+    assert registry.driver({"mask_from": "wanda", "epochs": 3}) == "reconstruct"
+    with pytest.raises(ValueError, match=r"methods\.mine: unknown setting rate; known: batch"):
+        registry.make_settings(reconstruct, "mine", {"rate": 1})
