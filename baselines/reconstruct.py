@@ -1,10 +1,11 @@
 """Reconstruction: new values for the weights that another method keeps, its masks as they are.
 
 Wagner et al. 2025, "A Free Lunch in LLM Compression", arXiv 2510.14444. Written after its
-abstract; neither the whole paper nor its code was at hand. Block by block, attention and then the MLP, Adam tunes the kept weights of a
-sub-module so that what it puts out for the pruned model's hidden states is what the dense one
-does. A sub-module is a child of the block that holds linear layers, and its output what the child
-itself returns, before any norm or residual sum. This is a method and its own driver.
+abstract; neither the whole paper nor its code was at hand. Block by block, attention and then the
+MLP, Adam tunes the kept weights of a sub-module so that what it puts out for the pruned model's
+hidden states is what the dense one does. A sub-module is a child of the block that holds linear
+layers, and its output what the child itself returns, before any norm or residual sum. This is a
+method and its own driver.
 
 Axes: B sequences, T tokens, H hidden, O outputs, I inputs.
 """

@@ -222,7 +222,8 @@ def test_whoever_takes_densities_from_leap_is_no_opponent():
 def test_a_reconstruction_is_an_opponent_unless_the_mask_is_learned():
     names = ["reconstruct", "admm-reconstruct", "leap-reconstruct", "leap"]
     settings = config.load({**BASE, "grid": {"methods": names}})
-    assert opponents(settings) == ["reconstruct", "admm-reconstruct"]
+    assert retraining_opponents(settings) == ["reconstruct", "admm-reconstruct"]
+    assert opponents(settings) == []
     assert masks_taken("reconstruct", settings["methods"]["reconstruct"]) == {
         "mask_from": TakenMasks("wanda", "")
     }
