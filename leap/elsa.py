@@ -240,6 +240,9 @@ class _Weights:
     @torch.no_grad()
     def finish(self, optimiser: torch.optim.Optimizer) -> SparseWeights:
         """w = project(w), in the model too, in its dtype; the result of the first process."""
+        optimiser.zero_grad()  # with z and u this makes room for the result
+        self.z.clear()
+        self.u.clear()
         weights, masks = {}, {}
         for name, layer in self.layers.items():
             refuse_non_finite(name, layer.weight, self.noun)

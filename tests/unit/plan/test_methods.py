@@ -21,6 +21,7 @@ from suite.plan.methods import (
     opponents,
     pattern_of,
     used_methods,
+    weight_learners,
     written_pattern,
 )
 from suite.plan.validation import SCHEMAS
@@ -222,14 +223,20 @@ def test_controls_are_no_opponents_also_under_another_name():
     assert [name for name in names if is_control(name)] == ["random-mask", "random-mask-2-4"]
 
 
+def test_only_elsa_learns_weights_also_under_another_name():
+    new = {"mine": {"like": "elsa", "penalty": 1}}
+    assert weight_learners(config.load({**BASE, "methods": new})) >= {"elsa", "mine"}
+    assert "leap" not in weight_learners(config.load(BASE))
+    assert "admm" not in weight_learners(config.load(BASE))
+
+
 @pytest.mark.parametrize("scale", ["smoke", "mini", "laptop", "workstation", "paper"])
 def test_every_scale_has_settings_of_what_no_grid_has(scale):
-    settings = config.load(
-        {"scale": scale, "hub_mirror": "", "grid": {"methods": ["leap", "alps", "random-mask"]}}
-    )
-    assert opponents(settings) == ["alps"]
+    names = ["leap", "elsa", "alps", "random-mask"]
+    settings = config.load({"scale": scale, "hub_mirror": "", "grid": {"methods": names}})
+    assert opponents(settings) == ["alps"], "ELSA is of another kind"
     default = config.load({"scale": scale, "hub_mirror": ""})
-    assert not {"alps", "random-mask"} & set(default["grid"]["methods"])
+    assert not {"alps", "elsa", "random-mask"} & set(default["grid"]["methods"])
     assert {"admm"} <= set(opponents(default)) < set(default["grid"]["methods"])
 
 
