@@ -33,6 +33,7 @@ from suite.plan.methods import (
     retraining_opponents,
     rule_folders,
     used_methods,
+    weight_learners,
 )
 from suite.plan.needs import of_hub
 from suite.plan.recipe import Recipes, has_generated_tasks, synthetic_note
@@ -72,6 +73,8 @@ FIRST = first_seeds(PRUNED)
 OF_LEAP = [cell for cell in FIRST if cell.method == LEAP]
 RECIPES = Recipes(config)
 TRAINED = sorted(methods_that_are("trained", config))
+LEARN_WEIGHTS = sorted(weight_learners(config))
+LEARN_MASKS = [name for name in TRAINED if name not in LEARN_WEIGHTS]
 OWN_RULES = list(rule_folders())
 LAYER_WISE = sorted(
     {kind for name, kind in config["implementations"].items() if name not in TRAINED} - {*OWN_RULES}
@@ -123,7 +126,9 @@ onstart:
         raise WorkflowError("\n".join([first, *lacking, last]))
     jobs = {job: str(workflow.dag.reason(job)) for job in workflow.dag.needrun_jobs()}
     trainings = {
-        Cell.of(job.wildcards): why for job, why in jobs.items() if job.rule.name == "train"
+        Cell.of(job.wildcards): why
+        for job, why in jobs.items()
+        if job.rule.name in ("train", "train_weights")
     }
     try:
         found = standing.remade(Path(RESULTS), trainings, RECIPES)

@@ -19,16 +19,18 @@ _MOMENTS = ("exp_avg", "exp_avg_sq")
 class Checkpoints:
     """The states of one training; without a folder nothing is saved.
 
-    A state is all there is before a step: logits, both moments of AdamW, the metrics so far. It is
-    saved at least `seconds` apart and for at most 2 % of the time. If training is `sharded`, every
-    process saves and loads its own rows of each tensor, as `splits` say, otherwise the first one
-    saves all and all load it.
+    A state is all there is before a step: what is `learned` (a `noun` each), both moments of AdamW,
+    what is `held` besides, by kind, and the metrics so far. It is saved at least `seconds` apart
+    and for at most 2 % of the time. If training is `sharded`, every process saves and loads its own
+    rows of each tensor, as `splits` say, otherwise the first one saves all and all load it.
     """
 
     def __init__(
         self,
         folder: StateFolder | None,
-        logits: Mapping[str, nn.Parameter],
+        noun: str,
+        learned: Mapping[str, nn.Parameter],
+        held: Mapping[str, Mapping[str, Tensor]],
         splits: Mapping[str, Split],
         optimiser: torch.optim.Optimizer,
         history: History,
@@ -36,7 +38,9 @@ class Checkpoints:
         sharded: bool,
     ) -> None:
         self.folder = folder
-        self.logits = logits
+        self.noun = noun
+        self.learned = learned
+        self.held = held
         self.splits = splits
         self.optimiser = optimiser
         self.history = history
@@ -44,7 +48,7 @@ class Checkpoints:
         # which of the parts of a state this process has, and of how many
         self.place = (parallel.rank(), parallel.world_size()) if sharded else (0, 1)
         self.writes = sharded or parallel.rank() == 0
-        self.device = next(iter(logits.values())).device
+        self.device = next(iter(learned.values())).device
         self.first_step = 0
         self.saved, self.cost = time.monotonic(), 0.0
 
@@ -59,16 +63,18 @@ class Checkpoints:
             self.cost = self.saved - started
 
     def save(self, step: int) -> None:
-        """Save the state before `step`. Raises ValueError for logits that are not finite."""
+        """Save the state before `step`. Raises ValueError for what is learned and not finite."""
         if self.folder is None or not self.writes:
             return
         tensors = {"history": self.history.table[:step]}
-        for name, logits in self.logits.items():
-            moments = self.optimiser.state.get(logits, {})
-            tensors[f"logits/{name}"] = logits
+        for name, learned in self.learned.items():
+            moments = self.optimiser.state.get(learned, {})
+            tensors[f"{self.noun}s/{name}"] = learned
             for moment in _MOMENTS:
-                tensors[f"{moment}/{name}"] = moments.get(moment, torch.zeros_like(logits))
-            refuse_non_finite(name, logits)
+                tensors[f"{moment}/{name}"] = moments.get(moment, torch.zeros_like(learned))
+            for kind, held in self.held.items():
+                tensors[f"{kind}/{name}"] = held[name]
+            refuse_non_finite(name, learned, self.noun)
         self.folder.save(step, tensors, *self.place)
 
     @torch.no_grad()
@@ -86,12 +92,14 @@ class Checkpoints:
 
     def _load(self, step: int, tensors: Mapping[str, Tensor]) -> None:
         self.history.table[:step] = tensors["history"]
-        for name, logits in self.logits.items():
-            logits.copy_(tensors[f"logits/{name}"])
-            state = self.optimiser.state[logits]
+        for name, learned in self.learned.items():
+            learned.copy_(tensors[f"{self.noun}s/{name}"])
+            state = self.optimiser.state[learned]
             state["step"] = torch.tensor(float(step), device=self.device)
             for moment in _MOMENTS:
-                state[moment] = torch.zeros_like(logits).copy_(tensors[f"{moment}/{name}"])
+                state[moment] = torch.zeros_like(learned).copy_(tensors[f"{moment}/{name}"])
+            for kind, held in self.held.items():
+                held[name].copy_(tensors[f"{kind}/{name}"])
         self.first_step = step
         self.saved = time.monotonic()
 

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from leap.seeds import noise_seed
-from leap.settings import Settings
+from leap.settings import Steps
 
 
-def sequences(blocks_ST: Tensor, settings: Settings, step: int, places: range) -> Tensor:
+def sequences(blocks_ST: Tensor, settings: Steps, step: int, places: range) -> Tensor:
     """Token ids [B, T], int64, of these places in a step's batch.
 
     The corpus comes in an order that is drawn anew for every epoch; steps follow each other

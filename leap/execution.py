@@ -54,3 +54,21 @@ def micro_batch_of(execution: Execution, settings: Settings, processes: int) -> 
             "evenly: choose a multiple"
         )
     return chosen
+
+
+def micro_batch_of_batch(execution: Execution, batch: int, processes: int) -> int:
+    """The same for a training that draws no masks: all sequences of a batch may go together.
+
+    Raises ValueError where processes cannot share them evenly.
+    """
+    if batch % processes:
+        raise ValueError(
+            f"batch is {batch}, which {processes} processes cannot share evenly: choose a multiple"
+        )
+    most = batch // processes
+    chosen = execution.micro_batch or most
+    if most % chosen:
+        raise ValueError(
+            f"micro_batch is {chosen}, which does not divide the {most} sequences of a process"
+        )
+    return chosen

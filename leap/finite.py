@@ -1,4 +1,4 @@
-"""Logits that are no numbers are refused by name, before anything is made of them."""
+"""What is learned and is no number is refused by name, before anything is made of it."""
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ def refuse_nan(logits: Tensor) -> Tensor:
     return logits
 
 
-def refuse_non_finite(layer: str, logits: Tensor) -> None:
-    """Raise ValueError where a logit of this layer is NaN or infinite."""
-    if not torch.isfinite(logits).all():
-        raise ValueError(f"a logit of {layer} is not finite: lower learning_rate")
+def refuse_non_finite(layer: str, learned: Tensor, noun: str = "logit") -> None:
+    """Raise ValueError where something learned of this layer is NaN or infinite."""
+    if not torch.isfinite(learned).all():
+        raise ValueError(f"a {noun} of {layer} is not finite: lower learning_rate")

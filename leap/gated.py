@@ -2,18 +2,16 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from leap import parallel
 from leap.execution import Execution
-from leap.layers import decoder_blocks, prunable_linears
 from leap.objective import NORMS
 from leap.parameterisation import Draw, Parameterisation, Start, key
 from leap.relaxation import Relaxation
+from leap.replaced import StandIn, replaced
 from leap.rows import Rows, Split, gathered, summed
 from leap.seeds import noise_seed
 from leap.settings import Settings
@@ -21,7 +19,7 @@ from leap.settings import Settings
 _SMALLEST_SQUARE = 1e-60  # whose root has a gradient
 
 
-class GatedLinear(nn.Module):
+class GatedLinear(StandIn):
     """A linear layer with the logits of its mask, by part; weight and bias stay frozen.
 
     Before each forward pass `redraw` says how its mask is drawn; afterwards `sums` holds the sum
@@ -43,8 +41,7 @@ class GatedLinear(nn.Module):
         parameterisation: Parameterisation,
         options: tuple[str, bool],
     ) -> None:
-        super().__init__()
-        self.linear = linear
+        super().__init__(linear)
         self.logits = nn.ParameterDict(logits)
         # a buffer moves with the layer; no state dict needs it
         self.register_buffer("sparse_OI", sparse_OI, persistent=False)
@@ -121,32 +118,13 @@ def gated(
     is computed again in the backward pass. With `sharding` every layer is left with the rows of
     this process, also afterwards. Raises ValueError for masks that do not fit.
     """
-    linears = prunable_linears(model)
-    blocks = list(decoder_blocks(model)[1]) if execution.checkpointing else []
-    # names, not tensors: splitting replaces a layer's weight
-    trainable = [name for name, p in model.named_parameters() if p.requires_grad]
-    modes = {module: module.training for module in model.modules()}
-    gates: dict[str, GatedLinear] = {}
-    try:
-        model.eval().requires_grad_(False)
-        for index, name in enumerate(list(linears)):
-            masks = (given[name] if given else None for given in (prior, sparse))
-            gates[name] = _gate(
-                linears.pop(name), index, parameterisation, settings, execution, *masks
-            )
-            model.set_submodule(name, gates[name])
-        for block in blocks:
-            block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+
+    def build(name: str, linear: nn.Linear, index: int) -> GatedLinear:
+        masks = (given[name] if given else None for given in (prior, sparse))
+        return _gate(linear, index, parameterisation, settings, execution, *masks)
+
+    with replaced(model, build, execution.checkpointing) as gates:
         yield gates
-    finally:
-        for block in blocks:
-            block.__dict__.pop("forward", None)
-        for name, gate_module in gates.items():
-            model.set_submodule(name, gate_module.linear)
-        for name in trainable:
-            model.get_parameter(name).requires_grad_(True)
-        for module, mode in modes.items():
-            module.training = mode
 
 
 def _gate(

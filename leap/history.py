@@ -1,20 +1,15 @@
 """The metrics of every step of a training."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 
-_SCALARS = (
-    "loss", "lm_loss", "density_term", "magnitude_term", "density", "alpha", "tau",
-    "learning_rate", "gradient_norm", "tokens_per_second", "seconds",
-)  # fmt: skip
-
 
 class History:
-    """A float64 table with one line a step and one column a metric, each layer's density too."""
+    """A float64 table with one line a step and one column a metric."""
 
-    def __init__(self, layers: Iterable[str], steps: int) -> None:
-        self.columns = [*_SCALARS, *(f"density/{name}" for name in layers)]
+    def __init__(self, columns: Sequence[str], steps: int) -> None:
+        self.columns = list(columns)
         self.table = torch.zeros(steps, len(self.columns), dtype=torch.float64)
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:

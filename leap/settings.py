@@ -5,13 +5,32 @@ What only decides how it is computed is `leap.execution`'s.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Protocol
 
 NOISES = ("logistic", "gumbel")
 SCOPES = ("global", "per_block", "per_block_sum")
 MAGNITUDES = ("norm_ratio", "norm_sum", "l1", "none")
 SELECTIONS = ("exact", "threshold")
 LOGITS_DTYPES = ("float32", "model")
+
+
+class Steps(Protocol):
+    """What every training's settings have, whatever is learned (see `Settings`)."""
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def batch(self) -> int: ...
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def warmup_steps(self) -> int: ...
+    @property
+    def weight_decay(self) -> float: ...
+    @property
+    def max_grad_norm(self) -> float: ...
+    @property
+    def seed(self) -> int: ...
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,15 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from leap.settings import Settings
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 logger = logging.getLogger(__name__)
 
@@ -128,12 +130,12 @@ def fingerprint(
     model: nn.Module,
     blocks_ST: Tensor,
     masks: Mapping[str, Mapping[str, Tensor] | None],
-    settings: Settings,
-    parameterisation: str,
+    settings: "DataclassInstance",
+    learned: str,
 ) -> str:
-    """SHA-256 over settings, parameterisation, the model's weights, training tokens and masks."""
+    """SHA-256 over settings, what is learned, the model's weights, training tokens and masks."""
     digest = hashlib.sha256(json.dumps(asdict(settings), sort_keys=True).encode())
-    digest.update(parameterisation.encode())
+    digest.update(learned.encode())
     _add(digest, "tokens", blocks_ST)
     for name, parameter in model.named_parameters():
         _add(digest, name, parameter)

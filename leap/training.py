@@ -1,14 +1,12 @@
 """The training: logits learned end to end on the language-modelling loss, weights frozen.
 
-What the logits stand for is the parameterisation's business; LEAP's is the default. Everything
-random is a function of (seed, step, draw, layer), so a training that is taken up again, or spread
-over processes, sees the same masks and the same data.
+The loop is `leap.trainer`. What the logits stand for is the parameterisation's business; LEAP's is
+the default. Noise is a function of (seed, step, draw, layer), so a training that is taken up again,
+or spread over processes, sees the same masks.
 
 Axes: S sequences, B sequences of a micro-batch, T tokens, O outputs, I inputs, L prunable layers.
 """
 
-import math
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -16,28 +14,26 @@ import torch
 from torch import Tensor, nn
 
 from leap import parallel
-from leap.checkpoint import Checkpoints
 from leap.checks import check_training
-from leap.clipping import clip_gradients
-from leap.data import moved, sequences
 from leap.execution import Execution, micro_batch_of
 from leap.finite import refuse_non_finite
 from leap.gated import GatedLinear, gated, learned_logits, splits_of, sums_of
-from leap.history import History
-from leap.interruption import Interrupted, Stop, listening
+from leap.interruption import listening
 from leap.layers import decoder_blocks, prunable_linears
 from leap.loss import lm_loss_of
 from leap.objective import Objective
 from leap.parameterisation import Learned, Parameterisation, load
 from leap.relaxation import Relaxation
 from leap.rows import collected
-from leap.schedule import learning_rate, linear, progress
+from leap.schedule import linear, progress
 from leap.settings import Settings
 from leap.state import StateFolder, fingerprint
+from leap.trainer import Report, Trainer
 
-Report = Callable[[int, dict[str, float]], None]
-
-_BETAS = (0.9, 0.95)
+METRICS = (
+    "loss", "lm_loss", "density_term", "magnitude_term", "density", "alpha", "tau",
+    "learning_rate", "gradient_norm", "tokens_per_second", "seconds",
+)  # fmt: skip
 
 
 def learn_masks(
@@ -87,108 +83,65 @@ def learn_masks(
     with listening() as stop:
         lm_loss, objective = lm_loss_of(model), _objective(model, settings)
         with gated(model, parameterisation, settings, execution, prior, sparse) as gates:
-            trainer = _Trainer(lm_loss, gates, objective, blocks_ST, settings, micro_batch, sharded)
-            checkpoints = Checkpoints(
-                states, trainer.logits, splits_of(gates), trainer.optimiser, trainer.history,
-                save_seconds, sharded,
-            )  # fmt: skip
-            trainer.run(checkpoints, stop, report)
-            logits = trainer.result()
+            masks_learned = _Masks(lm_loss, gates, objective, settings)
+            trainer = Trainer(masks_learned, blocks_ST, settings, micro_batch, sharded)
+            trainer.run(states, save_seconds, stop, report)
+            logits = _result(masks_learned, sharded)
     for name, tensor in logits.items():
         refuse_non_finite(name, tensor)
     return Learned(logits, settings, parameterisation, shapes, sparse)
 
 
-class _Trainer:
-    """A model's gates, its loss, its optimiser, its metrics, and its states on disk."""
+class _Masks:
+    """A model's gates with their loss: the learner of `leap.trainer`."""
+
+    noun = "logit"
+    remedy = "lower learning_rate or raise the last tau"
 
     def __init__(
         self,
         lm_loss: Callable[[Tensor], Tensor],
         gates: dict[str, GatedLinear],
         objective: Objective,
-        blocks_ST: Tensor,
         settings: Settings,
-        micro_batch: int,
-        sharded: bool,
     ) -> None:
         self.lm_loss = lm_loss
         self.gates = gates
-        self.blocks_ST = blocks_ST
         self.settings = settings
-        self.micro_batch = micro_batch
-        self.sharded = sharded
-        self.logits = learned_logits(gates)
-        self.device = next(iter(self.logits.values())).device
+        self.learned = learned_logits(gates)
+        self.held: dict[str, dict[str, Tensor]] = {}
+        self.splits = splits_of(gates)
         self.objective = objective
-        self.objective.to(self.device)
-        self.optimiser = torch.optim.AdamW(
-            self.logits.values(),
-            lr=settings.learning_rate, betas=_BETAS, weight_decay=settings.weight_decay, fused=True,
-        )  # fmt: skip
-        self.history = History(gates, settings.steps)
+        self.objective.to(next(iter(self.learned.values())).device)
+        self.terms = objective.names
+        self.columns = [*METRICS, *(f"density/{name}" for name in gates)]
 
-    def run(self, checkpoints: Checkpoints, stop: Stop, report: Report) -> None:
-        """Take every step that is left, saving the state now and then."""
-        begin = checkpoints.restore()
-        for step in range(begin):
-            report(step, self.history.line(step))
-        for step in range(begin, self.settings.steps):
-            checkpoints.save_if_due(step)
-            started = time.monotonic()
-            metrics = self.step(step, stop, checkpoints)
-            seconds = time.monotonic() - started
-            speed = self.settings.batch * self.blocks_ST.shape[1] / seconds
-            pace = {"tokens_per_second": speed, "seconds": seconds}
-            self.history.write(step, {**metrics, **pace})
-            report(step, self.history.line(step))
+    def loss(self, ids_BT: Tensor, step: int, first: int) -> tuple[Tensor, Tensor]:
+        """The loss under freshly drawn masks, those of the draw that the first sequence is of."""
+        settings, relaxation = self.settings, _relaxation(self.settings, step)
+        for gate in self.gates.values():
+            gate.redraw(relaxation, settings.seed, step, first // settings.sequences_per_draw)
+        lm_loss = self.lm_loss(ids_BT)
+        kept_L, norm_L = sums_of(self.gates.values())
+        return self.objective(lm_loss, kept_L, norm_L, progress(step, settings.steps))
 
-    def step(self, step: int, stop: Stop, checkpoints: Checkpoints) -> dict[str, float]:
-        """One step of the optimiser; its metrics, averaged over the micro-batches."""
-        settings = self.settings
-        relaxation, rate = _relaxation(settings, step), _rate(settings, step)
-        micro_batches = settings.batch // self.micro_batch
-        # split gradients are averaged over the processes, whole ones added up
-        scale = (parallel.world_size() if self.sharded else 1) / micro_batches
-        total = torch.zeros(len(self.objective.names), dtype=torch.float64, device=self.device)
-        self.optimiser.zero_grad()
-        for micro in range(parallel.rank(), micro_batches, parallel.world_size()):
-            if parallel.any_process(stop.requested):
-                checkpoints.save(step)
-                raise Interrupted
-            places = range(micro * self.micro_batch, (micro + 1) * self.micro_batch)
-            ids_BT = moved(sequences(self.blocks_ST, settings, step, places), self.device)
-            for gate in self.gates.values():
-                draw = places.start // settings.sequences_per_draw
-                gate.redraw(relaxation, settings.seed, step, draw)
-            lm_loss = self.lm_loss(ids_BT)
-            kept_L, norm_L = sums_of(self.gates.values())
-            loss, values = self.objective(lm_loss, kept_L, norm_L, progress(step, settings.steps))
-            (loss * scale).backward()
-            total += values / micro_batches
-        if not self.sharded:
-            parallel.all_reduce_gradients(self.logits.values())
-        norm = clip_gradients(self.logits.values(), settings.max_grad_norm, self.sharded)
-        metrics = dict(
-            zip(self.objective.names, parallel.all_reduce(total).tolist(), strict=True),
-            alpha=relaxation.alpha, tau=relaxation.tau, learning_rate=rate,
-            gradient_norm=float(norm),
-        )  # fmt: skip
-        _refuse_non_finite_loss(step, metrics)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        self.optimiser.step()
-        return metrics
+    def before_update(self, step: int) -> dict[str, float]:
+        """The schedules' values; gradients stay as they are."""
+        relaxation = _relaxation(self.settings, step)
+        return {"alpha": relaxation.alpha, "tau": relaxation.tau}
 
-    def result(self) -> dict[str, Tensor]:
-        """The logits, float32 on the CPU, in the first process; nothing in the others."""
-        splits = splits_of(self.gates)
-        result = {}
-        for name, logits in self.logits.items():
-            whole = collected(logits, splits[name]) if self.sharded else logits.detach()
-            if whole is not None and parallel.rank() == 0:
-                result[name] = whole.cpu().float()
-        return result
+    def after_update(self, step: int, optimiser: torch.optim.Optimizer) -> None:
+        """Nothing: logits are all there is."""
+
+
+def _result(masks: _Masks, sharded: bool) -> dict[str, Tensor]:
+    """The logits, float32 on the CPU, in the first process; nothing in the others."""
+    result = {}
+    for name, logits in masks.learned.items():
+        whole = collected(logits, masks.splits[name]) if sharded else logits.detach()
+        if whole is not None and parallel.rank() == 0:
+            result[name] = whole.cpu().float()
+    return result
 
 
 def _objective(model: nn.Module, settings: Settings) -> Objective:
@@ -203,15 +156,3 @@ def _relaxation(settings: Settings, step: int) -> Relaxation:
     alpha, tau = (linear(ends, step, settings.steps) for ends in (settings.alpha, settings.tau))
     of_patterns = settings.pattern_alpha and linear(settings.pattern_alpha, step, settings.steps)
     return Relaxation(alpha, tau, settings.noise, settings.hard, of_patterns)
-
-
-def _rate(settings: Settings, step: int) -> float:
-    return learning_rate(settings.learning_rate, settings.warmup_steps, step, settings.steps)
-
-
-def _refuse_non_finite_loss(step: int, metrics: Mapping[str, float]) -> None:
-    if not all(math.isfinite(value) for value in metrics.values()):
-        raise ValueError(
-            f"the loss is not finite at step {step} (LM loss {metrics['lm_loss']}): lower "
-            "learning_rate or raise the last tau; a saved state of an earlier step is kept"
-        )

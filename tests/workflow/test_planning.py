@@ -56,6 +56,27 @@ PLANNED = {
 }
 
 
+def test_learned_weights_go_the_way_of_a_layer_wise_methods(planned):
+    """A training on the same text, no logits and no selection; LEAP's masks are as without it."""
+    settings = ("scale=smoke", "run=planned-only", "grid={methods: [wanda, leap, elsa]}")
+    jobs = planned(ROOT, *settings)
+    assert jobs["train"] == jobs["binarise"] == jobs["train_weights"] == jobs["prune"] == 2
+    assert jobs["harden"] == 6 and jobs["evaluate"] == 8
+    alone = planned(ROOT, *settings[:2], "grid={methods: [elsa]}")
+    assert alone["train_weights"] == 2 and not {"train", "binarise", "prune"} & alone.keys()
+
+
+def test_settings_of_learned_weights_are_searched_by_a_target_of_their_own(snakemake):
+    search = ("elsa_search", "--dry-run", "--config", "scale=mini", "run=planned-only")
+    process = snakemake(ROOT, *search)
+    text = process.stdout + process.stderr
+    assert process.returncode == 0, text[-3000:]
+    found = {line.split()[0]: int(line.split()[1]) for line in text.splitlines()
+             if line.startswith(("train", "validate", "elsa_search", "search"))
+             and len(line.split()) == 2}  # fmt: skip
+    assert found == {"train_weights": 18, "validate": 18, "elsa_search": 1}
+
+
 @pytest.mark.parametrize("scale", PLANNED)
 def test_a_grid_for_gpus_is_planned_without_torch_gpu_or_network(tmp_path, scale):
     """Torch is replaced by a module that fails, and no proxy leads anywhere."""

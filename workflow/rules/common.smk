@@ -111,7 +111,7 @@ def checkpoint_inputs(wildcards):
 
 def pruned_inputs(wildcards):
     """What a method left behind: masks, a report, and new weights or how the masks were chosen."""
-    if wildcards.method in TRAINED:
+    if wildcards.method in LEARN_MASKS:
         names = {"report": "training.json", "choice": "choice.json"}
     else:
         names = {"report": "pruning.json", "weights": "weights.safetensors"}

@@ -1,5 +1,6 @@
 # Studies beside the grid, each a target of its own: `snakemake --cores all patterns`, `sweep`,
-# `allocation`, `opponents`, `tokens`, `ablations`, `search`. Its cells stand in the section of its name in the scale's file.
+# `allocation`, `opponents`, `tokens`, `ablations`, `search`, `elsa_search`. Its cells stand in the section of its name in
+# the scale's file.
 
 IN_STUDY = {
     study: dict(
@@ -207,25 +208,29 @@ rule validate:
         "../scripts/validate.py"
 
 
-rule search:
-    input:
-        of_study(
-            "search",
-            lambda cells: [f"{RESULTS}/validation/{c.path}.json" for c in cells],
-        ),
-    output:
-        csv=f"{RESULTS}/tables/search.csv",
-        markdown=f"{RESULTS}/tables/search.md",
-    log:
-        f"{RESULTS}/logs/search.log",
-    localrule: True
-    conda:
-        "../../envs/suite.yaml"
-    params:
-        settings=lambda wildcards: studies.settings_of("search", config),
-        note=NOTE,
-        code=shown("tables.search"),
-    message:
-        "Comparing settings on validation text"
-    script:
-        "../scripts/search.py"
+for STUDY in studies.SEARCHES:
+
+    rule:
+        name:
+            STUDY
+        input:
+            of_study(
+                STUDY,
+                lambda cells: [f"{RESULTS}/validation/{c.path}.json" for c in cells],
+            ),
+        output:
+            csv=f"{RESULTS}/tables/{STUDY}.csv",
+            markdown=f"{RESULTS}/tables/{STUDY}.md",
+        log:
+            f"{RESULTS}/logs/{STUDY}.log",
+        localrule: True
+        conda:
+            "../../envs/suite.yaml"
+        params:
+            settings=lambda wildcards, output: studies.settings_of(Path(output.csv).stem, config),
+            note=NOTE,
+            code=shown("tables.search"),
+        message:
+            "Comparing settings on validation text"
+        script:
+            "../scripts/search.py"

@@ -19,7 +19,7 @@ rule train:
     benchmark:
         f"{RESULTS}/benchmarks/train/{CELL}.tsv"
     wildcard_constraints:
-        method=one_of(TRAINED),
+        method=one_of(LEARN_MASKS),
     conda:
         "../../envs/suite.yaml"
     threads: asks("train", "threads")
@@ -48,7 +48,7 @@ rule binarise:
     log:
         f"{RESULTS}/logs/binarise/{CELL}.log",
     wildcard_constraints:
-        method=one_of(TRAINED),
+        method=one_of(LEARN_MASKS),
     conda:
         "../../envs/suite.yaml"
     threads: asks("harden", "threads")
@@ -62,3 +62,36 @@ rule binarise:
         "Selecting the mask of {wildcards.model}, {wildcards.method} at {wildcards.sparsity}"
     script:
         "../scripts/binarise.py"
+
+
+rule train_weights:
+    # What it leaves behind is what rule prune leaves, so that nothing after it tells them apart.
+    input:
+        model=rules.model.output[0],
+        training=f"{RESULTS}/corpora/{{model}}/training.safetensors",
+    output:
+        weights=f"{RESULTS}/pruned/{CELL}/weights.safetensors",
+        mask=f"{RESULTS}/pruned/{CELL}/mask.safetensors",
+        report=f"{RESULTS}/pruned/{CELL}/pruning.json",
+        journal=f"{RESULTS}/journals/train/{CELL}.jsonl",
+    log:
+        f"{RESULTS}/logs/train/{CELL}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/train/{CELL}.tsv"
+    wildcard_constraints:
+        method=one_of(LEARN_WEIGHTS),
+    conda:
+        "../../envs/suite.yaml"
+    threads: asks("train", "threads")
+    resources:
+        mem_mb=asks("train", "mem_mb"),
+        runtime=asks("train", "runtime"),
+        gpu=asks("train", "gpu"),
+    params:
+        run=RUN,
+        recipe=recipe("masks"),
+        state=f"{RESULTS}/training/{CELL}",
+    message:
+        "Learning weights of {wildcards.model} at {wildcards.sparsity} with {wildcards.method}"
+    script:
+        "../scripts/train_weights.py"

@@ -13,7 +13,7 @@ from suite.plan.cell import Cell
 from tests.conftest import ROOT
 from tests.unit.recipes import MODEL, recipes
 
-SCRIPTS = ("prune", "train", "evaluate", "validate")
+SCRIPTS = ("prune", "train", "train_weights", "evaluate", "validate")
 
 STATE = """
 import json, os, torch

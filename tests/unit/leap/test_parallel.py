@@ -15,10 +15,10 @@ from safetensors.torch import load_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
 import leap
-from leap.history import History
 from leap.layers import prunable_linears
 from leap.parameterisations.maskllm import MaskLLM
 from leap.parameterisations.patch import Patch
+from leap.training import METRICS
 
 pytestmark = pytest.mark.heavy
 
@@ -58,7 +58,6 @@ from transformers import LlamaConfig, LlamaForCausalLM
 import leap
 from leap import checkpoint, parallel
 from leap.execution import Execution
-from leap.history import History
 from leap.layers import prunable_linears
 from leap.parameterisations.maskllm import MaskLLM
 from leap.parameterisations.patch import Patch
@@ -376,7 +375,7 @@ def test_a_training_goes_on_under_another_execution(tmp_path, way):
     assert 4 <= len(saved) < 30
     found, _, lines = Pair(tmp_path, {"job": {**after, **changes}}, others).finish().result("job")
     assert [step for step, _ in lines] == list(range(30))
-    place = History([], 0).columns.index("seconds")
+    place = METRICS.index("seconds")
     times = [values["seconds"] for _, values in lines[: len(saved)]]
     assert times == saved[:, place].tolist(), "it began anew"
     assert_near(found, alone(steps=30, batch=12, sequences_per_draw=6)[0])

@@ -57,6 +57,15 @@ def test_a_larger_micro_batch_spares_gates_and_no_checkpointing_a_forward_pass()
     assert without == pytest.approx((gate_and_products - gates) * 6 / 8 + gates * 32 / 40)
 
 
+def test_elsa_takes_leaps_products_and_keeps_its_weights():
+    # 24 bytes of each of 6.98e9 weights over 8 GPUs, and 2 for 1.05e9 others
+    cost = estimate(LARGEST, "elsa", PAPER)
+    assert 24 * 6.98 / 8 + 2.1 < cost.gigabytes_a_gpu < 80
+    products = 6 * 8.03e9 * 2000 * 256 * 4096 / 125e12 / 3600
+    assert products < cost.gpu_hours < 2 * products
+    assert cost.disk_gigabytes == pytest.approx(6.98 / 8 + 2 * 6.98, rel=0.01)
+
+
 def test_wanda_is_two_forward_passes_over_the_calibration_text():
     by_hand = 2 * 2 * 6.98e9 * 128 * 2048 / 125e12 / 3600
     assert estimate(LARGEST, "wanda", PAPER).gpu_hours == pytest.approx(by_hand, rel=0.01)

@@ -22,6 +22,7 @@ from suite.plan.methods import (
     pattern_of,
     retraining_opponents,
     used_methods,
+    weight_learners,
     written_pattern,
 )
 from suite.plan.validation import SCHEMAS
@@ -273,6 +274,13 @@ def test_a_variant_is_written_as_its_method_and_the_rest_of_its_name():
     }
     assert {name: method_label(name) for name in labels} == labels
     assert look_of("admm-cubic") is None
+
+
+def test_only_elsa_learns_weights_also_under_another_name():
+    new = {"mine": {"like": "elsa", "penalty": 1}}
+    assert weight_learners(config.load({**BASE, "methods": new})) >= {"elsa", "mine"}
+    assert "leap" not in weight_learners(config.load(BASE))
+    assert "admm" not in weight_learners(config.load(BASE))
 
 
 def test_the_readme_has_the_table_of_methods():

@@ -11,6 +11,7 @@ from suite.plan.recipe import Recipes, synthetic_note
 
 MODEL = "mini-llama-3.2-1b"
 WANDA, LEAP = Cell(MODEL, "wanda", "0.5"), Cell(MODEL, "leap", "0.5")
+ELSA = Cell(MODEL, "elsa", "0.5")
 
 
 def recipes(**overrides) -> Recipes:
@@ -76,6 +77,23 @@ def test_a_reconstruction_has_the_recipe_of_the_masks_and_weights_that_it_starts
     assert changed(of_admm, methods={"reconstruct": {"epochs": 3}}) == [
         "checkpoint.masks.method.epochs"
     ]
+
+
+def test_learned_weights_have_a_training_and_no_selection():
+    recipe = recipes().masks(ELSA)
+    assert recipe["training"] == recipes().corpus("training")
+    assert recipe["seed"] == 0 and "calibration" not in recipe
+    assert recipe["method"]["interval"] == 4
+    assert "selection" not in recipes().checkpoint(ELSA)
+    assert recipe["code"] != recipes().masks(LEAP)["code"]
+    assert changed(ELSA, methods={"elsa": {"penalty": 1}}) == ["checkpoint.masks.method.penalty"]
+    assert changed(ELSA, methods={"leap": {"steps": 1}, "wanda": {"budget": "layer"}}) == []
+
+
+def test_densities_of_learned_weights_come_without_a_selection():
+    like_elsa = {"methods": {"mine": {"like": "wanda", "allocation": {"from": "elsa"}}}}
+    recipe = recipes(**like_elsa).masks(Cell(MODEL, "mine", "0.5"))
+    assert recipe["allocation"] == {"masks": recipes().masks(ELSA)}
 
 
 def test_places_resources_and_names_are_in_no_recipe():

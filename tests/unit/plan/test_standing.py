@@ -23,9 +23,9 @@ def recipes(tmp_path, monkeypatch) -> Recipes:
     return Recipes(load({"scale": "smoke", "hub_mirror": ""}))
 
 
-def train(recipe: dict, hours: float, cell: Cell = LEAP) -> None:
+def train(recipe: dict, hours: float, cell: Cell = LEAP, name: str = "training.json") -> None:
     report = {"recipe": recipe, "cost": {"training_seconds": 3600 * hours}}
-    write_json(f"results/smoke/pruned/{cell.path}/training.json", report)
+    write_json(f"results/smoke/pruned/{cell.path}/{name}", report)
 
 
 def test_cells_that_a_smaller_grid_leaves_out_are_counted_in_one_line(recipes):
@@ -50,6 +50,13 @@ def test_snakemakes_own_reason_is_given_where_settings_are_the_same(recipes):
     train(recipes.masks(LEAP), hours=0.1)
     (found,) = standing.remade(Path("results/smoke"), {LEAP: "Forced execution"}, recipes)
     assert found.why == "Forced execution"
+
+
+def test_a_training_of_weights_is_named_too(recipes):
+    elsa = Cell(MODEL, "elsa", "0.5")
+    train(recipes.masks(elsa), hours=2, cell=elsa, name="pruning.json")
+    (found,) = standing.remade(Path("results/smoke"), {elsa: "Forced execution"}, recipes)
+    assert (found.cell, found.hours, found.why) == (elsa, 2, "Forced execution")
 
 
 def test_hours_of_trainings_are_not_made_again_unasked(recipes):

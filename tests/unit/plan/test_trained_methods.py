@@ -4,7 +4,7 @@ from importlib import import_module
 
 import pytest
 
-from leap import parameterisation
+from leap import elsa, parameterisation
 from leap.parameterisations.leap import Leap
 from leap.parameterisations.maskllm import MaskLLM
 from leap.parameterisations.patch import Patch
@@ -29,8 +29,10 @@ def test_every_learned_method_has_its_parameterisation():
 
 
 def test_every_learned_method_has_its_selection():
-    learned = [name for name in known_methods() if method_schema(name).get("trained")]
+    trained = [name for name in known_methods() if method_schema(name).get("trained")]
+    learned = [name for name in trained if not method_schema(name)["changes_weights"]]
     assert {"leap", "maskllm", "patch"} <= set(learned)
+    assert set(trained) - set(learned) == {"elsa"}
     for name in learned:
         assert callable(parameterisation.load(name).from_settings)
         assert callable(import_module(f"leap.selection.{name}").masks)
@@ -46,9 +48,21 @@ def test_maskllm_trains_with_its_published_settings():
     assert (settings.init_std, settings.prior_strength) == (0.014, 3)
 
 
+def test_elsas_settings_are_its_own_and_say_what_the_paper_says():
+    settings = elsa.settings_of(
+        load({"scale": "paper", "hub_mirror": ""})["methods"]["elsa"], 0.6, 3
+    )
+    assert (settings.sparsity, settings.seed) == (0.6, 3)
+    assert (settings.learning_rate, settings.penalty, settings.interval) == (2e-4, 0.01, 32)
+
+
 def test_all_learned_methods_of_a_scale_train_equally_long():
-    for scale in ("mini", "laptop", "workstation", "paper"):
+    for scale in ("smoke", "mini", "laptop", "workstation", "paper"):
         methods = load({"scale": scale, "hub_mirror": ""})["methods"]
+        for key in ("steps", "batch"):
+            assert methods["elsa"][key] == methods["leap"][key]
+        if scale == "smoke":
+            continue
         effort = {
             tuple(methods[name][key] for key in ("steps", "batch", "sequences_per_draw"))
             for name in ("leap", "maskllm", "patch")

@@ -13,7 +13,7 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from leap import relaxation
+from leap import elsa, relaxation
 from leap.execution import Execution
 from leap.layers import prunable_linears
 from leap.parameterisation import Start
@@ -24,11 +24,12 @@ from leap.settings import Settings
 from leap.training import learn_masks
 from suite.jobs.shape import numbers_of, shape_of
 from suite.plan.config import load
-from suite.plan.cost.execution import Training, choose
+from suite.plan.cost.execution import Training, choose, together
 from suite.plan.cost.shapes import MODELS, Sizes
 from suite.plan.cost.training_memory import (
     CHUNKED,
     FUSED,
+    WEIGHTS,
     Gate,
     gate_of,
     host_memory,
@@ -177,11 +178,40 @@ def test_gates_of_other_methods_hold_more(method, recompute):
     assert live.peak == pytest.approx(expected, rel=0.05)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("switches", [{}, {"checkpointing": True}], ids=switches_named)
+def test_learned_weights_take_24_bytes_and_what_their_products_take(switches, dtype):
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(LlamaConfig(**SMALL)).to(dtype)
+    execution = Execution(**switches)
+    expected = expected_bytes(model, 1, 4, replace(execution, micro_batch=1), WEIGHTS)
+    settings = elsa.Settings(0.5, steps=2, batch=2, interval=2, projection="moment")
+    with LiveBytes(model.parameters()) as live:
+        elsa.learn_weights(
+            model, torch.randint(64, (4, 4)), settings, execution=replace(execution, micro_batch=1)
+        )
+    assert live.peak == pytest.approx(expected, rel=0.05)
+    prunable = sizes_of(model).prunable
+    assert 24 * prunable < live.peak < 32 * prunable
+
+
+def test_the_state_of_learned_weights_is_as_large_as_the_host_formula_says(tmp_path, monkeypatch):
+    monkeypatch.setattr("leap.checkpoint._SAVING_SHARE", 1e9)  # save before every step
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(LlamaConfig(**SMALL))
+    expected = host_memory(sizes_of(model), Execution(), gate=WEIGHTS).parts["state"]
+    settings = elsa.Settings(0.5, steps=2, batch=2)
+    elsa.learn_weights(model, torch.randint(64, (4, 4)), settings, state=tmp_path, save_seconds=0)
+    (state,) = tmp_path.glob("*.safetensors")
+    assert state.stat().st_size == pytest.approx(expected, rel=0.01)
+
+
 def test_leap_keeps_no_masks_on_a_gpu_and_fixed_masks_take_a_byte():
     assert gate_of("leap", {}) == FUSED == Gate()
     assert gate_of("a method of somebody's own", {}) == FUSED
     assert gate_of("patch", {"pattern": "2:4", "mode": "tile"}).fixed == 1
     assert gate_of("maskllm", {"pattern": "2:4"}).logits == 6 / 4
+    assert gate_of("elsa", {}) == WEIGHTS
 
 
 LARGEST = MODELS["llama-3.1-8b"].sizes
@@ -266,11 +296,11 @@ def test_scales_ask_for_the_hosts_memory_that_their_trainings_need(scale):
     for name in settings["grid"]["models"]:
         own = settings["models"][name].get("resources", {}).get("train", {})
         asked = {**settings["resources"]["train"], **own}
-        for method in ("leap", "maskllm", "patch"):
+        for method in ("leap", "maskllm", "patch", "elsa"):
             values = settings["methods"][method]
             gate = gate_of(method, values)
             training = Training(
-                MODELS[name].sizes, values["batch"], values["sequences_per_draw"],
+                MODELS[name].sizes, values["batch"], together(values),
                 settings["corpora"]["training"]["length"], gate=gate,
             )  # fmt: skip
             way = choose(training, asked["gpu"], 80e9, {})

@@ -11,8 +11,9 @@ from suite.plan.config import known_methods, method_schema
 from suite.plan.methods import rule_folders
 
 ROOT = Path(__file__).parents[3]
-LEARNED = [name for name in known_methods() if method_schema(name).get("trained")]
-LAYER_WISE = [name for name in known_methods() if name not in {*LEARNED, *rule_folders()}]
+TRAINED = [name for name in known_methods() if method_schema(name).get("trained")]
+LEARNED = [name for name in TRAINED if not method_schema(name)["changes_weights"]]  # masks
+LAYER_WISE = [name for name in known_methods() if name not in {*TRAINED, *rule_folders()}]
 # what methods with patterns or tiles have in common
 SHARED_BY_PATTERNS = {"leap.patterns", "leap.tiles"}
 
@@ -74,6 +75,14 @@ def test_leaps_training_reaches_neither_patterns_nor_tiles():
     found = closure("suite.stages.train", "leap.parameterisations.leap")
     assert found & SHARED_BY_PATTERNS == set()
     assert "leap.tiles" not in closure("suite.stages.train", "leap.parameterisations.maskllm")
+
+
+def test_a_training_of_weights_reaches_no_mask_that_is_learned_and_none_of_those_it():
+    found = closure("suite.stages.train_weights")
+    assert {"leap.elsa", "leap.trainer", "leap.projection"} <= found
+    assert below("leap.selection", found) | below("leap.parameterisations", found) == set()
+    assert {"leap.training", "leap.gated", "leap.objective"} & found == set()
+    assert {"leap.elsa", "leap.projection"} & closure("suite.stages.train") == set()
 
 
 @pytest.mark.parametrize("method", LEARNED)

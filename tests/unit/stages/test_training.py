@@ -3,7 +3,10 @@
 from leap.execution import Execution
 from suite.artifacts.files import read_json
 from suite.plan.cell import Cell
+from suite.stages import train_weights
+from suite.stages.harden import harden
 from suite.stages.train import learn
+from suite.tracking.journal import read_journal
 from tests.unit.recipes import MODEL, recipes
 
 
@@ -28,3 +31,32 @@ def test_the_report_names_the_implementation_and_not_the_cells_method(place, tmp
     }  # fmt: skip
     assert set(report["training"]) == {"sequences", "length", "sha256"}
     assert report["recipe"] == known.masks(cell)
+
+
+def test_learned_weights_are_written_as_a_layer_wise_method_writes_its_own(place, tmp_path):
+    calibration = recipes().settings["corpora"]["calibration"]
+    training = {key: calibration[key] for key in ("sequences", "length")}
+    small = {"like": "elsa", "steps": 3, "batch": 2, "interval": 2}
+    known = recipes(methods={"mine": small}, corpora={"training": training})
+    cell = Cell(MODEL, "mine", "0.6")
+    names = {"weights": "weights.safetensors", "mask": "mask.safetensors"}
+    names |= {"report": "pruning.json", "journal": "journal.jsonl"}
+    outputs = {key: str(tmp_path / name) for key, name in names.items()}
+    train_weights.learn(
+        place / "model", place / "calibration.safetensors", cell, "test", known.masks(cell),
+        tmp_path / "state", Execution(), outputs,
+    )  # fmt: skip
+    report = read_json(outputs["report"])
+    assert (report["implementation"], report["settings"]["penalty"]) == ("elsa", 0.01)
+    assert report["recipe"] == known.masks(cell)
+    assert report["cost"]["training_seconds"] > 0
+    assert not (tmp_path / "state").exists()
+    steps = [point for point in read_journal(outputs["journal"]).points if point.name == "lm_loss"]
+    assert [point.step for point in steps] == [0, 1, 2]
+    pruned = {key: outputs[key] for key in ("weights", "mask", "report")}
+    harden(place / "model", pruned, cell, "test", known.checkpoint(cell), tmp_path / "hardened")
+    manifest = read_json(tmp_path / "hardened/manifest.json")
+    assert manifest["kept_weights_changed"] is True
+    assert manifest["selection"] == {"rule": "exact", "tolerance": 0}
+    assert manifest["survivors"] == round(0.4 * manifest["weights"])
+    assert manifest["pruning"]["training"]["sequences"] == training["sequences"]

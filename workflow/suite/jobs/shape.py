@@ -4,14 +4,14 @@ Plain numbers, since jobs know nothing of plans.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel
 
 
-def shape_of(checkpoint: str | Path) -> dict[str, int]:
+def shape_of(checkpoint: str | Path) -> dict[str, Any]:
     """Of the model whose config.json lies in this folder; its weights are not read."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
@@ -23,7 +23,7 @@ def shape_of(checkpoint: str | Path) -> dict[str, int]:
         return numbers_of(AutoModelForCausalLM.from_config(config, trust_remote_code=False))
 
 
-def numbers_of(model: "PreTrainedModel") -> dict[str, int]:
+def numbers_of(model: "PreTrainedModel") -> dict[str, Any]:
     """Of this model: what `Sizes` is made from.
 
     Weights are counted. What only activations depend on comes from the config; where that does not

@@ -101,6 +101,11 @@ def methods_that_are(keyword: str, settings: Mapping[str, Any]) -> set[str]:
     }
 
 
+def weight_learners(settings: Mapping[str, Any]) -> set[str]:
+    """Configured methods that are trained and give new weights with a mask, no logits."""
+    return methods_that_are("trained", settings) & methods_that_are("changes_weights", settings)
+
+
 def opponents(settings: Mapping[str, Any]) -> list[str]:
     """LEAP's layer-wise opponents in the grid, in order.
 

@@ -15,7 +15,7 @@ from suite.plan.cell import Cell
 from suite.plan.code import ROOT, fingerprint
 from suite.plan.config import MINIATURES
 from suite.plan.grid import taken_masks
-from suite.plan.methods import methods_that_are, pattern_of, rule_folders
+from suite.plan.methods import methods_that_are, pattern_of, rule_folders, weight_learners
 
 Recipe = dict[str, Any]
 
@@ -28,6 +28,7 @@ class Recipes:
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self.settings = settings
         self.trained = methods_that_are("trained", settings)
+        self.selected = self.trained - weight_learners(settings)  # masks, from logits
         self.stochastic = methods_that_are("stochastic", settings)
         # what is computed with torch, and might have other bits without it
         self.computing = {"deterministic": True} if settings.get("deterministic") else {}
@@ -72,13 +73,13 @@ class Recipes:
             recipe["training"] = self.corpus("training")
             for name, other in taken_masks(self.settings, cell).items():
                 recipe[name] = self.masks(other)
-            code = fingerprint("suite.stages.train", f"leap.parameterisations.{implementation}")
+            code = _training_code(implementation, masks=cell.method in self.selected)
             recipe |= self.computing
         else:
             recipe["method"] = dict(own)
             for name, other in taken_masks(self.settings, cell).items():
                 recipe[name] = {"masks": self.masks(other)}
-                if other.method in self.trained:
+                if other.method in self.selected:
                     recipe[name]["selection"] = self.selection(other)
             recipe["calibration"] = self.corpus(corpus_of(own))
             recipe["batch"] = self.settings["corpora"]["calibration"]["batch"]
@@ -88,7 +89,7 @@ class Recipes:
         return {**recipe, "code": code}
 
     def selection(self, cell: Cell) -> Recipe:
-        """Of the mask that is selected from a trained method's logits."""
+        """Of the mask that is selected from the logits of a method that learns masks."""
         implementation = self.settings["implementations"][cell.method]
         return {
             "rule": self.settings["methods"][cell.method]["selection"],
@@ -102,7 +103,7 @@ class Recipes:
     def checkpoint(self, cell: Cell) -> Recipe:
         """Of the final checkpoint with its mask."""
         recipe = {"masks": self.masks(cell)}
-        if cell.method in self.trained:
+        if cell.method in self.selected:
             recipe["selection"] = self.selection(cell)
         return {**recipe, "code": fingerprint("suite.stages.harden")}
 
@@ -129,6 +130,13 @@ class Recipes:
             "code": fingerprint("suite.stages.evaluate", data=[_TASKS]),
         }
         return {**recipe, "world": self.world()} if has_generated_tasks(self.settings) else recipe
+
+
+def _training_code(implementation: str, masks: bool) -> str:
+    """Of a training of masks, with the method's parameterisation, or of one of weights."""
+    if masks:
+        return fingerprint("suite.stages.train", f"leap.parameterisations.{implementation}")
+    return fingerprint("suite.stages.train_weights")
 
 
 def _layer_wise_code(implementation: str, settings: Mapping[str, Any]) -> str:

@@ -66,8 +66,9 @@ def remade(results: Path, trainings: Mapping[Cell, str], recipes: Recipes) -> li
     """The finished ones among `trainings`, cells that are about to be trained and the reason."""
     found = []
     for cell, reason in trainings.items():
-        file = results / "pruned" / cell.path / "training.json"
-        if file.is_file():
+        folder = results / "pruned" / cell.path  # of masks that were learned, or of weights
+        reports = [folder / name for name in ("training.json", "pruning.json")]
+        for file in filter(Path.is_file, reports):
             report = read_json(file)
             others = differences(report.get("recipe", {}), recipes.masks(cell))
             hours = report["cost"].get("training_seconds", 0.0) / 3600

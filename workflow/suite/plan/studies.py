@@ -8,7 +8,8 @@ from suite.plan.cell import DENSE, Cell
 from suite.plan.methods import methods_that_are, written_pattern
 from suite.plan.validation import ConfigError
 
-VARIED = ("ablations", "search")  # variants of one method
+SEARCHES = ("search", "elsa_search")  # for the settings of one method, on validation text
+VARIED = ("ablations", *SEARCHES)  # variants of one method
 COMPARED = ("allocation", "opponents")  # grids of which a table has a row a method
 GRIDS = ("sweep", *COMPARED)
 STUDIES = ("patterns", *GRIDS, "tokens", *VARIED)

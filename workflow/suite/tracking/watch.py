@@ -11,6 +11,8 @@ from suite.tracking.journal import Journal
 logger = logging.getLogger("suite")
 
 _SECONDS_BETWEEN_LINES = 15.0
+# the last for weights that are led to a sparse copy of themselves
+_SHOWN = {"lm_loss": "LM loss", "density": "density", "primal_residual": "distance"}
 _LAYER_POINTS = 50  # how often each layer's density is recorded over a training
 
 
@@ -26,7 +28,7 @@ class Watch:
         self._bar = _bar(steps) if journal is not None and sys.stderr.isatty() else None
 
     def report(self, step: int, values: dict[str, float]) -> None:
-        """Record one step (`leap.training.Report`)."""
+        """Record one step (`leap.trainer.Report`)."""
         self.seconds += values["seconds"]
         if self.journal is None:
             return
@@ -37,7 +39,8 @@ class Watch:
         self._show(step, values)
 
     def _show(self, step: int, values: dict[str, float]) -> None:
-        state = f"LM loss {values['lm_loss']:.3f}, density {values['density']:.3f}"
+        shown = [f"{name} {values[key]:.3f}" for key, name in _SHOWN.items() if key in values]
+        state = ", ".join(shown)
         if self._bar is not None:
             self._bar.set_postfix_str(state, refresh=False)
             self._bar.update()

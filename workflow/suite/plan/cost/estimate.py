@@ -31,10 +31,11 @@ from typing import Any
 from suite.plan.calibration import size_of
 from suite.plan.config import load
 from suite.plan.cost import reconstruction_memory
-from suite.plan.cost.execution import Training, choose
+from suite.plan.cost.execution import Training, choose, together
 from suite.plan.cost.layerwise_memory import Layers, groups_of, peak_bytes
 from suite.plan.cost.shapes import MODELS, Shape
 from suite.plan.cost.step import BF16
+from suite.plan.cost.training_memory import gate_of
 
 FLOAT32 = 10e12  # operations a second
 GPU_BYTES = 80e9
@@ -56,7 +57,7 @@ class Cost:
 def estimate(
     shape: Shape, method: str, settings: Mapping[str, Any], gpu_bytes: float = GPU_BYTES
 ) -> Cost:
-    """The cost of `method`, LEAP or a layer-wise one, with the settings of a scale.
+    """The cost of `method`, LEAP, ELSA or a layer-wise one, with the settings of a scale.
 
     See `suite.plan.config.load` for these. Raises ValueError for a training that does not fit on
     its number of GPUs of `gpu_bytes` each.
@@ -67,6 +68,8 @@ def estimate(
     if implementation == "leap":
         disk += 4 * shape.prunable if settings["keep"]["logits"] else 0
         return _training(shape, method, settings, gpu_bytes, disk)
+    if implementation == "elsa":
+        return _training(shape, method, settings, gpu_bytes, disk + 2 * shape.prunable)
     tokens = size_of(settings["methods"][method], settings["corpora"])
     if implementation == "reconstruct":
         chosen = settings["methods"][method]
@@ -89,10 +92,11 @@ def evaluation_hours(shape: Shape) -> float:
 def _training(
     shape: Shape, method: str, settings: Mapping[str, Any], gpu_bytes: float, disk: float
 ) -> Cost:
-    """Of LEAP, computed in the cheapest way that fits."""
+    """Of a method that is trained, computed in the cheapest way that fits."""
     chosen, gpus = settings["methods"][method], settings["resources"]["train"]["gpu"]
     length = settings["corpora"]["training"]["length"]
-    training = Training(shape.sizes, chosen["batch"], chosen["sequences_per_draw"], length)
+    gate = gate_of(settings["implementations"][method], chosen)
+    training = Training(shape.sizes, chosen["batch"], together(chosen), length, gate=gate)
     way = choose(training, gpus, gpu_bytes, {})
     hours = chosen["steps"] * training.seconds(way, gpus) * gpus / _SECONDS_AN_HOUR
     return Cost(hours, gpus, training.memory(way, gpus) / 1e9, disk / 1e9)

@@ -47,6 +47,14 @@ class Training:
         )
 
 
+def together(values: Mapping[str, Any]) -> int:
+    """Sequences of a batch that may go through the model together, by a method's settings.
+
+    Those that share a draw of the masks; all, where no masks are drawn.
+    """
+    return int(values.get("sequences_per_draw", values["batch"]))
+
+
 def choose(
     training: Training, processes: int, gpu_bytes: float | None, wanted: Mapping[str, Any]
 ) -> Execution:

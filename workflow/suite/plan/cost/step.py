@@ -9,7 +9,8 @@ between its memory and its cores (80 %), and 150 GB/s to other GPUs of its machi
 - LEAP's gate runs once a micro-batch, whatever its size: for every prunable weight it moves 8 bytes
   forward and 12 backward in `leap.fused`, with weights in bfloat16, and 12 more to add the gradient
   to those of other micro-batches; forward twice with checkpointing. Its arithmetic and the
-  optimiser's step are left out;
+  optimiser's step are left out. Where weights are learned (ELSA), the bytes that it takes to cast
+  them and to add their gradient up are taken for as many; projections are left out;
 - with sharding each process has its rows of the gate, but once a micro-batch all masked weights are
   gathered in their dtype, twice with checkpointing, and their gradients scattered in float32;
   without it, several processes add up the gradients of logits once a step. Nothing of this runs

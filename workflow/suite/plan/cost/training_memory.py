@@ -1,10 +1,11 @@
-"""How much memory a training of masks needs, on each GPU and on the host, by setting and GPUs.
+"""How much memory a training needs, on each GPU and on the host, by setting and GPUs.
 
     PYTHONPATH=.:workflow python -m suite.plan.cost.training_memory    # Markdown
 
 Counted is what holds most in the moment when most is held, with gradients accumulated over several
 micro-batches. In every moment there are frozen weights, float32 logits, their gradients and AdamW's
-two moments; besides these
+two moments, or where weights are learned (ELSA) these in place of logits, with their sparse copies
+and duals, 24 bytes a weight; besides these
 
 - while the loss is computed, masked weights and activations of all blocks, and a chunk of logits
   over the vocabulary (`leap.loss`);
@@ -42,6 +43,8 @@ class Gate:
 
     logits: that are learned. kept: for the backward pass, unless `recompute`. fixed: bytes a weight
     of given masks. chunk, buffers: weights that it works on at a time, and numbers for each.
+    held: besides what is learned. frozen: whether weights stay beside what is learned; where they
+    do not, they are learned themselves.
     """
 
     logits: float = 1.0
@@ -49,9 +52,12 @@ class Gate:
     fixed: float = 0.0
     chunk: int = 0
     buffers: int = 0
+    held: float = 0.0
+    frozen: bool = True
 
 
 FUSED = Gate()  # LEAP on a GPU, which draws its masks again (leap.fused)
+WEIGHTS = Gate(held=2.0, frozen=False)  # ELSA: no gate, but sparse copies and duals (leap.elsa)
 CHUNKED = Gate(kept=1.0, chunk=2**17, buffers=3)  # LEAP on a CPU (leap.parameterisations.leap)
 _CHUNK, _BUFFERS = 2**24, 8  # an upper bound of those of MaskLLM and PATCH on a GPU
 
@@ -61,6 +67,8 @@ def gate_of(implementation: str, chosen: Mapping[str, Any]) -> Gate:
 
     Of a method that is not known here it is LEAP's, so that what is chosen may be too large.
     """
+    if implementation == "elsa":
+        return WEIGHTS
     if implementation not in ("maskllm", "patch"):
         return FUSED
     n, m = (int(number) for number in chosen["pattern"].split(":"))
@@ -104,7 +112,7 @@ def training_memory(
     else:
         split, starts = 1, []
     lasting = _lasting(sizes, split, weight_bytes, gate)
-    moments = [_loss(sizes, sequences, length, execution, weight_bytes, gate)]
+    moments = [_loss(sizes, sequences, length, execution, split, weight_bytes, gate)]
     moments += [_backward(sizes, sequences, length, execution, split, weight_bytes, gate)]
     everything = [Memory({**lasting, **moment}) for moment in moments] + starts
     return max(everything, key=lambda memory: memory.total)
@@ -112,13 +120,15 @@ def training_memory(
 
 def _lasting(sizes: Sizes, split: int, weight_bytes: int, gate: Gate) -> dict[str, float]:
     """What is there from the first step to the last."""
-    frozen = weight_bytes * (sizes.prunable / split + sizes.other)
-    logits = _FLOAT32 * gate.logits * sizes.prunable / split
+    own = sizes.prunable / split
+    frozen = weight_bytes * ((own if gate.frozen else 0) + sizes.other)
+    logits = _FLOAT32 * gate.logits * own
     return {
-        "frozen weights": frozen + gate.fixed * sizes.prunable / split,
-        "logits": logits,
+        "frozen weights": frozen + gate.fixed * own,
+        "logits" if gate.frozen else "learned weights": logits,
         "gradients": logits,
         "two moments": 2 * logits,
+        "sparse copies and duals": _FLOAT32 * gate.held * own,
     }
 
 
@@ -130,7 +140,13 @@ def _start(sizes: Sizes, weight_bytes: int) -> Memory:
 
 
 def _loss(
-    sizes: Sizes, sequences: int, length: int, execution: Execution, weight_bytes: int, gate: Gate
+    sizes: Sizes,
+    sequences: int,
+    length: int,
+    execution: Execution,
+    split: int,
+    weight_bytes: int,
+    gate: Gate,
 ) -> dict[str, float]:
     """While `leap.loss` computes the gradient of the last hidden states, chunk by chunk.
 
@@ -146,7 +162,7 @@ def _loss(
     copy = _FLOAT32 * sizes.vocabulary * sizes.hidden if weight_bytes != _FLOAT32 else 0
     return {
         "masks": _kept(gate, execution) * waiting,
-        "masked weights": weight_bytes * waiting,
+        "masked weights": _used(gate, split, weight_bytes) * waiting,
         "activations": _activations(sizes, sequences, length, execution, weight_bytes),
         "at work": last + logits + copy,
     }
@@ -170,7 +186,7 @@ def _backward(
     running = weight_bytes * (sizes.hidden + sizes.intermediate) * tokens
     return {
         "masks": _kept(gate, execution) * waiting,
-        "masked weights": weight_bytes * waiting,
+        "masked weights": _used(gate, split, weight_bytes) * waiting,
         "activations": activations,
         "at work": running + _gate(sizes.largest, split, weight_bytes, gate),
     }
@@ -179,6 +195,15 @@ def _backward(
 def _kept(gate: Gate, execution: Execution) -> float:
     """Bytes a weight that wait for the backward pass of its gate."""
     return 0.0 if execution.recompute else _FLOAT32 * gate.kept
+
+
+def _used(gate: Gate, split: int, weight_bytes: int) -> int:
+    """Bytes a weight that a product takes and that are made for it: learned ones in their dtype.
+
+    None where learned weights are all here in float32 and the model computes in that.
+    """
+    as_they_are = not gate.frozen and split == 1 and weight_bytes == _FLOAT32
+    return 0 if as_they_are else weight_bytes
 
 
 def _gate(largest: int, split: int, weight_bytes: int, gate: Gate) -> float:
@@ -235,17 +260,21 @@ def host_memory(
     the following is, whichever is largest: the largest matrix, on its way to the GPU; the first
     logits of a decoder block, and what it takes to make those of one matrix; the state on its way
     to the disk, which is written by the first process, or with sharding by each its share; and in
-    the first process the logits of the whole model.
+    the first process the logits of the whole model, or its learned weights with their masks.
     """
     split = processes if execution.sharding else 1
     logits = _FLOAT32 * gate.logits
+    state = 3 * logits + _FLOAT32 * gate.held
+    result = logits if gate.frozen else weight_bytes + 1
     moments = {
         "a matrix of the model": weight_bytes * max(
             sizes.largest, sizes.vocabulary * sizes.hidden
         ),
-        "first logits": (logits + 1) * sizes.block + 2 * logits * sizes.largest,
-        "state": 3 * logits * sizes.prunable / split if rank == 0 or split > 1 else 0.0,
-        "result": logits * sizes.prunable if rank == 0 else 0.0,
+        "first logits": (
+            (logits + 1) * sizes.block + 2 * logits * sizes.largest if gate.frozen else 0.0
+        ),
+        "state": state * sizes.prunable / split if rank == 0 or split > 1 else 0.0,
+        "result": result * sizes.prunable if rank == 0 else 0.0,
     }  # fmt: skip
     most = max(moments, key=lambda name: moments[name])
     return Memory({"masks": priors * sizes.prunable / 8, most: moments[most]})

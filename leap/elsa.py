@@ -1,0 +1,283 @@
+"""ELSA: the weights themselves learned end to end, and led to a sparse copy of themselves.
+
+After "The Unseen Frontier: Pushing the Limits of LLM Sparsity with Surrogate-Free ADMM" (Lee et al.
+2025, arXiv 2510.01650): ADMM on the language-modelling loss, without a layer-wise surrogate. Every
+prunable weight w has a sparse copy z and a scaled dual u:
+
+    start:                    z = project(w), u = 0
+    every step:               Adam on w, with the gradient of the loss plus penalty * (w - z + u)
+    every `interval` steps:   z = project(w + u), u = u + (w - z)
+    end:                      w = project(w)
+
+The projection keeps the largest weights of each layer, exactly as many as `leap.budget` says.
+Written from what is known of the method; its public code was not read. Ours, where that is silent:
+
+- only prunable weights are trained, embeddings, head, norms and biases are not;
+- learning rate (warm-up, cosine), betas and averaging are those of `leap.trainer`, as for LEAP, and
+  a gradient that is too long is scaled down with the penalty's part in it;
+- the score of the projection `moment`, see `_score`.
+
+Axes: S sequences, B sequences of a micro-batch, T tokens, O outputs, I inputs, R rows of a process.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from leap import parallel
+from leap.budget import layer_survivors
+from leap.checks import check_training
+from leap.execution import Execution, micro_batch_of_batch
+from leap.finite import refuse_non_finite
+from leap.interruption import listening
+from leap.layers import prunable_linears
+from leap.loss import lm_loss_of
+from leap.projection import largest
+from leap.replaced import StandIn, replaced
+from leap.rows import Split, collected, gathered
+from leap.state import StateFolder, fingerprint
+from leap.trainer import Report, Trainer
+
+PROJECTIONS = ("magnitude", "moment")
+
+_METRICS = ["lm_loss", "penalty_term", "primal_residual", "learning_rate", "gradient_norm",
+            "tokens_per_second", "seconds"]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A training's settings; the defaults are the paper's for LLaMA-2-7B, where they are known.
+
+    sparsity: fraction of each layer's weights to remove.
+    steps, batch: optimiser steps, and sequences a step over all processes.
+    learning_rate, warmup_steps, weight_decay, max_grad_norm: as `leap.settings.Settings` has them.
+    penalty: lambda, which draws the weights to their sparse copy.
+    interval: steps from one projection to the next.
+    projection: what is kept: the largest weights (`magnitude`), or those whose loss costs most by
+        Adam's second moment (`moment`).
+    seed: of the order of the data.
+    """
+
+    sparsity: float
+    steps: int = 4096
+    batch: int = 8
+    learning_rate: float = 2e-4
+    warmup_steps: int = 5
+    weight_decay: float = 0.0
+    max_grad_norm: float = 0.0
+    penalty: float = 0.01
+    interval: int = 32
+    projection: str = "magnitude"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        checks = {
+            "sparsity": (0 < self.sparsity < 1, "between 0 and 1, both excluded"),
+            "steps": (self.steps >= 1, "at least 1"),
+            "batch": (self.batch >= 1, "at least 1"),
+            "learning_rate": (self.learning_rate > 0, "positive"),
+            "warmup_steps": (self.warmup_steps >= 0, "at least 0"),
+            "weight_decay": (self.weight_decay >= 0, "at least 0"),
+            "max_grad_norm": (self.max_grad_norm >= 0, "at least 0"),
+            "penalty": (self.penalty >= 0, "at least 0"),
+            "interval": (self.interval >= 1, "at least 1"),
+            "projection": (self.projection in PROJECTIONS, f"one of {', '.join(PROJECTIONS)}"),
+        }
+        for name, (fine, wanted) in checks.items():
+            if not fine:
+                raise ValueError(f"{name} is {getattr(self, name)!r}, but must be {wanted}")
+
+
+def settings_of(values: Mapping[str, Any], sparsity: float, seed: int) -> Settings:
+    """Settings from a method's plain ones, for one sparsity and seed."""
+    known = {field.name for field in fields(Settings)}
+    chosen = {key: value for key, value in values.items() if key in known}
+    return Settings(**{**chosen, "sparsity": sparsity, "seed": seed})
+
+
+@dataclass(frozen=True)
+class SparseWeights:
+    """The result on the CPU, by layer in model order: weights [O, I] in the model's dtype, masks.
+
+    Weights outside the masks (bool) are zero. Of several processes only the first one has it.
+    """
+
+    weights: Mapping[str, Tensor]
+    masks: Mapping[str, Tensor]
+
+
+def learn_weights(
+    model: nn.Module,
+    blocks_ST: Tensor,
+    settings: Settings,
+    *,
+    execution: Execution | None = None,
+    state: Path | None = None,
+    save_seconds: float = 60.0,
+    report: Report = lambda step, values: None,
+) -> SparseWeights:
+    """Learn new values for a causal LM's prunable weights, so many of which are zero at the end.
+
+    `blocks_ST` are training token ids. The model itself is trained: in the end its prunable weights
+    are the result, with sharding the rows of this process; after an error they are of no use.
+    States, several processes, `report` and errors are as for `leap.training.learn_masks`.
+    """
+    execution = execution or Execution()
+    check_training(model, blocks_ST, {})
+    micro_batch = micro_batch_of_batch(execution, settings.batch, parallel.world_size())
+    states = None
+    if state is not None:
+        states = StateFolder(state, fingerprint(model, blocks_ST, {}, settings, "elsa weights"))
+    sizes = {name: linear.weight.numel() for name, linear in prunable_linears(model).items()}
+    keep = layer_survivors(sizes, settings.sparsity)
+    sharded = parallel.shards(execution.sharding)
+    with listening() as stop:
+        lm_loss = lm_loss_of(model)
+
+        def build(name: str, linear: nn.Linear, index: int) -> _TrainedLinear:
+            return _TrainedLinear(linear, sharded)
+
+        with replaced(model, build, execution.checkpointing) as layers:
+            weights = _Weights(lm_loss, layers, settings, keep, sharded)
+            trainer = Trainer(weights, blocks_ST, settings, micro_batch, sharded)
+            trainer.run(states, save_seconds, stop, report)
+            return weights.finish(trainer.optimiser)
+
+
+class _TrainedLinear(StandIn):
+    """A linear layer with a float32 weight that is trained, and used in the layer's own dtype.
+
+    With `sharded` it has its process' rows of the weight only, and puts them together for use.
+    """
+
+    def __init__(self, linear: nn.Linear, sharded: bool) -> None:
+        super().__init__(linear)
+        self.split = Split(linear.out_features, 1, linear.out_features)
+        self.sharded = sharded
+        self.dtype = linear.weight.dtype
+        weight_RI = linear.weight.detach()
+        if sharded:
+            weight_RI = weight_RI[self.split.own()].clone()
+        linear.weight = self.weight = nn.Parameter(weight_RI.float())
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        weight_OI = self.weight.to(self.dtype)
+        if self.sharded:
+            weight_OI = gathered(weight_OI, self.split)
+        return nn.functional.linear(inputs, weight_OI, self.linear.bias)
+
+
+class _Weights:
+    """A model's prunable weights with their sparse copies: the learner of `leap.trainer`."""
+
+    noun = "weight"
+    remedy = "lower learning_rate or penalty"
+
+    def __init__(
+        self,
+        lm_loss: Callable[[Tensor], Tensor],
+        layers: dict[str, _TrainedLinear],
+        settings: Settings,
+        keep: Mapping[str, int],
+        sharded: bool,
+    ) -> None:
+        self.lm_loss = lm_loss
+        self.layers = layers
+        self.settings = settings
+        self.keep = keep
+        self.sharded = sharded
+        self.learned = {name: layer.weight for name, layer in layers.items()}
+        self.splits = {name: layer.split for name, layer in layers.items()}
+        self.z = {name: weight.detach().clone() for name, weight in self.learned.items()}
+        self.u = {name: torch.zeros_like(z) for name, z in self.z.items()}
+        self.held = {"z": self.z, "u": self.u}
+        self.terms, self.columns = ["lm_loss"], _METRICS
+        for name, z_RI in self.z.items():  # by magnitude: there is no second moment yet
+            z_RI.masked_fill_(~largest(z_RI.abs(), keep[name], sharded), 0)
+
+    def loss(self, ids_BT: Tensor, step: int, first: int) -> tuple[Tensor, Tensor]:
+        """The LM loss; the penalty's gradient is the same for all micro-batches."""
+        loss = self.lm_loss(ids_BT)
+        return loss, loss.detach().double()[None]
+
+    @torch.no_grad()
+    def before_update(self, step: int) -> dict[str, float]:
+        """Add the gradient of penalty / 2 * ||w - z + u||^2, and say how far w is from z.
+
+        The primal residual is ||w - z|| / ||w||, taken over all layers.
+        """
+        penalty = self.settings.penalty
+        sums = torch.zeros(3, dtype=torch.float64, device=next(iter(self.z.values())).device)
+        for name, weight_RI in self.learned.items():
+            distance_RI = weight_RI - self.z[name]
+            squares = [_square(distance_RI), _square(weight_RI)]
+            distance_RI += self.u[name]
+            assert weight_RI.grad is not None
+            weight_RI.grad.add_(distance_RI, alpha=penalty)
+            sums += torch.stack([*squares, _square(distance_RI)])
+        residual, size, distance = (parallel.all_reduce(sums) if self.sharded else sums).tolist()
+        return {
+            "penalty_term": penalty / 2 * distance,
+            "primal_residual": (residual / size) ** 0.5,
+        }
+
+    @torch.no_grad()
+    def after_update(self, step: int, optimiser: torch.optim.Optimizer) -> None:
+        """After every `interval` steps: z = project(w + u), u = u + (w - z)."""
+        if (step + 1) % self.settings.interval:
+            return
+        for name, weight_RI in self.learned.items():
+            z_RI, u_RI = self.z[name], self.u[name]
+            u_RI += weight_RI  # from here on w + u, which z gets one part of, and u the other
+            mask_RI = self._mask(name, u_RI, optimiser)
+            z_RI.copy_(u_RI).masked_fill_(~mask_RI, 0)
+            u_RI.masked_fill_(mask_RI, 0)
+
+    @torch.no_grad()
+    def finish(self, optimiser: torch.optim.Optimizer) -> SparseWeights:
+        """w = project(w), in the model too, in its dtype; the result of the first process."""
+        optimiser.zero_grad()  # with z and u this makes room for the result
+        self.z.clear()
+        self.u.clear()
+        weights, masks = {}, {}
+        for name, layer in self.layers.items():
+            refuse_non_finite(name, layer.weight, self.noun)
+            mask_RI = self._mask(name, layer.weight, optimiser)
+            sparse_RI = layer.weight.masked_fill(~mask_RI, 0).to(layer.dtype)
+            layer.linear.weight = nn.Parameter(sparse_RI, requires_grad=False)
+            whole = [self._whole(name, part_RI) for part_RI in (sparse_RI, mask_RI.byte())]
+            if parallel.rank() == 0:
+                weights[name], masks[name] = whole[0], whole[1].bool()
+        return SparseWeights(weights, masks)
+
+    def _mask(self, name: str, value_RI: Tensor, optimiser: torch.optim.Optimizer) -> Tensor:
+        moment_RI = None
+        if self.settings.projection == "moment":
+            moment_RI = optimiser.state[self.learned[name]]["exp_avg_sq"]
+        return largest(_score(value_RI, moment_RI), self.keep[name], self.sharded)
+
+    def _whole(self, name: str, part_RI: Tensor) -> Tensor:
+        whole = collected(part_RI, self.splits[name]) if self.sharded else part_RI.cpu()
+        return torch.empty(0) if whole is None else whole
+
+
+def _score(value_RI: Tensor, moment_RI: Tensor | None) -> Tensor:
+    """What is lost without a value, up to what is the same for all and up to its order.
+
+    By magnitude |x|. With Adam's second moment v it is sqrt(v) * |x|, in the order of v * x^2: to
+    second order the loss rises by h * x^2 / 2 when x is set to zero, and v, a running mean of
+    squared gradients, stands for the diagonal h of the Hessian, as the diagonal Fisher information
+    does. That the projection takes Adam's second moment to know the objective is the paper's; how
+    is worked out here. Adam's correction of v for its start is one factor for all and left out; v
+    is that of all that Adam sees, the penalty's part included.
+    """
+    score_RI = value_RI.abs()
+    return score_RI if moment_RI is None else score_RI.mul_(moment_RI.sqrt())
+
+
+def _square(tensor: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(tensor).double().square()
