@@ -113,9 +113,9 @@ def test_checkpointing_does_not_change_a_bit():
 
 def test_the_weights_come_nearer_to_their_sparse_copy():
     lines = []
-    settings = changed(steps=60, interval=10)
-    learn_weights(model_of(), tokens(), settings, report=lambda _, v: lines.append(v))
-    assert lines[-1]["primal_residual"] < 0.75 * lines[0]["primal_residual"]
+    settings = changed(steps=120, interval=10)
+    learn_weights(model_of(), tokens()[:4], settings, report=lambda _, v: lines.append(v))
+    assert lines[-1]["primal_residual"] < 0.6 * lines[0]["primal_residual"]
 
 
 def test_bfloat16_weights_are_trained_in_float32(tmp_path, monkeypatch):
@@ -189,9 +189,8 @@ def test_sigterm_saves_and_exits_with_its_status(tmp_path):
     with pytest.raises(SystemExit) as end:
         run(tmp_path / "cut", 4, act=lambda: os.kill(os.getpid(), signal.SIGTERM))
     assert end.value.code == 143
-    assert [file.name for file in (tmp_path / "cut").iterdir()] == [
-        "step-00000005.whole.safetensors"
-    ]
+    newest = max(file.name for file in (tmp_path / "cut").iterdir())
+    assert newest == "step-00000005.whole.safetensors"
     found, lines = run(tmp_path / "cut")
     assert equal_bits(found.weights, expected.weights) and len(lines) == 12
 
