@@ -119,10 +119,14 @@ def test_a_fingerprint_is_the_same_elsewhere_and_in_another_process(tmp_path, co
 
 def test_no_result_depends_on_what_lies_outside():
     """Logs, tracking, planning and downloads are in no stage's closure; Python agrees."""
+    execution = "suite.stages.execution"  # in which way a training is computed, which decides none
     stages = sorted(Path(ROOT, "workflow/suite/stages").glob("[a-z]*.py"))
     assert len(stages) > 8
     for file in stages:
         found = code.closure(f"suite.stages.{file.stem}")
+        if f"suite.stages.{file.stem}" == execution:
+            continue
+        assert execution not in found
         assert not [name for name in found if code._is_outside(name)]
         assert not [
             name for name in found if name.startswith("suite.plan.") and name != "suite.plan.cell"

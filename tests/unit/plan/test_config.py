@@ -334,12 +334,12 @@ def test_bad_settings_are_named_with_the_fix(name):
 def test_text_that_calibrates_has_to_be_there():
     settings = config.load({**BASE, "scale": "smoke"})
     settings["methods"]["admm"]["calibration"] = {"corpus": "training", "sequences": 9}
-    assert list(calibration.problems(settings)) == []
+    assert list(calibration.problems(settings, ["admm"])) == []
     whole = {**settings["corpora"]["training"], "packing": "joined", "sequences": 0}
     settings["corpora"]["training"] = whole  # all of a text, however long
-    assert list(calibration.problems(settings)) == []
+    assert list(calibration.problems(settings, ["admm"])) == []
     del settings["corpora"]["training"]
-    assert list(calibration.problems(settings)) == [
+    assert list(calibration.problems(settings, ["admm"])) == [
         "corpora.training: must be set, since admm is calibrated on it"
     ]
 

@@ -85,10 +85,6 @@ BAD = {
         "methods.leep-30-steps.like: there is no method 'leep' under methods",
     ),
     "an unknown model": ({"models": ["nano"]}, "tokens.models: there is no model 'nano'"),
-    "more text than there is": (
-        {"calibrated": {"sequences": [6401]}},
-        "methods.admm-6401-sequences.calibration.sequences: 6401 are more than there are",
-    ),
     "no steps": ({"trained": {"steps": [0]}}, "tokens.trained.steps.0: 0 is less than"),
 }
 
@@ -99,6 +95,14 @@ def test_a_study_that_cannot_be_run_is_refused(name):
     with pytest.raises(ConfigError) as error:
         loaded(tokens=config.merge(STUDY, changes))
     assert message in str(error.value)
+
+
+def test_more_text_than_there_is_concerns_the_study_alone():
+    settings = loaded(corpora={"training": {"sequences": 100}})
+    assert Cell(MODEL, "admm-200-sequences", "0.7") in studies.all_cells(settings)
+    message = "methods.admm-200-sequences.calibration.sequences: 200 are more than there are"
+    with pytest.raises(ConfigError, match=message):
+        studies.cells_of("tokens", settings)
 
 
 def test_learned_methods_need_their_text_also_here():

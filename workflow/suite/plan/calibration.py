@@ -4,7 +4,7 @@ It is the corpus `calibration`, or with the setting `calibration: {corpus: train
 the first N sequences of the very text that learned methods train on.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 DEFAULT = "calibration"
@@ -22,13 +22,14 @@ def size_of(method: Mapping[str, Any], corpora: Mapping[str, Any]) -> tuple[int,
     return sequences, corpus["length"]
 
 
-def problems(settings: Mapping[str, Any]) -> Iterator[str]:
-    """Text that there is not, or not so much of, one line each.
+def problems(settings: Mapping[str, Any], names: Iterable[str]) -> Iterator[str]:
+    """Text that there is not, or not so much of, for these configured methods, one line each.
 
     How much a corpus of all text has (`sequences: 0`) is known to the job alone.
     """
     corpora = settings["corpora"]
-    for name, method in settings["methods"].items():
+    for name in names:
+        method = settings["methods"][name]
         corpus = corpus_of(method)
         if corpus not in corpora:
             yield f"corpora.{corpus}: must be set, since {name} is calibrated on it"

@@ -58,7 +58,9 @@ def load(overrides: Mapping[str, Any]) -> dict[str, Any]:
         problems = [*_method_problems(settings), *_model_problems(settings)]
         problems += [*_place_problems(settings), *_revision_problems(settings)]
     if not problems:
-        problems = [*_training_problems(settings), *calibration.problems(settings)]
+        made = tokens.variants(settings)  # which only their study looks at
+        own = [name for name in settings["methods"] if name not in made]
+        problems = [*_training_problems(settings), *calibration.problems(settings, own)]
     if not problems:
         problems = [*_allocation_problems(settings), *_mask_from_problems(settings)]
         problems += [*_pattern_problems(settings)]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from suite.plan import grid, tokens
+from suite.plan import calibration, grid, tokens
 from suite.plan.cell import DENSE, Cell
 from suite.plan.methods import methods_that_are, written_pattern
 from suite.plan.validation import ConfigError
@@ -16,11 +16,18 @@ STUDIES = ("patterns", *GRIDS, "tokens", *VARIED)
 
 
 def cells_of(study: str, settings: Mapping[str, Any]) -> list[Cell]:
-    """The cells of a study. Raises ConfigError where the settings have none."""
+    """The cells of a study. Raises ConfigError where there are none, or too little text for one."""
     if study not in settings:
         raise ConfigError(
             f"{study}: scale {settings['scale']} has none; use mini, or write a section {study}"
         )
+    lacking = calibration.problems(settings, tokens.variants(settings)) if study == "tokens" else ()
+    if problems := "\n".join(lacking):
+        raise ConfigError(problems)
+    return _cells_of(study, settings)
+
+
+def _cells_of(study: str, settings: Mapping[str, Any]) -> list[Cell]:
     if study in GRIDS:
         return grid.cells_of(settings, settings[study])
     if study == "tokens":
@@ -32,7 +39,7 @@ def all_cells(settings: Mapping[str, Any]) -> list[Cell]:
     """The cells of the grid and of every study that the settings have, each once."""
     found = grid.cells(settings)
     for study in STUDIES:
-        found += cells_of(study, settings) if study in settings else []
+        found += _cells_of(study, settings) if study in settings else []
     return list(dict.fromkeys(found))
 
 
