@@ -100,9 +100,12 @@ def test_a_grid_for_gpus_is_planned_without_torch_gpu_or_network(tmp_path, scale
 
 def test_studies_are_planned_beside_the_grid_and_share_their_cells(snakemake):
     """Of each model: dense, 8 methods of the allocation, 13 more amounts of text, 3 at 0.5."""
-    methods = "opponents={methods: [admm, alps, leap]}"
+    methods = (
+        "opponents={methods: [admm, alps, leap]}",
+        "tokens={calibrated: {methods: [admm, alps]}, trained: {methods: [leap]}}",
+    )
     targets = ("allocation", "opponents", "tokens")
-    process = snakemake(ROOT, "--dry-run", *targets, "--config", "run=nothing-yet", methods)
+    process = snakemake(ROOT, "--dry-run", *targets, "--config", "run=nothing-yet", *methods)
     text = process.stdout + process.stderr
     assert process.returncode == 0, text[-3000:]
     # wanda is pruned at 0.5 as well, since LEAP starts from it
