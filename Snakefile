@@ -28,6 +28,7 @@ from suite.plan.grid import cells, first_seeds, taken_masks
 from suite.plan.methods import (
     FOLDERS,
     METHOD_SCHEMAS,
+    mask_learners,
     methods_that_are,
     opponents,
     retraining_opponents,
@@ -74,7 +75,7 @@ OF_LEAP = [cell for cell in FIRST if cell.method == LEAP]
 RECIPES = Recipes(config)
 TRAINED = sorted(methods_that_are("trained", config))
 LEARN_WEIGHTS = sorted(weight_learners(config))
-LEARN_MASKS = [name for name in TRAINED if name not in LEARN_WEIGHTS]
+LEARN_MASKS = sorted(mask_learners(config))
 OWN_RULES = list(rule_folders())
 LAYER_WISE = sorted(
     {kind for name, kind in config["implementations"].items() if name not in TRAINED} - {*OWN_RULES}

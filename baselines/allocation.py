@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from baselines.sequential import Progress, no_progress, walk
 from baselines.statistics import FeatureNorm
 from leap.budget import survivors
-from leap.layers import decoder_blocks, prunable_linears
+from leap.layers import block_index, decoder_blocks, prunable_linears
 
 # of OWL: how many times the mean score makes an outlier, and how far densities may be from the mean
 _OUTLIER, _SPREAD = 5.0, 0.08
@@ -57,7 +57,7 @@ def owl(
     prefix, _ = decoder_blocks(model)
     shares: dict[str, float] = {}
     groups = walk(model, linears, FeatureNorm, batches, progress)
-    for _, of_block in groupby(groups, lambda group: _block_of(group.names[0], prefix)):
+    for _, of_block in groupby(groups, lambda group: block_index(group.names[0], prefix)):
         names, scores = [], []
         for group in of_block:
             norm_I = cast(FeatureNorm, group.statistic).norm_I
@@ -97,7 +97,3 @@ def _spread(
 
 def _sizes(model: nn.Module) -> dict[str, int]:
     return {name: linear.weight.numel() for name, linear in prunable_linears(model).items()}
-
-
-def _block_of(name: str, prefix: str) -> str:
-    return name.removeprefix(f"{prefix}.").split(".")[0]

@@ -41,6 +41,11 @@ def prunable_linears(model: nn.Module) -> dict[str, nn.Linear]:
     return linears
 
 
+def block_index(name: str, prefix: str) -> int:
+    """Of a layer's name, which decoder block below `prefix` it is in."""
+    return int(name.removeprefix(f"{prefix}.").split(".")[0])
+
+
 def linear_weights(module: nn.Module) -> int:
     """How many weights the linear layers inside a module have."""
     return sum(m.weight.numel() for m in module.modules() if isinstance(m, nn.Linear))

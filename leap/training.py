@@ -19,7 +19,7 @@ from leap.execution import Execution, micro_batch_of
 from leap.finite import refuse_non_finite
 from leap.gated import GatedLinear, gated, learned_logits, splits_of, sums_of
 from leap.interruption import listening
-from leap.layers import decoder_blocks, prunable_linears
+from leap.layers import block_index, decoder_blocks, prunable_linears
 from leap.loss import lm_loss_of
 from leap.objective import Objective
 from leap.parameterisation import Learned, Parameterisation, load
@@ -148,7 +148,7 @@ def _objective(model: nn.Module, settings: Settings) -> Objective:
     """The loss of a model whose weights are still whole."""
     weights = {name: linear.weight for name, linear in prunable_linears(model).items()}
     prefix, _ = decoder_blocks(model)
-    block_L = [int(name.removeprefix(f"{prefix}.").split(".")[0]) for name in weights]
+    block_L = [block_index(name, prefix) for name in weights]
     return Objective(settings, weights, block_L)
 
 

@@ -207,13 +207,11 @@ def _training_problems(settings: Mapping[str, Any]) -> Iterator[str]:
     """What methods that are trained need: a corpus, and the one-shot mask they start from."""
     methods = settings["methods"]
     trained = methods_that_are("trained", settings)
+    listed = [name for section in _grids(settings) for name in settings[section]["methods"]]
+    listed += settings.get("tokens", {}).get("trained", {}).get("methods", [])
+    run = lent_by(listed, settings)
     for name in sorted(trained):
-        used = [
-            *(settings[section]["methods"] for section in _grids(settings)),
-            settings.get("tokens", {}).get("trained", {}).get("methods", []),
-        ]
-        run = any(name in lent_by(names, settings) for names in used)
-        if run and "training" not in settings["corpora"]:
+        if name in run and "training" not in settings["corpora"]:
             yield f"corpora.training: must be set, since {name} is trained on it"
         start = methods[name].get("warm_start", "random")
         if start != "random" and (start not in methods or start in trained):

@@ -15,7 +15,7 @@ from suite.plan.cell import Cell
 from suite.plan.code import ROOT, fingerprint
 from suite.plan.config import MINIATURES
 from suite.plan.grid import taken_masks
-from suite.plan.methods import methods_that_are, pattern_of, rule_folders, weight_learners
+from suite.plan.methods import mask_learners, methods_that_are, pattern_of, rule_folders
 
 Recipe = dict[str, Any]
 
@@ -28,7 +28,7 @@ class Recipes:
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self.settings = settings
         self.trained = methods_that_are("trained", settings)
-        self.selected = self.trained - weight_learners(settings)  # masks, from logits
+        self.selected = mask_learners(settings)  # masks, from logits
         self.stochastic = methods_that_are("stochastic", settings)
         # what is computed with torch, and might have other bits without it
         self.computing = {"deterministic": True} if settings.get("deterministic") else {}
