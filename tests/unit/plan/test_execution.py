@@ -15,7 +15,7 @@ from suite.plan.cost.training_memory import gate_of
 GIGABYTES = (24, 40, 80)
 PROCESSES = range(1, 9)
 TRAININGS = {
-    name: Training(shape.sizes, batch=256, sequences_per_draw=8, length=4096)
+    name: Training(shape.sizes, batch=256, together=8, length=4096)
     for name, shape in MODELS.items()
 }
 
@@ -79,7 +79,7 @@ def test_the_largest_model_of_the_paper_trains_on_eight_gpus_without_checkpointi
 @pytest.mark.parametrize("gigabytes", GIGABYTES)
 @pytest.mark.parametrize("name", ["llama-3.2-3b", "llama-3.1-8b"])
 def test_a_refusal_names_the_first_number_of_gpus_that_works(name, gigabytes):
-    training = replace(TRAININGS[name], sequences_per_draw=64)
+    training = replace(TRAININGS[name], together=64)
     if chosen_or_none(training, 1, gigabytes):
         return
     with pytest.raises(ValueError, match=r"needs [\d.]+ GB on each of 1 GPU") as refused:
@@ -95,8 +95,8 @@ def test_a_refusal_names_the_first_number_of_gpus_that_works(name, gigabytes):
 
 
 def test_a_refusal_says_that_no_number_would_do():
-    alone = replace(TRAININGS["llama-3.1-8b"], sequences_per_draw=1)
-    with pytest.raises(ValueError, match=r"any number .* 64 .* divide sequences_per_draw \(1\)"):
+    alone = replace(TRAININGS["llama-3.1-8b"], together=1)
+    with pytest.raises(ValueError, match=r"any number .* 64 .* divide .*\(1\)"):
         choose(alone, 8, 80e9, {})
     with pytest.raises(ValueError, match="any number"):
         choose(TRAININGS["llama-3.1-8b"], 8, 24e9, {"sharding": False})
@@ -108,7 +108,7 @@ def test_what_is_given_is_taken():
     assert choose(training, 2, 80e9, wanted) == Execution(2, checkpointing=True)
     split = choose(training, 4, 80e9, {"micro_batch": 0, "sharding": True})
     assert split.sharding and split.micro_batch == 2  # eight sequences, shared by four
-    with pytest.raises(ValueError, match=r"sequences_per_draw \(8\) must be a multiple of micro_b"):
+    with pytest.raises(ValueError, match=r"per_draw.*\(8\) must be a multiple of micro_batch"):
         choose(training, 2, 80e9, {"micro_batch": 3})
     with pytest.raises(ValueError, match="the 3 processes"):
         choose(training, 3, 80e9, {"sharding": True})

@@ -20,15 +20,19 @@ from suite.plan.cost.training_memory import FUSED, Gate, training_memory
 AUTO = "auto"
 USABLE = 0.9  # of a GPU: the rest is for CUDA's context and the allocator's waste
 MOST_GPUS = 64
+TOGETHER = "sequences_per_draw, or batch where no masks are drawn"
 
 
 @dataclass(frozen=True)
 class Training:
-    """What a choice depends on: model, settings, text, and the weights' bytes and gate."""
+    """What a choice depends on: model, settings, text, and the weights' bytes and gate.
+
+    together: sequences of a batch that may go through the model together, see `together`.
+    """
 
     sizes: Sizes
     batch: int
-    sequences_per_draw: int
+    together: int
     length: int
     weight_bytes: int = 2
     gate: Gate = FUSED
@@ -62,7 +66,7 @@ def choose(
 
     `wanted` has fields of `Execution`: what is not "auto" is taken as it is, and on a CPU all else
     as `Execution` has it. Raises ValueError where nothing fits, which says what is needed and how
-    many such GPUs would do, and where a micro-batch does not divide the sequences of a draw.
+    many such GPUs would do, and where a micro-batch does not divide the sequences that go together.
     """
     fixed = {name: value for name, value in wanted.items() if value != AUTO}
     if gpu_bytes is None:
@@ -83,27 +87,27 @@ def _fitting(
 
 def _ways(training: Training, processes: int, fixed: Mapping[str, Any]) -> list[Execution]:
     """All ways that the settings allow, those that save least first."""
-    draw = training.sequences_per_draw
+    most = training.together
     options: dict[str, list[Any]] = {
         "sharding": [False, True] if processes > 1 else [False],
         "checkpointing": [False, True],
         "recompute": [False, True] if training.gate.kept else [False],
-        "micro_batch": [size for size in range(draw, 0, -1) if draw % size == 0],
+        "micro_batch": [size for size in range(most, 0, -1) if most % size == 0],
     }
     options |= {name: [value] for name, value in fixed.items()}
     combined = (dict(zip(options, values, strict=True)) for values in product(*options.values()))
-    ways = [_counted(Execution(**values), draw, processes) for values in combined]
+    ways = [_counted(Execution(**values), most, processes) for values in combined]
     return [
         way
         for way in ways
-        if draw % (way.micro_batch * _sharers(way, processes)) == 0
+        if most % (way.micro_batch * _sharers(way, processes)) == 0
         and training.batch // way.micro_batch % processes == 0
     ]
 
 
-def _counted(way: Execution, draw: int, processes: int) -> Execution:
+def _counted(way: Execution, most: int, processes: int) -> Execution:
     """With the micro-batch that a 0 stands for."""
-    return replace(way, micro_batch=way.micro_batch or max(1, draw // _sharers(way, processes)))
+    return replace(way, micro_batch=way.micro_batch or max(1, most // _sharers(way, processes)))
 
 
 def _sharers(way: Execution, processes: int) -> int:
@@ -112,7 +116,7 @@ def _sharers(way: Execution, processes: int) -> int:
 
 
 def _refusal(training: Training, processes: int, gpu_bytes: float, fixed: Mapping[str, Any]) -> str:
-    draw = f"sequences_per_draw ({training.sequences_per_draw})"
+    sequences = f"{TOGETHER} ({training.together})"
     needs = [training.memory(way, processes) for way in _ways(training, processes, fixed)]
     if needs:
         least = ceil(min(needs) / USABLE / 1e8) / 10
@@ -122,7 +126,7 @@ def _refusal(training: Training, processes: int, gpu_bytes: float, fixed: Mappin
         )
     else:
         problem = (
-            f"{draw} must be a multiple of micro_batch, and with sharding of micro_batch times "
+            f"{sequences} must be a multiple of micro_batch, and with sharding of micro_batch times "
             f"the {processes} processes"
         )
     for count in range(1, MOST_GPUS + 1):
@@ -130,5 +134,5 @@ def _refusal(training: Training, processes: int, gpu_bytes: float, fixed: Mappin
             return f"{problem}: it would fit on {count} such GPU(s)"
     return (
         f"{problem}: it would not fit on any number of such GPUs up to {MOST_GPUS} (those that "
-        f"share a training have to divide {draw})"
+        f"share a training have to divide {sequences})"
     )
