@@ -85,9 +85,10 @@ def run_tasks(
 ) -> tuple[dict[str, dict[str, Any]], Items, dict[str, Any]]:
     """Results by column (acc, acc_norm, chance as fractions), items, and what else to record.
 
-    All tasks go through one `simple_evaluate` call, zero-shot, in batches of a fixed composition.
+    All tasks go through one call of lm-eval, zero-shot, in batches of a fixed composition. It is
+    `evaluate`, since `simple_evaluate` also asks pip for the installed packages, a second a cell.
     """
-    from lm_eval import simple_evaluate
+    import lm_eval
 
     from suite.stages.packed import PackedLM
 
@@ -107,16 +108,15 @@ def run_tasks(
         for task in wanted.values()
     }
     limits = {task["task"]: task["limit"] for task in wanted.values()}
-    results = simple_evaluate(
-        model=lm,
-        tasks=list(built.values()),
-        task_manager=manager,  # or it would index lm-eval's 13,000 task files once more
+    results = lm_eval.evaluate(
+        lm,
+        manager.load(list(built.values())),
         samples=_first_items(built, limits),
         log_samples=True,
         # accuracies have an analytic standard error; 0 would turn every stderr into N/A
         bootstrap_iters=1,
     )
-    assert results is not None, "simple_evaluate returns None on other ranks than 0 only"
+    assert results is not None, "evaluate returns None on other ranks than 0 only"
     tasks = {
         column: _task_result(results, built[task["task"]], task["task"])
         for column, task in wanted.items()
@@ -128,7 +128,6 @@ def run_tasks(
     items = from_samples(results["samples"], names)
     versions = {
         "num_fewshot": 0,
-        "task_hashes": dict(results.get("task_hashes", {})),
         "datasets": revisions(of_hub, loaded),
     }
     return tasks, items, versions

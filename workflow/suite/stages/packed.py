@@ -7,7 +7,7 @@ Axes: R rows, T tokens of a row, N scored positions, H hidden features.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,6 +19,7 @@ from leap.head import Head, is_close
 from suite.stages.packing import Row, batches, pack
 
 if TYPE_CHECKING:
+    from lm_eval.api.instance import Instance
     from transformers import PreTrainedModel
 
 Request = tuple[tuple[str, str], list[int], list[int]]
@@ -40,12 +41,34 @@ class PackedLM(HFLM):
     def __init__(self, pretrained: "PreTrainedModel", *, batch_tokens: int, **options: Any) -> None:
         super().__init__(pretrained=pretrained, batch_size=1, **options)
         self.batch_tokens = batch_tokens
+        self._encoded: dict[str, list[int]] = {}
         try:
             _check_attention(pretrained)
             self.head: Head | None = Head(pretrained)
         except (AttributeError, RuntimeError, TypeError, ValueError) as error:
             logger.warning("evaluated without shared contexts: %s", error)
             self.head = None
+
+    def loglikelihood(
+        self, requests: list["Instance"], disable_tqdm: bool = False
+    ) -> list[tuple[float, bool]]:
+        """As that of HFLM, which encodes a context again for each of its choices."""
+        self._encoded = self._encode(text for request in requests for text in _texts(*request.args))
+        return super().loglikelihood(requests, disable_tqdm)
+
+    def _encode(self, texts: Iterable[str]) -> dict[str, list[int]]:
+        """The tokens of these texts, all together, but of those that begin with BOS themselves."""
+        bos = self.tokenizer.decode(self.prefix_token_id)
+        distinct = [text for text in dict.fromkeys(texts) if not text.startswith(bos)]
+        if not distinct:
+            return {}
+        options = {} if self.add_bos_token is None else {"add_special_tokens": self.add_bos_token}
+        encodings = self.tokenizer(distinct, return_attention_mask=False, **options)["input_ids"]
+        return dict(zip(distinct, encodings, strict=True))
+
+    def tok_encode(self, string: str, *arguments: Any, **options: Any) -> list[int]:
+        known = None if arguments or options else self._encoded.get(string)
+        return super().tok_encode(string, *arguments, **options) if known is None else known
 
     def _loglikelihood_tokens(
         self, requests: list[Request], disable_tqdm: bool = False, override_bs: int | None = None
@@ -85,6 +108,11 @@ class PackedLM(HFLM):
                 end = begin + len(targets)
                 yield index, (sum(scores[begin:end]), all(likeliest[begin:end]))
                 begin = end
+
+
+def _texts(context: str, choice: str) -> tuple[str, str]:
+    """What is encoded of a request: its context, to which no trailing spaces belong, and all."""
+    return context.rstrip(), context + choice
 
 
 class Batch:

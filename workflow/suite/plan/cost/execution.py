@@ -126,8 +126,8 @@ def _refusal(training: Training, processes: int, gpu_bytes: float, fixed: Mappin
         )
     else:
         problem = (
-            f"{sequences} must be a multiple of micro_batch, and with sharding of micro_batch times "
-            f"the {processes} processes"
+            f"{sequences} must be a multiple of micro_batch, and with sharding of micro_batch "
+            f"times the {processes} processes"
         )
     for count in range(1, MOST_GPUS + 1):
         if _fitting(training, count, gpu_bytes, fixed):
