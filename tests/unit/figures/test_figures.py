@@ -96,6 +96,17 @@ def test_seeds_of_a_cell_are_averaged(tmp_path: Path) -> None:
     assert (tmp_path / "seeds.svg").read_bytes() == (tmp_path / "mean.svg").read_bytes()
 
 
+def test_a_control_is_left_to_the_table(tmp_path: Path) -> None:
+    shown, hidden = ["wanda", "leap"], ["random-mask", "wanda", "leap"]
+    files = []
+    for folder, methods in (("without", shown), ("with", hidden)):
+        (tmp_path / folder).mkdir()
+        table = main_csv(tmp_path / folder, ["qwen"], methods[::-1], ["0.5", "0.6"])
+        files.append(tmp_path / folder / "figure.svg")
+        quality(table, [files[-1]], note="")
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
 def test_unusable_input_is_refused(tmp_path: Path) -> None:
     table = tmp_path / "main.csv"
     table.write_text("model,method\n")

@@ -28,6 +28,7 @@ from suite.figures.style import (
     style,
 )
 from suite.plan.cell import DENSE
+from suite.plan.methods import is_control
 
 _COLUMNS = ("model", "method", "sparsity", "seed", "ppl", "average", "average_stderr")
 
@@ -49,7 +50,8 @@ def quality(main_csv: Path, outputs: list[Path], note: str) -> None:
 
     Accuracy is the mean of the six tasks in percent; its bars are the standard error over the
     tasks' items, which all methods share. Perplexity is on a logarithmic scale. Several seeds of
-    a cell are averaged. The format of each output follows its suffix: .svg, .pdf or .png.
+    a cell are averaged. Controls are left to the table: beside a random mask's perplexity those of
+    all methods are one line. The format of each output follows its suffix: .svg, .pdf or .png.
 
     Raises ValueError if the table lacks a column or has no rows, or on another suffix.
     """
@@ -67,8 +69,9 @@ def _read(main_csv: Path) -> list[_Point]:
     def cell(row: Mapping[str, str]) -> tuple[str, str, str]:
         return row["model"], row["method"], row["sparsity"]
 
+    drawn = [row for row in rows if not is_control(row["method"])]
     # main.csv keeps the seeds of a cell together
-    return [_point(list(seeds)) for _, seeds in groupby(rows, key=cell)]
+    return [_point(list(seeds)) for _, seeds in groupby(drawn, key=cell)]
 
 
 def _point(seeds: Sequence[Mapping[str, str]]) -> _Point:
