@@ -72,7 +72,7 @@ def test_settings_of_learned_weights_are_searched_by_a_target_of_their_own(snake
     text = process.stdout + process.stderr
     assert process.returncode == 0, text[-3000:]
     found = {line.split()[0]: int(line.split()[1]) for line in text.splitlines()
-             if line.startswith(("train", "validate", "elsa_search", "search"))
+             if line.startswith(("train", "validate", "elsa_search", "leap_search"))
              and len(line.split()) == 2}  # fmt: skip
     assert found == {"train_weights": 22, "validate": 22, "elsa_search": 1}
 

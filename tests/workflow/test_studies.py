@@ -49,6 +49,11 @@ SETTINGS = {
         "models": [MODEL],
         "methods": {"wanda-2-4": [0.5], "maskllm": [0.5], "patch": [0.4], "patch-tile": [0.4]},
     },
+    "corpora": {
+        "in_domain": {
+            "text": {"miniature": "validation"}, "packing": "stream", "sequences": 8, "length": 128,
+        },
+    },
     "evaluation": {"tasks": {"mmlu": {"limit": 5}}},
 }  # fmt: skip
 

@@ -101,6 +101,12 @@ def task_inputs(wildcards):
     return rules.miniature_world.output.index if has_generated_tasks(config) else []
 
 
+def in_domain_inputs(wildcards):
+    """The corpus of the second perplexity, if the scale has one."""
+    found = f"{RESULTS}/corpora/{wildcards.model}/in_domain.safetensors"
+    return found if "in_domain" in config["corpora"] else []
+
+
 def checkpoint_inputs(wildcards):
     """The hardened checkpoint; none for dense, which is read from the model's own folder."""
     if wildcards.method == DENSE:

@@ -6,6 +6,7 @@ rule evaluate:
         model=rules.model.output[0],
         hardened=checkpoint_inputs,
         perplexity=f"{RESULTS}/corpora/{{model}}/perplexity.safetensors",
+        in_domain=in_domain_inputs,
         world=task_inputs,
     output:
         evaluation=f"{RESULTS}/evaluations/{CELL}.json",

@@ -1,5 +1,5 @@
 # Studies beside the grid, each a target of its own: `snakemake --cores all patterns`, `sweep`,
-# `allocation`, `opponents`, `tokens`, `ablations`, `search`, `elsa_search`. Its cells stand in the section of its name in
+# `allocation`, `opponents`, `tokens`, `ablations`, `leap_search` and so on. Its cells stand in the section of its name in
 # the scale's file.
 
 IN_STUDY = {

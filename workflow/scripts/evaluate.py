@@ -24,6 +24,7 @@ def main() -> None:
             Path(inputs.model).parent,
             Path(inputs.hardened[0]).parent if inputs.hardened else None,
             Path(inputs.perplexity),
+            Path(inputs.in_domain) if inputs.in_domain else None,
             cell,
             params.run,
             params.recipe,

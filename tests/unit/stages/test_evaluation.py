@@ -26,9 +26,10 @@ from tests.unit.recipes import MODEL, limited, recipes
 
 def evaluate(place: Path, cell: Cell, recipe: dict, hardened: Path | None) -> dict:
     output = place / f"{cell.method}.json"
+    perplexity = place / "perplexity.safetensors"
     evaluation.evaluate(
-        place / "model", hardened, place / "perplexity.safetensors", cell, "test", recipe,
-        place / "world/tasks", output, output.with_suffix(".csv.gz"),
+        place / "model", hardened, perplexity, perplexity if "in_domain" in recipe else None, cell,
+        "test", recipe, place / "world/tasks", output, output.with_suffix(".csv.gz"),
     )  # fmt: skip
     return read_json(output)
 
@@ -68,6 +69,18 @@ def test_pruning_nothing_gives_exactly_the_dense_scores(place):
         assert sorted(correct) == list(range(30))
         assert sum(correct.values()) / 30 == pytest.approx(task["acc"])
         assert task["acc_stderr"] > 0 or task["acc"] in (0, 1)
+
+
+def test_a_second_perplexity_stands_beside_the_first(place):
+    nothing = Cell.dense(MODEL)
+    recipe = recipes().evaluation(nothing)
+    found = evaluate(place, nothing, {**recipe, "in_domain": recipe["perplexity"]}, None)
+    assert found["in_domain"] == found["perplexity"]  # of the same text
+    recorded = found["provenance"]
+    assert recorded["in_domain_corpus"] == recorded["perplexity_corpus"]
+    with pytest.raises(ValueError, match="sequences was 8, now 3"):
+        other = {**recipe["perplexity"], "sequences": 3}
+        evaluate(place, nothing, {**recipe, "in_domain": other}, None)
 
 
 def test_chance_is_guessing_among_the_choices_of_each_item():

@@ -496,3 +496,30 @@ def test_the_name_of_a_variant_under_a_pattern_is_written_with_it():
     assert method_label("maskllm-1-4") == "MaskLLM 1:4"
     assert method_label("mine-2-4") == "mine-2-4"
     assert method_label("leap-gumbel-noise") == "LEAP gumbel noise"
+
+
+def test_a_second_perplexity_has_columns_of_its_own(tmp_path):
+    cells = grid()
+    for number, cell in enumerate(cells):
+        cell["in_domain"] = {"value": 20.0 + number, "stderr": 0.3}
+    results = main_table(save(tmp_path, *cells), MODELS, METHODS)
+    for name, write in (("main.md", write_markdown), ("main.tex", write_latex)):
+        write(results, tmp_path / name, "mini")
+    write_csv(results, tmp_path / "main.csv")
+    first = read_csv(tmp_path / "main.csv")[0]
+    assert (first["in_domain_ppl"], first["in_domain_ppl_stderr"]) == ("20", "0.3")
+    table = (tmp_path / "main.md").read_text()
+    assert "| Perplexity | In-domain perplexity |" in table
+    assert "unseen documents" in table
+    assert r"PPL & In-d. \\" in (tmp_path / "main.tex").read_text()
+    # the lower one is the better one
+    rows = [line for line in table.splitlines() if line.startswith("| LEAP | 0.6 |")]
+    assert [row.split(" | ")[-1] for row in rows] == ["**22.00** |", "**23.00** |"]
+
+
+def test_without_a_second_perplexity_there_is_no_column(tmp_path):
+    results = main_table(save(tmp_path, *grid()), MODELS, METHODS)
+    write_csv(results, tmp_path / "main.csv")
+    write_markdown(results, tmp_path / "main.md", "mini")
+    assert not [name for name in read_csv(tmp_path / "main.csv")[0] if "in_domain" in name]
+    assert "n-domain" not in (tmp_path / "main.md").read_text()

@@ -120,11 +120,11 @@ class Recipes:
 
     def evaluation(self, cell: Cell) -> Recipe:
         """Of an evaluation: the whole way of its cell."""
-        dense = cell == Cell.dense(cell.model)
+        dense, corpora = cell == Cell.dense(cell.model), self.settings["corpora"]
         recipe = {
             "model": self.model(cell.model),
             "checkpoint": {} if dense else self.checkpoint(cell),
-            "perplexity": self.corpus("perplexity"),
+            **{name: self.corpus(name) for name in ("perplexity", "in_domain") if name in corpora},
             "evaluation": dict(self.settings["evaluation"]),
             **self.computing,
             "code": fingerprint("suite.stages.evaluate", data=[_TASKS]),

@@ -8,7 +8,8 @@ from suite.plan.cell import DENSE, Cell
 from suite.plan.methods import methods_that_are, written_pattern
 from suite.plan.validation import ConfigError
 
-SEARCHES = ("search", "elsa_search")  # for the settings of one method, on validation text
+# for the settings of one method, on validation text
+SEARCHES = ("leap_search", "elsa_search", "admm_search", "alps_search", "reconstruct_search")
 VARIED = ("ablations", *SEARCHES)  # variants of one method
 COMPARED = ("allocation", "opponents")  # grids of which a table has a row a method
 GRIDS = ("sweep", *COMPARED)

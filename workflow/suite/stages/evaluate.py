@@ -20,11 +20,14 @@ from suite.sources.tasks import build, commits, leaves, revisions, task_manager
 from suite.stages import corpora, models
 from suite.stages.perplexity import perplexity
 
+_METRICS = {"perplexity": "ppl", "in_domain": "in_domain_ppl"}  # as the tables call them
+
 
 def evaluate(
     model_directory: Path,
     hardened: Path | None,
     perplexity_corpus: Path,
+    in_domain_corpus: Path | None,
     cell: Cell,
     run: str,
     recipe: Mapping[str, Any],
@@ -35,8 +38,9 @@ def evaluate(
     """Evaluate the hardened checkpoint (or the dense model where it is None).
 
     Writes the scores as JSON, and which items were answered correctly
-    (`suite.artifacts.items`). Raises ValueError where the checkpoint that is loaded is not the one
-    that its manifest describes.
+    (`suite.artifacts.items`). A second perplexity is that of `in_domain_corpus`, if there is one.
+    Raises ValueError where the checkpoint that is loaded is not the one that its manifest
+    describes.
     Returns the headline numbers for the job's journal.
     """
     meter = Meter()
@@ -49,20 +53,25 @@ def evaluate(
     manifest = _verified_manifest(hardened, model, cell, recipe) if hardened else {}
     tokenizer = models.load_tokenizer(model_directory)
     tasks, items, versions = run_tasks(model, tokenizer, bos, settings, miniature_data)
-    windows_ST, corpus = corpora.read(perplexity_corpus, recipe["perplexity"])
-    quality = perplexity(model, windows_ST, settings["batch_tokens"])
+    texts = {"perplexity": perplexity_corpus}
+    if in_domain_corpus:
+        texts["in_domain"] = in_domain_corpus
+    qualities, recorded = {}, {}
+    for name, corpus in texts.items():
+        windows_ST, recorded[f"{name}_corpus"] = corpora.read(corpus, recipe[name])
+        qualities[name] = perplexity(model, windows_ST, settings["batch_tokens"])
     result = {
         "run": run,
         **asdict(cell),
         "achieved_sparsity": manifest.get("achieved_sparsity", 0.0),
-        "perplexity": quality,
+        **qualities,
         "tasks": tasks,
         "provenance": {
             **versions,
             "recipe": dict(recipe),
             "bos": bos,
             "hub_mirror": mirror() is not None,
-            "perplexity_corpus": corpus,
+            **recorded,
             "mask_sha256": manifest.get("mask_sha256", ""),
             "weights_sha256": manifest.get("weights_sha256", ""),
             "dense_weights_sha256": described["weights_sha256"],
@@ -73,7 +82,8 @@ def evaluate(
     }
     write_items(items, items_output)
     write_json(output, result)
-    return {"ppl": quality["value"], **{name: 100 * task["acc"] for name, task in tasks.items()}}
+    headline = {_METRICS[name]: quality["value"] for name, quality in qualities.items()}
+    return headline | {name: 100 * task["acc"] for name, task in tasks.items()}
 
 
 def run_tasks(

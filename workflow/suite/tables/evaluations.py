@@ -37,6 +37,8 @@ class Evaluated:
     norm: Mapping[str, float]  # only the tasks that define acc_norm
     protocol: Mapping[str, tuple[str, str, int]]  # task -> what was asked: name, version, samples
     chance: Mapping[str, float] = field(default_factory=dict)  # in percent, where it was recorded
+    in_domain: float = math.nan  # a second perplexity, where there is one
+    in_domain_stderr: float = math.nan
 
     @property
     def generated(self) -> bool:
@@ -164,7 +166,16 @@ def _evaluated(evaluation: Any) -> Evaluated:
         norm={task: 100 * _fraction(result, "acc_norm") for task, result in with_norm.items()},
         protocol={task: _protocol(result) for task, result in results.items()},
         chance={task: 100 * _fraction(result, "chance") for task, result in with_chance.items()},
+        **_in_domain(evaluation),
     )
+
+
+def _in_domain(evaluation: Mapping[str, Any]) -> dict[str, float]:
+    if "in_domain" not in evaluation:
+        return {}
+    found = _field(evaluation, "in_domain", dict)
+    stderr = float(_field(found, "stderr", float))
+    return {"in_domain": _perplexity(found), "in_domain_stderr": stderr}
 
 
 def _field(record: Mapping[str, Any], name: str, kind: type) -> Any:

@@ -30,6 +30,9 @@ _CAPTION = (
     "Best pruned result of each model and sparsity in bold, where there are several methods. "
     f"{DEFINITION}"
 )
+_CAPTION_IN_DOMAIN = (
+    " In-domain perplexity is that of unseen documents of the kind that methods learn from."
+)
 _CAPTION_CONTROLS = " Controls are the best of nothing."
 _CAPTION_SEEDS = " Mean ± sample standard deviation where several seeds were run."
 
@@ -83,7 +86,8 @@ def write_markdown(
     """Write the printed table as GitHub Markdown, one block a model; `scale` is for its caption."""
     first = _first_headings(patterns)
     tasks = task_headings(_TASK_HEADINGS, any_generated(results))
-    headings = [*first, *tasks, "Average", "Recovered", "Perplexity"]
+    second = ["In-domain perplexity"] if _with_in_domain(results) else []
+    headings = [*first, *tasks, "Average", "Recovered", "Perplexity", *second]
     lines = [bold_sentence(any_generated(results)) + _caption(results, scale)]
     for model, rows in _blocks(results, _MARKDOWN, patterns):
         lines += ["", f"### {model}", ""]
@@ -99,7 +103,8 @@ def write_latex(
     The document needs \usepackage{booktabs,longtable} and one column.
     """
     first = _first_headings(patterns)
-    headings = [*first, *_TASK_HEADINGS, "Avg.", "Rec.", "PPL"]
+    second = ["In-d."] if _with_in_domain(results) else []
+    headings = [*first, *_TASK_HEADINGS, "Avg.", "Rec.", "PPL", *second]
     label, spacing = ("tab:patterns", "1.4pt") if patterns else ("tab:main", "2.3pt")
     caption = _LATEX.escaped(_caption(results, scale).replace("`", ""))
     head = [r"\toprule"]
@@ -145,6 +150,7 @@ def _first_headings(patterns: Patterns) -> list[str]:
 
 def _frame(results: Sequence[Evaluated], patterns: Patterns) -> pd.DataFrame:
     """The columns of `main.csv`, one row a cell."""
+    in_domain = _with_in_domain(results)
     return pd.DataFrame(
         {
             "model": result.cell.model,
@@ -156,6 +162,8 @@ def _frame(results: Sequence[Evaluated], patterns: Patterns) -> pd.DataFrame:
             "achieved_sparsity": result.achieved_sparsity,
             "ppl": result.perplexity,
             "ppl_stderr": result.perplexity_stderr,
+            **({"in_domain_ppl": result.in_domain} if in_domain else {}),
+            **({"in_domain_ppl_stderr": result.in_domain_stderr} if in_domain else {}),
             **{task: result.accuracy[task] for task in TASKS},
             "average": result.average,
             "recovered_share": share,
@@ -174,11 +182,12 @@ def _blocks(
     frame = _frame(results, patterns)
     sparsity = frame["sparsity"].astype(float)
     groups = frame.groupby(["model", sparsity, "method"], sort=False)
-    numbers = groups[[*TASKS, "average", "recovered_share", "ppl"]]
+    perplexities = [name for name in ("ppl", "in_domain_ppl") if name in frame]
+    numbers = groups[[*TASKS, "average", "recovered_share", *perplexities]]
     means, spreads = numbers.mean().map(_print), numbers.std()
     # Compared as printed, so that a reader never sees two equal numbers and one of them bold.
     scores = means.replace(_NONE, "nan").astype(float)
-    scores["ppl"] *= -1
+    scores[perplexities] *= -1
     # A control is never the best, nor is a method the best that has only controls beside it.
     scores.loc[[is_control(name) for name in scores.index.get_level_values("method")]] = math.nan
     places = scores.groupby(level=["model", "sparsity"])
@@ -199,6 +208,10 @@ def _blocks(
         yield style.escaped(str(model)), block.to_numpy().tolist()
 
 
+def _with_in_domain(results: Sequence[Evaluated]) -> bool:
+    return not all(math.isnan(result.in_domain) for result in results)
+
+
 def _print(value: float) -> str:
     """Two decimals as in the paper; a broken model's perplexity in scientific notation."""
     if math.isnan(value):
@@ -210,5 +223,6 @@ def _caption(results: Sequence[Evaluated], scale: str) -> str:
     rows = {(result.cell.model, result.cell.method, result.cell.target) for result in results}
     several = len(results) > len(rows)
     controls = any(is_control(method) for _, method, _ in rows)
-    added = (_CAPTION_CONTROLS if controls else "") + (_CAPTION_SEEDS if several else "")
+    added = _CAPTION_IN_DOMAIN if _with_in_domain(results) else ""
+    added += (_CAPTION_CONTROLS if controls else "") + (_CAPTION_SEEDS if several else "")
     return f"Scale `{scale}`. {_CAPTION}{added}"
