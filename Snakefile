@@ -90,7 +90,7 @@ wildcard_constraints:
     method="|".join(map(re.escape, [DENSE, *config["methods"]])),
     sparsity=r"\d\.\d+",
     seed=r"(/seed-\d+)?",
-    corpus="calibration|training|validation|perplexity",
+    corpus="calibration|training|validation|perplexity|in_domain",
 
 
 include: "workflow/rules/common.smk"

@@ -31,6 +31,7 @@ SETTINGS = {
     "corpora": {
         "calibration": {"text": {"documents": 60}, "sequences": 4, "length": 64},
         "validation": {"text": {"documents": 10, "skip": 55}, "sequences": 2, "length": 64},
+        "in_domain": {"text": {"documents": 10, "skip": 5}, "sequences": 2, "length": 64},
         "perplexity": {"sequences": 4, "length": 64},
     },
     "evaluation": {"tasks": {task: {"limit": 2} for task in TASKS}},

@@ -15,7 +15,7 @@ from suite.plan.validation import SCHEMAS, read_yaml
 BASE = {"scale": "mini", "hub_mirror": ""}
 
 
-@pytest.mark.parametrize("scale", ["smoke", "mini", "laptop", "workstation", "paper"])
+@pytest.mark.parametrize("scale", ["smoke", "mini", "laptop", "claim", "workstation", "paper"])
 def test_every_scale_is_complete(scale):
     settings = config.load({**BASE, "scale": scale})
     assert set(settings["grid"]["models"]) <= set(settings["models"])
@@ -53,7 +53,7 @@ def test_a_source_of_another_kind_replaces_the_one_below(tmp_path):
     assert settings["models"]["mini-llama-3.2-1b"]["source"] == source
 
 
-@pytest.mark.parametrize("scale", ["laptop", "workstation", "paper"])
+@pytest.mark.parametrize("scale", ["laptop", "claim", "workstation", "paper"])
 def test_every_data_set_of_a_scale_is_pinned(scale):
     settings = config.load({**BASE, "scale": scale})
     commits: dict[str, set[str]] = {}
@@ -70,7 +70,7 @@ def test_a_revision_goes_with_the_data_set_that_it_is_of():
     overrides["evaluation"] = {"tasks": {"piqa": {"dataset": "my/piqa"}, "mmlu": {"limit": 5}}}
     settings = config.load({**BASE, **overrides})
     assert settings["corpora"]["calibration"]["text"] == {
-        "hub": "my/text", "name": "en", "split": "validation", "column": "body", "documents": 2000,
+        "hub": "my/text", "name": "en", "split": "train", "column": "body", "documents": 4000,
     }  # fmt: skip
     tasks = settings["evaluation"]["tasks"]
     assert "revision" not in tasks["piqa"] and "revision" in tasks["mmlu"]

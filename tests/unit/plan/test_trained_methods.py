@@ -57,7 +57,7 @@ def test_elsas_settings_are_its_own_and_say_what_the_paper_says():
 
 
 def test_all_learned_methods_of_a_scale_train_equally_long():
-    for scale in ("smoke", "mini", "laptop", "workstation", "paper"):
+    for scale in ("smoke", "mini", "laptop", "claim", "workstation", "paper"):
         methods = load({"scale": scale, "hub_mirror": ""})["methods"]
         for key in ("steps", "batch"):
             assert methods["elsa"][key] == methods["leap"][key]

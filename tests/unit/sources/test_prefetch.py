@@ -122,15 +122,15 @@ def test_what_a_scale_needs_is_read_from_its_grid():
 
 
 def test_a_text_of_several_corpora_has_the_rows_of_all():
-    laptop = {"scale": "laptop", "hub_mirror": ""}
-    rows = {part["dataset"]: part["rows"] for part in of_hub(load(laptop))["texts"]}
-    assert rows["allenai/c4"] == 2000
-    laptop["corpora"] = {"validation": {"text": {"skip": 1900}}}
-    rows = {part["dataset"]: part["rows"] for part in of_hub(load(laptop))["texts"]}
-    assert rows["allenai/c4"] == 2100
-    laptop["corpora"] = {"calibration": {"text": {"documents": 0}}}
-    rows = {part["dataset"]: part["rows"] for part in of_hub(load(laptop))["texts"]}
-    assert rows["allenai/c4"] == 0
+    def rows(corpora: dict) -> tuple[int, int]:
+        laptop = load({"scale": "laptop", "hub_mirror": "", "corpora": corpora})
+        parts = of_hub(laptop)["texts"]
+        found = {p["split"]: p["rows"] for p in parts if p["dataset"] == "allenai/c4"}
+        return found["train"], found["validation"]
+
+    assert rows({}) == (4000, 2000)
+    assert rows({"validation": {"text": {"skip": 1900}}}) == (4000, 2900)
+    assert rows({"in_domain": {"text": {"documents": 0}}}) == (4000, 0)
 
 
 def test_a_text_in_two_revisions_is_two_texts():
@@ -138,9 +138,9 @@ def test_a_text_in_two_revisions_is_two_texts():
     (commit,) = {part["revision"] for part in of_hub(load(laptop))["texts"]
                  if part["dataset"] == "allenai/c4"}  # fmt: skip
     laptop["corpora"] = {"validation": {"text": {"revision": "1" * 40, "skip": 1900}}}
-    texts = [part for part in of_hub(load(laptop))["texts"] if part["dataset"] == "allenai/c4"]
+    texts = [part for part in of_hub(load(laptop))["texts"] if part["split"] == "validation"]
     assert [(part["revision"], part["rows"]) for part in texts] == [
-        (commit, 2000), ("1" * 40, 2100),
+        ("1" * 40, 2900), (commit, 2000),
     ]  # fmt: skip
 
 
