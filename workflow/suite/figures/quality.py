@@ -102,11 +102,11 @@ def _draw(points: Sequence[_Point]) -> Figure:
     for column, model in enumerate(models):
         top, bottom = panels[:, column]
         of_model = [point for point in points if point.model == model]
-        _draw_accuracy(top, of_model, looks, sparsities)
-        _draw_perplexity(bottom, of_model, looks, sparsities)
-        top.set_title(textwrap.fill(model, 16))
+        _draw_accuracy(top, of_model, looks)
+        _draw_perplexity(bottom, of_model, looks)
+        top.set_title(textwrap.fill(model, 18))
         _label_sparsities(bottom, sparsities, width / len(models))
-    panels[0, 0].set_ylabel("Average accuracy (%)\n± standard error")
+    panels[0, 0].set_ylabel("Average\naccuracy (%)")
     panels[1, 0].set_ylabel("Perplexity\n(log scale)")
     figure.supxlabel("Sparsity", fontsize=mpl.rcParams["axes.labelsize"])
     figure.align_ylabels(panels[:, 0])
@@ -115,13 +115,11 @@ def _draw(points: Sequence[_Point]) -> Figure:
     return figure
 
 
-def _draw_accuracy(
-    axes: Axes, points: Sequence[_Point], looks: Mapping[str, Look], sparsities: Sequence[float]
-) -> None:
+def _draw_accuracy(axes: Axes, points: Sequence[_Point], looks: Mapping[str, Look]) -> None:
     _draw_dense(axes, [point.accuracy for point in points if point.method == DENSE])
-    for look, line, places in _lines(points, looks, sparsities):
+    for look, line in _lines(points, looks):
         axes.errorbar(
-            places,
+            [point.sparsity for point in line],
             [point.accuracy for point in line],
             yerr=[point.accuracy_stderr for point in line],
             elinewidth=0.7,
@@ -130,35 +128,27 @@ def _draw_accuracy(
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], min_n_ticks=3))
 
 
-def _draw_perplexity(
-    axes: Axes, points: Sequence[_Point], looks: Mapping[str, Look], sparsities: Sequence[float]
-) -> None:
+def _draw_perplexity(axes: Axes, points: Sequence[_Point], looks: Mapping[str, Look]) -> None:
     axes.set_yscale("log")
     _draw_dense(axes, [point.perplexity for point in points if point.method == DENSE])
-    for look, line, places in _lines(points, looks, sparsities):
+    for look, line in _lines(points, looks):
+        places = [point.sparsity for point in line]
         axes.plot(places, [point.perplexity for point in line], **line_style(look))
     label_log_axis(axes.yaxis)
 
 
 def _lines(
-    points: Sequence[_Point], looks: Mapping[str, Look], sparsities: Sequence[float]
-) -> Iterator[tuple[Look, list[_Point], list[float]]]:
-    """Each method's look, its points by sparsity, and where they are drawn along that axis."""
+    points: Sequence[_Point], looks: Mapping[str, Look]
+) -> Iterator[tuple[Look, list[_Point]]]:
+    """Each method's look, and its points by sparsity."""
     for method, look in looks.items():
-        line = sorted((p for p in points if p.method == method), key=lambda p: p.sparsity)
-        shift = _shift(method, looks, sparsities)
-        yield look, line, [point.sparsity + shift for point in line]
+        of_method = (point for point in points if point.method == method)
+        yield look, sorted(of_method, key=lambda point: point.sparsity)
 
 
 def _draw_dense(axes: Axes, values: Sequence[float]) -> None:
     for value in values:
         axes.axhline(value, zorder=1, **DENSE_LINE)
-
-
-def _shift(method: str, looks: Mapping[str, Look], sparsities: Sequence[float]) -> float:
-    """Sideways shift of a method's points, so that equal results do not hide each other."""
-    rank = list(looks).index(method) - (len(looks) - 1) / 2
-    return 0.07 * rank * _spacing(sparsities)
 
 
 def _spacing(sparsities: Sequence[float]) -> float:
