@@ -64,6 +64,17 @@ def test_every_data_set_of_a_scale_is_pinned(scale):
     assert all(len(found) == 1 for found in commits.values())
 
 
+def test_a_text_of_another_kind_replaces_the_scales_and_a_further_setting_does_not():
+    def text(**changes) -> dict:
+        overrides = {"scale": "laptop", "corpora": {"validation": {"text": changes}}}
+        return config.load({**BASE, **overrides})["corpora"]["validation"]["text"]
+
+    own = config.load({**BASE, "scale": "laptop"})["corpora"]["validation"]["text"]
+    assert "skip" not in own
+    assert text(skip=7) == {**own, "skip": 7}
+    assert text(miniature="train") == {"miniature": "train"}
+
+
 def test_a_revision_goes_with_the_data_set_that_it_is_of():
     text = {"hub": "my/text", "column": "body"}
     overrides = {"scale": "laptop", "corpora": {"calibration": {"text": text}}}

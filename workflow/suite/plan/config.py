@@ -38,6 +38,8 @@ RESERVED = ("examples", "logs", "miniatures", "mlartifacts", "published")
 
 # Settings that name what a `revision` beside them is of.
 _REPOSITORIES = ("hub", "dataset", "id")
+# the keys that say of which kind these settings are
+_KINDS = {"source": {"hub", "path", "pypi", "miniature"}, "text": {"hub", "miniature"}}
 
 
 def load(overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,7 +95,7 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
         lower = merged.get(key)
         if not (isinstance(lower, Mapping) and isinstance(value, Mapping)):
             merged[key] = value
-        elif key in ("source", "text") and not set(lower) & set(value):
+        elif key in _KINDS and (kind := set(value) & _KINDS[key]) and not kind & set(lower):
             merged[key] = dict(value)  # of another kind than the one below, which it replaces
         else:
             merged[key] = merge(lower, value)
