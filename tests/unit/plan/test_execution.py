@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from leap.execution import Execution
-from suite.plan.cost.execution import USABLE, Training, choose
+from suite.plan.cost.execution import TOGETHER, USABLE, Training, choose
 from suite.plan.cost.shapes import MODELS
 from suite.plan.cost.step import step_seconds
 from suite.plan.cost.training_memory import gate_of
@@ -96,7 +96,7 @@ def test_a_refusal_names_the_first_number_of_gpus_that_works(name, gigabytes):
 
 def test_a_refusal_says_that_no_number_would_do():
     alone = replace(TRAININGS["llama-3.1-8b"], together=1)
-    with pytest.raises(ValueError, match=r"any number .* 64 .* divide .*\(1\)"):
+    with pytest.raises(ValueError, match=rf"any number .* 64 .* divide {TOGETHER} \(1\)"):
         choose(alone, 8, 80e9, {})
     with pytest.raises(ValueError, match="any number"):
         choose(TRAININGS["llama-3.1-8b"], 8, 24e9, {"sharding": False})
@@ -108,7 +108,7 @@ def test_what_is_given_is_taken():
     assert choose(training, 2, 80e9, wanted) == Execution(2, checkpointing=True)
     split = choose(training, 4, 80e9, {"micro_batch": 0, "sharding": True})
     assert split.sharding and split.micro_batch == 2  # eight sequences, shared by four
-    with pytest.raises(ValueError, match=r"per_draw.*\(8\) must be a multiple of micro_batch"):
+    with pytest.raises(ValueError, match=rf"{TOGETHER} \(8\) must be a multiple of micro_b"):
         choose(training, 2, 80e9, {"micro_batch": 3})
     with pytest.raises(ValueError, match="the 3 processes"):
         choose(training, 3, 80e9, {"sharding": True})

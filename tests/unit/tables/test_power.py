@@ -1,6 +1,7 @@
 """How small a difference a number of items can show, against drawing the items."""
 
 import random
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -31,8 +32,21 @@ def drawn(generator: random.Random, items: dict[str, int]) -> tuple[Items, Items
 
 def test_the_error_is_that_of_the_paired_test():
     first, second = drawn(random.Random(0), ITEMS)
-    error = standard_error(variances(first, second), ITEMS)
-    assert error == pytest.approx(compare([first], [second]).standard_error, rel=1e-9)
+    paired = compare([first], [second])
+    assert standard_error(variances(paired), ITEMS) == pytest.approx(
+        paired.standard_error, rel=1e-9
+    )
+
+
+def test_the_variance_is_that_of_an_items_difference():
+    first, second = drawn(random.Random(4), ITEMS)
+    for column, found in variances(compare([first], [second])).items():
+        differences = [
+            right - second[column][task][item]
+            for task, answers in first[column].items()
+            for item, right in answers.items()
+        ]
+        assert found == pytest.approx(statistics.variance(differences), rel=1e-9)
 
 
 def test_the_smallest_difference_is_seen_in_four_of_five_draws():
@@ -70,9 +84,20 @@ def test_what_cannot_be_compared_is_refused():
     first, second = drawn(random.Random(3), ITEMS)
     del second["mmlu"]["a"][0]
     with pytest.raises(ValueError, match="the same items"):
-        table(first, second, [])
+        compare([first], [second])
     with pytest.raises(ValueError, match="no items of arc"):
-        table(first, first, [{"arc": 3}])
+        table(compare([first], [first]), [{"arc": 3}])
     one = {"piqa": {"piqa": {0: 1}}}
     with pytest.raises(ValueError, match="two items"):
-        variances(one, one)
+        variances(compare([one], [one]))
+
+
+@pytest.mark.parametrize("wrong", ["piqa", "piqa=0", "piqa=many", "arc=3"])
+def test_a_plan_that_cannot_be_is_said_in_one_line(tmp_path, wrong):
+    names = [str(tmp_path / "first"), str(tmp_path / "second")]
+    for items, name in zip(drawn(random.Random(2), ITEMS), names, strict=True):
+        write_items(items, Path(name))
+    command = [sys.executable, "-m", "suite.tables.power", *names, wrong]
+    run = subprocess.run(command, cwd=ROOT / "workflow", text=True, capture_output=True)
+    assert run.returncode == 1 and len(run.stderr.splitlines()) == 1
+    assert wrong.split("=")[0] in run.stderr

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from lm_eval.models.huggingface import HFLM
+from lm_eval.models.utils import has_bos_prefix
 from torch import Tensor
 from tqdm import tqdm
 
@@ -59,7 +60,7 @@ class PackedLM(HFLM):
     def _encode(self, texts: Iterable[str]) -> dict[str, list[int]]:
         """The tokens of these texts, all together, but of those that begin with BOS themselves."""
         bos = self.tokenizer.decode(self.prefix_token_id)
-        distinct = [text for text in dict.fromkeys(texts) if not text.startswith(bos)]
+        distinct = [text for text in dict.fromkeys(texts) if not has_bos_prefix(text, bos)]
         if not distinct:
             return {}
         options = {} if self.add_bos_token is None else {"add_special_tokens": self.add_bos_token}

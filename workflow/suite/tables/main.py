@@ -162,8 +162,7 @@ def _frame(results: Sequence[Evaluated], patterns: Patterns) -> pd.DataFrame:
             "achieved_sparsity": result.achieved_sparsity,
             "ppl": result.perplexity,
             "ppl_stderr": result.perplexity_stderr,
-            **({"in_domain_ppl": result.in_domain} if in_domain else {}),
-            **({"in_domain_ppl_stderr": result.in_domain_stderr} if in_domain else {}),
+            **(_in_domain_columns(result) if in_domain else {}),
             **{task: result.accuracy[task] for task in TASKS},
             "average": result.average,
             "recovered_share": share,
@@ -206,6 +205,10 @@ def _blocks(
     texts.insert(0, "method", labels.map(style.escaped))
     for model, block in texts.groupby(level="model", sort=False):
         yield style.escaped(str(model)), block.to_numpy().tolist()
+
+
+def _in_domain_columns(result: Evaluated) -> dict[str, float]:
+    return {"in_domain_ppl": result.in_domain, "in_domain_ppl_stderr": result.in_domain_stderr}
 
 
 def _with_in_domain(results: Sequence[Evaluated]) -> bool:

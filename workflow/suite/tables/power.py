@@ -15,22 +15,32 @@ the number that it has. A and B are files of `results/<run>/items`.
 import math
 import statistics
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from suite.artifacts.items import Items, read_items
+from suite.artifacts.items import read_items
+from suite.tables.paired import Paired, compare
 
 LEVEL, POWER = 0.05, 0.8
 
 
-def variances(first: Items, second: Items) -> dict[str, float]:
-    """Of an item's difference, in each column. Raises ValueError where items differ or are one."""
-    found = {}
-    for column, differences in _differences(first, second).items():
-        if len(differences) < 2:
-            raise ValueError(f"{column}: a variance takes two items")
-        found[column] = statistics.variance(differences)
-    return found
+def variances(paired: Paired) -> dict[str, float]:
+    """Of an item's difference, by column. Raises ValueError where a column has one item only."""
+    counts = items_of(paired)
+    columns: dict[str, float] = {}
+    for (column, *_), influence in paired.influence.items():
+        # an item's influence is its deviation, by the items of its column and the columns
+        part = counts[column] * (influence * len(counts) / 100) ** 2
+        columns[column] = columns.get(column, 0.0) + part
+    if single := [column for column, count in counts.items() if count < 2]:
+        raise ValueError(f"{', '.join(single)}: a variance takes two items")
+    return columns
+
+
+def items_of(paired: Paired) -> dict[str, int]:
+    """How many items were asked, by column."""
+    return dict(Counter(column for column, *_ in paired.influence))
 
 
 def standard_error(variance: Mapping[str, float], items: Mapping[str, int]) -> float:
@@ -45,10 +55,9 @@ def smallest_difference(variance: Mapping[str, float], items: Mapping[str, int])
     return factor * standard_error(variance, items)
 
 
-def table(first: Items, second: Items, plans: Sequence[Mapping[str, int]]) -> str:
+def table(paired: Paired, plans: Sequence[Mapping[str, int]]) -> str:
     """Markdown: the items that were asked, and then each plan's, with what they can show."""
-    variance = variances(first, second)
-    asked = {column: len(found) for column, found in _differences(first, second).items()}
+    variance, asked = variances(paired), items_of(paired)
     heads = [*asked, "Items in all", "Standard error", "Smallest difference seen"]
     rows = [heads, ["---:"] * len(heads)]
     for plan in ({}, *plans):
@@ -61,36 +70,21 @@ def table(first: Items, second: Items, plans: Sequence[Mapping[str, int]]) -> st
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _differences(first: Items, second: Items) -> dict[str, list[int]]:
-    one, other = _by_column(first), _by_column(second)
-    if {c: v.keys() for c, v in one.items()} != {c: v.keys() for c, v in other.items()}:
-        raise ValueError("the two did not answer the same items")
-    return {c: [right - other[c][item] for item, right in v.items()] for c, v in one.items()}
-
-
-def _by_column(items: Items) -> dict[str, dict[tuple[str, int], int]]:
-    return {
-        column: {
-            (task, item): right
-            for task, of_task in tasks.items()
-            for item, right in of_task.items()
-        }
-        for column, tasks in items.items()
-    }
-
-
 def _plan(text: str) -> dict[str, int]:
     try:
-        return {column: int(count) for column, count in (p.split("=") for p in text.split(","))}
+        plan = {column: int(count) for column, count in (p.split("=") for p in text.split(","))}
     except ValueError:
-        sys.exit(f"{text!r} is no plan: write column=items,column=items")
+        plan = {}
+    if not plan or min(plan.values()) < 1:
+        raise ValueError(f"{text!r} is no plan: write column=items,column=items")
+    return plan
 
 
 if __name__ == "__main__":
     if len(sys.argv) < 3:
         sys.exit(__doc__)
-    answered = [read_items(Path(name)) for name in sys.argv[1:3]]
     try:
-        print(table(answered[0], answered[1], [_plan(text) for text in sys.argv[3:]]))
-    except ValueError as error:
+        one, other = (read_items(Path(name)) for name in sys.argv[1:3])
+        print(table(compare([one], [other]), [_plan(text) for text in sys.argv[3:]]))
+    except (OSError, ValueError) as error:
         sys.exit(str(error))
