@@ -50,6 +50,7 @@ from suite.plan.cost.training_memory import training_memory
 from tests.paper_models import config_of, model_of
 
 SPARSITY = 0.5
+CONTEXT = {"max_position_embeddings": 8192}
 VARIANTS = ("dense", "official", "ours", "ours-ckp")
 ON_GPU = torch.cuda.is_available()
 NARROW = {"hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 2, "vocab_size": 512,
@@ -118,7 +119,8 @@ def built(name: str) -> nn.Module:
     """A model with random weights, the same in each process."""
     torch.manual_seed(0)
     with torch.device(device()), default_dtype(torch.bfloat16 if ON_GPU else torch.float32):
-        return model_of(config_of(name, **({} if ON_GPU else NARROW))).eval()
+        changes = CONTEXT if ON_GPU else NARROW
+        return model_of(config_of(name, **changes)).eval()
 
 
 def device() -> torch.device:

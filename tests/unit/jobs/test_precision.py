@@ -55,9 +55,10 @@ def test_without_a_list_of_flags_it_is_taken_as_given(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("method", ["wanda", "sparsegpt"])
 def test_results_of_bfloat16_models_are_bfloat16_and_say_how_they_were_computed(
-    method, cpu, place, tmp_path
+    method, cpu, place, tmp_path, monkeypatch
 ):
     cpu("zen3")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     known = recipes(models={MODEL: {"dtype": "bfloat16"}})
     cell = Cell(MODEL, method, "0.5")
     models.prepare(known.model(MODEL), tmp_path / "model")

@@ -218,7 +218,9 @@ def test_logits_in_bfloat16_are_gated_in_float32_and_their_gradient_is_rounded_o
         (outputs[0].sum() + outputs[1] + outputs[2]).backward()
         found[dtype] = *outputs, own.grad
     narrow, wide = found[torch.bfloat16], found[torch.float32]
-    assert all(torch.equal(one, other) for one, other in zip(narrow[:3], wide[:3], strict=True))
+    assert torch.equal(narrow[0], wide[0])
+    # a GPU's threads hold other weights of a block in another dtype, which changes sums' order
+    torch.testing.assert_close(narrow[1:3], wide[1:3], rtol=1e-6, atol=0)
     assert narrow[3].dtype == torch.bfloat16
     # the last of bfloat16's 8 bits, since the interpreter cuts off where a GPU rounds
     torch.testing.assert_close(narrow[3].float(), wide[3], rtol=2**-7, atol=0)
