@@ -6,6 +6,9 @@ STUDIED = {
     **{name: expand(rules.comparison_table.output, study=name) for name in studies.COMPARED},
     "tokens": [*rules.token_table.output, formats("tokens")[0]],
 }
+# Of real tasks also what tables are made from, which cost days, and not only the tables. With a
+# grid's cells copied to results/<run>, `--allowed-rules tables` makes the tables again.
+KEPT = [] if has_generated_tasks(config) else CELLS
 
 
 rule examples:
@@ -19,6 +22,7 @@ rule examples:
             *[file for name, files in STUDIED.items() if name in config for file in files],
         ],
         evaluations=evaluations_of(CELLS),
+        kept=[*evaluations_of(KEPT), *items_of(KEPT), *manifests_of(KEPT)],
     output:
         directory(f"results/examples/{RUN}"),
     log:
@@ -28,6 +32,7 @@ rule examples:
         "../../envs/suite.yaml"
     params:
         scale=SCALE,
+        results=RESULTS,
         code=shown("report.examples"),
     message:
         "Copying tables and figures to results/examples"
@@ -52,6 +57,7 @@ rule pattern_examples:
         "../../envs/suite.yaml"
     params:
         scale=SCALE,
+        results=RESULTS,
         code=shown("report.examples"),
     message:
         "Copying the comparison of patterns to results/examples"

@@ -15,7 +15,8 @@ def main() -> None:
 
     inputs, scale = snakemake.input, snakemake.params.scale
     files, evaluations = ([Path(f) for f in part] for part in (inputs.files, inputs.evaluations))
-    write_examples(scale, snakemake.rule, files, evaluations, Path(snakemake.output[0]))
+    kept = {Path(snakemake.params.results): [Path(file) for file in inputs.get("kept", [])]}
+    write_examples(scale, snakemake.rule, files, evaluations, Path(snakemake.output[0]), kept)
 
 
 if __name__ == "__main__":

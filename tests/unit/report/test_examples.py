@@ -34,3 +34,13 @@ def test_files_are_copied_with_where_they_come_from(tmp_path, prefix):
     title += ": generated tasks for miniature models" if prefix else ""
     assert text.splitlines()[0] == title
     assert "- commit `abc`" in text and "- cpu, float32, 1 threads" in text
+
+
+def test_kept_files_lie_as_in_their_run(tmp_path):
+    run = tmp_path / "results" / "laptop"
+    items = run / "items" / "m" / "wanda" / "0.5.csv.gz"
+    items.parent.mkdir(parents=True)
+    items.write_bytes(b"1")
+    found, target = [evaluation(tmp_path, "")], tmp_path / "examples"
+    write_examples("laptop", "examples", [], found, target, {run: [items]})
+    assert (target / "items" / "m" / "wanda" / "0.5.csv.gz").read_bytes() == b"1"
