@@ -1,10 +1,14 @@
-# `snakemake --cores 1 release`: masks, manifests, tables and cards, with checksums, for others.
+# `snakemake --cores 1 release`: masks, manifests, tables and cards, with checksums, for others, and
+# of methods that change weights the weights that they keep.
+
+CHANGED = [cell for cell in PRUNED if cell.method in methods_that_are("changes_weights", config)]
 
 
 rule release:
     input:
         manifests=files_of(PRUNED, "manifest.json"),
         masks=files_of(PRUNED, "mask.safetensors"),
+        checkpoints=files_of(CHANGED, "model.safetensors"),
         tables=[*rules.tables.output, *(rules.against_published.output if PUBLISHED else [])],
     output:
         directory(f"{RESULTS}/release"),

@@ -132,11 +132,11 @@ def test_a_scale_is_the_cost_of_its_own_models_on_its_own_gpus():
         table(load({"scale": "smoke", "hub_mirror": ""}))
 
 
-def test_the_tables_of_the_readme_are_those_of_the_formulas():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_tables_of_the_documentation_are_those_of_the_formulas():
+    page = (ROOT / "docs/cost.md").read_text(encoding="utf-8")
     estimates = [table(PAPER), table(WORKSTATION, 24e9)]
     for printed in (*estimates, layerwise_memory.table(), training_memory.table()):
-        assert printed in readme
+        assert printed in page
 
 
 def test_disk_is_a_bit_a_weight_where_nothing_else_is_kept():

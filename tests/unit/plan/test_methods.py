@@ -283,8 +283,8 @@ def test_only_elsa_learns_weights_also_under_another_name():
     assert "admm" not in weight_learners(config.load(BASE))
 
 
-def test_the_readme_has_the_table_of_methods():
-    assert methods_table.table() in (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_documentation_has_the_table_of_methods():
+    assert methods_table.table() in (ROOT / "docs/methods.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("title", ["Random pruning", "Relative magnitude"])

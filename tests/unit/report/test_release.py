@@ -14,6 +14,7 @@ from suite.artifacts.tensors import save_tensors
 from suite.plan.cell import Cell
 from suite.plan.methods import method_schema
 from suite.report.release import MASK, apply_release, pack
+from suite.report.sparse import SPARSE, unpack_checkpoint
 from suite.stages import harden as harden_stage
 from suite.stages import models
 from suite.stages import prune as pruning
@@ -61,6 +62,16 @@ def test_a_released_mask_gives_the_evaluated_weights_bit_for_bit(place, released
     evaluated = models.load_model(released / "hardened" / method, "float32", "cpu").state_dict()
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, evaluated[name]), name
+
+
+@pytest.mark.parametrize("method", METHODS[3:])
+def test_a_method_that_changed_weights_comes_with_them(released, method, tmp_path):
+    unpack_checkpoint(released / f"release/mini-gemma-3-1b/{method}/0.6", tmp_path)
+    found = models.load_model(tmp_path, "float32", "cpu").state_dict()
+    evaluated = models.load_model(released / "hardened" / method, "float32", "cpu").state_dict()
+    assert found.keys() == evaluated.keys()
+    for name, tensor in evaluated.items():
+        assert torch.equal(tensor, found[name]), name
 
 
 def of_another_model(place):
@@ -123,8 +134,11 @@ def test_checksums_cards_and_sizes_are_those_of_the_files(released):
     assert "\n# Miniature mini-gemma-3-1b, LEAP, sparsity 0.6\n" in card
     summary = (release / "README.md").read_text()
     assert summary.startswith("# Pruned miniature models: masks, manifests, tables\n")
-    assert "\n| Cell | Mask (bytes) | Checkpoint in bfloat16 (bytes) | Ratio |\n" in summary
-    assert f"\n| mini-gemma-3-1b/leap/0.6 | {mask:,} | {2 * parameters:,} |" in summary
+    assert "\n| Cell | Mask | Mask and kept weights | Dense, in bfloat16 |\n" in summary
+    assert f"\n| mini-gemma-3-1b/leap/0.6 | {mask:,} | – | {2 * parameters:,} |" in summary
+    packed = (release / "mini-gemma-3-1b/admm/0.6" / SPARSE).stat().st_size
+    assert f" | {packed:,} | {2 * parameters:,} |" in summary
+    assert f"({packed:,} bytes" in (release / "mini-gemma-3-1b/admm/0.6/README.md").read_text()
     assert f"Mask: {mask:,} bytes" in card
     assert f"{2 * parameters:,} bytes" in card
 

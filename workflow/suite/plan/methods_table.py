@@ -1,4 +1,4 @@
-"""The README's table of methods: `PYTHONPATH=.:workflow python -m suite.plan.methods_table`."""
+"""The table in docs/methods.md: `PYTHONPATH=.:workflow python -m suite.plan.methods_table`."""
 
 from collections.abc import Mapping
 from typing import Any

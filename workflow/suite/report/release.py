@@ -4,7 +4,8 @@
     release/tables/...   release/README.md   release/SHA256SUMS (for `sha256sum -c`)
 
 A mask has one bit a weight. For methods whose schema says `changes_weights: false`
-it is the whole result: `apply_release` makes the pruned model from the dense one.
+it is the whole result: `apply_release` makes the pruned model from the dense one. Those of other
+methods come with their kept weights, as `suite.report.sparse` packs them.
 """
 
 import gzip
@@ -19,6 +20,7 @@ from suite.artifacts.files import read_json, replacing, sha256
 from suite.artifacts.masks import mask_hash
 from suite.artifacts.tensors import load_masks, tensors_hash
 from suite.plan.methods import method_label
+from suite.report.sparse import SPARSE, pack_checkpoint
 from suite.tables.main import write_lines
 from suite.tables.markdown import table
 
@@ -70,7 +72,7 @@ def apply_release(model: "PreTrainedModel", folder: str | Path) -> None:
     if manifest["kept_weights_changed"]:
         raise ValueError(
             f"{manifest['method']} changed the weights that it kept: a mask alone does not give "
-            "its model; run the suite with the manifest's settings"
+            "its model; `suite.report.sparse.unpack_checkpoint` does"
         )
     masks = _read_mask(folder / MASK)
     if mask_hash(masks) != manifest["mask_sha256"]:
@@ -100,25 +102,27 @@ def _read_mask(path: Path) -> Mapping[str, Any]:
 
 def _pack_cell(
     hardened: Path, manifest: Mapping[str, Any], licences: Mapping[str, str], folder: Path
-) -> tuple[int, int]:
-    """Write one cell; bytes of its mask, and of the checkpoint in bfloat16."""
+) -> tuple[int, int, int]:
+    """Write one cell; bytes of its mask, of the dense checkpoint in bfloat16, and packed (or 0)."""
     folder.mkdir(parents=True)
     mask = gzip.compress((hardened / "mask.safetensors").read_bytes(), mtime=0)
     (folder / MASK).write_bytes(mask)
     shutil.copy(hardened / "manifest.json", folder / "manifest.json")
-    checkpoint = 2 * manifest["parameters"]
+    packed = pack_checkpoint(hardened, folder) if manifest["kept_weights_changed"] else 0
+    sizes = len(mask), 2 * manifest["parameters"], packed
     licence = licences.get(manifest["model"], "unknown")
-    write_lines(folder / "README.md", _card(manifest, licence, len(mask), checkpoint))
-    return len(mask), checkpoint
+    write_lines(folder / "README.md", _card(manifest, licence, *sizes))
+    return sizes
 
 
 def _is_miniature(manifest: Mapping[str, Any]) -> bool:
     return "miniature" in manifest["model_source"]
 
 
-def _card(manifest: Mapping[str, Any], licence: str, mask: int, checkpoint: int) -> list[str]:
+def _card(
+    manifest: Mapping[str, Any], licence: str, mask: int, checkpoint: int, packed: int
+) -> list[str]:
     method = method_label(manifest["method"])
-    changed = manifest["kept_weights_changed"]
     kind = "Miniature " if _is_miniature(manifest) else ""
     return [
         "---",
@@ -138,26 +142,41 @@ def _card(manifest: Mapping[str, Any], licence: str, mask: int, checkpoint: int)
         f"- Mask: {mask:,} bytes, one bit a weight, compressed. Checkpoint in bfloat16: "
         f"{checkpoint:,} bytes, {checkpoint / mask:.0f} times as many",
         "",
-        f"{method} also changed the weights that it kept: the mask alone does not give its model."
-        if changed
-        else "The kept weights are those of the dense model:\n\n"
-        "    from suite.report.release import apply_release\n"
-        "    apply_release(model, folder)    # model: the dense one, folder: this one",
+        *(_of_packed(method, packed) if packed else _OF_MASK),
+    ]
+
+
+_OF_MASK = (
+    "The kept weights are those of the dense model:",
+    "",
+    "    from suite.report.release import apply_release",
+    "    apply_release(model, folder)    # model: the dense one, folder: this one",
+)
+
+
+def _of_packed(method: str, packed: int) -> list[str]:
+    return [
+        f"{method} also changed the weights that it kept: the mask alone does not give its model. "
+        f"`{SPARSE}` does ({packed:,} bytes, a bit a weight and the kept ones):",
+        "",
+        "    from pathlib import Path",
+        "    from suite.report.sparse import unpack_checkpoint",
+        "    unpack_checkpoint(Path(folder), Path(target))    # then from_pretrained(target)",
     ]
 
 
 def _summary(
-    places: Sequence[str], sizes: Sequence[tuple[int, int]], miniatures: Sequence[bool]
+    places: Sequence[str], sizes: Sequence[tuple[int, int, int]], miniatures: Sequence[bool]
 ) -> list[str]:
     rows = [
-        [place, f"{mask:,}", f"{checkpoint:,}", f"{checkpoint / mask:.0f}"]
-        for place, (mask, checkpoint) in zip(places, sizes, strict=True)
+        [place, f"{mask:,}", f"{packed:,}" if packed else "–", f"{checkpoint:,}"]
+        for place, (mask, checkpoint, packed) in zip(places, sizes, strict=True)
     ]
-    headings = ["Cell", "Mask (bytes)", "Checkpoint in bfloat16 (bytes)", "Ratio"]
+    headings = ["Cell", "Mask", "Mask and kept weights", "Dense, in bfloat16"]
     return [
         f"# {_kind(miniatures)}: masks, manifests, tables",
         "",
-        "`sha256sum -c SHA256SUMS` checks every file. Each folder has a card of its own.",
+        "Sizes in bytes. Each folder has a card. `sha256sum -c SHA256SUMS` checks every file.",
         "",
         *table(headings, rows, "lrrr"),
     ]
