@@ -42,6 +42,7 @@ def main() -> None:
         params.note,
         recipes,
         leads(compared, published) if compared else [],
+        [Path(file) for file in inputs.tables],
     )
 
 

@@ -31,11 +31,32 @@ addEventListener("load", () => {
   const press = (table, index) =>
     document.getElementById(table).tHead.rows[0].cells[index].querySelector("button").click();
   const found = {};
-  press("results-table", 10); found.up = column("results-table", 1);
   press("results-table", 10); found.down = column("results-table", 1);
+  press("results-table", 10); found.up = column("results-table", 1);
   press("results-table", 1); found.names = column("results-table", 1);
+  found.board = column("leaderboard-table", 1);
+  const shown = () => [...document.getElementById("results-table").tBodies[0].rows]
+    .filter(row => row.offsetHeight > 0).map(row => row.cells[1].textContent);
+  const choice = document.querySelector("form[data-table=results-table] select[data-column='1']");
+  choice.value = "LEAP"; choice.dispatchEvent(new Event("change", {bubbles: true}));
+  found.chosen = shown(); found.said = document.querySelector("form.choose output").textContent;
+  choice.value = ""; choice.dispatchEvent(new Event("change", {bubbles: true}));
+  found.all = shown().length;
+  document.querySelector("a.save").addEventListener("click", event => event.preventDefault());
+  document.querySelector("a.save").click();
+  found.saved = document.querySelector("a.save").href.slice(0, 18);
+  document.querySelector("a.save").setAttribute("href", "#results");
+  found.frame = getComputedStyle(document.querySelector(".wide")).overflowY;
+  found.columns = [...document.getElementById("results-table").tHead.rows[0].cells]
+    .filter(cell => cell.offsetWidth > 0).length;
+  const link = document.querySelector("#results-table a"), id = link.getAttribute("href").slice(1);
+  location.hash = link.getAttribute("href"); dispatchEvent(new Event("hashchange"));
+  found.opened = document.getElementById(id).open;
+  found.label = document.querySelector(`#${id} summary`).textContent;
+  found.linked = link.textContent;
   found.links = [...document.querySelectorAll("a")].map(
-    a => [a.getAttribute("href"), document.querySelector(a.getAttribute("href")) !== null]);
+    a => a.getAttribute("href")).filter(href => href.startsWith("#")).map(
+    href => [href, document.querySelector(href) !== null]);
   found.images = [...document.images].map(image => [image.alt, image.naturalWidth > 0]);
   found.requests = performance.getEntriesByType("resource").map(entry => entry.name)
     .filter(name => !name.startsWith("data:"));
@@ -96,6 +117,7 @@ def page(tmp_path_factory):
         "test", "What it says.", evaluations, {}, folder / "headline.json",
         compare(read, published), [(folder / "quality.svg", "Quality & more")],
         {"grid": {"models": ["m<b>"]}}, folder / "report.html", "", leads=leads(read, published),
+        tables=[folder / "headline.json"],
     )  # fmt: skip
     return folder / "report.html"
 
@@ -168,7 +190,13 @@ def test_in_a_browser(page, tmp_path, width):
     assert found["up"] == ["Wanda", "LEAP", "ADMM", "Dense"]
     assert found["down"] == ["Dense", "ADMM", "LEAP", "Wanda"]
     assert found["names"] == ["ADMM", "Dense", "LEAP", "Wanda"]
-    assert len(found["links"]) == 6
+    assert found["board"] == ["ADMM", "LEAP", "Wanda"]
+    assert (found["chosen"], found["said"], found["all"]) == (["LEAP"], "1 rows", 4)
+    assert found["saved"] == "data:image/svg+xml"
+    assert found["frame"] == "auto", "headings stay in sight while a table scrolls"
+    assert found["columns"] == (13 if width > 640 else 6)
+    assert found["opened"] and f", {found['linked']}, " in found["label"]
+    assert len(found["links"]) == 7 + 4 + 1
     assert all(leads for _, leads in found["links"])
     assert found["images"] == [["Quality & more", True]]
     assert found["focusable"] > 20

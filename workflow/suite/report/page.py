@@ -3,8 +3,8 @@
 import base64
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from suite.artifacts.files import read_json, replacing
 from suite.plan.methods import method_label
+from suite.report.leaderboard import Line, leaderboard
 from suite.tables import against_published, published_leads, verdict
 from suite.tables.against_published import Comparison
 from suite.tables.evaluations import TASKS, Evaluated, Recipes, read_cells
 from suite.tables.generated import accuracy, any_generated, task_headings
 from suite.tables.published_leads import Lead
 from suite.tables.recovered import DEFINITION, recovered_shares
+from suite.tables.seconds import read_seconds
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 
@@ -27,18 +29,24 @@ _TASK_HEADINGS = ("PIQA", "ARC-E", "ARC-C", "WinoGrande", "OBQA", "MMLU")  # of 
 
 @dataclass(frozen=True)
 class Field:
-    """A cell of a table: what is shown, and the number it is sorted by if that is another."""
+    """A cell of a table: what is shown, the number it is sorted by if that is another, a link."""
 
     text: str
     sort: float | None = None
+    link: str = ""
+    best: bool = False
 
 
 @dataclass(frozen=True)
 class Body:
-    """Rows of a table, and which columns hold text rather than numbers."""
+    """Rows of a table, and which columns: of text; to choose rows by; left out on a phone; better
+    the lower they are."""
 
     rows: list[list[Field]]
     text: tuple[int, ...] = field(default=(0,))
+    filters: tuple[int, ...] = ()
+    wide: tuple[int, ...] = ()
+    low: tuple[int, ...] = ()
 
 
 def write_page(
@@ -54,6 +62,7 @@ def write_page(
     note: str,
     recipes: Recipes = None,
     leads: Sequence[Lead] = (),
+    tables: Sequence[Path] = (),
 ) -> None:
     """Write the page.
 
@@ -61,7 +70,7 @@ def write_page(
     the published numbers, and `leads` of LEAP among these, are empty where the models are not the
     paper's; `figures` are SVG files with their captions. `note` says in titles and headings what
     the numbers are of, such as miniature models; `recipes` is as for
-    `suite.tables.evaluations.read_cells`.
+    `suite.tables.evaluations.read_cells`; `tables` are files that readers can save.
     """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATE.parent),
@@ -71,6 +80,7 @@ def write_page(
     )
     results = read_cells(evaluations, recipes)
     judged = read_json(headline)
+    seconds = read_seconds(list(manifests.values()))
     text = environment.get_template(TEMPLATE.name).render(
         scale=scale,
         note=note,
@@ -81,7 +91,9 @@ def write_page(
             for entry, name in verdict.sections(judged)
         ],
         published=_published(comparisons, leads) if comparisons else None,
+        leaderboard=_leaderboard(leaderboard(results, seconds)),
         results=_results(results),
+        tables=[{"name": path.name, "data": _data(path, "text/plain")} for path in tables],
         figures=[_figure(path, caption) for path, caption in figures],
         rows=[_row(r, path, manifests) for r, path in zip(results, evaluations, strict=True)],
         settings=yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True),
@@ -114,7 +126,7 @@ def _verdict(judged: Mapping[str, Any], entry: str, name: str, generated: bool) 
     header = ["Model", "Sparsity", "Baseline", f"{accuracy(generated)}: LEAP (%)", "Baseline (%)",
               "Difference", "p", "LEAP ppl", "Baseline ppl"]  # fmt: skip
     details = verdict.summary(of_accuracy, of_perplexity)
-    return {**found, "details": details, "header": header, "body": Body(rows, (0, 2))}
+    return {**found, "details": details, "header": header, "body": Body(rows, (0, 2), wide=(3, 4))}
 
 
 def _published(comparisons: Sequence[Comparison], leads: Sequence[Lead]) -> dict[str, Any]:
@@ -150,11 +162,30 @@ def _leads(leads: Sequence[Lead]) -> dict[str, Any]:
     }
 
 
+def _leaderboard(lines: Sequence[Line]) -> dict[str, Any]:
+    def column(name: str, best: Callable[[Iterable[float]], float]) -> list[Field]:
+        values = [getattr(line, name) for line in lines]
+        known = [value for value in values if not math.isnan(value)]
+        return [
+            replace(_number(value), best=bool(known) and value == best(known)) for value in values
+        ]
+
+    columns = [
+        [Field(str(place), place) for place in range(1, len(lines) + 1)],
+        [Field(method_label(line.method)) for line in lines],
+        column("accuracy", max), column("rank", min), column("recovered", max),
+        column("perplexity", min), column("seconds", min),
+    ]  # fmt: skip
+    header = ["#", "Method", "Accuracy", "Mean rank", "Recovered", "Perplexity", "Seconds"]
+    rows = [list(row) for row in zip(*columns, strict=True)]
+    return {"header": header, "body": Body(rows, (1,), wide=(0, 3, 6), low=(0, 3, 5, 6))}
+
+
 def _results(results: Sequence[Evaluated]) -> dict[str, Any]:
     rows = [
         [
             Field(result.cell.model),
-            Field(method_label(result.cell.method)),
+            Field(method_label(result.cell.method), link=f"#cell-{number}"),
             Field(result.cell.sparsity),
             Field(str(result.cell.seed)),
             *(_number(result.accuracy[task]) for task in TASKS),
@@ -162,11 +193,14 @@ def _results(results: Sequence[Evaluated]) -> dict[str, Any]:
             _number(share),
             _number(result.perplexity),
         ]
-        for result, share in zip(results, recovered_shares(results), strict=True)
+        for number, (result, share) in enumerate(
+            zip(results, recovered_shares(results), strict=True)
+        )
     ]
     tasks = task_headings(_TASK_HEADINGS, any_generated(results))
     header = ["Model", "Method", "Sparsity", "Seed", *tasks, "Average", "Recovered", "Perplexity"]
-    return {"header": header, "body": Body(rows, (0, 1)), "definition": DEFINITION}
+    body = Body(rows, (0, 1), filters=(0, 1, 2), wide=tuple(range(3, 10)), low=(2, 3, 12))
+    return {"header": header, "body": body, "definition": DEFINITION}
 
 
 def _number(value: float) -> Field:
@@ -175,8 +209,11 @@ def _number(value: float) -> Field:
 
 def _figure(path: Path, caption: str) -> dict[str, str]:
     # as an image of its own, so that the identifiers of two figures cannot meet
-    data = base64.b64encode(path.read_bytes()).decode()
-    return {"name": path.stem, "caption": caption, "data": f"data:image/svg+xml;base64,{data}"}
+    return {"name": path.stem, "caption": caption, "data": _data(path, "image/svg+xml")}
+
+
+def _data(path: Path, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def _row(result: Evaluated, evaluation: Path, manifests: Mapping[str, Path]) -> dict[str, str]:

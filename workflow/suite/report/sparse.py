@@ -34,7 +34,9 @@ def pack_checkpoint(hardened: Path, folder: Path) -> int:
     Raises ValueError where a weight that the mask removes is not zero, or a file is damaged.
     """
     if sha256(hardened / WEIGHTS) != read_json(hardened / "manifest.json")["weights_sha256"]:
-        raise ValueError(f"{hardened / WEIGHTS} is not what its manifest says: delete it and run again")
+        raise ValueError(
+            f"{hardened / WEIGHTS} is not what its manifest says: delete it and run again"
+        )
     masks = load_masks(hardened / "mask.safetensors")
     packed: dict[str, Tensor] = {}
     for name, tensor in load_file(hardened / WEIGHTS).items():
