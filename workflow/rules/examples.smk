@@ -32,7 +32,7 @@ rule examples:
         "../../envs/suite.yaml"
     params:
         scale=SCALE,
-        results=RESULTS,
+        results=lambda wildcards: RESULTS,
         code=shown("report.examples"),
     message:
         "Copying tables and figures to results/examples"
@@ -57,7 +57,7 @@ rule pattern_examples:
         "../../envs/suite.yaml"
     params:
         scale=SCALE,
-        results=RESULTS,
+        results=lambda wildcards: RESULTS,
         code=shown("report.examples"),
     message:
         "Copying the comparison of patterns to results/examples"
