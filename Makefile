@@ -1,8 +1,9 @@
-# First steps: `make` runs the whole miniature benchmark, `make test` every check.
+# First steps: `make smoke` takes two miniatures through every stage, `make` runs the whole miniature
+# benchmark, `make test` every check.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := mini
-.PHONY: mini test lint ui pins clean
+.PHONY: smoke mini test lint ui pins clean
 
 # The pins were made with 3.11, so it is preferred where there are several.
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
@@ -14,6 +15,9 @@ VENV := .venv
 READY := $(VENV)/.ready
 # Rules that call a tool by its name get the one of the environment.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+smoke: $(READY)
+	snakemake --cores all --config scale=smoke
 
 mini: $(READY)
 	snakemake --cores all
