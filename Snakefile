@@ -1,15 +1,20 @@
 """The benchmark's DAG: models and corpora -> pruned -> hardened -> evaluated -> tables, figures."""
 
+import atexit
 import os
 import re
 import sys
+import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
+from snakemake.settings.enums import Quietness
 from snakemake.utils import min_version
 
 min_version("9.0")
+
+STARTED = time.monotonic()  # seconds
 
 # Jobs import the code of this checkout, whatever else is installed. Not `workflow.basedir`, which
 # is another place where this file serves as a module of another workflow.
@@ -155,6 +160,18 @@ onstart:
         workflow.scheduler.job_rate_limiter = None
         if config["warm_worker"] and len(jobs) >= worker.WORTHWHILE:
             worker.start()
+
+
+onsuccess:
+    made = {job.rule.name for job in workflow.dag.needrun_jobs(exclude_finished=False)}
+    if "all" in made and Quietness.ALL not in (workflow.output_settings.quiet or ()):
+        from suite.report.closing import closing_lines
+
+        seconds, generated = time.monotonic() - STARTED, has_generated_tasks(config)
+        lines = closing_lines(Path(RESULTS), seconds, config["about"], generated)
+        if lines:
+            # at exit, since Snakemake has two lines of its own after this block
+            atexit.register(print, *lines, sep="\n", file=sys.stderr)
 
 
 rule all:

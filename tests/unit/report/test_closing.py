@@ -1,0 +1,78 @@
+"""The last lines of a run: the verdict, what it is worth, the page and the time."""
+
+import pytest
+
+from suite.artifacts.files import write_json
+from suite.report.closing import closing_lines
+from suite.tables.headline import ENTRIES
+
+ABOUT = "What these results can tell."
+ENTRY = {"mean": 1.3227, "standard_error": 0.4629, "p_value": 0.0043, "cells_better": 2,
+         "cells": [{}, {}, {}]}  # fmt: skip
+
+
+def run(folder, entry):
+    """A run's folder with a page and this entry against the best layer-wise baseline."""
+    accuracy = dict.fromkeys(ENTRIES) | {ENTRIES[0]: entry}
+    (folder / "tables").mkdir()
+    write_json(folder / "tables/headline.json", {"average_accuracy": accuracy})
+    (folder / "report.html").touch()
+    return folder
+
+
+def lines(folder, seconds=62.4, generated=False):
+    return closing_lines(folder, seconds, ABOUT, generated)
+
+
+def test_verdict_page_and_time(tmp_path):
+    assert lines(run(tmp_path, ENTRY)) == [
+        "Does LEAP beat the best layer-wise baseline? Holds. "
+        "Accuracy +1.32 ± 0.46 points, p = 0.004, better in 2 of 3 cells.",
+        ABOUT,
+        f"Verdicts, tables and figures: {tmp_path}/report.html",
+        "This run took 1 min 2 s.",
+    ]
+
+
+def test_of_generated_tasks_it_says_that_models_and_tasks_are_miniatures(tmp_path):
+    assert lines(run(tmp_path, ENTRY), generated=True)[0] == (
+        "Does LEAP beat the best layer-wise baseline, on generated tasks for miniature models? "
+        "Holds. Mini-task accuracy +1.32 ± 0.46 points, p = 0.004, better in 2 of 3 cells."
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "claim"),
+    [
+        ({"p_value": 0.2}, "Not shown: better, but within chance. "),
+        ({"mean": -2.0, "p_value": 0.0001}, "Contradicted. "),
+    ],
+)
+def test_the_claim_is_worded_as_in_the_verdict(tmp_path, change, claim):
+    assert f"baseline? {claim}Accuracy " in lines(run(tmp_path, ENTRY | change))[0]
+
+
+def test_a_grid_without_leap_has_no_verdict(tmp_path):
+    assert lines(run(tmp_path, None))[0].endswith("baseline? Not run.")
+
+
+@pytest.mark.parametrize("missing", ["tables/headline.json", "report.html"])
+def test_nothing_is_said_where_a_file_is_missing(tmp_path, missing):
+    run(tmp_path, ENTRY)
+    (tmp_path / missing).unlink()
+    assert lines(tmp_path) == []
+
+
+def test_a_damaged_headline_is_named(tmp_path):
+    headline = run(tmp_path, ENTRY) / "tables/headline.json"
+    headline.write_text(headline.read_text()[:-9])
+    found, *others = lines(tmp_path)
+    assert f"{headline} is damaged" in found and len(others) == 3
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (59.6, "1 min 0 s"), (3599, "59 min 59 s"), (100_000, "27 h 46 min")],
+)
+def test_durations(tmp_path, seconds, text):
+    assert lines(run(tmp_path, ENTRY), seconds)[-1] == f"This run took {text}."
