@@ -67,7 +67,7 @@ def load(overrides: Mapping[str, Any]) -> dict[str, Any]:
         problems = [*_allocation_problems(settings), *_mask_from_problems(settings)]
         problems += [*_pattern_problems(settings)]
     if problems:
-        raise ConfigError("\n".join(["the configuration cannot be used:", *problems]))
+        raise ConfigError("\n".join(problems))
     return settings
 
 

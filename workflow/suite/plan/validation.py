@@ -1,6 +1,7 @@
 """Reading YAML strictly, and what a schema finds wrong in words that name the fix."""
 
 import difflib
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -13,17 +14,64 @@ from jsonschema.exceptions import ValidationError
 WORKFLOW = Path(__file__).parents[2]
 SCHEMAS = WORKFLOW / "schemas"
 
+Problem = tuple[str, str]  # the setting, below what is looked at, and what is wrong with it
+
 
 class ConfigError(ValueError):
     """A setting that cannot be used; the message names its key and the fix."""
 
 
 def schema_problems(value: Any, schema: Mapping[str, Any], prefix: str) -> Iterator[str]:
-    """One line for each thing that `schema` finds wrong in `value`, with its key below `prefix`."""
+    """One line for each mistake that `schema` finds in `value`, with its key below `prefix`."""
+    for setting, problem in schema_findings(value, schema):
+        yield shown(prefix, setting, problem)
+
+
+def schema_findings(value: Any, schema: Mapping[str, Any]) -> Iterator[Problem]:
+    """What `schema` finds wrong in `value`, each mistake once."""
     errors = Draft202012Validator(schema).iter_errors(value)
-    for error in sorted(errors, key=lambda e: [str(part) for part in e.absolute_path]):
-        key = ".".join([*([prefix] if prefix else []), *map(str, error.absolute_path)])
-        yield f"{key or 'config'}: {_explain(error)}"
+    # of one value, what is wrong with the whole comes before what a branch of the schema asks for
+    in_order = sorted(errors, key=lambda e: (_place(e), len(e.absolute_schema_path)))
+    for place, group in itertools.groupby(in_order, key=_place):
+        for problem in _mistakes([*group]):
+            yield ".".join(place), problem
+
+
+def shown(place: str, setting: str, problem: str) -> str:
+    """A problem of a setting below `place` as it is shown."""
+    return f"{'.'.join(filter(None, [place, setting])) or 'config'}: {problem}"
+
+
+def _place(error: ValidationError) -> list[str]:
+    """The keys that lead to what is wrong, which may be a key itself."""
+    keys = [str(key) for key in error.absolute_path]
+    return [*keys, str(error.instance)] if "propertyNames" in error.absolute_schema_path else keys
+
+
+def _mistakes(errors: list[ValidationError]) -> Iterator[str]:
+    """One line a mistake, out of all errors of one value.
+
+    Every unknown key is one. That the key is missing which it was to be is none beside it, and what
+    else is wrong with the value may follow from the first.
+    """
+    unknown = next((error for error in errors if _is_unknown_key(error)), None)
+    other = next((error for error in errors if not _is_unknown_key(error)), None)
+    meant = set()
+    if unknown is not None:
+        known = sorted(unknown.schema.get("properties", {}))
+        for key in sorted(str(key) for key in unknown.instance if key not in known):
+            yield f"there is no setting {unknown_name(key, known)}"
+            meant.add(_nearest(key, known))
+    if other is not None and other.validator == "required":
+        missing = [key for key in other.validator_value if key not in {*other.instance, *meant}]
+        if missing:
+            yield f"{', '.join(missing)} must be set"
+    elif other is not None and unknown is None:
+        yield _explain(other)
+
+
+def _is_unknown_key(error: ValidationError) -> bool:
+    return error.validator == "additionalProperties" and error.validator_value is False
 
 
 def _explain(error: ValidationError) -> str:
@@ -31,13 +79,6 @@ def _explain(error: ValidationError) -> str:
     described = error.schema.get("description", "") if isinstance(error.schema, Mapping) else ""
     meaning = f" ({described})" if described else ""
     value = json.dumps(error.instance, default=str)
-    if error.validator == "additionalProperties" and error.validator_value is False:
-        known = sorted(error.schema.get("properties", {}))
-        unknown = sorted(set(error.instance) - set(known))
-        return "; ".join(f"there is no setting {unknown_name(key, known)}" for key in unknown)
-    if error.validator == "required":
-        missing = [key for key in error.validator_value if key not in error.instance]
-        return f"{', '.join(missing)} must be set"
     if error.validator == "enum":
         return f"{value} is not one of {', '.join(map(str, error.validator_value))}{meaning}"
     if error.validator == "uniqueItems":
@@ -53,12 +94,19 @@ def _explain(error: ValidationError) -> str:
     return f"{error.message}{meaning}"
 
 
-def unknown_name(name: str, known: Iterable[str]) -> str:
-    """A name that there is no such thing of, with the one that may have been meant."""
+def unknown_name(name: str, known: Iterable[str], others: Iterable[str] = ()) -> str:
+    """A name that there is no such thing of, with the one that may have been meant.
+
+    That may be one of the `others` too, which are too many to be listed.
+    """
     known = list(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+    near = _nearest(name, [*known, *others])
+    hint = f"did you mean {near!r}?" if near else f"known: {', '.join(known)}"
     return f"{name!r} ({hint})"
+
+
+def _nearest(name: str, known: Iterable[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)
 
 
 # libyaml's loader where PyYAML has it: planning and every cluster job read some fifty files
