@@ -114,7 +114,7 @@ BAD = {
     ),
     "variant of nothing": (
         {"methods": {"mine": {"like": "waanda"}}},
-        "methods.mine.like: there is no method 'waanda' under methods",
+        "methods.mine.like: there is no method 'waanda' (did you mean 'wanda'?) under methods",
     ),
     "variants of each other": (
         {"methods": {"a": {"like": "b"}, "b": {"like": "a"}}},
@@ -193,7 +193,7 @@ BAD = {
     "no job on a GPU": ({"jobs_per_gpu": 0}, "jobs_per_gpu: 0 is less than the minimum of 1"),
     "densities of no method": (
         {"methods": {"wanda": {"allocation": {"from": "leep"}}}},
-        "methods.wanda.allocation.from: 'leep' (did you mean 'leap'?)",
+        "methods.wanda.allocation.from: there is no method 'leep' (did you mean 'leap'?) under",
     ),
     "densities of its own": (
         {"methods": {"wanda": {"allocation": {"from": "wanda"}}}},
@@ -345,12 +345,13 @@ def test_bad_settings_are_named_with_the_fix(name):
 def test_text_that_calibrates_has_to_be_there():
     settings = config.load({**BASE, "scale": "smoke"})
     settings["methods"]["admm"]["calibration"] = {"corpus": "training", "sequences": 9}
-    assert list(calibration.problems(settings, ["admm"])) == []
+    place = {"admm": "methods.admm.calibration.sequences"}
+    assert list(calibration.problems(settings, place)) == []
     whole = {**settings["corpora"]["training"], "packing": "joined", "sequences": 0}
     settings["corpora"]["training"] = whole  # all of a text, however long
-    assert list(calibration.problems(settings, ["admm"])) == []
+    assert list(calibration.problems(settings, place)) == []
     del settings["corpora"]["training"]
-    assert list(calibration.problems(settings, ["admm"])) == [
+    assert list(calibration.problems(settings, place)) == [
         "corpora.training: must be set, since admm is calibrated on it"
     ]
 

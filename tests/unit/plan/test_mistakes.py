@@ -5,12 +5,25 @@ import pytest
 from suite.plan import config
 
 BASE = {"scale": "mini", "hub_mirror": ""}
+LEAP = "methods.leap: there is no setting 'stepz' (did you mean 'steps'?)"
 TEXT = {"hub": "a/b", "name": "", "split": "train", "column": "text"}
 MODEL = {"source": {"miniature": "mini-llama-3.2-1b"}, "dtype": "float32", "bos": True}
 
 
+def learned(**settings) -> dict:
+    return {"methods": {"leap": settings}}
+
+
+def layer_wise(**settings) -> dict:
+    return {"methods": {"wanda": settings}}
+
+
 def mini_model(**settings) -> dict:
     return {"models": {"mini-llama-3.2-1b": settings}}
+
+
+def no_method(name: str, meant: str) -> str:
+    return f"there is no method '{name}' (did you mean '{meant}'?) under methods"
 
 
 MISTAKES = {
@@ -74,6 +87,125 @@ MISTAKES = {
         ["models.a b: 'a b' does not match '^[A-Za-z0-9][A-Za-z0-9._-]*$'",
          "models.a;b: 'a;b' does not match '^[A-Za-z0-9][A-Za-z0-9._-]*$'"],
     ),
+    # methods that others are like
+    "a key of a method": (learned(stepz=3), [LEAP]),
+    "two keys of a method": (
+        layer_wise(budgett="row", alocation="owl"),
+        ["methods.wanda: there is no setting 'alocation' (did you mean 'allocation'?)",
+         "methods.wanda: there is no setting 'budgett' (did you mean 'budget'?)"],
+    ),
+    "a value of a method": (
+        learned(steps=0), ["methods.leap.steps: 0 is less than the minimum of 1 "
+                           "(Optimiser steps.)"],
+    ),
+    "a key of a variant": (
+        {"methods": {"leap-start": {"stepz": 3}}}, [LEAP.replace("leap", "leap-start")],
+    ),
+    "a key of a study's variant": (
+        {"ablations": {"variants": {"mine": {"stepz": 3}}}},
+        [LEAP.replace("methods.leap", "ablations.variants.mine")],
+    ),
+    "a key of a method and another of its variant": (
+        {"methods": {"wanda": {"budgett": "row"}, "wanda-owl": {"alocation": "owl"}}},
+        ["methods.wanda: there is no setting 'budgett' (did you mean 'budget'?)",
+         "methods.wanda-owl: there is no setting 'alocation' (did you mean 'allocation'?)"],
+    ),
+    "what a variant alone makes wrong": (
+        {"methods": {"w": {"like": "wanda-owl", "budget": "global"}}},
+        ["methods.w.allocation: budget global spreads sparsity itself; use another budget or "
+         "allocation uniform"],
+    ),
+    "too much text": (
+        {"methods": {"admm": {"calibration": {"corpus": "training", "sequences": 6401}}}},
+        ["methods.admm.calibration.sequences: 6401 are more than there are: lower it, or raise "
+         "corpora.training.sequences, 6400"],
+    ),
+    # names of methods
+    "like": (
+        {"methods": {"wanda-owl": {"like": "wandaa"}}},
+        [f"methods.wanda-owl.like: {no_method('wandaa', 'wanda')}"],
+    ),
+    "like, of a method with variants": (
+        learned(like="leep"), [f"methods.leap.like: {no_method('leep', 'leap')}"],
+    ),
+    "like in a study's variant": (
+        {"ablations": {"variants": {"mine": {"like": "leep"}}}},
+        [f"ablations.variants.mine.like: {no_method('leep', 'leap')}"],
+    ),
+    "like in a circle with others behind it": (
+        {"methods": {"a": {"like": "b"}, "b": {"like": "a"}, "c": {"like": "a"}}},
+        ["methods.a.like: leads back to itself; name another method"],
+    ),
+    "like no name": (
+        {"methods": {"w": {"like": ["wanda"]}}}, ["methods.w.like: ['wanda'] is no name"],
+    ),
+    "preset": (
+        learned(preset="papr"),
+        ["methods.leap.preset: there is no preset 'papr' (did you mean 'paper'?)"],
+    ),
+    "preset no name": (learned(preset=None), ["methods.leap.preset: None is no name"]),
+    "a method": (
+        {"methods": {"wandaa": {"budget": "row"}, "other": {"like": "wandaa"}}},
+        ["methods.wandaa: there is no method 'wandaa' (did you mean 'wanda'?)"],
+    ),
+    "a variant with a misspelt name": (
+        {"methods": {"leap-strat": {"steps": 3}}},
+        ["methods.leap-strat: there is no method 'leap-strat' (did you mean 'leap-start'?)"],
+    ),
+    "a variant in the grid": (
+        {"grid": {"methods": ["wanda-owll"]}},
+        ["grid.methods: 'wanda-owll' has no settings: there is no method 'wanda-owll' "
+         "(did you mean 'wanda-owl'?)"],
+    ),
+    "warm_start": (
+        learned(warm_start="wandaa"),
+        [f"methods.leap.warm_start: {no_method('wandaa', 'wanda')}"],
+    ),
+    "warm_start nearly random": (
+        learned(warm_start="randm"),
+        [f"methods.leap.warm_start: {no_method('randm', 'random')}"],
+    ),
+    "warm_start in a study": (
+        {"ablations": {"variants": {"mine": {"warm_start": "magnitud"}}}},
+        [f"ablations.variants.mine.warm_start: {no_method('magnitud', 'magnitude')}"],
+    ),
+    "warm_start from what is trained": (
+        learned(warm_start="maskllm"),
+        ["methods.leap.warm_start: 'maskllm' is neither random nor one of the layer-wise methods "
+         "that have settings under methods"],
+    ),
+    "mask_from": (
+        {"methods": {"reconstruct": {"mask_from": "wandaa"}}},
+        [f"methods.reconstruct.mask_from: {no_method('wandaa', 'wanda')}"],
+    ),
+    "sparse_masks": (
+        {"methods": {"patch": {"sparse_masks": "wanda-24"}}},
+        [f"methods.patch.sparse_masks: {no_method('wanda-24', 'wanda-2-4')}"],
+    ),
+    "densities": (
+        layer_wise(allocation={"from": "leep"}),
+        [f"methods.wanda.allocation.from: {no_method('leep', 'leap')}"],
+    ),
+    "the method of a varied study": (
+        {"ablations": {"base": "leep"}}, [f"ablations.base: {no_method('leep', 'leap')}"],
+    ),
+    "a method of the tokens": (
+        {"tokens": {"calibrated": {"methods": ["admmm"]}}},
+        [f"tokens.calibrated.methods: {no_method('admmm', 'admm')}"],
+    ),
+    "a method of the tokens that is learned": (
+        {"tokens": {"calibrated": {"methods": ["leap"]}}},
+        ["tokens.calibrated.methods: leap is not calibrated; list it under tokens.trained"],
+    ),
+    "a method of a study": (
+        {"sweep": {"methods": ["lep"]}},
+        ["sweep.methods: 'lep' has no settings: there is no method 'lep' (did you mean 'leap'?)"],
+    ),
+    "a model of a study": (
+        {"leap_search": {"models": ["mini-qwen-2.5"]}},
+        ["leap_search.models: there is no model 'mini-qwen-2.5' (did you mean "
+         "'mini-qwen-2.5-0.5b'?) under models"],
+    ),
 }  # fmt: skip
 
 
@@ -83,3 +215,13 @@ def test_a_mistake_is_said_once_where_it_was_written(name):
     with pytest.raises(config.ConfigError) as error:
         config.load({**BASE, **overrides})
     assert str(error.value).splitlines() == lines
+
+
+def test_text_that_is_missing_is_said_once_for_all_that_need_it(monkeypatch):
+    scale = config.scale_settings("mini")
+    del scale["corpora"]["training"]
+    scale["methods"]["admm"]["calibration"] = {"corpus": "training", "sequences": 9}
+    monkeypatch.setattr(config, "scale_settings", lambda name: scale)
+    with pytest.raises(config.ConfigError) as error:
+        config.load(BASE)
+    assert str(error.value) == "corpora.training: must be set, since leap is trained on it"

@@ -82,7 +82,7 @@ BAD = {
     ),
     "an unknown method": (
         {"trained": {"methods": ["leep"]}},
-        "methods.leep-30-steps.like: there is no method 'leep' under methods",
+        "tokens.trained.methods: there is no method 'leep' (did you mean 'leap'?) under methods",
     ),
     "an unknown model": ({"models": ["nano"]}, "tokens.models: there is no model 'nano'"),
     "no steps": ({"trained": {"steps": [0]}}, "tokens.trained.steps.0: 0 is less than"),
@@ -100,7 +100,7 @@ def test_a_study_that_cannot_be_run_is_refused(name):
 def test_more_text_than_there_is_concerns_the_study_alone():
     settings = loaded(corpora={"training": {"sequences": 100}})
     assert Cell(MODEL, "admm-200-sequences", "0.7") in studies.all_cells(settings)
-    message = "methods.admm-200-sequences.calibration.sequences: 200 are more than there are"
+    message = "tokens.calibrated.sequences: 200 are more than there are"
     with pytest.raises(ConfigError, match=message):
         studies.cells_of("tokens", settings)
 
@@ -111,3 +111,12 @@ def test_learned_methods_need_their_text_also_here():
     scale["grid"]["methods"] = scale["sweep"]["methods"] = ["wanda"]
     found = list(config._training_problems(scale))
     assert "corpora.training: must be set, since leap is trained on it" in found
+
+
+def test_a_method_without_the_setting_that_is_varied_is_refused(monkeypatch):
+    settings, study = loaded(), config.merge(STUDY, {"trained": {"methods": []}})
+    monkeypatch.setattr(tokens, "method_schema", lambda method: {"properties": {}})
+    assert list(tokens.problems({**settings, "tokens": study})) == [
+        "tokens.calibrated.methods: wanda has no setting 'calibration'",
+        "tokens.calibrated.methods: admm has no setting 'calibration'",
+    ]

@@ -4,7 +4,7 @@ It is the corpus `calibration`, or with the setting `calibration: {corpus: train
 the first N sequences of the very text that learned methods train on.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 DEFAULT = "calibration"
@@ -22,21 +22,26 @@ def size_of(method: Mapping[str, Any], corpora: Mapping[str, Any]) -> tuple[int,
     return sequences, corpus["length"]
 
 
-def problems(settings: Mapping[str, Any], names: Iterable[str]) -> Iterator[str]:
+def problems(settings: Mapping[str, Any], places: Mapping[str, str]) -> list[str]:
     """Text that there is not, or not so much of, for these configured methods, one line each.
 
-    How much a corpus of all text has (`sequences: 0`) is known to the job alone.
+    `places` are the settings that say how much they are calibrated on, by their names. How much a
+    corpus of all text has (`sequences: 0`) is known to the job alone.
     """
+    return list(dict.fromkeys(_problems(settings, places)))
+
+
+def _problems(settings: Mapping[str, Any], places: Mapping[str, str]) -> Iterator[str]:
     corpora = settings["corpora"]
-    for name in names:
+    for name, place in places.items():
         method = settings["methods"][name]
         corpus = corpus_of(method)
         if corpus not in corpora:
             yield f"corpora.{corpus}: must be set, since {name} is calibrated on it"
-            continue
+            return
         wanted, held = size_of(method, corpora)[0], corpora[corpus]["sequences"]
         if 0 < held < wanted:
             yield (
-                f"methods.{name}.calibration.sequences: {wanted} are more than there are: lower "
+                f"{place}: {wanted} are more than there are: lower "
                 f"it, or raise corpora.{corpus}.sequences, {held}"
             )

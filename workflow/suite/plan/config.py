@@ -3,7 +3,9 @@
 A scale's file says everything, or lies over that of another scale, which it `extends`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,9 @@ from suite.plan.validation import (
     SCHEMAS,
     WORKFLOW,
     ConfigError,
+    Problem,
     read_yaml,
+    schema_findings,
     schema_problems,
     unknown_name,
 )
@@ -45,30 +49,47 @@ _KINDS = {"source": {"hub", "path", "pypi", "miniature"}, "text": {"hub", "minia
 def load(overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Merge `overrides` over the scale that they name, and validate the result.
 
-    Raises ConfigError with one line a problem.
+    Raises ConfigError with one line a mistake. What is looked at later takes for granted what was
+    looked at before.
     """
     scale = overrides.get("scale")
     below = scale_settings(scale)
     schema = read_yaml(SCHEMAS / "config.schema.yaml")
     settings = typed(merge(below, {"run": scale, **overrides}), schema, schema)
-    problems = [*schema_problems(settings, schema, "")]
-    if not problems:
-        settings["methods"] = studies.with_variants(settings)
-        problems = [*variants.problems(settings["methods"])]
-    if not problems:
-        settings["methods"], settings["implementations"] = variants.resolve(settings["methods"])
-        problems = [*_method_problems(settings), *_model_problems(settings)]
-        problems += [*_place_problems(settings), *_revision_problems(settings)]
-    if not problems:
-        made = tokens.variants(settings)  # which only their study looks at
-        own = [name for name in settings["methods"] if name not in made]
-        problems = [*_training_problems(settings), *calibration.problems(settings, own)]
-    if not problems:
-        problems = [*_allocation_problems(settings), *_mask_from_problems(settings)]
-        problems += [*_pattern_problems(settings)]
-    if problems:
-        raise ConfigError("\n".join(problems))
+    _refuse(schema_problems(settings, schema, ""))
+    _refuse(studies.problems(settings))
+    places, written = studies.places(settings), studies.with_variants(settings)
+    _refuse(variants.problems(written, places))
+    settings["methods"], settings["implementations"] = variants.resolve(written)
+    _refuse(
+        _name_problems(settings),
+        tokens.problems(settings),
+        _model_problems(settings),
+        _place_problems(settings),
+        _revision_problems(settings),
+    )
+    settings["methods"] = _typed_methods(settings)
+
+    def once(check: Callable[[Mapping[str, Any], str], Iterable[Problem]]) -> Iterator[str]:
+        return variants.once(partial(check, settings), written, places)
+
+    _refuse(once(_setting_problems))
+    _refuse(_training_problems(settings), once(_start_problems))
+    calibrated = {name: place for name, place in places.items() if "calibration" in written[name]}
+    sizes = {name: f"{place}.calibration.sequences" for name, place in calibrated.items()}
+    _refuse(
+        calibration.problems(settings, sizes),
+        once(_allocation_problems),
+        once(_mask_from_problems),
+        once(_mask_pattern_problems),
+        _pattern_problems(settings),
+    )
     return settings
+
+
+def _refuse(*problems: Iterable[str]) -> None:
+    if lines := [*chain(*problems)]:
+        raise ConfigError("\n".join(lines))
 
 
 def scale_settings(scale: object, named_by: str = "scale") -> dict[str, Any]:
@@ -124,22 +145,31 @@ def typed(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any
     return value
 
 
-def _method_problems(settings: Mapping[str, Any]) -> Iterator[str]:
-    known = known_methods()
-    for name, implementation in settings["implementations"].items():
-        if implementation not in known:
-            yield f"methods.{name}: there is no method {unknown_name(implementation, known)}"
-            continue
-        schema = method_schema(implementation)
-        settings["methods"][name] = typed(settings["methods"][name], schema, schema)
-        yield from schema_problems(settings["methods"][name], schema, f"methods.{name}")
-    yield from tokens.problems(settings)
+def _name_problems(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Methods that there are not, among those that have settings and those of grids."""
+    known, implementations = known_methods(), settings["implementations"]
+    usable = [name for name, implementation in implementations.items() if implementation in known]
+    for name, implementation in implementations.items():
+        if name == implementation and name not in known:
+            yield f"methods.{name}: there is no method {unknown_name(name, known, usable)}"
     for section in _grids(settings):
         for name in settings[section]["methods"]:
             if name not in settings["methods"]:
-                hint = "" if name in known else f": there is no method {unknown_name(name, known)}"
-                hint = hint or f": give its settings under methods.{name}"
-                yield f"{section}.methods: {name!r} has no settings{hint}"
+                hint = f"there is no method {unknown_name(name, known, usable)}"
+                hint = f"give its settings under methods.{name}" if name in known else hint
+                yield f"{section}.methods: {name!r} has no settings: {hint}"
+
+
+def _typed_methods(settings: Mapping[str, Any]) -> dict[str, Any]:
+    schemas = {name: method_schema(kind) for name, kind in settings["implementations"].items()}
+    return {
+        name: typed(settings["methods"][name], schemas[name], schemas[name]) for name in schemas
+    }
+
+
+def _setting_problems(settings: Mapping[str, Any], name: str) -> Iterator[Problem]:
+    schema = method_schema(settings["implementations"][name])
+    return schema_findings(settings["methods"][name], schema)
 
 
 def _grids(settings: Mapping[str, Any]) -> list[str]:
@@ -206,81 +236,92 @@ def _revision_problems(settings: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _training_problems(settings: Mapping[str, Any]) -> Iterator[str]:
-    """What methods that are trained need: a corpus, and the one-shot mask they start from."""
-    methods = settings["methods"]
+    """The corpus that methods which run are trained on."""
     trained = methods_that_are("trained", settings)
     listed = [name for section in _grids(settings) for name in settings[section]["methods"]]
     listed += settings.get("tokens", {}).get("trained", {}).get("methods", [])
-    run = lent_by(listed, settings)
-    for name in sorted(trained):
-        if name in run and "training" not in settings["corpora"]:
-            yield f"corpora.training: must be set, since {name} is trained on it"
-        start = methods[name].get("warm_start", "random")
-        if start != "random" and (start not in methods or start in trained):
-            yield (
-                f"methods.{name}.warm_start: {start!r} is neither random nor one of the "
-                "layer-wise methods that have settings under methods"
-            )
+    run = lent_by(listed, settings) & trained
+    if run and "training" not in settings["corpora"]:
+        name = next(name for name in settings["methods"] if name in run)
+        yield f"corpora.training: must be set, since {name} is trained on it"
 
 
-def _allocation_problems(settings: Mapping[str, Any]) -> Iterator[str]:
-    """Densities of methods that there are not, or for budgets that have their own."""
-    methods, implementations = settings["methods"], settings["implementations"]
-    for name, values in methods.items():
-        allocation = values.get("allocation", "uniform")
-        if allocation == "uniform":
-            continue
-        budget = values.get("budget", "")
-        if budget == "global" or pattern_of(implementations[name], values):
-            yield (
-                f"methods.{name}.allocation: budget {budget} spreads sparsity itself; use another "
-                "budget or allocation uniform"
-            )
-        source = allocation["from"] if isinstance(allocation, Mapping) else name
+def _start_problems(settings: Mapping[str, Any], name: str) -> Iterator[Problem]:
+    """Masks to start from of methods that there are not, or that are trained themselves."""
+    methods, trained = settings["methods"], methods_that_are("trained", settings)
+    if name not in trained:
+        return
+    taken = masks_taken(settings["implementations"][name], methods[name])
+    for setting, source in ((setting, masks.method) for setting, masks in taken.items()):
         if source not in methods:
-            yield f"methods.{name}.allocation.from: {unknown_name(source, sorted(methods))}"
-        elif source != name and name in lent_by([source], settings):
+            named = unknown_name(source, ["random", *sorted(methods)])
+            yield setting, f"there is no method {named} under methods"
+        elif setting == "warm_start" and source in trained:
             yield (
-                f"methods.{name}.allocation.from: {source} takes masks from {name} itself; give "
-                f"the allocation to a variant of it, as in NAME: {{like: {name}, allocation: ...}}"
+                setting,
+                f"{source!r} is neither random nor one of the layer-wise methods that have "
+                "settings under methods",
             )
-        elif source == name and isinstance(allocation, Mapping):
-            yield f"methods.{name}.allocation.from: a method cannot take its own densities"
 
 
-def _mask_from_problems(settings: Mapping[str, Any]) -> Iterator[str]:
+def _allocation_problems(settings: Mapping[str, Any], name: str) -> Iterator[Problem]:
+    """Densities of methods that there are not, or for budgets that have their own."""
+    methods, values = settings["methods"], settings["methods"][name]
+    allocation = values.get("allocation", "uniform")
+    if allocation == "uniform":
+        return
+    source = allocation["from"] if isinstance(allocation, Mapping) else None
+    if source is not None and source not in methods:
+        named = unknown_name(source, sorted(methods))
+        yield "allocation.from", f"there is no method {named} under methods"
+        return
+    budget = values.get("budget", "")
+    if budget == "global" or pattern_of(settings["implementations"][name], values):
+        yield (
+            "allocation",
+            f"budget {budget} spreads sparsity itself; use another budget or allocation uniform",
+        )
+    if source == name:
+        yield "allocation.from", "a method cannot take its own densities"
+    elif source is not None and name in lent_by([source], settings):
+        yield (
+            "allocation.from",
+            f"{source} takes masks from {name} itself; give the allocation to a variant of it, "
+            f"as in NAME: {{like: {name}, allocation: ...}}",
+        )
+
+
+def _mask_from_problems(settings: Mapping[str, Any], name: str) -> Iterator[Problem]:
     """Masks to keep of methods that there are not, or that have theirs from who keeps them."""
     methods = settings["methods"]
-    for name, source in ((n, values.get("mask_from")) for n, values in methods.items()):
-        if source is None:
+    source = methods[name].get("mask_from")
+    if source is None:
+        return
+    if source not in methods:
+        named = unknown_name(source, sorted(methods))
+        yield "mask_from", f"there is no method {named} under methods"
+    elif source == name:
+        yield "mask_from", "a method cannot keep its own masks; name another"
+    elif name in lent_by([source], settings):
+        yield "mask_from", f"{source} takes masks from {name} itself; name another"
+
+
+def _mask_pattern_problems(settings: Mapping[str, Any], name: str) -> Iterator[Problem]:
+    """Masks of another pattern than is needed."""
+    methods, implementations = settings["methods"], settings["implementations"]
+    for setting, taken in masks_taken(implementations[name], methods[name]).items():
+        wanted, source = taken.pattern, taken.method
+        if wanted is None or source not in methods:
             continue
-        if source not in methods:
-            named = unknown_name(source, sorted(methods))
-            yield f"methods.{name}.mask_from: there is no method {named} under methods"
-        elif source == name:
-            yield f"methods.{name}.mask_from: a method cannot keep its own masks; name another"
-        elif name in lent_by([source], settings):
-            yield (
-                f"methods.{name}.mask_from: {source} takes masks from {name} itself; name another"
-            )
+        if written_pattern(implementations[source], methods[source]) != (wanted or FREE):
+            budget = f'with budget "{wanted}"' if wanted else "without an N:M budget"
+            other = "" if setting == "mask_from" else "random or "
+            yield setting, f"must be {other}a method {budget}, not {source}"
 
 
 def _pattern_problems(settings: Mapping[str, Any]) -> Iterator[str]:
-    """Masks of another pattern than is needed, and sparsities that cannot be had."""
+    """Sparsities that cannot be had with a method's pattern."""
     methods, implementations = settings["methods"], settings["implementations"]
-    written = {
-        name: written_pattern(implementations[name], values) for name, values in methods.items()
-    }
-    for name, values in methods.items():
-        for setting, taken in masks_taken(implementations[name], values).items():
-            wanted = taken.pattern
-            if wanted is not None and written.get(taken.method, FREE) != (wanted or FREE):
-                budget = f'with budget "{wanted}"' if wanted else "without an N:M budget"
-                other = "" if setting == "mask_from" else "random or "
-                yield (
-                    f"methods.{name}.{setting}: must be {other}a method {budget}, "
-                    f"not {taken.method}"
-                )
     for name, sparsities in settings.get("patterns", {}).get("methods", {}).items():
         for sparsity in sparsities:
             if not can_have(implementations[name], methods[name], sparsity):

@@ -1,12 +1,12 @@
 """Studies: cells beside the grid, each with a section of its own in the settings."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from suite.plan import calibration, grid, tokens
 from suite.plan.cell import DENSE, Cell
 from suite.plan.methods import methods_that_are, written_pattern
-from suite.plan.validation import ConfigError
+from suite.plan.validation import ConfigError, unknown_name
 
 # for the settings of one method, on validation text
 SEARCHES = ("leap_search", "elsa_search", "admm_search", "alps_search", "reconstruct_search")
@@ -22,7 +22,9 @@ def cells_of(study: str, settings: Mapping[str, Any]) -> list[Cell]:
         raise ConfigError(
             f"{study}: scale {settings['scale']} has none; use mini, or write a section {study}"
         )
-    lacking = calibration.problems(settings, tokens.variants(settings)) if study == "tokens" else ()
+    lacking = (
+        calibration.problems(settings, tokens.calibrated(settings)) if study == "tokens" else ()
+    )
     if problems := "\n".join(lacking):
         raise ConfigError(problems)
     return _cells_of(study, settings)
@@ -64,6 +66,26 @@ def with_variants(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         for variant, changes in settings.get(study, {}).get("variants", {}).items():
             methods[f"{base}-{variant}"] = {"like": base, **changes}
     return methods | tokens.variants(settings)
+
+
+def places(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Where each method is written, by its name, but for those that the study `tokens` makes."""
+    found = {name: f"methods.{name}" for name in settings["methods"]}
+    for study in VARIED:
+        base = settings.get(study, {}).get("base")
+        for variant in settings.get(study, {}).get("variants", {}):
+            found[f"{base}-{variant}"] = f"{study}.variants.{variant}"
+    return found
+
+
+def problems(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Methods that studies vary and that there are not, one line each."""
+    known, methods = sorted(settings["methods"]), with_variants(settings)
+    named = [(f"{study}.base", settings[study]["base"]) for study in VARIED if study in settings]
+    named += tokens.named(settings)
+    for setting, name in named:
+        if name not in methods:
+            yield f"{setting}: there is no method {unknown_name(name, known)} under methods"
 
 
 def written_patterns(settings: Mapping[str, Any]) -> dict[str, str]:

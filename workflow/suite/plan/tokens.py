@@ -11,6 +11,7 @@ from typing import Any
 from suite.plan.calibration import size_of
 from suite.plan.methods import known_methods, method_schema
 
+_VARIED = {"calibrated": "calibration", "trained": "steps"}  # the setting, by the kind of method
 AS_IT_IS = "as it is"  # the amount of text of a layer-wise method that is no variant
 
 
@@ -25,6 +26,19 @@ def variants(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     for base, steps in _pairs(settings, "trained", "steps"):
         found[f"{base}-{steps}-steps"] = {"like": base, "steps": steps}
     return found
+
+
+def named(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Every method that the study names, with the setting that names it."""
+    study = settings.get("tokens", {})
+    kinds = [kind for kind in ("calibrated", "trained") if kind in study]
+    return [(f"tokens.{kind}.methods", name) for kind in kinds for name in study[kind]["methods"]]
+
+
+def calibrated(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Where the number of sequences of each calibrated variant is written, by its name."""
+    pairs = _pairs(settings, "calibrated", "sequences")
+    return {f"{base}-{number}-sequences": "tokens.calibrated.sequences" for base, number in pairs}
 
 
 def points(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -60,8 +74,11 @@ def problems(settings: Mapping[str, Any]) -> Iterator[str]:
             implementation = settings["implementations"].get(name)
             if implementation not in known_methods():
                 continue  # which is said of the method itself
-            if method_schema(implementation).get("trained", False) != (kind == "trained"):
+            schema = method_schema(implementation)
+            if schema.get("trained", False) != (kind == "trained"):
                 yield f"tokens.{kind}.methods: {name} is not {kind}; list it under tokens.{other}"
+            elif _VARIED[kind] not in schema["properties"]:
+                yield f"tokens.{kind}.methods: {name} has no setting {_VARIED[kind]!r}"
 
 
 def _pairs(settings: Mapping[str, Any], kind: str, amounts: str) -> list[tuple[str, int]]:

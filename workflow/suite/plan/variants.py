@@ -4,11 +4,12 @@ Under `methods`, `like: leap` takes the settings of leap and changes some of the
 starts from a named set of settings. Both are resolved here, so that rules see plain settings.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from leap.settings import PRESETS, Settings
+from suite.plan.validation import Problem, shown, unknown_name
 
 # What a cell of the grid decides, not its method's settings.
 _OF_THE_CELL = ("sparsity", "seed")
@@ -34,18 +35,51 @@ def resolve(
     return resolved, implementations
 
 
-def problems(methods: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """What is wrong with `like` and `preset`, one line each."""
-    for name, own in methods.items():
-        last = _ancestors(methods, name)[-1]
-        like = methods[last].get("like")
-        if like in methods:
-            yield f"methods.{name}.like: leads back to itself; name another method"
-        elif like is not None:
-            yield f"methods.{last}.like: there is no method {like!r} under methods"
+def problems(methods: Mapping[str, Mapping[str, Any]], places: Mapping[str, str]) -> Iterator[str]:
+    """What is wrong with `like` and `preset`, one line each, by the places of methods."""
+    unreadable = [*_unreadable(methods, places)]
+    yield from unreadable or _unknown(methods, places)
+
+
+def _unreadable(
+    methods: Mapping[str, Mapping[str, Any]], places: Mapping[str, str]
+) -> Iterator[str]:
+    for name, place in places.items():
+        values = {"like": None, "preset": "default", **methods[name]}
+        for key, kind in (("like", str | None), ("preset", str)):
+            if not isinstance(values[key], kind):
+                yield f"{place}.{key}: {values[key]!r} is no name"
+
+
+def _unknown(methods: Mapping[str, Mapping[str, Any]], places: Mapping[str, str]) -> Iterator[str]:
+    for name, place in places.items():
+        own, ancestors = methods[name], _ancestors(methods, name)
+        like = own.get("like")
+        if like is not None and like not in methods:
+            named = unknown_name(like, sorted(methods))
+            yield f"{place}.like: there is no method {named} under methods"
+        # of those in a circle, the first
+        if methods[ancestors[-1]].get("like") == name == min(ancestors):
+            yield f"{place}.like: leads back to itself; name another method"
         if own.get("preset", "default") not in PRESETS:
-            known = ", ".join(PRESETS)
-            yield f"methods.{name}.preset: there is no preset {own['preset']!r} (known: {known})"
+            yield f"{place}.preset: there is no preset {unknown_name(own['preset'], PRESETS)}"
+
+
+def once(
+    check: Callable[[str], Iterable[Problem]],
+    methods: Mapping[str, Mapping[str, Any]],
+    places: Mapping[str, str],
+) -> Iterator[str]:
+    """One line for each problem that `check` finds with a method, at the place where it is written.
+
+    What a variant shares with the method that it is like is written there.
+    """
+    found = {name: [*check(name)] for name in methods}
+    for name, place in places.items():
+        inherited = found.get(methods[name].get("like", ""), [])
+        for setting, problem in found[name]:
+            if (setting, problem) not in inherited:
+                yield shown(place, setting, problem)
 
 
 def _ancestors(methods: Mapping[str, Mapping[str, Any]], name: str) -> list[str]:
