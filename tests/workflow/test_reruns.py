@@ -85,7 +85,7 @@ def test_an_edited_hessian_prunes_again_what_uses_it_and_not_wanda(
     [
         ("leap/parameterisations/patch.py", "clamp_(-0.99", "clamp_(-0.98"),
         ("workflow/suite/jobs/job.py", '"%s %d/%s, %.0f s left"', '"%s: %d of %s, %.0f s left"'),
-        ("workflow/suite/tracking/upload.py", 'name = " ".join(', 'name = "/".join('),
+        ("workflow/suite/tracking/shown.py", 'return " ".join(', 'return "/".join('),
         ("workflow/suite/plan/cost/estimate.py", "_TOKENS = 10e6", "_TOKENS = 9e6"),
     ],
 )

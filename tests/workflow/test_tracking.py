@@ -63,7 +63,7 @@ def write_journal(path: Path, steps: int = 3) -> Path:
     manifest = path.with_suffix("") / "manifest.json"
     manifest.parent.mkdir(parents=True)
     manifest.write_text('{"sparsity": 0.5}')
-    tags = {"stage": "evaluate", "cell": path.stem}
+    tags = {"stage": "evaluate", "model": "tiny", "method": "leap", "sparsity": "0.6", "seed": "1"}
     with Journal(path, tags=tags, params={"bound": math.inf, "empty": ""}) as journal:
         for step in range(steps):
             journal.metrics({"loss": 1 / (step + 1), "nan": math.nan, "inf": math.inf}, step=step)
@@ -223,8 +223,8 @@ def test_upload_is_faithful_and_repeatable(tmp_path: Path, uri: str) -> None:
         largest = sys.float_info.max
         expected = [(*p[:3], largest if p[3] == math.inf else p[3]) for p in expected]
         assert stored_points(uri, journal) == expected
-    record = read_journal(journals[0])
-    assert (record.start.time, record.end_time, "FINISHED", "evaluate 0") in rows(
+    record, name = read_journal(journals[0]), "tiny leap 0.6 evaluate seed 1"
+    assert (record.start.time, record.end_time, "FINISHED", name) in rows(
         uri, "SELECT start_time, end_time, status, name FROM runs"
     )
     assert sorted(rows(uri, "SELECT DISTINCT key, value FROM params")) == [

@@ -99,10 +99,10 @@ class Record:
 class Journal:
     """Writes the journal of one execution of one job; use as a context manager.
 
-    ``tags`` say which job it is (stage, model, method, sparsity, seed); their values, in their
-    order, become the run's name. ``params`` are its settings, one scalar a name. Every line is
-    flushed, so a killed job leaves all it wrote. Each execution has a new random run id, which no
-    result depends on. Leaving the context writes the end: FINISHED, or FAILED on an exception.
+    ``tags`` say which job it is (stage, model, method, sparsity, seed), and give the run its name.
+    ``params`` are its settings, one scalar a name. Every line is flushed, so a killed job leaves
+    all it wrote. Each execution has a new random run id, which no result depends on. Leaving the
+    context writes the end: FINISHED, or FAILED on an exception.
 
     Raises ValueError or TypeError for names or values that MLflow could not take.
     """

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from suite.tracking.journal import Point, Record, Start, read_journal
+from suite.tracking.shown import run_name
 from suite.tracking.store import (
     TrackingUnavailable,
     checked_uri,
@@ -124,8 +125,7 @@ def open_run(client: "MlflowClient", experiment_id: str, start: Start) -> "Run":
         client.set_tag(run.info.run_id, "journal.note", "its job was killed and run again")
         client.set_terminated(run.info.run_id, "KILLED")
     tags = {**start.tags, "journal.run": start.run, "journal.origin": start.origin}
-    name = " ".join(start.tags.values())
-    return client.create_run(experiment_id, start.time, tags, run_name=name)
+    return client.create_run(experiment_id, start.time, tags, run_name=run_name(start.tags))
 
 
 def send_params(client: "MlflowClient", run_id: str, params: Mapping[str, Any]) -> list[str]:
