@@ -88,7 +88,14 @@ def test_every_job_is_a_run_in_mlflow(finished):
         and run.data.tags["stage"] == "evaluate"
     ]  # fmt: skip
     evaluation = finished / "results/smoke/evaluations/mini-llama-3.2-1b/wanda/0.5.json"
-    assert one.data.metrics["ppl"] == json.loads(evaluation.read_text())["perplexity"]["value"]
+    found = one.data.metrics
+    assert found["perplexity"] == json.loads(evaluation.read_text())["perplexity"]["value"]
+    (row,) = [
+        row for row in rows_of(finished / "results/smoke")
+        if (row["model"], row["method"], row["sparsity"]) == ("mini-llama-3.2-1b", "wanda", "0.5")
+    ]  # fmt: skip
+    assert found["average"] == pytest.approx(float(row["average"]))
+    assert found["recovered_share"] == pytest.approx(float(row["recovered_share"]))
 
 
 def rows_of(folder: Path) -> list[dict[str, str]]:

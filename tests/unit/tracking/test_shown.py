@@ -1,9 +1,20 @@
-"""How runs look in MLflow: names."""
+"""How runs look in MLflow: names, and an evaluation's summary, which is what the tables say."""
+
+import shutil
+from pathlib import Path
 
 import pytest
 
-from suite.tracking.shown import run_name
+from suite.artifacts.files import read_json, write_json
+from suite.tables import evaluations
+from suite.tables.recovered import recovered_shares
+from suite.tracking.journal import Journal, Point, Record, read_journal
+from suite.tracking.shown import TASKS, charted, run_name, summary
 
+EVALUATIONS = Path(__file__).parents[3] / "results/examples/claim/evaluations"
+DENSE, LEAP, OTHER_SEED = (
+    f"smollm2-135m/{cell}" for cell in ("dense/0.0", "leap/0.6", "leap/0.6/seed-1")
+)
 TAGS = {
     "stage": "evaluate",
     "run": "paper",
@@ -25,3 +36,74 @@ TAGS = {
 )
 def test_a_runs_name(tags: dict[str, str], name: str) -> None:
     assert run_name(tags) == name
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """A run's folder with real evaluations."""
+    for cell in (DENSE, LEAP, OTHER_SEED):
+        target = tmp_path / "evaluations" / f"{cell}.json"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(EVALUATIONS / f"{cell}.json", target)
+    return tmp_path
+
+
+def evaluated(results: Path, cell: str) -> Record:
+    """The journal of an evaluation, as the job writes it."""
+    file = results / "evaluations" / f"{cell}.json"
+    found = read_json(file)
+    tags = {key: str(found[key]) for key in ("model", "method", "sparsity", "seed")}
+    scores = {name: 100 * task["acc"] for name, task in found["tasks"].items()}
+    path = results / "journals/evaluate" / f"{cell}.jsonl"
+    with Journal(path, tags={"stage": "evaluate", **tags}, params={}) as journal:
+        journal.metrics({"ppl": found["perplexity"]["value"], **scores})
+        journal.artifact(file)
+    return read_journal(path)
+
+
+def values(record: Record) -> dict[str, float]:
+    return {point.name: point.value for point in summary(record)}
+
+
+@pytest.mark.parametrize("cell", [DENSE, LEAP, OTHER_SEED])
+def test_an_evaluation_is_summed_up_as_in_the_tables(results: Path, cell: str) -> None:
+    files = [results / "evaluations" / f"{each}.json" for each in (cell, DENSE)]
+    read = evaluations.read_cells(files[:1] if cell == DENSE else files)
+    assert values(evaluated(results, cell)) == pytest.approx(
+        {"average": read[0].average, "recovered_share": recovered_shares(read)[0]}
+    )
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"chance": 1.0, "acc": 0.9}, {"chance": 0.5, "acc": 0.5}, {"acc": 0.5}],
+    ids=["below chance", "at chance", "chance was not recorded"],
+)
+def test_no_share_where_the_dense_model_gives_none(
+    results: Path, changed: dict[str, float]
+) -> None:
+    record, dense = evaluated(results, LEAP), results / "evaluations" / f"{DENSE}.json"
+    write_json(dense, {**read_json(dense), "tasks": dict.fromkeys(TASKS, changed)})
+    assert values(record).keys() == {"average"}
+
+
+def test_no_share_without_an_evaluation_of_the_dense_model(results: Path) -> None:
+    record = evaluated(results, LEAP)
+    (results / "evaluations" / f"{DENSE}.json").unlink()
+    assert values(record).keys() == {"average"}
+
+
+def test_no_summary_of_other_jobs_and_of_an_evaluation_that_failed(tmp_path: Path) -> None:
+    with Journal(tmp_path / "j.jsonl", tags=TAGS, params={}) as journal:
+        journal.metrics({"wall_time_seconds": 1.0, "piqa": 50.0})
+    assert summary(read_journal(journal.path)) == []
+
+
+def test_the_tasks_are_those_of_the_tables() -> None:
+    assert TASKS == evaluations.TASKS
+
+
+def test_perplexity_is_called_so() -> None:
+    points = [Point(name, 7.0, 1, 0) for name in ("ppl", "in_domain_ppl", "loss")]
+    names = [point.name for point in charted(points)]
+    assert names == ["perplexity", "perplexity_in_domain", "loss"]

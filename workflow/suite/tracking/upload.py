@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from suite.tracking.journal import Point, Record, Start, read_journal
-from suite.tracking.shown import run_name
+from suite.tracking.shown import charted, run_name, summary
 from suite.tracking.store import (
     TrackingUnavailable,
     checked_uri,
@@ -47,14 +47,14 @@ def upload_all(
 ) -> Uploaded:
     """Make or complete the MLflow run of every journal; repeating it changes nothing.
 
-    A run gets the journal's tags, parameters, metrics and artifacts with their own times, its
-    status (KILLED without an end) and, once it has an end, the tag ``journal.complete``, by which
-    later uploads skip it. What could not be carried over as it is stands in ``journal.note``. Runs
-    that the user deleted in MLflow stay deleted. With SQLite, artifacts go to ``mlartifacts``
-    beside the database; a server puts them where it likes.
+    A run gets the journal's tags, parameters, metrics and artifacts with their own times, an
+    evaluation's ``summary``, its status (KILLED without an end) and, once it has an end, the tag
+    ``journal.complete``, by which later uploads skip it. What could not be carried over as it is
+    stands in ``journal.note``. Runs that the user deleted in MLflow stay deleted. With SQLite,
+    artifacts go to ``mlartifacts`` beside the database; a server puts them where it likes.
 
-    Raises TrackingUnavailable if the store cannot be used, ValueError for a malformed journal or
-    address, or a deleted experiment.
+    Raises TrackingUnavailable if the store cannot be used, ValueError for a malformed journal,
+    evaluation or address, or a deleted experiment.
     """
     uri = checked_uri(uri)
     records = [read_journal(path) for path in journal_paths]
@@ -144,10 +144,10 @@ def send_params(client: "MlflowClient", run_id: str, params: Mapping[str, Any]) 
 
 
 def send_points(client: "MlflowClient", run_id: str, points: Sequence[Point]) -> None:
-    """Log metric points; MLflow itself leaves out those it has."""
+    """Log metric points as they are shown; MLflow itself leaves out those it has."""
     from mlflow.entities import Metric
 
-    client.log_batch(run_id, [Metric(p.name, p.value, p.time, p.step) for p in points])
+    client.log_batch(run_id, [Metric(p.name, p.value, p.time, p.step) for p in charted(points)])
 
 
 def _upload(client: "MlflowClient", experiment_id: str, record: Record) -> Uploaded:
@@ -156,7 +156,7 @@ def _upload(client: "MlflowClient", experiment_id: str, record: Record) -> Uploa
         return Uploaded(complete=1)
     run_id = run.info.run_id
     notes = send_params(client, run_id, record.start.params)
-    send_points(client, run_id, record.points)
+    send_points(client, run_id, [*record.points, *summary(record)])
     missing = _send_artifacts(client, run_id, record.artifacts)
     if missing:
         notes.append(f"artifacts gone before the upload: {', '.join(missing)}")
