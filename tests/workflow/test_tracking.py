@@ -16,9 +16,11 @@ from typing import Any
 
 import pytest
 
+from suite.artifacts.files import write_json
 from suite.tracking import store as tracking_store
 from suite.tracking.journal import Journal, read_journal
 from suite.tracking.live import LiveMirror
+from suite.tracking.shown import TASKS
 from suite.tracking.store import (
     TrackingUnavailable,
     default_uri,
@@ -258,6 +260,27 @@ def test_more_than_mlflow_takes_at_once(tmp_path: Path, uri: str) -> None:
     assert rows(uri, "SELECT value FROM tags WHERE key = 'journal.note'") == [
         ("parameter long cut to 6000 characters",)
     ]
+
+
+@pytest.mark.heavy
+def test_what_mlflow_shows_of_a_training_and_an_evaluation(tmp_path: Path, uri: str) -> None:
+    tags = {"model": "tiny", "method": "dense", "sparsity": "0.0", "seed": "0"}
+    tasks = {task: {"acc": 0.75, "chance": 0.25} for task in TASKS}
+    evaluation = tmp_path / "evaluations/tiny/dense/0.0.json"
+    write_json(evaluation, {"tasks": tasks})
+    with Journal(tmp_path / "evaluate.jsonl", tags=tags, params={}) as evaluate:
+        evaluate.metrics({"ppl": 7.0, **dict.fromkeys(TASKS, 75.0)})
+        evaluate.artifact(evaluation)
+    mirror = LiveMirror(uri, EXPERIMENT, close_seconds=60)
+    with Journal(tmp_path / "train.jsonl", tags=tags, params={}, mirror=mirror) as train:
+        train.metrics({"loss": 2.0, "density/layers.0": 0.5})
+    summed = {"average": 75.0, "recovered_share": 100.0, "perplexity": 7.0}
+    shown = {**dict.fromkeys(TASKS, 75.0), **summed, "loss": 2.0}
+    for _ in range(2):
+        upload_all([evaluate.path, train.path], uri, EXPERIMENT)
+        assert dict(rows(uri, "SELECT key, value FROM metrics")) == shown
+        (table,) = (tmp_path / "mlartifacts").rglob("layer_density.csv")
+        assert table.read_text() == "layer,0\nlayers.0,0.5\n"
 
 
 @pytest.mark.heavy

@@ -1,4 +1,4 @@
-"""How runs look in MLflow: names, and an evaluation's summary, which is what the tables say."""
+"""How runs look in MLflow: names, layers' table, an evaluation's summary as in the tables."""
 
 import shutil
 from pathlib import Path
@@ -9,7 +9,7 @@ from suite.artifacts.files import read_json, write_json
 from suite.tables import evaluations
 from suite.tables.recovered import recovered_shares
 from suite.tracking.journal import Journal, Point, Record, read_journal
-from suite.tracking.shown import TASKS, charted, run_name, summary
+from suite.tracking.shown import TASKS, charted, layer_table, run_name, summary
 
 EVALUATIONS = Path(__file__).parents[3] / "results/examples/claim/evaluations"
 DENSE, LEAP, OTHER_SEED = (
@@ -107,3 +107,16 @@ def test_perplexity_is_called_so() -> None:
     points = [Point(name, 7.0, 1, 0) for name in ("ppl", "in_domain_ppl", "loss")]
     names = [point.name for point in charted(points)]
     assert names == ["perplexity", "perplexity_in_domain", "loss"]
+
+
+def test_densities_of_layers_are_a_table_and_no_charts() -> None:
+    points = [
+        Point(name, value, step + 1000, step)
+        for step, value in ((0, 1.0), (12, 0.5))
+        for name in ("density", "density/layers.0.q", "density/layers.0.k", "lm_loss")
+    ]
+    # a step that was repeated after an interruption, and one that has not all
+    points += [Point("density/layers.0.q", 0.25, 2000, step) for step in (12, 24)]
+    assert {point.name for point in charted(points)} == {"density", "lm_loss"}
+    assert layer_table(points) == "layer,0,12,24\nlayers.0.q,1.0,0.25,0.25\nlayers.0.k,1.0,0.5,\n"
+    assert layer_table(charted(points)) == ""

@@ -3,6 +3,8 @@
 Journals stay as they are; this is chosen when they are sent, for those of earlier versions too.
 """
 
+import csv
+import io
 import math
 import statistics
 from collections.abc import Iterable, Mapping
@@ -16,6 +18,7 @@ from suite.tracking.journal import Point, Record
 
 TASKS = ("piqa", "arc_easy", "arc_challenge", "winogrande", "openbookqa", "mmlu")
 
+_LAYER = "density/"
 _NAMES = {"ppl": "perplexity", "in_domain_ppl": "perplexity_in_domain"}
 
 
@@ -27,8 +30,32 @@ def run_name(tags: Mapping[str, str]) -> str:
 
 
 def charted(points: Iterable[Point]) -> list[Point]:
-    """The points as metrics, under the names that MLflow shows."""
-    return [replace(point, name=_NAMES.get(point.name, point.name)) for point in points]
+    """The points that become metrics, under the names that MLflow shows.
+
+    Layers' densities do not: MLflow draws a chart of each, hundreds of them, before the loss.
+    """
+    return [
+        replace(point, name=_NAMES.get(point.name, point.name))
+        for point in points
+        if not point.name.startswith(_LAYER)
+    ]
+
+
+def layer_table(points: Iterable[Point]) -> str:
+    """The layers' densities as CSV, a row a layer and a column a step; "" where there are none."""
+    densities: dict[str, dict[int, float]] = {}
+    for point in points:
+        if point.name.startswith(_LAYER):
+            layer = point.name.removeprefix(_LAYER)
+            densities.setdefault(layer, {})[point.step] = point.value
+    if not densities:
+        return ""
+    steps = sorted(set().union(*densities.values()))
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["layer", *steps])
+    table.writerows([layer, *map(found.get, steps)] for layer, found in densities.items())
+    return text.getvalue()
 
 
 def summary(record: Record) -> list[Point]:

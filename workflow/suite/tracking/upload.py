@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from suite.tracking.journal import Point, Record, Start, read_journal
-from suite.tracking.shown import charted, run_name, summary
+from suite.tracking.shown import charted, layer_table, run_name, summary
 from suite.tracking.store import (
     TrackingUnavailable,
     checked_uri,
@@ -48,10 +48,11 @@ def upload_all(
     """Make or complete the MLflow run of every journal; repeating it changes nothing.
 
     A run gets the journal's tags, parameters, metrics and artifacts with their own times, an
-    evaluation's ``summary``, its status (KILLED without an end) and, once it has an end, the tag
-    ``journal.complete``, by which later uploads skip it. What could not be carried over as it is
-    stands in ``journal.note``. Runs that the user deleted in MLflow stay deleted. With SQLite,
-    artifacts go to ``mlartifacts`` beside the database; a server puts them where it likes.
+    evaluation's ``summary`` or a training's ``layer_table``, its status (KILLED without an end)
+    and, once it has an end, the tag ``journal.complete``, by which later uploads skip it. What
+    could not be carried over as it is stands in ``journal.note``. Runs that the user deleted in
+    MLflow stay deleted. With SQLite, artifacts go to ``mlartifacts`` beside the database; a server
+    puts them where it likes.
 
     Raises TrackingUnavailable if the store cannot be used, ValueError for a malformed journal,
     evaluation or address, or a deleted experiment.
@@ -157,6 +158,8 @@ def _upload(client: "MlflowClient", experiment_id: str, record: Record) -> Uploa
     run_id = run.info.run_id
     notes = send_params(client, run_id, record.start.params)
     send_points(client, run_id, [*record.points, *summary(record)])
+    if layers := layer_table(record.points):
+        client.log_text(run_id, layers, "layer_density.csv")
     missing = _send_artifacts(client, run_id, record.artifacts)
     if missing:
         notes.append(f"artifacts gone before the upload: {', '.join(missing)}")
