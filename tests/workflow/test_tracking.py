@@ -263,6 +263,23 @@ def test_more_than_mlflow_takes_at_once(tmp_path: Path, uri: str) -> None:
 
 
 @pytest.mark.heavy
+def test_the_experiment_is_one_of_training_models(tmp_path: Path, uri: str) -> None:
+    journals = [write_journal(tmp_path / f"{number}.jsonl") for number in range(3)]
+    kinds = "SELECT value FROM experiment_tags WHERE key = 'mlflow.experimentKind'"
+    upload_all(journals[:1], uri, EXPERIMENT)
+    assert rows(uri, kinds) == [("custom_model_development",)]
+    # an experiment of an earlier version of the suite
+    with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as store, store:
+        store.execute("DELETE FROM experiment_tags")
+    upload_all(journals[:2], uri, EXPERIMENT)
+    assert rows(uri, kinds) == [("custom_model_development",)]
+    with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as store, store:
+        store.execute("UPDATE experiment_tags SET value = 'finetuning'")
+    upload_all(journals, uri, EXPERIMENT)
+    assert rows(uri, kinds) == [("finetuning",)]
+
+
+@pytest.mark.heavy
 def test_what_mlflow_shows_of_a_training_and_an_evaluation(tmp_path: Path, uri: str) -> None:
     tags = {"model": "tiny", "method": "dense", "sparsity": "0.0", "seed": "0"}
     tasks = {task: {"acc": 0.75, "chance": 0.25} for task in TASKS}

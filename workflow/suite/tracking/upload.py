@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _PARAM_CHARACTERS = 6000  # the longest value MLflow takes
+# MLflow's pages for training models, and not those for applications of language models
+_KIND = ("mlflow.experimentKind", "custom_model_development")
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def find_experiment(client: "MlflowClient", uri: str, name: str) -> str:
         if database is not None:
             location = (database.absolute().parent / "mlartifacts" / name).as_uri()
         try:
-            return client.create_experiment(name, artifact_location=location)
+            return client.create_experiment(name, artifact_location=location, tags=dict([_KIND]))
         except MlflowException:
             # Another process may have made it just now.
             experiment = client.get_experiment_by_name(name)
@@ -102,6 +104,8 @@ def find_experiment(client: "MlflowClient", uri: str, name: str) -> str:
             f"MLflow experiment {name} is deleted: bring it back with `mlflow experiments restore "
             f"--experiment-id {experiment.experiment_id}`, or remove it for good with `mlflow gc`"
         )
+    if _KIND[0] not in experiment.tags:  # what the user chose stays
+        client.set_experiment_tag(experiment.experiment_id, *_KIND)
     return str(experiment.experiment_id)
 
 
