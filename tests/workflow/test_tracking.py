@@ -300,6 +300,38 @@ def test_what_mlflow_shows_of_a_training_and_an_evaluation(tmp_path: Path, uri: 
         assert table.read_text() == "layer,0\nlayers.0,0.5\n"
 
 
+def fill(folder: Path, uri: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "suite.tracking.fill", str(folder)],
+        env={**os.environ, "PYTHONPATH": str(WORKFLOW), "MLFLOW_TRACKING_URI": uri},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.heavy
+def test_a_store_is_filled_from_a_copied_folder(tmp_path: Path, uri: str) -> None:
+    write_journal(tmp_path / "results/paper/journals/evaluate/0.jsonl")
+    write_journal(tmp_path / "results/paper/journals/train/leap/0.jsonl")
+    (tmp_path / "results").rename(tmp_path / "copied")
+    for sent, there in ((2, ""), (0, "; 2 were there")):
+        done = fill(tmp_path / "copied/paper", uri)
+        said = f"{sent} runs sent to {uri}, experiment leap-suite/paper{there}\n"
+        assert done.stdout == said, done.stderr
+    assert rows(uri, "SELECT name FROM experiments ORDER BY 1")[1:] == [("leap-suite/paper",)]
+    assert rows(uri, "SELECT count(*) FROM runs WHERE status = 'FINISHED'") == [(2,)]
+
+
+def test_a_folder_without_journals_fills_nothing(tmp_path: Path) -> None:
+    done = fill(tmp_path, f"sqlite:///{tmp_path}/mlflow.db")
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"{tmp_path}/journals has no journals: give a run's folder, results/<run>\n",
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.heavy
 def test_a_cut_journal_and_lost_artifacts_are_told(tmp_path: Path, uri: str) -> None:
     journal = write_journal(tmp_path / "j.jsonl")
