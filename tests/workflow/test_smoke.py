@@ -16,6 +16,7 @@ from leap.layers import prunable_linears
 from suite.artifacts.tensors import load_masks
 from suite.plan.methods import method_label
 from suite.tables.evaluations import TASKS
+from suite.tables.numbers import number, perplexity
 
 pytestmark = pytest.mark.heavy
 
@@ -105,15 +106,15 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
 
 def printed(row: dict[str, str]) -> list[str]:
     """The numbers of a row as the printed tables have them."""
-    numbers = (row[name] for name in (*TASKS, "average", "recovered_share", "ppl"))
-    return [f"{float(number):.2f}" if number else "–" for number in numbers]
+    shares = [number(float(row[name] or "nan")) for name in (*TASKS, "average", "recovered_share")]
+    return [*shares, perplexity(float(row["ppl"]))]
 
 
 def test_the_printed_tables_have_the_numbers_of_the_csv(finished):
     folder = finished / "results/smoke"
     rows = rows_of(folder)
     markdown = (folder / "tables/main.md").read_text().replace("**", "")
-    latex = re.sub(r"\\textbf\{([\d.]+)\}", r"\1", (folder / "tables/main.tex").read_text())
+    latex = re.sub(r"\\textbf\{([\d.e+-]+)\}", r"\1", (folder / "tables/main.tex").read_text())
     for text, between in ((markdown, " | "), (latex, " & ")):
         places = [
             text.find(between.join([method_label(row["method"]), row["sparsity"], *printed(row)]))

@@ -202,7 +202,7 @@ def test_markdown_of_one_seed_and_of_broken_models(tmp_path: Path) -> None:
     text = (tmp_path / "ablations.md").read_text()
     assert "One seed." in text and "±" not in text
     # A difference too small to be printed is not "-0.00".
-    assert table_rows(text)[1] == ["hard", "60.00", "2.50e+06", "+2.50e+06", "50.00", "+0.00"]
+    assert table_rows(text)[1] == ["hard", "60.00", "2.5e+06", "+2.5e+06", "50.00", "+0.00"]
 
 
 def test_markdown_of_generated_tasks_says_so(tmp_path: Path) -> None:

@@ -213,7 +213,7 @@ def test_broken_models_keep_readable_perplexities(tmp_path: Path) -> None:
     )
     write_markdown(main_table(paths, MODELS, METHODS), tmp_path / "main.md", "mini")
     wanda, leap = table_rows((tmp_path / "main.md").read_text())
-    assert (wanda[-1], leap[-1]) == ("2.50e+09", "**1.23e+05**")
+    assert (wanda[-1], leap[-1]) == ("2.5e+09", "**1.2e+05**")
 
 
 def test_latex_is_escaped_and_well_formed(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from matplotlib.transforms import Bbox
 from suite.artifacts.files import replacing
 from suite.plan.cell import DENSE
 from suite.plan.methods import base_method, look_of, method_label
+from suite.tables.numbers import perplexity
 
 STYLE = Path(__file__).with_name("suite.mplstyle")
 PAGE_INCHES = 7.0  # text width of a two-column page
@@ -182,10 +183,8 @@ def label_log_axis(axis: Axis) -> None:
 
 
 def _plain(tick: float) -> str:
-    if tick < 1e4:
-        return f"{tick:g}"
-    exponent = math.floor(math.log10(tick) + 1e-9)
-    return f"{tick / 10**exponent:g}e{exponent}"
+    """As tables print a perplexity, but without the zeros that a round number has there."""
+    return f"{tick:g}" if tick < 1e4 else perplexity(tick).replace(".0e", "e")
 
 
 # Saving

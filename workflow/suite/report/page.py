@@ -18,6 +18,7 @@ from suite.tables import against_published, published_leads, verdict
 from suite.tables.against_published import Comparison
 from suite.tables.evaluations import TASKS, Evaluated, Recipes, read_cells
 from suite.tables.generated import accuracy, any_generated, task_headings
+from suite.tables.numbers import number, perplexity
 from suite.tables.published_leads import Lead
 from suite.tables.recovered import DEFINITION, recovered_shares
 from suite.tables.seconds import read_seconds
@@ -118,8 +119,8 @@ def _verdict(judged: Mapping[str, Any], entry: str, name: str, generated: bool) 
             _number(a["baseline_value"]),
             Field(f"{a['difference']:+.2f} ± {a['standard_error']:.2f}", a["difference"]),
             Field(verdict.p_text(a["p_value"]), a["p_value"]),
-            _number(p["leap"]),
-            _number(p["baseline_value"]),
+            _perplexity(p["leap"]),
+            _perplexity(p["baseline_value"]),
         ]
         for a, p in zip(of_accuracy["cells"], of_perplexity["cells"], strict=True)
     ]
@@ -133,7 +134,8 @@ def _published(comparisons: Sequence[Comparison], leads: Sequence[Lead]) -> dict
     rows = [
         [
             Field(c.model), Field(c.sparsity), Field(method_label(c.method)), Field(c.measure),
-            _number(c.ours), _number(c.published), _number(c.difference),
+            *(_number(value, perplexity if c.measure == "ppl" else number)
+              for value in (c.ours, c.published, c.difference)),
             _number(c.combined_stderr), Field(c.verdict), Field(c.source),
         ]
         for c in comparisons
@@ -163,18 +165,23 @@ def _leads(leads: Sequence[Lead]) -> dict[str, Any]:
 
 
 def _leaderboard(lines: Sequence[Line]) -> dict[str, Any]:
-    def column(name: str, best: Callable[[Iterable[float]], float]) -> list[Field]:
+    def column(
+        name: str,
+        best: Callable[[Iterable[float]], float],
+        printed: Callable[[float], str] = number,
+    ) -> list[Field]:
         values = [getattr(line, name) for line in lines]
         known = [value for value in values if not math.isnan(value)]
         return [
-            replace(_number(value), best=bool(known) and value == best(known)) for value in values
+            replace(_number(value, printed), best=bool(known) and value == best(known))
+            for value in values
         ]
 
     columns = [
         [Field(str(place), place) for place in range(1, len(lines) + 1)],
         [Field(method_label(line.method)) for line in lines],
         column("accuracy", max), column("rank", min), column("recovered", max),
-        column("perplexity", min), column("seconds", min),
+        column("perplexity", min, perplexity), column("seconds", min),
     ]  # fmt: skip
     header = ["#", "Method", "Accuracy", "Mean rank", "Recovered", "Perplexity", "Seconds"]
     rows = [list(row) for row in zip(*columns, strict=True)]
@@ -185,15 +192,15 @@ def _results(results: Sequence[Evaluated]) -> dict[str, Any]:
     rows = [
         [
             Field(result.cell.model),
-            Field(method_label(result.cell.method), link=f"#cell-{number}"),
+            Field(method_label(result.cell.method), link=f"#cell-{place}"),
             Field(result.cell.sparsity),
             Field(str(result.cell.seed)),
             *(_number(result.accuracy[task]) for task in TASKS),
             Field(f"{result.average:.2f} ± {result.average_stderr:.2f}", result.average),
             _number(share),
-            _number(result.perplexity),
+            _perplexity(result.perplexity),
         ]
-        for number, (result, share) in enumerate(
+        for place, (result, share) in enumerate(
             zip(results, recovered_shares(results), strict=True)
         )
     ]
@@ -203,8 +210,12 @@ def _results(results: Sequence[Evaluated]) -> dict[str, Any]:
     return {"header": header, "body": body, "definition": DEFINITION}
 
 
-def _number(value: float) -> Field:
-    return Field("–") if math.isnan(value) else Field(f"{value:.2f}", value)
+def _number(value: float, printed: Callable[[float], str] = number) -> Field:
+    return Field(printed(value), None if math.isnan(value) else value)
+
+
+def _perplexity(value: float) -> Field:
+    return _number(value, perplexity)
 
 
 def _figure(path: Path, caption: str) -> dict[str, str]:

@@ -18,7 +18,8 @@ from suite.plan.methods import method_label
 from suite.tables.evaluations import Evaluated
 from suite.tables.generated import accuracy, bold_sentence
 from suite.tables.main import write_frame, write_lines
-from suite.tables.markdown import escaped, table, with_error
+from suite.tables.markdown import escaped, table
+from suite.tables.numbers import NONE, number, perplexity
 
 BASE = "(base)"  # what stands for a variant's name in the rows of the base itself
 
@@ -163,15 +164,15 @@ def _deviation(values: Sequence[float]) -> float:
 
 
 def _printed(row: Row) -> list[str]:
-    ppl_difference = with_error(row.ppl_difference, row.ppl_difference_stderr, 3, "+")
-    difference = with_error(row.average_difference, row.average_difference_stderr, 2, "+")
+    ppl_difference = perplexity(row.ppl_difference, 3, "+", row.ppl_difference_stderr)
+    difference = number(row.average_difference, 2, "+", row.average_difference_stderr)
     return [
         escaped(variant_label(row.variant, row.method)),
-        f"{100 * row.achieved_sparsity:.2f}",
-        with_error(row.ppl, row.ppl_std, 3),
-        "–" if row.variant == BASE else ppl_difference,
-        with_error(row.average, row.average_std, 2),
-        "–" if row.variant == BASE else difference,
+        number(100 * row.achieved_sparsity),
+        perplexity(row.ppl, 3, error=row.ppl_std),
+        NONE if row.variant == BASE else ppl_difference,
+        number(row.average, error=row.average_std),
+        NONE if row.variant == BASE else difference,
     ]
 
 

@@ -13,6 +13,7 @@ from suite.tables.evaluations import TASKS, Evaluated
 from suite.tables.generated import check_real
 from suite.tables.main import write_frame, write_lines
 from suite.tables.markdown import escaped, table
+from suite.tables.numbers import number, perplexity
 from suite.tables.published import Published
 from suite.tables.published_leads import Lead
 
@@ -156,12 +157,9 @@ def write_against_published(
 
 
 def _texts(row: Comparison) -> list[str]:
+    printed = perplexity if row.measure == "ppl" else number
     return [
         escaped(row.model), row.sparsity, method_label(row.method), row.measure,
-        _print(row.ours), _print(row.published), _print(row.difference, "+"), row.verdict,
+        printed(row.ours), printed(row.published), printed(row.difference, sign="+"), row.verdict,
         escaped(row.source),
     ]  # fmt: skip
-
-
-def _print(value: float, sign: str = "") -> str:
-    return "–" if math.isnan(value) else f"{value:{sign}.2f}"

@@ -18,7 +18,8 @@ from suite.plan.methods import method_label
 from suite.tables.evaluations import Evaluated
 from suite.tables.generated import accuracy, bold_sentence
 from suite.tables.main import write_frame, write_lines
-from suite.tables.markdown import escaped, number, table, with_error
+from suite.tables.markdown import escaped, table
+from suite.tables.numbers import number, perplexity
 from suite.tables.paired import average, combine, compare
 from suite.tables.recovered import DEFINITION, recovered_shares
 from suite.tables.seconds import EXPLAINED, Seconds, mean_seconds
@@ -138,10 +139,10 @@ def _printed(row: Row) -> list[str]:
     return [
         escaped(method_label(row.method)),
         str(row.cells),
-        with_error(row.average, row.average_stderr, 2),
-        number(row.ppl, 2),
-        number(row.recovered_share, 2),
-        with_error(row.leap_lead, row.leap_lead_stderr, 2, "+"),
+        number(row.average, error=row.average_stderr),
+        perplexity(row.ppl),
+        number(row.recovered_share),
+        number(row.leap_lead, 2, "+", row.leap_lead_stderr),
         number(row.wall_seconds, 1),
         number(row.cpu_seconds, 1),
     ]

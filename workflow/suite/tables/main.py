@@ -16,9 +16,9 @@ from suite.plan.methods import base_method, is_control, method_label
 from suite.tables.evaluations import TASKS, Evaluated
 from suite.tables.generated import SENTENCE, any_generated, bold_sentence, task_headings
 from suite.tables.markdown import escaped, table
+from suite.tables.numbers import NONE, PLUS_MINUS, number, perplexity
 from suite.tables.recovered import DEFINITION, recovered_shares
 
-_NONE = "–"
 _TASK_HEADINGS = ("PIQA", "ARC-E", "ARC-C", "WinoG.", "OBQA", "MMLU")  # of TASKS
 
 # By method, as written in the column; None for tables without it.
@@ -183,9 +183,9 @@ def _blocks(
     groups = frame.groupby(["model", sparsity, "method"], sort=False)
     perplexities = [name for name in ("ppl", "in_domain_ppl") if name in frame]
     numbers = groups[[*TASKS, "average", "recovered_share", *perplexities]]
-    means, spreads = numbers.mean().map(_print), numbers.std()
+    printed = _print(numbers.mean(), numbers.std(), perplexities)
     # Compared as printed, so that a reader never sees two equal numbers and one of them bold.
-    scores = means.replace(_NONE, "nan").astype(float)
+    scores = printed.map(_without_spread).replace(NONE, "nan").astype(float)
     scores[perplexities] *= -1
     # A control is never the best, nor is a method the best that has only controls beside it.
     scores.loc[[is_control(name) for name in scores.index.get_level_values("method")]] = math.nan
@@ -193,9 +193,8 @@ def _blocks(
     best = scores == places.transform("max")
     # A method without another beside it, such as dense, is not the best of anything.
     best.loc[places["ppl"].transform("count") == 1] = False
-    texts = means.mask(best, means.map(style.bold.format))
-    # A single seed has no spread.
-    texts = texts.mask(spreads.notna(), texts + style.plus_minus + spreads.map(_print))
+    texts = printed.mask(best, printed.map(lambda text: _bold(text, style)))
+    texts = texts.map(lambda text: text.replace(PLUS_MINUS, style.plus_minus))
     texts.insert(0, "sparsity", groups["sparsity"].first())
     methods = texts.index.get_level_values("method")
     if patterns:
@@ -215,11 +214,25 @@ def _with_in_domain(results: Sequence[Evaluated]) -> bool:
     return not all(math.isnan(result.in_domain) for result in results)
 
 
-def _print(value: float) -> str:
-    """Two decimals as in the paper; a broken model's perplexity in scientific notation."""
-    if math.isnan(value):
-        return _NONE
-    return f"{value:.2e}" if value >= 1e4 else f"{value:.2f}"
+def _print(means: pd.DataFrame, spreads: pd.DataFrame, perplexities: Sequence[str]) -> pd.DataFrame:
+    """Every number with its spread; a single seed has none."""
+    columns = {
+        name: [
+            (perplexity if name in perplexities else number)(mean, error=spread)
+            for mean, spread in zip(means[name], spreads[name], strict=True)
+        ]
+        for name in means
+    }
+    return pd.DataFrame(columns, index=means.index)
+
+
+def _without_spread(text: str) -> str:
+    return text.partition(PLUS_MINUS)[0]
+
+
+def _bold(text: str, style: _Style) -> str:
+    value = _without_spread(text)
+    return style.bold.format(value) + text.removeprefix(value)
 
 
 def _caption(results: Sequence[Evaluated], scale: str) -> str:

@@ -1,6 +1,5 @@
-"""Tables, numbers and text as GitHub Markdown."""
+"""Tables and text as GitHub Markdown."""
 
-import math
 from collections.abc import Iterable, Sequence
 
 _ESCAPES = str.maketrans({sign: f"\\{sign}" for sign in r"\`*_[]<>|#"})
@@ -23,19 +22,3 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], alignment: str
         if len(line) != len(alignment):
             raise ValueError(f"a row of {len(line)} in a table of {len(alignment)}: {list(line)}")
     return [f"| {' | '.join(line)} |" for line in lines]
-
-
-def with_error(value: float, error: float, decimals: int, sign: str = "") -> str:
-    """A number and its error, which is left out where it is NaN."""
-    printed = number(value, decimals, sign)
-    return printed if math.isnan(error) else f"{printed} ± {number(error, decimals)}"
-
-
-def number(value: float, decimals: int, sign: str = "") -> str:
-    """Fixed decimals, never "-0.00"; a broken model's perplexity in scientific notation; no NaN.
-
-    With `sign` "+" a positive number has its sign as well.
-    """
-    if math.isnan(value):
-        return "–"
-    return f"{value:{sign}.2e}" if abs(value) >= 1e4 else f"{value:{sign}z.{decimals}f}"

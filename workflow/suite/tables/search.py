@@ -10,6 +10,7 @@ import pandas as pd
 from suite.artifacts.files import read_json
 from suite.tables.main import write_frame, write_lines
 from suite.tables.markdown import table
+from suite.tables.numbers import perplexity
 
 
 def ranking(validations: Sequence[Path], settings: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
@@ -50,4 +51,4 @@ def _varied(settings: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def _print(value: Any) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    return perplexity(value, 3) if isinstance(value, float) else str(value)

@@ -14,7 +14,8 @@ from suite.plan.methods import method_label
 from suite.tables.evaluations import Evaluated
 from suite.tables.generated import accuracy, bold_sentence
 from suite.tables.main import write_frame, write_lines
-from suite.tables.markdown import escaped, number, table, with_error
+from suite.tables.markdown import escaped, table
+from suite.tables.numbers import NONE, number, perplexity
 from suite.tables.seconds import EXPLAINED, Seconds, mean_seconds
 
 _CAPTION = (
@@ -115,10 +116,10 @@ def _row(
 def _printed(row: Row) -> list[str]:
     return [
         escaped(method_label(row.method)),
-        row.amount or "–",
-        f"{row.tokens:,}" if row.tokens else "–",
-        with_error(row.average, row.average_stderr, 2),
-        with_error(row.ppl, row.ppl_stderr, 3),
+        row.amount or NONE,
+        f"{row.tokens:,}" if row.tokens else NONE,
+        number(row.average, error=row.average_stderr),
+        perplexity(row.ppl, 3, error=row.ppl_stderr),
         number(row.wall_seconds, 1),
         number(row.cpu_seconds, 1),
     ]

@@ -10,6 +10,7 @@ from suite.tables import published_leads
 from suite.tables.headline import ENTRIES, SIGNIFICANT
 from suite.tables.main import write_lines
 from suite.tables.markdown import escaped, table
+from suite.tables.numbers import perplexity as printed
 from suite.tables.published_leads import Lead
 
 _NAMES = (
@@ -117,8 +118,8 @@ def _section(
             f"{a['baseline_value']:.2f}",
             f"{a['difference']:+.2f} ± {a['standard_error']:.2f}",
             p_text(a["p_value"]),
-            f"{p['leap']:.2f}",
-            f"{p['baseline_value']:.2f}",
+            printed(p["leap"]),
+            printed(p["baseline_value"]),
             method_label(p["baseline"]),
         ]
         for a, p in zip(accuracy["cells"], perplexity["cells"], strict=True)
