@@ -207,3 +207,16 @@ def test_the_page_says_what_was_found(tmp_path, generated):
     assert ("generated tasks for miniature models" in title) == generated
     assert ("| Mini-task accuracy: LEAP |" in page) == generated
     assert ("| Accuracy: LEAP |" in page) == (not generated)
+
+
+def test_the_verdict_names_the_baseline_of_each_measure(tmp_path):
+    cells = [
+        cell("a", "wanda", "0.5", 70, 23456.0),
+        cell("a", "admm", "0.5", 60, 450.0),
+        cell("a", "leap", "0.5", 65, 40.0),
+    ]
+    write_verdict(headline(cells, tmp_path), "mini", "", tmp_path / "verdict.md", False)
+    page = (tmp_path / "verdict.md").read_text()
+    assert "| Perplexity: LEAP | baseline | baseline by perplexity |" in page
+    (best,) = re.findall(r"\| a \| 0\.5 \| Wanda \| .*", page)
+    assert best.endswith("| 40.00 | 450.0 | ADMM |")

@@ -108,7 +108,8 @@ def _section(
     if accuracy is None or perplexity is None:
         return ["Not run: the grid lacks LEAP or this baseline."]
     headings = ["Model", "Sparsity", "Baseline", f"{kind.accuracy(generated)}: LEAP", "baseline",
-                "difference", "p", "Perplexity: LEAP", "baseline", "of"]  # fmt: skip
+                "difference", "p", "Perplexity: LEAP", "baseline",
+                "baseline by perplexity"]  # fmt: skip
     rows = [
         [
             escaped(a["model"]),
