@@ -14,6 +14,7 @@ rule tables:
         ),
         markdown=f"{RESULTS}/tables/main.md",
         latex=f"{RESULTS}/tables/main.tex",
+        tabular=f"{RESULTS}/tables/main_tabular.tex",
         headline=f"{RESULTS}/tables/headline.json",
         verdict=report(
             f"{RESULTS}/tables/verdict.md",

@@ -14,7 +14,7 @@ def main() -> None:
     from suite.tables.evaluations import main_table, read_cells
     from suite.tables.generated import any_generated
     from suite.tables.headline import headline, item_files, write_headline
-    from suite.tables.main import write_csv, write_latex, write_markdown
+    from suite.tables.main import write_csv, write_latex, write_markdown, write_tabular
     from suite.tables.published import read_published
     from suite.tables.published_leads import leads
     from suite.tables.verdict import write_verdict
@@ -25,6 +25,7 @@ def main() -> None:
     write_csv(results, Path(outputs.csv))
     write_markdown(results, Path(outputs.markdown), params.scale)
     write_latex(results, Path(outputs.latex), params.scale)
+    write_tabular(results, Path(outputs.tabular), params.scale)
     items = item_files(read_cells(evaluations), [Path(file) for file in snakemake.input.answers])
     judged = headline(results, items, params.layer_wise, params.retraining)
     write_headline(judged, Path(outputs.headline))

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from suite.plan.methods import method_label
-from suite.tables.evaluations import TASKS, main_table, read_cells
-from suite.tables.main import write_csv, write_latex, write_markdown
+from suite.tables.evaluations import TASKS, Evaluated, main_table, read_cells
+from suite.tables.main import write_csv, write_latex, write_markdown, write_tabular
 
 MODELS = ["qwen_tiny", "llama-tiny"]
 METHODS = ["wanda", "sparsegpt", "leap"]
@@ -134,7 +134,8 @@ def test_files_are_the_same_whatever_the_order_of_the_inputs(tmp_path: Path) -> 
         write_csv(table, tmp_path / name / "main.csv")
         write_markdown(table, tmp_path / name / "main.md", "mini")
         write_latex(table, tmp_path / name / "main.tex", "mini")
-    for file in ("main.csv", "main.md", "main.tex"):
+        write_tabular(table, tmp_path / name / "main_tabular.tex", "mini")
+    for file in ("main.csv", "main.md", "main.tex", "main_tabular.tex"):
         first, second = (tmp_path / name / file for name in ("first", "second"))
         assert first.read_bytes() == second.read_bytes()
     assert not list(tmp_path.glob("*/.*")), "no temporary file may remain"
@@ -270,10 +271,57 @@ def test_generated_tasks_are_named_so_wherever_they_are_shown(
     assert " ".join(latex.split()).count(heading) == (2 if generated else 0)
 
 
-def compiled(folder: Path, table: str) -> str:
+def test_the_tabular_has_a_table_a_model_and_a_block_a_sparsity(tmp_path: Path) -> None:
+    cells = [*grid(), evaluation(MODELS[0], "leap", "0.6", seed=1, acc=0.8, perplexity=4338.6)]
+    for cell in cells:
+        cell["in_domain"] = {"value": 20.0, "stderr": 0.3}
+    table = main_table(save(tmp_path, *map(with_chance, cells)), MODELS, METHODS)
+    write_tabular(table, tmp_path / "main_tabular.tex", "mini")
+    text = (tmp_path / "main_tabular.tex").read_text()
+    first, second = text.split(r"\end{table*}")[:-1]
+    assert r"\caption{\textbf{Generated tasks for miniature models: not PIQA" in first
+    assert r"qwen\_tiny. Scale mini." in first and r"\label{tab:main-1}" in first
+    assert "llama-tiny. Scale mini." in second and r"\label{tab:main-2}" in second
+    assert "Means where several seeds were run." in first
+    body = first.split(r"\toprule")[1].splitlines()[1:-1]
+    assert body == [
+        r" & \multicolumn{6}{c}{generated miniature tasks} &  &  \\",
+        r"\cmidrule(lr){2-7}",
+        r"Method & PIQA & ARC-E & ARC-C & WinoG. & OBQA & MMLU & Avg. & PPL \\",
+        r"\midrule",
+        rf"Dense & {' & '.join(['80.00'] * 7)} & 5.00 \\",
+        r"\midrule",
+        r"\multicolumn{9}{@{}l}{\textit{sparsity 0.5}} \\",
+        rf"Wanda & {' & '.join(['65.00'] * 7)} & \textbf{{10.00}} \\",
+        rf"SparseGPT & {' & '.join(['60.00'] * 7)} & \textbf{{10.00}} \\",
+        rf"LEAP & {' & '.join([bold('70.00')] * 7)} & \textbf{{10.00}} \\",
+        r"\midrule",
+        r"\multicolumn{9}{@{}l}{\textit{sparsity 0.6}} \\",
+        rf"Wanda & {' & '.join(['65.00'] * 7)} & \textbf{{10.00}} \\",
+        rf"SparseGPT & {' & '.join(['60.00'] * 7)} & \textbf{{10.00}} \\",
+        rf"LEAP & {' & '.join([bold('75.00')] * 7)} & 2174.3 \\",
+        r"\bottomrule",
+    ], "the mean of two seeds, and no spread"
+    assert "pm" not in text and "Recovered" not in text and "n-domain" not in text
+
+
+def bold(text: str) -> str:
+    return rf"\textbf{{{text}}}"
+
+
+def test_the_tabular_of_real_tasks_says_nothing_of_generated_ones(tmp_path: Path) -> None:
+    cells = [with_real_tasks(cell) for cell in [*grid(), evaluation(method="random-mask")]]
+    table = main_table(save(tmp_path, *cells), MODELS, [*METHODS, "random-mask"])
+    write_tabular(table, tmp_path / "main_tabular.tex", "mini")
+    text = (tmp_path / "main_tabular.tex").read_text()
+    assert "enerated" not in text and "seeds" not in text
+    assert text.count("Controls are the best of nothing.") == 2, "once a model"
+
+
+def compiled(folder: Path, table: str, options: str = "") -> str:
     """What LaTeX says of a document with this table."""
     (folder / "page.tex").write_text(
-        "\\documentclass{article}\n\\usepackage{booktabs,longtable}\n"
+        f"\\documentclass{options}{{article}}\n\\usepackage{{booktabs,longtable}}\n"
         f"\\begin{{document}}\n\\input{{{table}}}\n\\end{{document}}\n"
     )
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
@@ -292,6 +340,26 @@ latex = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is
 def test_latex_of_the_papers_grid_compiles_and_fits_its_pages(
     tmp_path: Path, generated: bool
 ) -> None:
+    table = papers_grid(tmp_path, generated)
+    write_latex(table, tmp_path / "main.tex", "paper")
+    output = compiled(tmp_path, "main.tex")
+    assert not re.search("Overfull|too large|Warning", output), output
+    assert "(2 pages" in output
+
+
+@latex
+@pytest.mark.heavy
+@pytest.mark.parametrize("generated", [True, False])
+def test_the_tabular_of_the_papers_grid_compiles_and_fits_two_columns(
+    tmp_path: Path, generated: bool
+) -> None:
+    write_tabular(papers_grid(tmp_path, generated), tmp_path / "main_tabular.tex", "paper")
+    output = compiled(tmp_path, "main_tabular.tex", "[twocolumn]")
+    assert not re.search("Overfull|too large|Warning", output), output
+
+
+def papers_grid(tmp_path: Path, generated: bool) -> list[Evaluated]:
+    """Five models, dense and five methods at two sparsities, with the widest perplexities."""
     models = [f"model-{number}" for number in range(5)]
     methods = ["wanda", "sparsegpt", "thanos", "admm", "leap"]
     cells = [evaluation(model, "dense", "0.0") for model in models]
@@ -300,11 +368,7 @@ def test_latex_of_the_papers_grid_compiles_and_fits_its_pages(
     cells = cells if generated else [with_real_tasks(cell) for cell in cells]
     # all but the first dense one, so that a model has no shares
     cells[1:] = [with_chance(cell) for cell in cells[1:]]
-    table = main_table(save(tmp_path, *cells), models, methods)
-    write_latex(table, tmp_path / "main.tex", "paper")
-    output = compiled(tmp_path, "main.tex")
-    assert not re.search("Overfull|too large|Warning", output), output
-    assert "(2 pages" in output
+    return main_table(save(tmp_path, *cells), models, methods)
 
 
 @latex

@@ -21,20 +21,22 @@ from suite.tables.recovered import DEFINITION, recovered_shares
 
 _TASK_HEADINGS = ("PIQA", "ARC-E", "ARC-C", "WinoG.", "OBQA", "MMLU")  # of TASKS
 
+_NARROW_HEADINGS = ("Method", *_TASK_HEADINGS, "Avg.", "PPL")  # of the table for two columns
+
 # By method, as written in the column; None for tables without it.
 Patterns = Mapping[str, str] | None
 
 _CAPTION = (
     "Zero-shot accuracy (lm-evaluation-harness `acc`, in percent, higher is better), the plain "
     "mean of the six tasks, and perplexity (lower is better). "
-    "Best pruned result of each model and sparsity in bold, where there are several methods. "
-    f"{DEFINITION}"
+    "Best pruned result of each model and sparsity in bold, where there are several methods."
 )
 _CAPTION_IN_DOMAIN = (
     " In-domain perplexity is that of unseen documents of the kind that methods learn from."
 )
 _CAPTION_CONTROLS = " Controls are the best of nothing."
 _CAPTION_SEEDS = " Mean ± sample standard deviation where several seeds were run."
+_CAPTION_MEANS = " Means where several seeds were run."
 
 
 @dataclass(frozen=True)
@@ -107,12 +109,14 @@ def write_latex(
     headings = [*first, *_TASK_HEADINGS, "Avg.", "Rec.", "PPL", *second]
     label, spacing = ("tab:patterns", "1.4pt") if patterns else ("tab:main", "2.3pt")
     caption = _LATEX.escaped(_caption(results, scale).replace("`", ""))
-    head = [r"\toprule"]
     if any_generated(results):
         caption = f"{_LATEX.bold.format(SENTENCE)} {caption}"
-        # six headings that each say so would be wider than the page
-        head += _spanning("generated miniature tasks", len(first), len(headings))
-    head += [rf"{' & '.join(headings)} \\", r"\midrule"]
+    head = [
+        r"\toprule",
+        *_spanned(results, len(first), len(headings)),
+        rf"{' & '.join(headings)} \\",
+        r"\midrule",
+    ]
     lines = [
         # Eleven columns fit a page of the article class at this size and spacing; twelve hang into
         # both of its margins a little.
@@ -131,6 +135,52 @@ def write_latex(
         lines += [r"\midrule"] if block else []
         lines += [rf"{line} \\*" for line in body[:-1]] + [rf"{body[-1]} \\"]
     write_lines(path, [*lines, r"\bottomrule", r"\end{longtable}", r"\endgroup"])
+
+
+def write_tabular(results: Sequence[Evaluated], path: Path, scale: str) -> None:
+    r"""Write accuracies, average and perplexity as a LaTeX `table*` a model, for two columns.
+
+    A model is one block a sparsity, and its table has to fit on a page. The document needs
+    \usepackage{booktabs}.
+    """
+    kind = f"{_LATEX.bold.format(SENTENCE)} " if any_generated(results) else ""
+    caption = _LATEX.escaped(_narrow_caption(results, scale).replace("`", ""))
+    texts = _texts(results, _LATEX, None)[["method", *TASKS, "average", "ppl"]]
+    texts = texts.map(lambda text: text.partition(_LATEX.plus_minus)[0])
+    lines: list[str] = []
+    for index, (model, rows) in enumerate(texts.groupby(level="model", sort=False), 1):
+        lines += [
+            r"\begin{table*}",
+            r"\centering\small",
+            rf"\caption{{{kind}{_LATEX.escaped(str(model))}. {caption}}}\label{{tab:main-{index}}}",
+            rf"\begin{{tabular}}{{@{{}}l{'r' * (len(_NARROW_HEADINGS) - 1)}@{{}}}}",
+            r"\toprule",
+            *_spanned(results, 1, len(_NARROW_HEADINGS)),
+            rf"{' & '.join(_NARROW_HEADINGS)} \\",
+            *_sparsity_blocks(rows),
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table*}",
+        ]
+    write_lines(path, lines)
+
+
+def _sparsity_blocks(rows: pd.DataFrame) -> Iterator[str]:
+    """The rows of a model below a title for each sparsity, which the dense model needs not."""
+    for sparsity, block in rows.groupby(level="sparsity", sort=False):
+        yield r"\midrule"
+        if sparsity:
+            title = rf"\textit{{sparsity {sparsity:g}}}"
+            yield rf"\multicolumn{{{len(_NARROW_HEADINGS)}}}{{@{{}}l}}{{{title}}} \\"
+        yield from (rf"{' & '.join(row)} \\" for row in block.to_numpy().tolist())
+
+
+def _spanned(results: Sequence[Evaluated], before: int, columns: int) -> list[str]:
+    """What stands above the headings of generated tasks.
+
+    Six headings that each say so would be wider than the page.
+    """
+    return _spanning("generated miniature tasks", before, columns) if any_generated(results) else []
 
 
 def _spanning(text: str, before: int, columns: int) -> list[str]:
@@ -177,7 +227,13 @@ def _frame(results: Sequence[Evaluated], patterns: Patterns) -> pd.DataFrame:
 def _blocks(
     results: Sequence[Evaluated], style: _Style, patterns: Patterns
 ) -> Iterator[tuple[str, list[list[str]]]]:
-    """The printed rows of each model: means over seeds, their spread, the best in bold."""
+    """The printed rows of each model."""
+    for model, block in _texts(results, style, patterns).groupby(level="model", sort=False):
+        yield style.escaped(str(model)), block.to_numpy().tolist()
+
+
+def _texts(results: Sequence[Evaluated], style: _Style, patterns: Patterns) -> pd.DataFrame:
+    """A row a model, sparsity and method: means over seeds, their spread, the best in bold."""
     frame = _frame(results, patterns)
     sparsity = frame["sparsity"].astype(float)
     groups = frame.groupby(["model", sparsity, "method"], sort=False)
@@ -202,8 +258,7 @@ def _blocks(
         methods = methods.map(base_method)
     labels = methods.map(method_label)
     texts.insert(0, "method", labels.map(style.escaped))
-    for model, block in texts.groupby(level="model", sort=False):
-        yield style.escaped(str(model)), block.to_numpy().tolist()
+    return texts
 
 
 def _in_domain_columns(result: Evaluated) -> dict[str, float]:
@@ -236,9 +291,23 @@ def _bold(text: str, style: _Style) -> str:
 
 
 def _caption(results: Sequence[Evaluated], scale: str) -> str:
-    rows = {(result.cell.model, result.cell.method, result.cell.target) for result in results}
-    several = len(results) > len(rows)
-    controls = any(is_control(method) for _, method, _ in rows)
-    added = _CAPTION_IN_DOMAIN if _with_in_domain(results) else ""
-    added += (_CAPTION_CONTROLS if controls else "") + (_CAPTION_SEEDS if several else "")
+    added = f" {DEFINITION}" + (_CAPTION_IN_DOMAIN if _with_in_domain(results) else "")
+    added += _of_controls(results) + (_CAPTION_SEEDS if _has_seeds(results) else "")
     return f"Scale `{scale}`. {_CAPTION}{added}"
+
+
+def _narrow_caption(results: Sequence[Evaluated], scale: str) -> str:
+    """Of the table without recovered share, in-domain perplexity and spread."""
+    added = _of_controls(results) + (_CAPTION_MEANS if _has_seeds(results) else "")
+    return f"Scale `{scale}`. {_CAPTION}{added}"
+
+
+def _of_controls(results: Sequence[Evaluated]) -> str:
+    has_controls = any(is_control(result.cell.method) for result in results)
+    return _CAPTION_CONTROLS if has_controls else ""
+
+
+def _has_seeds(results: Sequence[Evaluated]) -> bool:
+    """Whether a cell was run with several."""
+    cells = {(result.cell.model, result.cell.method, result.cell.target) for result in results}
+    return len(results) > len(cells)
