@@ -6,7 +6,7 @@ FIGURES = (
     (
         "gain",
         "gain over each baseline",
-        {"main_csv": rules.tables.output.csv},
+        {"evaluations": evaluations_of(CELLS), "answers": items_of(CELLS)},
         OF_LEAP and len(FIRST) > len(OF_LEAP),
     ),
     ("density", "density by layer", {"manifests": files_of(OF_LEAP, "manifest.json")}, OF_LEAP),
@@ -23,7 +23,8 @@ FIGURES = (
             "manifests": files_of(FIRST, "manifest.json"),
             "masks": files_of(FIRST, "mask.safetensors"),
         },
-        PRUNED,
+        # two methods of one model at one sparsity
+        len({(cell.model, cell.sparsity) for cell in FIRST}) < len(FIRST),
     ),
     (
         "cost",

@@ -1,21 +1,26 @@
 """Figures drawn from manifests, masks, journals and evaluations: what is in them."""
 
 import json
+import math
 import re
+import statistics
+from itertools import pairwise
 from pathlib import Path
 
+import matplotlib as mpl
 import pytest
 import torch
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from suite.artifacts.items import write_items
 from suite.artifacts.masks import jaccard, save_masks
 from suite.figures.agreement import agreement
 from suite.figures.cost import cost
 from suite.figures.density import density
 from suite.figures.gain import gain
 from suite.figures.patterns import patterns
-from suite.figures.style import add_legend, method_looks, style
+from suite.figures.style import add_legend, method_looks, save, style
 from suite.figures.training import training
 from suite.tables.evaluations import TASKS
 
@@ -47,21 +52,78 @@ def cell(folder: Path, model: str, method: str, sparsity: str, seconds: float = 
     return place
 
 
-def test_gain_is_leaps_accuracy_minus_the_others(tmp_path):
-    rows = ["m,dense,0.0,90", "m,wanda,0.5,50", "m,admm,0.5,60", "m,leap,0.5,70", "m,leap,0.5,72",
-            "m,random-mask,0.5,30", "n,wanda,0.5,50", "n,random-mask,0.5,30"]  # fmt: skip
-    (tmp_path / "main.csv").write_text("\n".join(["model,method,sparsity,average", *rows]) + "\n")
-    gain(tmp_path / "main.csv", [tmp_path / "gain.svg"], note="")
-    found = texts(tmp_path / "gain.svg")
-    assert {"m, 0.5", "Wanda", "ADMM"} <= set(found)
-    assert "n, 0.5" not in found
-    assert "LEAP" not in found
-    assert "Random mask" not in found, "controls are no baselines"
-    (tmp_path / "main.csv").write_text(
-        "model,method,sparsity,average\nm,leap,0.5,70\nm,random-mask,0.5,30\n"
-    )
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that are saved, as matplotlib has them."""
+    figures: list[Figure] = []
+
+    def keep(figure, outputs, note):
+        figures.append(figure)
+        save(figure, outputs, note)
+
+    for module in ("gain", "agreement"):
+        monkeypatch.setattr(f"suite.figures.{module}.save", keep)
+    return figures
+
+
+def answered(folder: Path, correct: dict[tuple[str, str, int], list[int]]) -> dict[str, list[Path]]:
+    """Inputs of `gain`: cells at 0.5 whose answers are the same in all six tasks."""
+    inputs: dict[str, list[Path]] = {"evaluations": [], "answers": []}
+    for (model, method, seed), answers in correct.items():
+        file = cell(folder / str(seed), model, method, "0.5") / "evaluation.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), "seed": seed}))
+        items = file.with_name("items.csv.gz")
+        write_items({task: {task: dict(enumerate(answers))} for task in TASKS}, items)
+        inputs["evaluations"].append(file)
+        inputs["answers"].append(items)
+    return inputs
+
+
+def test_gain_is_leaps_accuracy_minus_the_others_with_its_paired_error(tmp_path, drawn):
+    correct = {
+        ("m", "wanda", 0): [1, 1, 0, 0],
+        ("m", "admm", 0): [0, 0, 0, 0],
+        ("m", "leap", 0): [1, 1, 1, 0],
+        ("m", "leap", 1): [1, 1, 0, 0],
+        ("m", "random-mask", 0): [0, 0, 0, 0],
+        ("n", "wanda", 0): [1, 0, 0, 0],
+        ("n", "random-mask", 0): [0, 0, 0, 0],
+        ("o", "leap", 0): [1, 1, 1, 1],
+        ("o", "wanda", 0): [1, 1, 1, 1],
+    }
+    gain(**answered(tmp_path, correct), outputs=[tmp_path / "gain.svg"], note="")
+    found = set(texts(tmp_path / "gain.svg"))
+    assert {"m, 0.5", "o, 0.5", "Wanda", "ADMM"} <= found
+    assert not {"n, 0.5", "LEAP", "Random mask"} & found, "controls are no baselines"
+    wanda, admm = drawn[0].axes[0].containers
+    assert wanda.lines[0].get_xdata().tolist() == pytest.approx([12.5, 0])
+    assert admm.lines[0].get_xdata().tolist() == pytest.approx([62.5])
+    for bars, differences in ((wanda, [0, 0, 0.5, 0]), (admm, [1, 1, 0.5, 0])):
+        # the mean of six tasks that have the same items' differences but are other items
+        error = 100 * statistics.stdev(differences) / math.sqrt(4) / math.sqrt(6)
+        (start, _), (end, _) = bars.lines[2][0].get_segments()[0]
+        assert (end - start) / 2 == pytest.approx(error)
+
+
+def test_no_point_of_a_gain_hides_another(tmp_path, drawn):
+    methods = ["magnitude", "wanda", "sparsegpt", "thanos", "admm", "alps", "leap"]
+    correct = {(model, method, 0): [1, 0] for model in ("m", "n") for method in methods}
+    gain(**answered(tmp_path, correct), outputs=[tmp_path / "gain.svg"], note="")
+    (axes,) = drawn[0].axes
+    points = [axes.transData.transform(point) for bars in axes.containers
+              for point in bars.lines[0].get_xydata()]  # fmt: skip
+    heights = sorted(height for _, height in points)
+    assert len(heights) == 12
+    with style():
+        marker = mpl.rcParams["lines.markersize"] / 72 * drawn[0].dpi
+    assert min(above - below for below, above in pairwise(heights)) > 0.9 * marker
+    assert [round(y) for bars in axes.containers for y in bars.lines[0].get_ydata()] == [0, 1] * 6
+
+
+def test_a_gain_without_a_baseline_is_refused(tmp_path):
+    inputs = answered(tmp_path, {("m", "leap", 0): [1, 0], ("m", "random-mask", 0): [0, 0]})
     with pytest.raises(ValueError, match="no cell has both LEAP and a baseline"):
-        gain(tmp_path / "main.csv", [tmp_path / "gain.svg"], note="")
+        gain(**inputs, outputs=[tmp_path / "gain.svg"], note="")
 
 
 def test_density_has_every_kind_of_layer(tmp_path):
@@ -113,9 +175,39 @@ def test_agreement_is_the_mean_jaccard_index(tmp_path):
     files = [place / "mask.safetensors" for place in places]
     agreement(manifests, files, [tmp_path / "agreement.svg"], note="")
     found = texts(tmp_path / "agreement.svg")
-    assert found.count(f"{sum(expected) / 2:.2f}") == 2
-    assert found.count("1.00") == 2
-    assert "sparsity 0.5 (by chance 0.33)" in found
+    assert found[:3] == ["Wanda", "LEAP", f"{sum(expected) / 2:.2f}"]
+    assert {"sparsity 0.5", "(by chance 0.33)"} <= set(found)
+
+
+def test_agreement_has_each_pair_once_in_colours_of_their_range(tmp_path, drawn):
+    kept = {
+        "wanda": [1, 1, 1, 1, 0, 0, 0, 0],
+        "admm": [1, 1, 1, 0, 1, 0, 0, 0],
+        "leap": [0, 1, 1, 0, 1, 1, 0, 0],
+    }
+    places = []
+    for model, sparsity, methods in (
+        ("a", "0.5", ["wanda", "admm", "leap"]),
+        ("b", "0.5", ["leap", "admm", "wanda"]),  # in another order, one and the same pair
+        ("a", "0.6", ["wanda", "leap"]),
+        ("a", "0.7", ["leap"]),
+    ):
+        for method in methods:
+            places.append(cell(tmp_path, model, method, sparsity))
+            mask = torch.tensor(kept[method]).bool().view(2, 4)
+            save_masks({"x": mask}, places[-1] / "mask.safetensors")
+    manifests = [place / "manifest.json" for place in places]
+    files = [place / "mask.safetensors" for place in places]
+    agreement(manifests, files, [tmp_path / "agreement.svg"], note="")
+    half, other, _ = drawn[0].axes
+    shown = [[text.get_text() for text in axes.texts] for axes in (half, other)]
+    assert shown == [["0.60", "0.33", "0.60"], ["0.33"]]
+    assert [label.get_text() for label in half.get_xticklabels()] == ["Wanda", "ADMM"]
+    assert [label.get_text() for label in half.get_yticklabels()] == ["ADMM", "LEAP"]
+    for axes in (half, other):
+        assert axes.images[0].get_clim() == pytest.approx((1 / 3, 0.6))
+    with pytest.raises(ValueError, match="no model has the masks of two methods"):
+        agreement(manifests[-1:], files[-1:], [tmp_path / "agreement.svg"], note="")
 
 
 def test_masks_of_other_models_are_not_compared(tmp_path):

@@ -4,16 +4,22 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from suite.artifacts.files import read_json
 from suite.artifacts.masks import jaccard
 from suite.figures.style import distinct, save, style
 from suite.plan.methods import method_label
 
-# sparsity -> (method, method) -> mean over models
+_CELL_INCHES = 0.3
+_COLOURS = mpl.colormaps["Blues"]
+
+# sparsity -> two methods, in the order of all -> mean over models
 _Pairs = Mapping[str, Mapping[tuple[str, str], float]]
 
 
@@ -23,9 +29,13 @@ def agreement(
     """Draw |A and B| / |A or B| of the masks of each two methods, a panel a sparsity.
 
     Both lists are of the same hardened checkpoints in the same order, one seed a method; models
-    are averaged. Two masks drawn at random at density d have d / (2 - d).
+    are averaged. Two masks drawn at random at density d have d / (2 - d). Each pair is there once,
+    below the diagonal, and the colours of all panels span the values that there are. Raises
+    ValueError where no model has two methods at one sparsity.
     """
     pairs, methods = _read(manifests, masks)
+    if not pairs:
+        raise ValueError("no model has the masks of two methods at one sparsity")
     with style():
         save(_draw(pairs, methods), outputs, note)
 
@@ -39,13 +49,10 @@ def _read(manifests: Sequence[Path], masks: Sequence[Path]) -> tuple[_Pairs, lis
     methods = distinct([method for of_cell in cells.values() for method in of_cell])
     values: dict[str, dict[tuple[str, str], list[float]]] = {}
     for (sparsity, _), of_cell in cells.items():
-        of_pairs = values.setdefault(sparsity, {})
-        for method in of_cell:
-            of_pairs.setdefault((method, method), []).append(1.0)
-        for one, other in combinations(of_cell, 2):  # large masks are read from disk each time
+        ordered = sorted(of_cell, key=methods.index)
+        for one, other in combinations(ordered, 2):  # large masks are read from disk each time
             index = jaccard(of_cell[one], of_cell[other])
-            of_pairs.setdefault((one, other), []).append(index)
-            of_pairs.setdefault((other, one), []).append(index)
+            values.setdefault(sparsity, {}).setdefault((one, other), []).append(index)
     pairs = {
         sparsity: {pair: float(np.mean(found)) for pair, found in of_sparsity.items()}
         for sparsity, of_sparsity in sorted(values.items())
@@ -54,29 +61,44 @@ def _read(manifests: Sequence[Path], masks: Sequence[Path]) -> tuple[_Pairs, lis
 
 
 def _draw(pairs: _Pairs, methods: Sequence[str]) -> Figure:
-    side = 1.2 + 0.38 * len(methods)
-    figure = Figure(figsize=(side * len(pairs), side), layout="constrained")
-    panels = figure.subplots(1, len(pairs), squeeze=False)[0]
+    side = _CELL_INCHES * (len(methods) - 1)
+    size = (1.9 + (side + 0.2) * len(pairs), 1.2 + max(side, 1.2))
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(1, len(pairs), sharey=True, squeeze=False)[0]
+    every = [value for values in pairs.values() for value in values.values()]
+    colours = Normalize(min(every), max(every))
     for axes, (sparsity, values) in zip(panels, pairs.items(), strict=True):
-        _draw_matrix(axes, values, methods)
+        _draw_triangle(axes, values, methods, colours)
         density = 1 - float(sparsity)
-        axes.set_title(f"sparsity {sparsity} (by chance {density / (2 - density):.2f})")
+        axes.set_title(f"sparsity {sparsity}\n(by chance {density / (2 - density):.2f})")
+    figure.colorbar(
+        panels[0].images[0],
+        ax=panels.tolist(),
+        label="Jaccard index of two masks",
+        ticks=MaxNLocator(7, steps=[1, 2, 5, 10]),
+        aspect=30,
+    )
     return figure
 
 
-def _draw_matrix(
-    axes: Axes, values: Mapping[tuple[str, str], float], methods: Sequence[str]
+def _draw_triangle(
+    axes: Axes,
+    values: Mapping[tuple[str, str], float],
+    methods: Sequence[str],
+    colours: Normalize,
 ) -> None:
-    matrix = np.array([[values.get((a, b), np.nan) for b in methods] for a in methods])
-    axes.imshow(matrix, vmin=0, vmax=1, cmap="Blues")
-    for row, line in enumerate(matrix):
-        for column, value in enumerate(line):
-            colour = "white" if value > 0.6 else "black"
-            text = "" if np.isnan(value) else f"{value:.2f}"
-            axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=7)
-    labels = [method_label(method) for method in methods]
-    axes.set_xticks(range(len(methods)), labels, rotation=45, ha="right")
-    axes.set_yticks(range(len(methods)), labels)
+    """All methods but the first from above, all but the last from the left."""
+    columns, rows = methods[:-1], methods[1:]
+    matrix = np.array([[values.get((one, other), np.nan) for one in columns] for other in rows])
+    axes.imshow(matrix, norm=colours, cmap=_COLOURS)
+    for (row, column), value in np.ndenumerate(matrix):
+        if not np.isnan(value):
+            colour = "white" if colours(value) > 0.6 else "black"
+            axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour, size=7)
+    axes.set_xticks(range(len(columns)), map(method_label, columns))
+    axes.set_yticks(range(len(rows)), map(method_label, rows))
+    for label in axes.get_xticklabels():
+        label.set(rotation=45, ha="right", va="center", rotation_mode="anchor")
     axes.tick_params(length=0)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
