@@ -7,7 +7,7 @@ rule page:
         manifests=files_of(PRUNED, "manifest.json"),
         headline=rules.tables.output.headline,
         figures=[formats(name)[0] for name in SHOWN],
-        tables=[rules.tables.output.csv, rules.tables.output.latex],
+        tables=[rules.tables.output.csv, rules.tables.output.latex, rules.tables.output.tabular],
     output:
         f"{RESULTS}/report.html",
     log:
