@@ -7,6 +7,7 @@ CHANGED = [cell for cell in PRUNED if cell.method in methods_that_are("changes_w
 rule release:
     input:
         manifests=files_of(PRUNED, "manifest.json"),
+        evaluations=evaluations_of(PRUNED),
         masks=files_of(PRUNED, "mask.safetensors"),
         checkpoints=files_of(CHANGED, "model.safetensors"),
         tables=[*rules.tables.output, *(rules.against_published.output if PUBLISHED else [])],

@@ -16,7 +16,9 @@ def main() -> None:
     params, inputs = snakemake.params, snakemake.input
     folders = [Path(file).parent for file in inputs.manifests]
     cells = dict(zip(params.places, folders, strict=True))
-    pack(cells, [Path(t) for t in inputs.tables], params.licences, Path(snakemake.output[0]))
+    evaluations = dict(zip(params.places, map(Path, inputs.evaluations), strict=True))
+    tables, target = [Path(table) for table in inputs.tables], Path(snakemake.output[0])
+    pack(cells, evaluations, tables, params.licences, target)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What is released gives the evaluated checkpoint again, or says why it cannot."""
 
 import gzip
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -19,10 +20,24 @@ from suite.stages import harden as harden_stage
 from suite.stages import models
 from suite.stages import prune as pruning
 from suite.stages.binarise import binarise
+from suite.tables.evaluations import TASKS
 from tests.unit.recipes import MODEL, recipes
 
 METHODS = ("magnitude", "wanda", "leap", "sparsegpt", "thanos", "admm")
 KEEPS_WEIGHTS = METHODS[:3]
+
+
+def scored(folder, cell):
+    """What an evaluation of generated tasks says."""
+    model, method, sparsity = cell.split("/")
+    tasks = {t: {"task": f"mini_{t}", "acc": 0.5, "acc_stderr": 0.1, "samples": 9, "version": "1"}
+             for t in TASKS}  # fmt: skip
+    path = folder / f"{cell}.json"
+    path.parent.mkdir(parents=True)
+    found = {"model": model, "method": method, "sparsity": sparsity, "seed": 0, "tasks": tasks}
+    of_text = {"value": 9.0, "stderr": 0.1}
+    path.write_text(json.dumps({**found, "achieved_sparsity": 0.6, "perplexity": of_text}))
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +66,9 @@ def released(place, tmp_path_factory):
         harden_stage.harden(place / "model", files, cell, "test", recipe, target)
     cells = {f"mini-gemma-3-1b/{method}/0.6": folder / "hardened" / method for method in METHODS}
     (folder / "main.csv").write_text("model\n")
-    pack(cells, [folder / "main.csv"], {"mini-gemma-3-1b": "apache-2.0"}, folder / "release")
+    evaluations = {cell: scored(folder / "evaluations", cell) for cell in cells}
+    licences = {"mini-gemma-3-1b": "apache-2.0"}
+    pack(cells, evaluations, [folder / "main.csv"], licences, folder / "release")
     return folder
 
 
@@ -131,6 +148,7 @@ def test_checksums_cards_and_sizes_are_those_of_the_files(released):
     mask = (release / "mini-gemma-3-1b/leap/0.6" / MASK).stat().st_size
     parameters = read_json(released / "hardened/leap/manifest.json")["parameters"]
     assert "license: apache-2.0" in card
+    assert "model-index" not in card, "generated tasks are no data sets of the hub"
     assert "\n# Miniature mini-gemma-3-1b, LEAP, sparsity 0.6\n" in card
     summary = (release / "README.md").read_text()
     assert summary.startswith("# Pruned miniature models: masks, manifests, tables\n")

@@ -20,6 +20,7 @@ from suite.artifacts.files import read_json, replacing, sha256
 from suite.artifacts.masks import mask_hash
 from suite.artifacts.tensors import load_masks, tensors_hash
 from suite.plan.methods import method_label
+from suite.report.model_card import front_matter
 from suite.report.sparse import SPARSE, pack_checkpoint
 from suite.tables.main import write_lines
 from suite.tables.markdown import table
@@ -32,20 +33,24 @@ MASK = "mask.safetensors.gz"
 
 def pack(
     cells: Mapping[str, Path],
+    evaluations: Mapping[str, Path],
     tables: Sequence[Path],
     licences: Mapping[str, str],
     target: Path,
 ) -> None:
     """Write the release folder, whole or not at all.
 
-    `cells` are the folders of hardened checkpoints by their place in the release; `licences` are
-    those of the dense models by name, which masks made from them are subject to.
+    `cells` are the folders of hardened checkpoints by their place in the release, and `evaluations`
+    what they scored; `licences` are those of the dense models by name, which masks made from them
+    are subject to.
     """
     with replacing(target) as folder:
         sizes, miniatures = [], []
         for place, hardened in cells.items():
             manifest = read_json(hardened / "manifest.json")
-            sizes.append(_pack_cell(hardened, manifest, licences, folder / place))
+            licence = licences.get(manifest["model"], "unknown")
+            packed = _pack_cell(hardened, manifest, licence, evaluations[place], folder / place)
+            sizes.append(packed)
             miniatures.append(_is_miniature(manifest))
         (folder / "tables").mkdir(parents=True)
         for table in tables:
@@ -101,7 +106,7 @@ def _read_mask(path: Path) -> Mapping[str, Any]:
 
 
 def _pack_cell(
-    hardened: Path, manifest: Mapping[str, Any], licences: Mapping[str, str], folder: Path
+    hardened: Path, manifest: Mapping[str, Any], licence: str, evaluation: Path, folder: Path
 ) -> tuple[int, int, int]:
     """Write one cell; bytes of its mask, of the dense checkpoint in bfloat16, and packed (or 0)."""
     folder.mkdir(parents=True)
@@ -110,8 +115,8 @@ def _pack_cell(
     shutil.copy(hardened / "manifest.json", folder / "manifest.json")
     packed = pack_checkpoint(hardened, folder) if manifest["kept_weights_changed"] else 0
     sizes = len(mask), 2 * manifest["parameters"], packed
-    licence = licences.get(manifest["model"], "unknown")
-    write_lines(folder / "README.md", _card(manifest, licence, *sizes))
+    head = front_matter(manifest, licence, evaluation)
+    write_lines(folder / "README.md", [*head, *_card(manifest, licence, *sizes)])
     return sizes
 
 
@@ -125,10 +130,6 @@ def _card(
     method = method_label(manifest["method"])
     kind = "Miniature " if _is_miniature(manifest) else ""
     return [
-        "---",
-        f"license: {licence}",
-        "tags: [pruning, sparsity]",
-        "---",
         f"# {kind}{manifest['model']}, {method}, sparsity {manifest['target_sparsity']}",
         "",
         f"The mask that {method} chose: {manifest['survivors']:,} of {manifest['weights']:,} "
