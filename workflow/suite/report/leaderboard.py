@@ -2,17 +2,15 @@
 
 import math
 import statistics
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from suite.plan.cell import DENSE, Cell
 from suite.plan.methods import is_control
 from suite.tables.evaluations import Evaluated
+from suite.tables.places import Places, mean_over, places_of
 from suite.tables.recovered import recovered_shares
 from suite.tables.seconds import Seconds, mean_seconds
-
-Place = tuple[str, str]  # model, sparsity
 
 
 @dataclass(frozen=True)
@@ -37,23 +35,20 @@ def leaderboard(results: Sequence[Evaluated], seconds: Mapping[Cell, Seconds]) -
     Left out are the dense model, controls, and methods that lack a place which another one has.
     """
     shares = dict(zip((r.cell for r in results), recovered_shares(results), strict=True))
-    found: dict[str, dict[Place, list[Evaluated]]] = defaultdict(lambda: defaultdict(list))
-    for result in results:
-        if result.cell.method != DENSE and not is_control(result.cell.method):
-            found[result.cell.method][result.cell.model, result.cell.sparsity].append(result)
-    places = {place for of_method in found.values() for place in of_method}
-    whole = {method: of for method, of in found.items() if of.keys() == places}
-    ranks = _ranks(whole, places)
+    methods = dict.fromkeys(result.cell.method for result in results)
+    ranked = [method for method in methods if method != DENSE and not is_control(method)]
+    found = {method: places_of(results, method) for method in ranked}
+    every = {place for places in found.values() for place in places}
+    whole = {method: places for method, places in found.items() if places.keys() == every}
+    ranks = _ranks(whole, every)
     lines = [_line(method, whole[method], ranks[method], shares, seconds) for method in whole]
     return sorted(lines, key=lambda line: -line.accuracy)
 
 
-def _ranks(
-    found: Mapping[str, Mapping[Place, Sequence[Evaluated]]], places: set[Place]
-) -> dict[str, list[float]]:
+def _ranks(found: Mapping[str, Places], every: set[tuple[str, str]]) -> dict[str, list[float]]:
     """Each method's ranks, one a place; methods that are even share the mean of theirs."""
     ranks: dict[str, list[float]] = {method: [] for method in found}
-    for place in places:
+    for place in every:
         scores = {m: statistics.fmean(r.average for r in of[place]) for m, of in found.items()}
         for method, score in scores.items():
             better = sum(other > score for other in scores.values())
@@ -64,21 +59,17 @@ def _ranks(
 
 def _line(
     method: str,
-    places: Mapping[Place, Sequence[Evaluated]],
+    places: Places,
     ranks: Sequence[float],
     shares: Mapping[Cell, float],
     seconds: Mapping[Cell, Seconds],
 ) -> Line:
-    def mean(values: Sequence[Sequence[float]]) -> float:
-        return statistics.fmean(statistics.fmean(seeds) for seeds in values)
-
-    cells = [[result.cell for result in seeds] for seeds in places.values()]
-    logs = [[math.log(result.perplexity) for result in seeds] for seeds in places.values()]
+    cells = [result.cell for seeds in places.values() for result in seeds]
     return Line(
         method,
         statistics.fmean(ranks),
-        mean([[result.average for result in seeds] for seeds in places.values()]),
-        mean([[shares[cell] for cell in seeds] for seeds in cells]),
-        math.exp(mean(logs)),
-        mean_seconds([cell for seeds in cells for cell in seeds], seconds).wall,
+        mean_over(places, lambda result: result.average),
+        mean_over(places, lambda result: shares[result.cell]),
+        math.exp(mean_over(places, lambda result: math.log(result.perplexity))),
+        mean_seconds(cells, seconds).wall,
     )

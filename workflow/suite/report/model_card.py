@@ -27,13 +27,14 @@ def front_matter(manifest: Mapping[str, Any], licence: str, evaluation: Path) ->
         library_name="transformers",
         pipeline_tag="text-generation",
         tags=["pruning", "sparsity", manifest["method"]],
-        model_name=_name(manifest) if results else None,
+        model_name=title(manifest) if results else None,
         eval_results=results or None,
     )
     return ["---", *data.to_yaml().splitlines(), "---"]
 
 
-def _name(manifest: Mapping[str, Any]) -> str:
+def title(manifest: Mapping[str, Any]) -> str:
+    """What a cell is called."""
     method = method_label(manifest["method"])
     return f"{manifest['model']}, {method}, sparsity {manifest['target_sparsity']}"
 

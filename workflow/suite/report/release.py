@@ -20,7 +20,7 @@ from suite.artifacts.files import read_json, replacing, sha256
 from suite.artifacts.masks import mask_hash
 from suite.artifacts.tensors import load_masks, tensors_hash
 from suite.plan.methods import method_label
-from suite.report.model_card import front_matter
+from suite.report.model_card import front_matter, title
 from suite.report.sparse import SPARSE, pack_checkpoint
 from suite.tables.main import write_lines
 from suite.tables.markdown import table
@@ -130,7 +130,7 @@ def _card(
     method = method_label(manifest["method"])
     kind = "Miniature " if _is_miniature(manifest) else ""
     return [
-        f"# {kind}{manifest['model']}, {method}, sparsity {manifest['target_sparsity']}",
+        f"# {kind}{title(manifest)}",
         "",
         f"The mask that {method} chose: {manifest['survivors']:,} of {manifest['weights']:,} "
         f"weights survive (sparsity {manifest['achieved_sparsity']:.6f}), seed {manifest['seed']}.",

@@ -25,7 +25,6 @@ from suite.artifacts.tensors import load_masks, load_tensors, save_tensors
 SPARSE = "sparse.safetensors"
 WEIGHTS = "model.safetensors"
 _CONFIGS = ("config.json", "generation_config.json")
-_INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 def pack_checkpoint(hardened: Path, folder: Path) -> int:
@@ -69,8 +68,7 @@ def _packed(name: str, weight_OI: Tensor, mask_OI: Tensor) -> dict[str, Tensor]:
         f"{name}.shape": torch.tensor(weight_OI.shape),
         f"{name}.kept": weight_OI[mask_OI],
     }
-    integers = _INTEGERS[weight_OI.itemsize]
-    if not torch.equal(_unpacked(name, packed).view(integers), weight_OI.view(integers)):
+    if not torch.equal(_unpacked(name, packed).view(torch.uint8), weight_OI.view(torch.uint8)):
         raise ValueError(f"{name}: a weight that the mask removes is not zero")
     return packed
 

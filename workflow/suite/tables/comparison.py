@@ -5,8 +5,7 @@ items, so errors of means are clustered by item (see `suite.tables.paired`).
 """
 
 import math
-import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,11 +20,10 @@ from suite.tables.main import write_frame, write_lines
 from suite.tables.markdown import escaped, table
 from suite.tables.numbers import number, perplexity
 from suite.tables.paired import average, combine, compare
+from suite.tables.places import Places, mean_over, places_of
 from suite.tables.recovered import DEFINITION, recovered_shares
 from suite.tables.seconds import EXPLAINED, Seconds, mean_seconds
 
-# the seeds of every (model, sparsity)
-Places = Mapping[tuple[str, str], Sequence[Evaluated]]
 ItemsOf = Mapping[Cell, Items]
 
 
@@ -69,10 +67,10 @@ def comparison_rows(
     Raises ValueError where two checkpoints that are compared did not answer the same items.
     """
     shares = {r.cell: s for r, s in zip(results, recovered_shares(results), strict=True)}
-    of_leap = _places(results, LEAP)
+    of_leap = places_of(results, LEAP)
     rows = []
     for method in dict.fromkeys(result.cell.method for result in results):
-        places = _places(results, method)
+        places = places_of(results, method)
         error = combine([average(_items(seeds, items)) for seeds in places.values()]).standard_error
         lead, lead_error = _lead(of_leap, places, items) if method != LEAP else (math.nan, math.nan)
         cost = mean_seconds([r.cell for seeds in places.values() for r in seeds], seconds)
@@ -81,10 +79,10 @@ def comparison_rows(
                 method=method,
                 tasks=results[0].tasks,
                 cells=len(places),
-                average=_mean(places, lambda result: result.average),
+                average=mean_over(places, lambda result: result.average),
                 average_stderr=error,
-                ppl=math.exp(_mean(places, lambda result: math.log(result.perplexity))),
-                recovered_share=_mean(places, lambda result: shares[result.cell]),
+                ppl=math.exp(mean_over(places, lambda result: math.log(result.perplexity))),
+                recovered_share=mean_over(places, lambda result: shares[result.cell]),
                 leap_lead=lead,
                 leap_lead_stderr=lead_error,
                 wall_seconds=cost.wall,
@@ -108,21 +106,8 @@ def write_comparison_markdown(rows: Sequence[Row], path: Path, scale: str) -> No
     write_lines(path, [*lines, *table(headings, map(_printed, rows), "lrrrrrrr")])
 
 
-def _places(results: Sequence[Evaluated], method: str) -> Places:
-    found: dict[tuple[str, str], list[Evaluated]] = {}
-    for result in results:
-        if result.cell.method == method:
-            found.setdefault((result.cell.model, result.cell.sparsity), []).append(result)
-    return found
-
-
 def _items(seeds: Sequence[Evaluated], items: ItemsOf) -> list[Items]:
     return [items[result.cell] for result in seeds]
-
-
-def _mean(places: Places, value: Callable[[Evaluated], float]) -> float:
-    """Over seeds, then over cells."""
-    return statistics.fmean(statistics.fmean(map(value, seeds)) for seeds in places.values())
 
 
 def _lead(of_leap: Places, places: Places, items: ItemsOf) -> tuple[float, float]:
