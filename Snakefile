@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
-from snakemake.logging import logger
+from snakemake.logging import DefaultFormatter, logger
 from snakemake.settings.enums import Quietness
 from snakemake.utils import min_version
 
@@ -44,6 +44,7 @@ from suite.plan.methods import (
 from suite.plan.needs import of_hub
 from suite.plan.recipe import Recipes, has_generated_tasks, synthetic_note
 from suite.plan.validation import ConfigError
+from suite.report.overview import Overview
 from suite.sources.mirror.check import missing
 from suite.tables.published import FILES as NUMBERS
 from suite.tables.published import published_models
@@ -148,6 +149,16 @@ onstart:
         lines.append(precision.notice(dtypes, gpus=bool(visible_gpus())))
     for line in filter(None, lines):
         logger.warning(line)
+    shown = workflow.output_settings
+    if not (shown.verbose or shown.printshellcmds):
+        overview = Overview(
+            DefaultFormatter(shown.quiet, shown.show_failed_logs),
+            {workflow.dag.jobid(job): job.rule.name for job in jobs},
+        )
+        for handler in logger.handlers:
+            if handler.name == "DefaultStreamHandler":  # not Snakemake's own log file
+                handler.addFilter(overview)
+                handler.setFormatter(overview)
     # before any job writes to it: two processes that make the schema at once break each other
     if config["tracking"]["live"]:
         from suite.tracking.run import RESULTS as STORE_FOLDER

@@ -1,5 +1,6 @@
 # Methods that are trained, into results/<run>/pruned. An interrupted training leaves its state
-# in results/<run>/training, which is no output: it has to outlive a failed job.
+# in results/<run>/training, which is no output: it has to outlive a failed job. They are the longest
+# jobs, so they go first where there is a choice, and none is left alone at the end.
 
 
 rule train:
@@ -20,6 +21,7 @@ rule train:
         f"{RESULTS}/benchmarks/train/{CELL}.tsv"
     wildcard_constraints:
         method=one_of(LEARN_MASKS),
+    priority: 1
     conda:
         "../../envs/suite.yaml"
     threads: asks("train", "threads")
@@ -80,6 +82,7 @@ rule train_weights:
         f"{RESULTS}/benchmarks/train/{CELL}.tsv"
     wildcard_constraints:
         method=one_of(LEARN_WEIGHTS),
+    priority: 1
     conda:
         "../../envs/suite.yaml"
     threads: asks("train", "threads")

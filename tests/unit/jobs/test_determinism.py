@@ -47,7 +47,7 @@ snakemake = SimpleNamespace(
 try:
     runpy.run_path(script, {{"snakemake": snakemake}}, "__main__")
 except SystemExit:
-    print(json.dumps(state()))
+    print(json.dumps(state()), file=sys.__stdout__)
 """
 
 REFUSED = f"""{STATE}

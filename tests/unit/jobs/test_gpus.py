@@ -43,7 +43,7 @@ TRAINING = """
 import os, runpy, sys
 from types import SimpleNamespace
 def execv(program, arguments):
-    print(os.environ["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"], *arguments[1:])
+    print(os.environ["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"], *arguments[1:], file=sys.__stdout__, flush=True)
     sys.exit()
 os.execv = execv
 snakemake = SimpleNamespace(log=[sys.argv[2]], threads=2, resources={"gpu": 2})
@@ -181,7 +181,7 @@ def test_waiting_is_said_once_and_the_devices_in_the_end(start):
     holder = start(JOB, 3, 600)
     assert devices_of(holder) == "0,1,2"
     logged = "import logging, sys; logging.basicConfig(stream=sys.stdout, format='%(message)s')\n"
-    logged += "logging.getLogger('suite').setLevel('INFO')\n"
+    logged += "logging.getLogger('suite').setLevel('DEBUG')\n"
     logged += "from suite.jobs.gpus import use_gpus; use_gpus(1)"
     waiting = start(logged)
     assert waiting.stdout.readline() == "waiting for a GPU\n"
@@ -192,7 +192,7 @@ def test_waiting_is_said_once_and_the_devices_in_the_end(start):
 
 def test_none_wanted_hides_all(alone, caplog):
     alone.setenv("CUDA_VISIBLE_DEVICES", "0,1")
-    with caplog.at_level(logging.INFO, "suite"):
+    with caplog.at_level(logging.DEBUG, "suite"):
         use_gpus(0)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
     assert caplog.messages == ["on the CPU"]

@@ -36,7 +36,7 @@ def use_gpus(wanted: int) -> None:
     if "WORLD_SIZE" not in os.environ:
         os.environ[_DEVICES_VARIABLE] = ",".join(_lease(wanted, visible_gpus()) if wanted else [])
     devices = os.environ.get(_DEVICES_VARIABLE)
-    logger.info("on %s", f"GPU {devices}" if devices else "the CPU")
+    logger.debug("on %s", f"GPU {devices}" if devices else "the CPU")
 
 
 def visible_gpus() -> list[str]:

@@ -1,4 +1,4 @@
-"""What surrounds every job: its log file, its errors, its threads, its progress."""
+"""What surrounds every job: its errors, its threads, its progress."""
 
 import errno
 import logging
@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from suite.jobs.hand_over import hand_over
+from suite.jobs.log import SECONDS_BETWEEN_LINES, open_log, rare_bars
 
 logger = logging.getLogger("suite")
 
 _ROOT = Path(__file__).parents[3]
 _OWN_CODE = (_ROOT / "leap", _ROOT / "baselines", _ROOT / "workflow" / "suite")
-_SECONDS_BETWEEN_LINES = 15.0
 _DISK_FULL = (
     "the disk is full, or your quota on it (%s): free space for results/ and temporary files, and "
     "run again. Nothing half-written was kept."
@@ -31,8 +31,8 @@ def job(log: str | Path) -> Iterator[None]:
     alone, any other error in a traceback in the log; either way the process exits with 1.
     """
     hand_over()
-    _configure_logging(log)
-    rare_progress()
+    rare_bars()
+    open_log(Path(log))
     try:
         yield
     except Exception as error:
@@ -43,31 +43,17 @@ def job(log: str | Path) -> Iterator[None]:
         sys.exit(1)
 
 
-def progress(items: Iterable[Any], title: str) -> Iterable[Any]:
-    """Iterate with a bar and an ETA on a terminal, with a line now and then in a log."""
-    if sys.stderr.isatty():
-        from tqdm import tqdm
-
-        return tqdm(items, desc=title, leave=False, dynamic_ncols=True)
-    return _logged(items, title)
-
-
-def _logged(items: Iterable[Any], title: str) -> Iterator[Any]:
+def progress(items: Iterable[Any], title: str) -> Iterator[Any]:
+    """Iterate, with a line and the time left now and then."""
     total = len(items) if isinstance(items, Sized) else None
     start = last = time.monotonic()
     for done, item in enumerate(items):
         now = time.monotonic()
-        if done and now - last > _SECONDS_BETWEEN_LINES:
+        if done and now - last > SECONDS_BETWEEN_LINES:
             last = now
             rest = (now - start) / done * (total - done) if total else float("nan")
             logger.info("%s %d/%s, %.0f s left", title, done, total or "?", rest)
         yield item
-
-
-def rare_progress() -> None:
-    """Let the bars of libraries write a log seldom (call it before tqdm is first imported)."""
-    if not sys.stderr.isatty():
-        os.environ.setdefault("TQDM_MININTERVAL", str(_SECONDS_BETWEEN_LINES))
 
 
 def use_threads(threads: int) -> None:
@@ -80,20 +66,6 @@ def use_threads(threads: int) -> None:
     os.environ["TOKENIZERS_PARALLELISM"] = "true" if threads > 1 else "false"
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
-
-
-def _configure_logging(log: str | Path) -> None:
-    Path(log).parent.mkdir(parents=True, exist_ok=True)
-    line = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%H:%M:%S")
-    to_file = logging.FileHandler(log, mode="w")
-    to_terminal = logging.StreamHandler(sys.stderr)
-    to_terminal.setLevel(logging.WARNING if sys.stderr.isatty() else logging.INFO)
-    root = logging.getLogger()
-    root.setLevel(logging.WARNING)
-    logger.setLevel(logging.INFO)
-    for handler in (to_file, to_terminal):
-        handler.setFormatter(line)
-        root.addHandler(handler)
 
 
 def _disk_is_full(error: BaseException | None) -> bool:

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from suite.jobs.hand_over import WORKER_VARIABLE, accept, address, answer, receive
-from suite.jobs.job import rare_progress, use_threads
+from suite.jobs.job import use_threads
+from suite.jobs.log import rare_bars
 
 _LOADED = (
     "torch",
@@ -82,7 +83,7 @@ def serve(door: socket.socket) -> dict[str, Any] | None:
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, signal.SIG_IGN)  # jobs are told by their scripts
     use_threads(1)  # numpy starts its threads when it is imported
-    rare_progress()
+    rare_bars()
     for module in _LOADED:
         import_module(module)
     if len(os.listdir("/proc/self/task")) > 1:

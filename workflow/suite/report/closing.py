@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from suite.artifacts.files import read_json
+from suite.report.overview import duration
 from suite.tables import generated as kind
 from suite.tables import verdict
 
@@ -27,7 +28,7 @@ def closing_lines(results: Path, seconds: float, about: str, generated: bool) ->
         found,
         about,
         f"Verdicts, tables and figures: {page}",
-        f"This run took {_duration(seconds)}.",
+        f"This run took {duration(seconds)}.",
     ]
 
 
@@ -44,12 +45,3 @@ def _found(judged: Mapping[str, Any], generated: bool) -> str:
         f"{accuracy['standard_error']:.2f} points, p {verdict.equals(accuracy['p_value'])}, "
         f"better in {accuracy['cells_better']} of {len(accuracy['cells'])} cells."
     )
-
-
-def _duration(seconds: float) -> str:
-    """Whole seconds below an hour, whole minutes above."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,88 @@
+"""Jobs write their logs, and say in the terminal whose line it is."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from suite.jobs.log import job_name
+
+JOB = """
+import logging, sys, time, warnings
+from pathlib import Path
+from suite.jobs.job import job
+logger = logging.getLogger("suite")
+with job(Path(sys.argv[1])):
+    {body}
+"""
+
+
+def run(tmp_path, *body):
+    """A job's exit status, what it wrote to the terminal, and its log."""
+    log = tmp_path / "results/run/logs/train/tiny/leap/0.5.log"
+    code = JOB.format(body="\n    ".join(body))
+    process = subprocess.run([sys.executable, "-c", code, log], capture_output=True, text=True)
+    return process, log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("log", "name"),
+    [
+        ("results/mini/logs/train/tiny/leap/0.5/seed-1.log", "train tiny leap 0.5 seed-1"),
+        ("results/mini/logs/train/tiny/leap/0.5.log.3", "train tiny leap 0.5.log.3"),
+        ("/logs/results/mini/logs/tables.log", "tables"),
+        ("elsewhere/words.log", "words"),
+    ],
+)
+def test_a_job_is_called_by_its_log(log, name):
+    assert job_name(Path(log)) == name
+
+
+def test_lines_in_the_terminal_have_the_jobs_name_and_from_a_warning_on_their_level(tmp_path):
+    process, log = run(
+        tmp_path, 'logger.debug("on GPU 0")', 'logger.info("half")', 'logger.warning("odd")'
+    )
+    assert (process.returncode, process.stdout) == (0, "")
+    first, second = process.stderr.splitlines()
+    assert first[8:] == " train tiny leap 0.5: half"
+    assert (second[:8], second[16:]) == ("WARNING ", " train tiny leap 0.5: odd")
+    assert [line[9:] for line in log.splitlines()] == [
+        "DEBUG suite: on GPU 0", "INFO suite: half", "WARNING suite: odd"
+    ]  # fmt: skip
+
+
+def test_what_libraries_write_stays_in_the_log(tmp_path):
+    body = ('print("chatter")', 'warnings.warn("old")', 'print("on stderr", file=sys.stderr)')
+    process, log = run(tmp_path, *body)
+    assert (process.returncode, process.stdout, process.stderr) == (0, "", "")
+    assert log.startswith("chatter\n") and "UserWarning: old" in log
+    assert log.endswith("on stderr\n")
+
+
+def test_a_bar_under_way_is_a_line_and_a_short_one_is_nothing(tmp_path):
+    process, log = run(
+        tmp_path,
+        "from tqdm import tqdm",
+        'for _ in tqdm(range(10), desc="short"): pass',
+        'with tqdm(total=4, desc="long", mininterval=0) as bar:',
+        "    bar.update(1); time.sleep(0.01); bar.update(3)",
+        'print("after")',
+    )
+    assert process.returncode == 0, log
+    (line,) = process.stderr.splitlines()
+    assert line[8:].startswith(" train tiny leap 0.5: long:  25%|")
+    assert "short" not in log and log.count("long:  25%|") == 1
+    assert log.endswith("after\n") and "\n\n" not in log
+
+
+def test_an_error_is_in_both_and_the_status_is_1(tmp_path):
+    process, log = run(tmp_path, 'raise RuntimeError("broken")')
+    assert process.returncode == 1
+    for text in (process.stderr, log):
+        assert "RuntimeError: broken" in text and "Traceback" in text
+
+
+def test_each_run_begins_its_log_anew(tmp_path):
+    run(tmp_path, 'print("first")')
+    assert run(tmp_path, 'print("second")')[1] == "second\n"

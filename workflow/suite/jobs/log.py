@@ -1,0 +1,86 @@
+"""Where a job's words go: all into its log, and into the terminal what its user waits for.
+
+Many jobs share a terminal, so each line there says whose it is. What libraries write stays in the
+log; of their progress bars there is a line now and then, in both.
+"""
+
+import io
+import logging
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TextIO
+
+logger = logging.getLogger("suite")
+
+SECONDS_BETWEEN_LINES = 15.0
+_CLOCK = "%H:%M:%S"
+_BAR = re.compile(r"(\d+)%\|")
+
+
+def open_log(log: Path) -> None:
+    """Log to the file `log`, begun anew, and to the terminal; take streams of libraries along."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("")
+    to_file = logging.FileHandler(log, mode="a")
+    to_file.setFormatter(
+        logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", _CLOCK)
+    )
+    to_terminal = logging.StreamHandler(sys.stderr)
+    to_terminal.setLevel(logging.INFO)
+    to_terminal.setFormatter(_Named(job_name(log)))
+    root = logging.getLogger()
+    root.setLevel(logging.WARNING)
+    logger.setLevel(logging.DEBUG)
+    for handler in (to_file, to_terminal):
+        root.addHandler(handler)
+    # of its own, since logging closes its file before the streams are flushed for the last time
+    sys.stdout = sys.stderr = _Written(log.open("a", buffering=1))
+
+
+def job_name(log: Path) -> str:
+    """What a job is called, by its log: `train mini-llama-3.2-1b leap 0.6`."""
+    parts = log.with_suffix("").parts if log.suffix == ".log" else log.parts
+    below = parts[len(parts) - parts[::-1].index("logs") :] if "logs" in parts else parts[-1:]
+    return " ".join(below)
+
+
+def rare_bars() -> None:
+    """Let the bars of libraries be drawn seldom (call it before tqdm is first imported)."""
+    os.environ.setdefault("TQDM_MININTERVAL", str(SECONDS_BETWEEN_LINES))
+
+
+class _Named(logging.Formatter):
+    """Lines with the job's name, and with their level from a warning on."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"%(asctime)s {name}: %(message)s", _CLOCK)
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = super().format(record)
+        if record.levelno < logging.WARNING:
+            return line
+        return f"{record.levelname} {line}"
+
+
+class _Written(io.TextIOBase):
+    """A stream into a job's log, that makes lines of progress bars under way."""
+
+    def __init__(self, log: TextIO) -> None:
+        self._log = log
+        self._after_bar = False
+
+    def write(self, text: str) -> int:
+        """Write, but a bar as a line of the suite's, and that not at its start nor its end."""
+        bar = _BAR.search(text) if "\r" in text else None
+        if bar:
+            if 0 < int(bar[1]) < 100:
+                logger.info(text.strip())
+        elif not (self._after_bar and text == "\n"):
+            self._log.write(text)
+        self._after_bar = bar is not None
+        return len(text)
+
+    def flush(self) -> None:
+        self._log.flush()
