@@ -43,7 +43,8 @@ TRAINING = """
 import os, runpy, sys
 from types import SimpleNamespace
 def execv(program, arguments):
-    print(os.environ["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"], *arguments[1:], file=sys.__stdout__, flush=True)
+    said = [os.environ["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"], *arguments[1:]]
+    print(*said, file=sys.__stdout__, flush=True)
     sys.exit()
 os.execv = execv
 snakemake = SimpleNamespace(log=[sys.argv[2]], threads=2, resources={"gpu": 2})

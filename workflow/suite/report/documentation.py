@@ -1,0 +1,194 @@
+"""The tables of README and docs/results.md, written from the results that are tracked.
+
+    PYTHONPATH=.:workflow python -m suite.report.documentation
+
+fills what stands between `<!-- table: NAME -->` and `<!-- end -->` in both. A test says when they
+are not what it would write.
+"""
+
+import re
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from suite.artifacts.files import replacing
+from suite.artifacts.items import read_items
+from suite.plan.cell import DENSE
+from suite.tables import numbers, verdict
+from suite.tables.paired import compare
+
+ROOT = Path(__file__).parents[3]
+PAGES = ("README.md", "docs/results.md")
+_EXAMPLES = ROOT / "results/examples"
+_BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.S)
+_SPARSITIES = ("0.5", "0.6")
+_PERPLEXITIES = ("ppl", "in_domain_ppl")
+_LAYER_WISE = {
+    "random-mask": "random mask",
+    "magnitude": "magnitude",
+    "wanda": "Wanda",
+    "sparsegpt": "SparseGPT",
+    "thanos": "Thanos",
+    "admm": "ADMM, constant schedule (as LEAP's authors run it)",
+    "admm-cubic": "ADMM, cubic schedule (as its own paper has it)",
+    "alps": "ALPS",
+    "leap": "**LEAP**",
+}
+_FEW = {DENSE: "dense", "admm": "ADMM", "alps": "ALPS", "leap": "**LEAP**"}
+_RETRAINED = "*kept weights retrained:*"
+
+
+@dataclass(frozen=True)
+class Means:
+    """Rows of methods, in the mean over a run's models, a geometric one of perplexities.
+
+    `columns` has the heading of each column of main.csv; a row without a method is a heading. The
+    best number of a column is bold, the dense model's apart.
+    """
+
+    run: str
+    columns: Mapping[str, str]
+    rows: Sequence[tuple[str | None, str]]
+    decimals: int = 2
+
+    def lines(self) -> list[str]:
+        """The table in Markdown."""
+        columns = [(sparsity, column) for sparsity in _SPARSITIES for column in self.columns]
+        found = self._found(columns)
+        pruned = [values for method, values in found.items() if method != DENSE]
+        best = [
+            (min if column in _PERPLEXITIES else max)(values)
+            for (_, column), values in zip(columns, zip(*pruned, strict=True), strict=True)
+        ]
+        lines = [_head(self._headings())]
+        for method, label in self.rows:
+            if method is None:
+                lines.append(_row([label, *[""] * len(columns)]))
+                continue
+            cells = []
+            for (_, column), value, top in zip(columns, found[method], best, strict=True):
+                printed = self._print(value, column)
+                cells.append(f"**{printed}**" if value == top and method != DENSE else printed)
+            lines.append(_row([label, *cells]))
+        return lines
+
+    def _found(self, columns: Sequence[tuple[str, str]]) -> dict[str, list[float]]:
+        results = pd.read_csv(_EXAMPLES / self.run / "main.csv", dtype={"sparsity": str})
+        methods = [method for method, _ in self.rows if method]
+        return {method: [_mean(results, method, *each) for each in columns] for method in methods}
+
+    def _headings(self) -> list[str]:
+        return [
+            f"{title} at {sparsity}" if column == "average" else title
+            for sparsity in _SPARSITIES
+            for column, title in self.columns.items()
+        ]
+
+    def _print(self, value: float, column: str) -> str:
+        if column in _PERPLEXITIES:
+            return numbers.perplexity(value)
+        if column == "recovered_share":
+            return f"{numbers.number(value, 0)} %".replace("-", "−")
+        return numbers.number(value, self.decimals)
+
+
+@dataclass(frozen=True)
+class Leads:
+    """What LEAP is ahead of others by, paired by items: rows of methods, columns of cells."""
+
+    run: str
+    model: str
+    columns: Mapping[str, Sequence[str]]  # a heading, and LEAP's items below its folder
+    rows: Mapping[str, str]
+
+    def lines(self) -> list[str]:
+        """The table in Markdown; a cell that was not measured is empty."""
+        rows = [
+            _row([label, *(self._lead(method, leap) for leap in self.columns.values())])
+            for method, label in self.rows.items()
+        ]
+        return [_head(list(self.columns), "LEAP minus"), *rows]
+
+    def _lead(self, method: str, leap: Sequence[str]) -> str:
+        folder = _EXAMPLES / self.run / "items" / self.model
+        other = folder / method / f"{leap[0]}.csv.gz"
+        if not other.exists():
+            return ""
+        seeds = [read_items(folder / "leap" / f"{cell}.csv.gz") for cell in leap]
+        paired = compare(seeds, [read_items(other)])
+        printed = numbers.number(paired.difference, sign="+", error=paired.standard_error)
+        return f"{printed} (p {verdict.equals(paired.p_value)})".replace("-", "−")
+
+
+def _mean(results: pd.DataFrame, method: str, sparsity: str, column: str) -> float:
+    wanted = "0.0" if method == DENSE else sparsity
+    cells = results[(results["method"] == method) & (results["sparsity"] == wanted)]
+    mean: Callable[[Iterable[float]], float] = (
+        statistics.geometric_mean if column in _PERPLEXITIES else statistics.fmean
+    )
+    return mean(cells[column])
+
+
+def _head(headings: Sequence[str], first: str = "") -> str:
+    return "\n".join([_row([first, *headings]), "|---|" + "---:|" * len(headings)])
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+TABLES: dict[str, Means | Leads] = {
+    "claim": Means(
+        "claim",
+        {"average": "accuracy", "ppl": "perplexity"},
+        [*_FEW.items(), ("reconstruct", "*Wanda's mask, kept weights reconstructed*")],
+    ),
+    "mini": Means(
+        "mini",
+        {"average": "accuracy", "ppl": "perplexity"},
+        [*_FEW.items(), ("elsa", "*ELSA, which learns weights and mask*")],
+        decimals=1,
+    ),
+    "claim-all": Means(
+        "claim",
+        {"average": "accuracy", "recovered_share": "recovered", "ppl": "WikiText-2",
+         "in_domain_ppl": "C4"},
+        [(DENSE, "dense"), *_LAYER_WISE.items(), (None, _RETRAINED),
+         ("reconstruct", "Wanda's mask, reconstructed"),
+         ("leap-reconstruct", "LEAP's mask, reconstructed")],
+    ),
+    "mini-all": Means(
+        "mini",
+        {"average": "accuracy", "recovered_share": "recovered", "ppl": "perplexity"},
+        [(DENSE, "dense"), *_LAYER_WISE.items(), (None, _RETRAINED),
+         ("reconstruct", "Wanda's mask, reconstructed"),
+         ("elsa", "ELSA, end to end on LEAP's text")],
+        decimals=1,
+    ),
+    "claim-leads": Leads(
+        "claim",
+        "smollm2-135m",
+        {"at 0.5": ["0.5"], "at 0.6": ["0.6"], "at 0.6, both seeds": ["0.6", "0.6/seed-1"],
+         "at 0.7": ["0.7"]},
+        {"admm": "ADMM, the best layer-wise method by accuracy",
+         "alps": "ALPS, the best by perplexity", "reconstruct": "Wanda's mask, reconstructed"},
+    ),
+}  # fmt: skip
+
+
+def filled(text: str) -> str:
+    """A page with its tables as the tracked results have them. Raises KeyError for a new name."""
+
+    def fill(block: re.Match[str]) -> str:
+        return "".join([block[1], *(f"{line}\n" for line in TABLES[block[2]].lines()), block[3]])
+
+    return _BLOCK.sub(fill, text)
+
+
+if __name__ == "__main__":
+    for page in PAGES:
+        with replacing(ROOT / page) as new:
+            new.write_text(filled((ROOT / page).read_text(encoding="utf-8")), encoding="utf-8")
