@@ -12,8 +12,11 @@ if TYPE_CHECKING:
 def main() -> None:
     """Prepare the model's folder."""
     from suite.stages.models import prepare
+    from suite.stages.zeros import warn_of_zeros
 
-    prepare(snakemake.params.recipe, Path(snakemake.output[0]).parent)
+    folder = Path(snakemake.output[0]).parent
+    prepare(snakemake.params.recipe, folder)
+    warn_of_zeros(folder, snakemake.wildcards.model)
 
 
 if __name__ == "__main__":
