@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := mini
-.PHONY: smoke mini test lint ui pins clean
+.PHONY: smoke mini test lint ui docs pins clean
 
 # The pins were made with 3.11, so it is preferred where there are several.
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
@@ -38,7 +38,12 @@ lint: $(READY)
 	    || { echo "envs/suite.yaml differs from envs/requirements.txt: run make pins" >&2; exit 1; }
 
 ui: $(READY)
+	@echo "Runs: http://127.0.0.1:5000/?workflowType=machine_learning"
 	mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///results/mlflow.db --workers 1
+
+# Writes the tables of README and docs from the results that are tracked.
+docs: $(READY)
+	python -m suite.report.documentation
 
 # Copies the pins into the conda environment file.
 pins:

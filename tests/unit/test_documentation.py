@@ -81,9 +81,7 @@ def test_tables_are_those_of_the_tracked_results(page, table, run, columns, leas
 
 @pytest.mark.parametrize("page", documentation.PAGES)
 def test_tables_are_as_they_are_generated(page):
-    assert documentation.filled(text_of(page)) == text_of(page), (
-        "run PYTHONPATH=.:workflow python -m suite.report.documentation"
-    )
+    assert documentation.filled(text_of(page)) == text_of(page), "run make docs"
 
 
 def lead(entry: dict, decimals: int) -> str:

@@ -1,9 +1,7 @@
 """The tables of README and docs/results.md, written from the results that are tracked.
 
-    PYTHONPATH=.:workflow python -m suite.report.documentation
-
-fills what stands between `<!-- table: NAME -->` and `<!-- end -->` in both. A test says when they
-are not what it would write.
+`make docs` fills what stands between `<!-- table: NAME -->` and `<!-- end -->` in both. A test says
+when they are not what it would write.
 """
 
 import re
