@@ -38,7 +38,7 @@ lint: $(READY)
 	    || { echo "envs/suite.yaml differs from envs/requirements.txt: run make pins" >&2; exit 1; }
 
 ui: $(READY)
-	@echo "Runs: http://127.0.0.1:5000/?workflowType=machine_learning"
+	@echo "Runs: http://127.0.0.1:5000/#/experiments?workflowType=machine_learning"
 	mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///results/mlflow.db --workers 1
 
 # Writes the tables of README and docs from the results that are tracked.
