@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from suite.figures.ablations import ablations
-from suite.figures.style import model_looks
+from suite.figures.style import shades
 from suite.plan.cell import Cell
 from suite.tables.ablations import Row, ablation_rows, write_ablation_csv, write_ablation_markdown
 from suite.tables.evaluations import TASKS, Evaluated, read_cells
@@ -303,7 +303,7 @@ def test_figure_says_where_the_sparsity_is_another(
 
 
 def test_models_differ_without_colour() -> None:
-    looks = model_looks([f"model-{number}" for number in range(6)]).values()
+    looks = shades([f"model-{number}" for number in range(6)]).values()
     assert len({look.marker for look in looks}) == len({look.colour for look in looks}) == 6
 
 

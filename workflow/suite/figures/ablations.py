@@ -13,17 +13,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from suite.figures.rows import BAND, CAP
 from suite.figures.style import (
-    PAGE_INCHES,
     Look,
     add_legend,
     distinct,
     label_log_axis,
     line_style,
-    model_looks,
     read_table,
     save,
+    shades,
     style,
+    width,
 )
 from suite.plan.methods import method_label
 from suite.tables.ablations import BASE, variant_label
@@ -35,7 +36,6 @@ _COLUMNS = (
 _LOG_FROM = 3.0  # ratio of the largest to the smallest perplexity
 # In rows: all that the models of a row may take, and between one model and the next.
 _ROOM, _OFFSET = 0.72, 0.24
-_BAND = "#f3f3f3"  # behind every other row, to lead the eye from a name to its dots
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,9 @@ def _row(record: Mapping[str, str]) -> _Row:
 
 def _draw(rows: Sequence[_Row]) -> Figure:
     variants = distinct([row.variant for row in rows])
-    looks = model_looks(distinct([row.model for row in rows]))
+    looks = shades(distinct([row.model for row in rows]))
     height = 0.75 + len(variants) * (0.2 + 0.07 * len(looks)) + 0.2 * (len(looks) > 1)
-    figure = Figure(figsize=(PAGE_INCHES, height), layout="constrained")
+    figure = Figure(figsize=(width("ablations", 2), height), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     _draw_panel(left, [(row, row.perplexity) for row in rows], variants, looks)
     _draw_panel(right, [(row, row.accuracy) for row in rows], variants, looks)
@@ -131,6 +131,7 @@ def _draw_panel(
             [variants.index(row.variant) + offset for row, _ in of_model],
             xerr=[dot.deviation for _, dot in of_model],
             elinewidth=0.9,
+            capsize=CAP,
             **{**line_style(look), "linestyle": "none"},
         )
     _draw_background(axes, len(variants))
@@ -140,7 +141,7 @@ def _draw_panel(
 def _draw_background(axes: Axes, rows: int) -> None:
     """Bands, vertical grid lines, and the line below the base."""
     for position in range(1, rows, 2):
-        axes.axhspan(position - 0.5, position + 0.5, color=_BAND, linewidth=0, zorder=0)
+        axes.axhspan(position - 0.5, position + 0.5, color=BAND, linewidth=0, zorder=0)
     axes.axhline(0.5, color="black", linewidth=0.6)
     axes.grid(visible=False, axis="y")
     axes.grid(axis="x")

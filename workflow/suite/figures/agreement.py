@@ -1,5 +1,6 @@
 """How far the methods agree on the weights to keep: Jaccard index of their masks."""
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -9,15 +10,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from suite.artifacts.files import read_json
 from suite.artifacts.masks import jaccard
-from suite.figures.style import distinct, save, style
+from suite.figures.style import PAGE_INCHES, distinct, save, style, width
 from suite.plan.methods import method_label
 
-_CELL_INCHES = 0.3
-_COLOURS = mpl.colormaps["Blues"]
+_CELL_INCHES, _NAME_INCHES = 0.28, 0.95
+_COLOURS = mpl.colormaps["Purples"]
 
 # sparsity -> two methods, in the order of all -> mean over models
 _Pairs = Mapping[str, Mapping[tuple[str, str], float]]
@@ -30,8 +30,8 @@ def agreement(
 
     Both lists are of the same hardened checkpoints in the same order, one seed a method; models
     are averaged. Two masks drawn at random at density d have d / (2 - d). Each pair is there once,
-    below the diagonal, and the colours of all panels span the values that there are. Raises
-    ValueError where no model has two methods at one sparsity.
+    below the diagonal, as a number on a shade of it; the shades of all panels span the values that
+    there are. Raises ValueError where no model has two methods at one sparsity.
     """
     pairs, methods = _read(manifests, masks)
     if not pairs:
@@ -62,22 +62,21 @@ def _read(manifests: Sequence[Path], masks: Sequence[Path]) -> tuple[_Pairs, lis
 
 def _draw(pairs: _Pairs, methods: Sequence[str]) -> Figure:
     side = _CELL_INCHES * (len(methods) - 1)
-    size = (1.9 + (side + 0.2) * len(pairs), 1.2 + max(side, 1.2))
-    figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(1, len(pairs), sharey=True, squeeze=False)[0]
+    columns = min(len(pairs), max(1, int((PAGE_INCHES - _NAME_INCHES) / (side + 0.1))))
+    rows = math.ceil(len(pairs) / columns)
+    inches = width("agreement", columns * (len(methods) - 1))
+    figure = Figure(figsize=(inches, 0.3 + rows * (0.9 + side)), layout="constrained")
+    title = "Jaccard index of the masks of two methods"
+    figure.suptitle(title, fontsize=mpl.rcParams["axes.labelsize"])
+    panels = figure.subplots(rows, columns, sharey=True, squeeze=False).flatten()
     every = [value for values in pairs.values() for value in values.values()]
     colours = Normalize(min(every), max(every))
-    for axes, (sparsity, values) in zip(panels, pairs.items(), strict=True):
+    for axes, (sparsity, values) in zip(panels, pairs.items(), strict=False):
         _draw_triangle(axes, values, methods, colours)
         density = 1 - float(sparsity)
         axes.set_title(f"sparsity {sparsity}\n(by chance {density / (2 - density):.2f})")
-    figure.colorbar(
-        panels[0].images[0],
-        ax=panels.tolist(),
-        label="Jaccard index of two masks",
-        ticks=MaxNLocator(7, steps=[1, 2, 5, 10]),
-        aspect=30,
-    )
+    for axes in panels[len(pairs) :]:
+        axes.set_axis_off()
     return figure
 
 
@@ -93,7 +92,7 @@ def _draw_triangle(
     axes.imshow(matrix, norm=colours, cmap=_COLOURS)
     for (row, column), value in np.ndenumerate(matrix):
         if not np.isnan(value):
-            colour = "white" if colours(value) > 0.6 else "black"
+            colour = "white" if colours(value) > 0.5 else "black"
             axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour, size=7)
     axes.set_xticks(range(len(columns)), map(method_label, columns))
     axes.set_yticks(range(len(rows)), map(method_label, rows))

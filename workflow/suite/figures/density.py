@@ -1,10 +1,14 @@
 """Where LEAP keeps weights: density by decoder block and kind of layer, from its manifests."""
 
+import math
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import matplotlib as mpl
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -12,14 +16,18 @@ from matplotlib.ticker import MaxNLocator
 
 from suite.artifacts.files import read_json
 from suite.figures.style import (
-    PAGE_INCHES,
+    DENSE_LINE,
+    Look,
     add_legend,
     distinct,
-    line_style,
-    model_looks,
+    outlined,
     save,
+    shades,
     style,
+    width,
 )
+
+_MARKERS = 6  # on a line, at most
 
 
 @dataclass(frozen=True)
@@ -53,29 +61,31 @@ def _read(path: Path) -> _Chosen:
 def _draw(chosen: Sequence[_Chosen]) -> Figure:
     models = distinct([mask.model for mask in chosen])
     sparsities = sorted({mask.sparsity for mask in chosen})
-    kinds = distinct([kind for mask in chosen for kind in mask.density])
-    looks = model_looks(kinds)
-    size = (min(PAGE_INCHES, 1.6 + 1.9 * len(models)), 0.9 + 1.5 * len(sparsities))
+    looks = shades(distinct([kind for mask in chosen for kind in mask.density]))
+    size = (width("density", len(models)), 0.9 + 1.6 * len(sparsities))
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(
         len(sparsities), len(models), sharex="col", sharey="row", squeeze=False
     )
     for mask in chosen:
         row, column = sparsities.index(mask.sparsity), models.index(mask.model)
-        axes = panels[row, column]
-        axes.axhline(100 * (1 - mask.sparsity), color="black", linewidth=0.9, linestyle=(0, (5, 3)))
-        for kind, values in mask.density.items():
-            axes.plot(range(len(values)), values, **line_style(looks[kind]))
-        _label(axes, mask, first_row=row == 0, first_column=column == 0)
-    figure.supxlabel("Decoder block", fontsize=8)
-    handles = [Line2D([], [], label=kind, **line_style(look)) for kind, look in looks.items()]
+        _draw_panel(panels[row, column], mask, looks)
+    for axes, model in zip(panels[0], models, strict=True):
+        axes.set_title(model if len(models) < 4 else textwrap.fill(model, 18))
+    for axes, sparsity in zip(panels[:, 0], sparsities, strict=True):
+        axes.set_ylabel(f"Weights kept (%)\nat sparsity {sparsity:g}")
+    figure.supxlabel("Decoder block", fontsize=mpl.rcParams["axes.labelsize"])
+    handles: list[Artist] = [Line2D([], [], label="uniform", **DENSE_LINE)]
+    handles += [Line2D([], [], label=kind, **outlined(look)) for kind, look in looks.items()]
     add_legend(figure, handles)
     return figure
 
 
-def _label(axes: Axes, mask: _Chosen, first_row: bool, first_column: bool) -> None:
+def _draw_panel(axes: Axes, mask: _Chosen, looks: Mapping[str, Look]) -> None:
+    axes.axhline(100 * (1 - mask.sparsity), **DENSE_LINE)
+    for rank, (kind, values) in enumerate(mask.density.items()):
+        # Of many blocks not each has a marker, and each kind has them at others.
+        every = math.ceil(len(values) / _MARKERS)
+        marks = {**outlined(looks[kind]), "markevery": (rank % every, every)}
+        axes.plot(range(len(values)), values, **marks)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    if first_row:
-        axes.set_title(mask.model)
-    if first_column:
-        axes.set_ylabel(f"Weights kept (%)\nat sparsity {mask.sparsity:g}")

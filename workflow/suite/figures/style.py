@@ -23,7 +23,31 @@ from suite.plan.methods import base_method, look_of, method_label
 from suite.tables.numbers import perplexity
 
 STYLE = Path(__file__).with_name("suite.mplstyle")
-PAGE_INCHES = 7.0  # text width of a two-column page
+
+
+# Widths
+
+
+# Of a page of two columns, as conferences have it, for which all sizes of type are made.
+COLUMN_INCHES, PAGE_INCHES = 3.3, 6.8
+# As many panels side by side as one column has room for; a figure with more takes both.
+_IN_A_COLUMN = {
+    "ablations": 0,
+    "agreement": 8,  # cells of a matrix
+    "cost": 1,
+    "density": 1,
+    "gain": 1,
+    "patterns": 0,
+    "quality": 1,
+    "sweep": 0,
+    "tokens": 0,
+    "training": 0,
+}
+
+
+def width(figure: str, panels: int) -> float:
+    """Inches of a figure, by its name, with so many panels side by side: a column or the page."""
+    return COLUMN_INCHES if panels <= _IN_A_COLUMN[figure] else PAGE_INCHES
 
 
 # Tables
@@ -72,25 +96,25 @@ _DASHES = {
     "dash-dot-dot": _DASH_DOT_DOT,
 }
 
-# Colours of Okabe and Ito, which colour-blind readers can tell apart, as in the schemas of methods.
-# For methods whose schema has no look, handed out in the alphabetical order of their names.
+# For methods whose schema has no look, handed out in the alphabetical order of their names. Schemas
+# have the colours of Okabe and Ito and a few more; these are none of them.
 _SPARE = (
-    Look("#000000", "P", _DASH_DOT, filled=False),
-    Look("#0072B2", "<", _DASH_DOT_DOT, filled=False),
-    Look("#D55E00", "X", _DASHED, filled=False),
-    Look("#009E73", "p", _DOTTED, filled=False),
-    Look("#CC79A7", ">", _LONG, filled=False),
-    Look("#E69F00", "h", _DASHED, filled=False),
+    Look("#332288", "p", _DASH_DOT),
+    Look("#661100", "<", _DASH_DOT_DOT),
+    Look("#117733", "+", _DOTTED),
+    Look("#999933", "1", _DASHED),
+    Look("#AA4499", "2", _LONG),
+    Look("#BB5566", "3", _DASH_DOT),
 )
-# Dark and light in turn, so that neighbours differ in grey too.
-_MODELS = (
-    Look("#0072B2", "o", _DASHED),
-    Look("#E69F00", "s", _DOTTED),
-    Look("#009E73", "^", _DASH_DOT),
-    Look("#CC79A7", "D", _LONG),
-    Look("#D55E00", "v", _DASH_DOT_DOT),
-    Look("#56B4E9", "P", _SOLID),
-    Look("#000000", "X", _LONG, filled=False),
+# For models and layers: shades of violet, which no method has, dark and light in turn.
+_SHADES = (
+    Look("#3B2E7E", "o", _SOLID),
+    Look("#C28BE3", "s", _DASHED),
+    Look("#7F5BB1", "^", _DASH_DOT),
+    Look("#0E1964", "D", _DOTTED),
+    Look("#A073CA", "v", _LONG),
+    Look("#5F4599", "P", _DASH_DOT_DOT),
+    Look("#D795F2", "X", _SOLID),
 )
 
 
@@ -119,9 +143,9 @@ def _look(described: Mapping[str, Any], filled: bool) -> Look:
     )
 
 
-def model_looks(models: Sequence[str]) -> dict[str, Look]:
-    """Look of each model, handed out in the order given."""
-    return {model: _MODELS[i % len(_MODELS)] for i, model in enumerate(models)}
+def shades(names: Sequence[str]) -> dict[str, Look]:
+    """Look of each model, or kind of layer, handed out in the order given."""
+    return {name: _SHADES[i % len(_SHADES)] for i, name in enumerate(names)}
 
 
 def line_style(look: Look) -> dict[str, Any]:
@@ -131,22 +155,30 @@ def line_style(look: Look) -> dict[str, Any]:
         "marker": look.marker,
         "linestyle": look.dashes,
         # A star and a diamond of the same nominal size look smaller and larger than a circle.
-        "markersize": mpl.rcParams["lines.markersize"] * {"*": 1.7, "D": 0.85}.get(look.marker, 1),
+        "markersize": mpl.rcParams["lines.markersize"] * {"*": 1.5, "D": 0.85}.get(look.marker, 1),
         "markerfacecolor": look.colour if look.filled else "white",
-        "markeredgecolor": "black",
+        # One that has no inside is all edge.
+        "markeredgecolor": look.colour if look.marker in _STROKES else "black",
     }
 
 
+def outlined(look: Look) -> dict[str, Any]:
+    """The same with markers that have no inside, so that one is seen through another."""
+    edge = {"markerfacecolor": "none", "markeredgecolor": look.colour, "markeredgewidth": 1.0}
+    return {**line_style(look), **edge}
+
+
+_STROKES = "x+123"
 DENSE_LINE: dict[str, Any] = {"color": "black", "linewidth": 0.9, "linestyle": (0, (5, 3))}
 
 
 def method_handles(looks: Mapping[str, Look], with_dense: bool) -> list[Artist]:
-    """What the legend shows of lines of methods, and of the dense model's level."""
+    """What the legend shows of outlined lines of methods, and of the dense model's level."""
     handles: list[Artist] = []
     if with_dense:
         handles.append(Line2D([], [], label=method_label(DENSE), **DENSE_LINE))
     for method, look in looks.items():
-        handles.append(Line2D([], [], label=method_label(method), **line_style(look)))
+        handles.append(Line2D([], [], label=method_label(method), **outlined(look)))
     return handles
 
 
@@ -166,8 +198,8 @@ def add_legend(figure: Figure, handles: Sequence[Artist]) -> None:
 _SUBDIVISIONS = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7))
 
 
-def label_log_axis(axis: Axis) -> None:
-    """Three to seven plain numbers, also where the data span far less or more than a decade."""
+def label_log_axis(axis: Axis, most: int = 7) -> None:
+    """Three to `most` plain numbers, also where data span far less or more than a decade."""
     low, high = axis.get_view_interval()
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for steps in _SUBDIVISIONS:
@@ -177,7 +209,7 @@ def label_log_axis(axis: Axis) -> None:
             break
     else:
         ticks = [t for t in MaxNLocator(5).tick_values(low, high) if low <= t <= high]
-    axis.set_major_locator(FixedLocator(ticks[:: math.ceil(len(ticks) / 7)]))
+    axis.set_major_locator(FixedLocator(ticks[:: math.ceil(len(ticks) / most)]))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda tick, _: _plain(tick)))
 
@@ -185,6 +217,23 @@ def label_log_axis(axis: Axis) -> None:
 def _plain(tick: float) -> str:
     """As tables print a perplexity, but without the zeros that a round number has there."""
     return f"{tick:g}" if tick < 1e4 else perplexity(tick).replace(".0e", "e")
+
+
+def two_measures(figure: str, models: Sequence[str]) -> tuple[Figure, Any]:
+    """A figure and its panels [measure, model]: side by side for one model, else one upon another.
+
+    Those of a measure have the same axes.
+    """
+    if len(models) == 1:
+        drawn = Figure(figsize=(width(figure, 2), 3.0), layout="constrained")
+        panels = drawn.subplots(1, 2, sharex=True, squeeze=False).T
+        panels[1, 0].set_title(models[0])
+    else:
+        drawn = Figure(figsize=(width(figure, len(models)), 4.4), layout="constrained")
+        panels = drawn.subplots(2, len(models), sharex=True, sharey="row")
+    for axes, model in zip(panels[0], models, strict=True):
+        axes.set_title(model if len(models) < 4 else textwrap.fill(model, 18))
+    return drawn, panels
 
 
 # Saving

@@ -9,10 +9,10 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import EngFormatter
 
 from suite.figures.style import (
     DENSE_LINE,
-    PAGE_INCHES,
     Look,
     add_legend,
     distinct,
@@ -20,9 +20,11 @@ from suite.figures.style import (
     line_style,
     method_handles,
     method_looks,
+    outlined,
     read_table,
     save,
     style,
+    two_measures,
 )
 from suite.plan.cell import DENSE
 from suite.plan.tokens import AS_IT_IS
@@ -54,20 +56,19 @@ def tokens(csv: Path, outputs: list[Path], note: str) -> None:
 def _draw(rows: Sequence[Row]) -> Figure:
     models = distinct([row["model"] for row in rows])
     looks = method_looks(distinct([row["method"] for row in rows]))
-    width = min(PAGE_INCHES, 1.6 + 2.6 * len(models))
-    figure = Figure(figsize=(width, 4.2), layout="constrained")
-    panels = figure.subplots(2, len(models), sharex=True, squeeze=False)
-    for (top, bottom), model in zip(panels.T, models, strict=True):
+    figure, panels = two_measures("tokens", models)
+    for (perplexity, accuracy), model in zip(panels.T, models, strict=True):
         of_model = [row for row in rows if row["model"] == model]
-        _draw_panel(top, of_model, looks, "ppl", min)
-        _draw_panel(bottom, of_model, looks, "average", max)
-        top.set_yscale("log")
-        label_log_axis(top.yaxis)
-        top.set_title(model)
-        bottom.set_xscale("log")
-        label_log_axis(bottom.xaxis)
-    panels[0, 0].set_ylabel("Perplexity (log scale)\n± standard error")
-    panels[1, 0].set_ylabel("Average accuracy (%)\n± standard error")
+        _draw_panel(perplexity, of_model, looks, "ppl", min)
+        _draw_panel(accuracy, of_model, looks, "average", max)
+    first, second = panels[:, 0]
+    first.set_yscale("log")
+    label_log_axis(first.yaxis)
+    first.set_xscale("log")
+    label_log_axis(first.xaxis)
+    first.xaxis.set_major_formatter(EngFormatter(sep=""))
+    first.set_ylabel("Perplexity (log scale)\n± standard error")
+    second.set_ylabel("Average accuracy (%)\n± standard error")
     figure.supxlabel("Tokens seen (log scale)", fontsize=mpl.rcParams["axes.labelsize"])
     figure.align_ylabels(panels[:, 0])
     add_legend(figure, _handles(looks, rows))
@@ -87,7 +88,7 @@ def _draw_panel(
     for method, look in looks.items():
         of_method = [row for row in rows if row["method"] == method]
         line = [row for row in of_method if row["amount"] != AS_IT_IS]
-        _draw_points(axes, line, measure, line_style(look))
+        _draw_points(axes, line, measure, outlined(look))
         alone = [row for row in of_method if row["amount"] == AS_IT_IS]
         _draw_points(axes, alone, measure, _as_it_is(look))
     one_shot = [row for row in rows if row["amount"] == AS_IT_IS]
@@ -103,7 +104,7 @@ def _draw_points(
         [int(row["tokens"]) for row in by_tokens],
         [float(row[measure]) for row in by_tokens],
         yerr=[float(row[f"{measure}_stderr"]) for row in by_tokens],
-        elinewidth=0.7,
+        elinewidth=0.9,
         **keywords,
     )
 
