@@ -1,6 +1,7 @@
 """Figures: every method appears, is told apart without colour, and the bytes are repeatable."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from matplotlib.image import imread
 
 from suite.figures.quality import quality
 from suite.figures.style import Look, method_looks
+from suite.figures.sweep import sweep
 
 HEADER = "model,method,sparsity,seed,ppl,average,average_stderr"
 METHODS = ["magnitude", "wanda", "sparsegpt", "thanos", "admm", "leap", "new_$method"]
@@ -33,19 +35,26 @@ def outputs(folder: Path) -> list[Path]:
     return [folder / f"figure.{suffix}" for suffix in ("svg", "pdf", "png")]
 
 
-def test_every_format_is_written_names_every_method_and_is_repeatable(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("draw", "sparsities"),
+    [(quality, ["sparsity 0.5", "sparsity 0.6"]), (sweep, ["0.5", "0.6"])],
+)
+def test_every_format_is_written_names_every_method_and_is_repeatable(
+    tmp_path: Path, draw: Callable[..., None], sparsities: list[str]
+) -> None:
     table = main_csv(tmp_path, ["qwen", "llama"], METHODS, ["0.5", "0.6"])
     first, second = outputs(tmp_path / "first"), outputs(tmp_path / "second")
-    quality(table, first, note="")
-    quality(table, second, note="")
+    draw(table, first, note="")
+    draw(table, second, note="")
     svg, pdf, png = (path.read_bytes() for path in first)
     assert (svg[:5], pdf[:5], png[:4]) == (b"<?xml", b"%PDF-", b"\x89PNG")
-    for name in [*NAMES, "qwen", "llama", "0.5", "0.6"]:
+    for name in [*NAMES, "qwen", "llama", *sparsities]:
         assert f">{name}<" in svg.decode(), f"{name} is not in the figure"
     assert [path.read_bytes() for path in second] == [svg, pdf, png]
     assert sorted(first[0].parent.iterdir()) == sorted(first), "no temporary file may remain"
 
 
+@pytest.mark.parametrize("draw", [quality, sweep])
 @pytest.mark.parametrize(
     ("models", "sparsities", "dense"),
     [
@@ -56,10 +65,14 @@ def test_every_format_is_written_names_every_method_and_is_repeatable(tmp_path: 
     ],
 )
 def test_grids_from_one_point_to_the_papers(
-    tmp_path: Path, models: list[str], sparsities: list[str], dense: bool
+    tmp_path: Path,
+    draw: Callable[..., None],
+    models: list[str],
+    sparsities: list[str],
+    dense: bool,
 ) -> None:
     table = main_csv(tmp_path, models, METHODS[:2], sparsities, dense)
-    quality(table, [tmp_path / "figure.svg"], note="")
+    draw(table, [tmp_path / "figure.svg"], note="")
     svg = (tmp_path / "figure.svg").read_text()
     assert (">Dense<" in svg) == dense
     assert (">Wanda<" in svg) == bool(sparsities)

@@ -2,40 +2,44 @@
 
 import math
 import statistics
-import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import groupby
 from pathlib import Path
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.lines import Line2D
 
+from suite.figures.rows import (
+    Dot,
+    draw_rows,
+    few_ticks,
+    log_ticks,
+    panel_inches,
+    row_panels,
+    sparsity_handles,
+)
 from suite.figures.style import (
     DENSE_LINE,
-    PAGE_INCHES,
     Look,
     add_legend,
     distinct,
-    label_log_axis,
-    line_style,
-    method_handles,
     method_looks,
     read_table,
     save,
     style,
+    width,
 )
 from suite.plan.cell import DENSE
-from suite.plan.methods import is_control
+from suite.plan.methods import is_control, method_label
 
 _COLUMNS = ("model", "method", "sparsity", "seed", "ppl", "average", "average_stderr")
 
 
 @dataclass(frozen=True)
-class _Point:
-    """One cell of the grid, averaged over its seeds."""
+class Point:
+    """One cell of the grid, averaged over its seeds: accuracies in percent."""
 
     model: str
     method: str
@@ -46,16 +50,17 @@ class _Point:
 
 
 def quality(main_csv: Path, outputs: list[Path], note: str) -> None:
-    """Draw average accuracy and perplexity against sparsity, one column of panels a model.
+    """Draw average accuracy and perplexity, a row a method, one column of panels a model.
 
     Accuracy is the mean of the six tasks in percent; its bars are the standard error over the
-    tasks' items, which all methods share. Perplexity is on a logarithmic scale. Several seeds of
-    a cell are averaged. Controls are left to the table: beside a random mask's perplexity those of
-    all methods are one line. The format of each output follows its suffix: .svg, .pdf or .png.
+    tasks' items, which all methods share. Perplexity is on a logarithmic scale. A method's dots are
+    its sparsities, the lowest on top. Several seeds of a cell are averaged. Controls are left to
+    the table: beside a random mask's perplexity those of all methods are one. The format of each
+    output follows its suffix: .svg, .pdf or .png.
 
     Raises ValueError if the table lacks a column or has no rows, or on another suffix.
     """
-    points = _read(main_csv)
+    points = read_points(main_csv)
     with style():
         save(_draw(points), outputs, note)
 
@@ -63,7 +68,8 @@ def quality(main_csv: Path, outputs: list[Path], note: str) -> None:
 # Reading
 
 
-def _read(main_csv: Path) -> list[_Point]:
+def read_points(main_csv: Path) -> list[Point]:
+    """The cells of the table but controls. Raises ValueError as `read_table` does."""
     rows = read_table(main_csv, _COLUMNS)
 
     def cell(row: Mapping[str, str]) -> tuple[str, str, str]:
@@ -74,11 +80,11 @@ def _read(main_csv: Path) -> list[_Point]:
     return [_point(list(seeds)) for _, seeds in groupby(drawn, key=cell)]
 
 
-def _point(seeds: Sequence[Mapping[str, str]]) -> _Point:
+def _point(seeds: Sequence[Mapping[str, str]]) -> Point:
     def mean(column: str) -> float:
         return statistics.fmean(float(row[column]) for row in seeds)
 
-    return _Point(
+    return Point(
         model=seeds[0]["model"],
         method=seeds[0]["method"],
         sparsity=float(seeds[0]["sparsity"]),
@@ -92,77 +98,49 @@ def _point(seeds: Sequence[Mapping[str, str]]) -> _Point:
 # Drawing
 
 
-def _draw(points: Sequence[_Point]) -> Figure:
+def _draw(points: Sequence[Point]) -> Figure:
     models = distinct([point.model for point in points])
     looks = method_looks(distinct([point.method for point in points]))
     sparsities = sorted({point.sparsity for point in points if point.method != DENSE})
-    width = min(PAGE_INCHES, 1.6 + 1.9 * len(models))
-    figure = Figure(figsize=(width, 3.7), layout="constrained")
-    panels = figure.subplots(2, len(models), sharex=True, squeeze=False)
-    for column, model in enumerate(models):
-        top, bottom = panels[:, column]
+    inches = panel_inches(len(looks), len(sparsities))
+    shape = (width("quality", len(models)), inches * min(2, len(models)) + 0.6)
+    figure = Figure(figsize=shape, layout="constrained")
+    labels = ["Average\naccuracy (%)\n± standard error", "Perplexity\n(log scale)"]
+    top, bottom = row_panels(figure, labels, models)
+    for accuracy, perplexity, model in zip(top, bottom, models, strict=True):
         of_model = [point for point in points if point.model == model]
-        _draw_accuracy(top, of_model, looks)
-        _draw_perplexity(bottom, of_model, looks)
-        top.set_title(textwrap.fill(model, 18))
-        _label_sparsities(bottom, sparsities, width / len(models))
-    panels[0, 0].set_ylabel("Average\naccuracy (%)")
-    panels[1, 0].set_ylabel("Perplexity\n(log scale)")
-    figure.supxlabel("Sparsity", fontsize=mpl.rcParams["axes.labelsize"])
-    figure.align_ylabels(panels[:, 0])
+        _draw_panel(accuracy, of_model, looks, sparsities, _accuracy)
+        _draw_panel(perplexity, of_model, looks, sparsities, _perplexity)
+    few_ticks(top[0])
+    log_ticks(bottom[0])
     with_dense = any(point.method == DENSE for point in points)
-    add_legend(figure, method_handles(looks, with_dense))
+    handles = [Line2D([], [], label=method_label(DENSE), **DENSE_LINE)] if with_dense else []
+    add_legend(figure, [*handles, *sparsity_handles([f"{s:g}" for s in sparsities])])
     return figure
 
 
-def _draw_accuracy(axes: Axes, points: Sequence[_Point], looks: Mapping[str, Look]) -> None:
-    _draw_dense(axes, [point.accuracy for point in points if point.method == DENSE])
-    for look, line in _lines(points, looks):
-        axes.errorbar(
-            [point.sparsity for point in line],
-            [point.accuracy for point in line],
-            yerr=[point.accuracy_stderr for point in line],
-            elinewidth=0.7,
-            **line_style(look),
-        )
-    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], min_n_ticks=3))
+def _accuracy(point: Point) -> tuple[float, float]:
+    return point.accuracy, point.accuracy_stderr
 
 
-def _draw_perplexity(axes: Axes, points: Sequence[_Point], looks: Mapping[str, Look]) -> None:
-    axes.set_yscale("log")
-    _draw_dense(axes, [point.perplexity for point in points if point.method == DENSE])
-    for look, line in _lines(points, looks):
-        places = [point.sparsity for point in line]
-        axes.plot(places, [point.perplexity for point in line], **line_style(look))
-    label_log_axis(axes.yaxis)
+def _perplexity(point: Point) -> tuple[float, float]:
+    return point.perplexity, math.nan
 
 
-def _lines(
-    points: Sequence[_Point], looks: Mapping[str, Look]
-) -> Iterator[tuple[Look, list[_Point]]]:
-    """Each method's look, and its points by sparsity."""
-    for method, look in looks.items():
-        of_method = (point for point in points if point.method == method)
-        yield look, sorted(of_method, key=lambda point: point.sparsity)
-
-
-def _draw_dense(axes: Axes, values: Sequence[float]) -> None:
-    for value in values:
-        axes.axhline(value, zorder=1, **DENSE_LINE)
-
-
-def _spacing(sparsities: Sequence[float]) -> float:
-    steps = [b - a for a, b in pairwise(sparsities)]
-    return min(steps, default=0.1)
-
-
-def _label_sparsities(axes: Axes, sparsities: Sequence[float], inches: float) -> None:
-    if not sparsities:
-        axes.set_xticks([])
-        return
-    margin = 0.4 * _spacing(sparsities)
-    axes.set_xlim(sparsities[0] - margin, sparsities[-1] + margin)
-    # A tick each, but only as many labels as fit side by side.
-    every = math.ceil(len(sparsities) / max(1, int(inches / 0.35)))
-    labels = [f"{s:g}" if i % every == 0 else "" for i, s in enumerate(sparsities)]
-    axes.set_xticks(sparsities, labels)
+def _draw_panel(
+    axes: Axes,
+    points: Sequence[Point],
+    looks: Mapping[str, Look],
+    sparsities: Sequence[float],
+    measure: Callable[[Point], tuple[float, float]],
+) -> None:
+    methods = list(looks)
+    dots = []
+    for point in points:
+        value, error = measure(point)
+        if point.method == DENSE:
+            axes.axvline(value, zorder=1, **DENSE_LINE)
+        else:
+            row, rank = methods.index(point.method), sparsities.index(point.sparsity)
+            dots.append(Dot(row, rank, looks[point.method], value, error))
+    draw_rows(axes, [method_label(method) for method in methods], dots, len(sparsities))
