@@ -1,38 +1,41 @@
-"""What the pattern of sparsity costs: accuracy and perplexity by density, from `patterns.csv`."""
+"""What the pattern of sparsity costs: accuracy and perplexity by pattern, from `patterns.csv`."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
+from suite.figures.rows import Dot, draw_rows, few_ticks, log_ticks, panel_inches, row_panels
 from suite.figures.style import (
     DENSE_LINE,
-    PAGE_INCHES,
-    Look,
     add_legend,
     distinct,
-    label_log_axis,
-    line_style,
-    method_handles,
     method_looks,
     read_table,
     save,
     style,
+    width,
 )
 from suite.plan.cell import DENSE
+from suite.plan.methods import base_method, method_label
 
-_COLUMNS = ("model", "method", "achieved_sparsity", "average", "average_stderr", "ppl")
+_COLUMNS = (
+    *("model", "method", "pattern", "achieved_sparsity"),
+    *("average", "average_stderr", "ppl"),
+)
 
 Row = Mapping[str, str]
 
 
 def patterns(patterns_csv: Path, outputs: list[Path], note: str) -> None:
-    """Draw accuracy and perplexity against the density achieved, one column of panels a model.
+    """Draw accuracy and perplexity of every pattern and method, one column of panels a model.
 
-    Accuracy is the mean of the six tasks in percent, its bars are one standard error; perplexity
-    is on a logarithmic scale. Methods of one density are drawn side by side.
+    Patterns are categories: each has rows of its own, which say how many weights are kept. Accuracy
+    is the mean of the six tasks in percent, its bars are one standard error; perplexity is on a
+    logarithmic scale.
     """
     rows = read_table(patterns_csv, _COLUMNS)
     with style():
@@ -41,50 +44,41 @@ def patterns(patterns_csv: Path, outputs: list[Path], note: str) -> None:
 
 def _draw(rows: Sequence[Row]) -> Figure:
     models = distinct([row["model"] for row in rows])
-    looks = method_looks(distinct([row["method"] for row in rows]))
-    width = min(PAGE_INCHES, 2.2 + 2.2 * len(models))
-    figure = Figure(figsize=(width, 4.2), layout="constrained")
-    panels = figure.subplots(2, len(models), sharex=True, squeeze=False)
-    for (top, bottom), model in zip(panels.T, models, strict=True):
+    names = _names(rows)
+    height = panel_inches(len(names), 1) * min(2, len(models)) + 0.6
+    figure = Figure(figsize=(width("patterns", len(models)), height), layout="constrained")
+    labels = ["Average\naccuracy (%)\n± standard error", "Perplexity\n(log scale)"]
+    top, bottom = row_panels(figure, labels, models)
+    for accuracy, perplexity, model in zip(top, bottom, models, strict=True):
         of_model = [row for row in rows if row["model"] == model]
-        _draw_panel(top, of_model, looks, "average")
-        bottom.set_yscale("log")
-        _draw_panel(bottom, of_model, looks, "ppl")
-        label_log_axis(bottom.yaxis)
-        top.set_title(model)
-    panels[0, 0].set_ylabel("Average accuracy (%)\n± standard error")
-    panels[1, 0].set_ylabel("Perplexity\n(log scale)")
-    figure.supxlabel("Density: share of weights kept", fontsize=mpl.rcParams["axes.labelsize"])
-    figure.align_ylabels(panels[:, 0])
-    add_legend(figure, method_handles(looks, with_dense=True))
+        _draw_panel(accuracy, of_model, names, "average")
+        _draw_panel(perplexity, of_model, names, "ppl")
+    few_ticks(top[0])
+    log_ticks(bottom[0])
+    add_legend(figure, [Line2D([], [], label=method_label(DENSE), **DENSE_LINE)])
     return figure
 
 
-def _draw_panel(axes: Axes, rows: Sequence[Row], looks: Mapping[str, Look], measure: str) -> None:
+def _names(rows: Sequence[Row]) -> list[str]:
+    """Names of the rows of a panel, those of one pattern together, as they come in the table."""
+    pruned = [row for row in rows if row["method"] != DENSE]
+    order = distinct([row["pattern"] for row in pruned])
+    return distinct(list(map(_name, sorted(pruned, key=lambda row: order.index(row["pattern"])))))
+
+
+def _name(row: Row) -> str:
+    kept = 100 * (1 - float(row["achieved_sparsity"]))
+    return f"{method_label(base_method(row['method']))}: {row['pattern']}, {kept:.0f} % kept"
+
+
+def _draw_panel(axes: Axes, rows: Sequence[Row], names: Sequence[str], measure: str) -> None:
+    looks = method_looks(distinct([row["method"] for row in rows]))
+    dots = []
     for row in rows:
         if row["method"] == DENSE:
-            axes.axhline(float(row[measure]), zorder=1, **DENSE_LINE)
-    for method, look in looks.items():
-        line = sorted((_density(row), row) for row in rows if row["method"] == method)
-        shift = _shift(method, looks, rows)
-        axes.errorbar(
-            [density + shift for density, _ in line],
-            [float(row[measure]) for _, row in line],
-            yerr=[float(row["average_stderr"]) for _, row in line]
-            if measure == "average"
-            else None,
-            elinewidth=0.7,
-            **line_style(look),
-        )
-
-
-def _density(row: Row) -> float:
-    return 1 - float(row["achieved_sparsity"])
-
-
-def _shift(method: str, looks: Mapping[str, Look], rows: Sequence[Row]) -> float:
-    """Sideways shift that keeps methods of one density apart; none for a method on its own."""
-    own = {round(_density(row), 2) for row in rows if row["method"] == method}
-    others = {round(_density(row), 2) for row in rows if row["method"] not in (method, DENSE)}
-    rank = list(looks).index(method) - (len(looks) - 1) / 2
-    return 0.005 * rank if own & others else 0.0
+            axes.axvline(float(row[measure]), zorder=1, **DENSE_LINE)
+        else:
+            error = float(row["average_stderr"]) if measure == "average" else math.nan
+            look = looks[row["method"]]
+            dots.append(Dot(names.index(_name(row)), 0, look, float(row[measure]), error))
+    draw_rows(axes, names, dots, 1)
