@@ -4,10 +4,8 @@ import json
 import math
 import re
 import statistics
-from itertools import pairwise
 from pathlib import Path
 
-import matplotlib as mpl
 import pytest
 import torch
 from matplotlib.figure import Figure
@@ -19,8 +17,7 @@ from suite.figures.agreement import agreement
 from suite.figures.cost import cost
 from suite.figures.density import density
 from suite.figures.gain import gain
-from suite.figures.patterns import patterns
-from suite.figures.style import add_legend, method_looks, save, style
+from suite.figures.style import add_legend, method_looks, style
 from suite.figures.training import training
 from suite.tables.evaluations import TASKS
 
@@ -31,7 +28,9 @@ def texts(svg: Path) -> list[str]:
     return re.findall(r">([^<>\n]+)</text>", svg.read_text())
 
 
-def cell(folder: Path, model: str, method: str, sparsity: str, seconds: float = 3.0) -> Path:
+def cell(
+    folder: Path, model: str, method: str, sparsity: str, seconds: float = 3.0, **cost: float
+) -> Path:
     """A hardened cell with two blocks, and its evaluation beside it."""
     place = folder / model / method / sparsity
     place.mkdir(parents=True)
@@ -39,7 +38,7 @@ def cell(folder: Path, model: str, method: str, sparsity: str, seconds: float = 
     manifest = {
         "model": model, "method": method, "target_sparsity": float(sparsity),
         "layer_sparsity": {name: float(sparsity) for name in layers},
-        "pruning": {"cost": {"wall_time_seconds": seconds}},
+        "pruning": {"cost": {"wall_time_seconds": seconds, **cost}},
     }  # fmt: skip
     (place / "manifest.json").write_text(json.dumps(manifest))
     evaluation = {
@@ -50,20 +49,6 @@ def cell(folder: Path, model: str, method: str, sparsity: str, seconds: float = 
     }  # fmt: skip
     (place / "evaluation.json").write_text(json.dumps(evaluation))
     return place
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures that are saved, as matplotlib has them."""
-    figures: list[Figure] = []
-
-    def keep(figure, outputs, note):
-        figures.append(figure)
-        save(figure, outputs, note)
-
-    for module in ("gain", "agreement"):
-        monkeypatch.setattr(f"suite.figures.{module}.save", keep)
-    return figures
 
 
 def answered(folder: Path, correct: dict[tuple[str, str, int], list[int]]) -> dict[str, list[Path]]:
@@ -93,31 +78,17 @@ def test_gain_is_leaps_accuracy_minus_the_others_with_its_paired_error(tmp_path,
     }
     gain(**answered(tmp_path, correct), outputs=[tmp_path / "gain.svg"], note="")
     found = set(texts(tmp_path / "gain.svg"))
-    assert {"m, 0.5", "o, 0.5", "Wanda", "ADMM"} <= found
-    assert not {"n, 0.5", "LEAP", "Random mask"} & found, "controls are no baselines"
-    wanda, admm = drawn[0].axes[0].containers
-    assert wanda.lines[0].get_xdata().tolist() == pytest.approx([12.5, 0])
-    assert admm.lines[0].get_xdata().tolist() == pytest.approx([62.5])
+    assert {"m", "o", "sparsity 0.5", "Wanda", "ADMM"} <= found
+    assert not {"n", "LEAP", "Random mask"} & found, "controls are no baselines"
+    of_m, of_o = drawn[0].axes
+    (wanda, admm), (alone,) = of_m.containers, of_o.containers
+    dots = [bars.lines[0].get_xydata()[0].tolist() for bars in (wanda, admm, alone)]
+    assert dots == [pytest.approx(dot) for dot in ([12.5, 0], [62.5, 1], [0, 0])]
     for bars, differences in ((wanda, [0, 0, 0.5, 0]), (admm, [1, 1, 0.5, 0])):
         # the mean of six tasks that have the same items' differences but are other items
         error = 100 * statistics.stdev(differences) / math.sqrt(4) / math.sqrt(6)
         (start, _), (end, _) = bars.lines[2][0].get_segments()[0]
         assert (end - start) / 2 == pytest.approx(error)
-
-
-def test_no_point_of_a_gain_hides_another(tmp_path, drawn):
-    methods = ["magnitude", "wanda", "sparsegpt", "thanos", "admm", "alps", "leap"]
-    correct = {(model, method, 0): [1, 0] for model in ("m", "n") for method in methods}
-    gain(**answered(tmp_path, correct), outputs=[tmp_path / "gain.svg"], note="")
-    (axes,) = drawn[0].axes
-    points = [axes.transData.transform(point) for bars in axes.containers
-              for point in bars.lines[0].get_xydata()]  # fmt: skip
-    heights = sorted(height for _, height in points)
-    assert len(heights) == 12
-    with style():
-        marker = mpl.rcParams["lines.markersize"] / 72 * drawn[0].dpi
-    assert min(above - below for below, above in pairwise(heights)) > 0.9 * marker
-    assert [round(y) for bars in axes.containers for y in bars.lines[0].get_ydata()] == [0, 1] * 6
 
 
 def test_a_gain_without_a_baseline_is_refused(tmp_path):
@@ -134,13 +105,16 @@ def test_density_has_every_kind_of_layer(tmp_path):
     )
 
 
-def journal(path: Path, steps: list[int]) -> Path:
-    lines = [{"event": "start", "tags": {"model": "a", "sparsity": "0.5"}}]
+def journal(
+    path: Path, steps: list[int], model: str = "a", sparsity: str = "0.5", alpha: float = 25
+) -> Path:
+    """Of a training, whose alpha starts at this value."""
+    lines = [{"event": "start", "tags": {"model": model, "sparsity": sparsity}}]
     for step in steps:
         values = {
             "lm_loss": 5 / (1 + step),
             "density": 0.5,
-            "alpha": 25 + step,
+            "alpha": alpha + step,
             "tau": 4 / (1 + step),
         }
         lines.append({"event": "metrics", "step": step, "values": values})
@@ -157,6 +131,20 @@ def test_a_training_that_was_taken_up_again_is_drawn_as_one(tmp_path):
     assert {"a", "sparsity 0.5", "Step"} <= set(texts(tmp_path / "whole.svg"))
     with pytest.raises(ValueError, match="no step of a training"):
         training([journal(tmp_path / "none.jsonl", [])], [tmp_path / "none.svg"], note="")
+
+
+def test_a_schedule_that_trainings_share_is_drawn_once(tmp_path, drawn):
+    grid = [(model, sparsity) for model in ("a", "b") for sparsity in ("0.5", "0.6")]
+    same = [journal(tmp_path / f"{m}-{s}", list(range(9)), m, s) for m, s in grid]
+    other = journal(tmp_path / "c-0.5", list(range(9)), "c", "0.5", alpha=100)
+    for journals, alphas in ((same, 1), ([*same, other], 2)):
+        training(journals, [tmp_path / "training.svg"], note="")
+        axes = drawn[-1].axes
+        columns = len(axes) // 2
+        assert [len(panel.lines) for panel in axes[:2]] == [2, 2], "a line a sparsity"
+        assert len({panel.get_ylim() for panel in axes[: columns - 1]}) == 1
+        alpha, tau = axes[columns - 1], axes[-1]
+        assert (len(alpha.lines), len(tau.lines)) == (alphas, 1)
 
 
 def test_agreement_is_the_mean_jaccard_index(tmp_path):
@@ -199,7 +187,7 @@ def test_agreement_has_each_pair_once_in_colours_of_their_range(tmp_path, drawn)
     manifests = [place / "manifest.json" for place in places]
     files = [place / "mask.safetensors" for place in places]
     agreement(manifests, files, [tmp_path / "agreement.svg"], note="")
-    half, other, _ = drawn[0].axes
+    half, other = drawn[0].axes
     shown = [[text.get_text() for text in axes.texts] for axes in (half, other)]
     assert shown == [["0.60", "0.33", "0.60"], ["0.33"]]
     assert [label.get_text() for label in half.get_xticklabels()] == ["Wanda", "ADMM"]
@@ -217,22 +205,39 @@ def test_masks_of_other_models_are_not_compared(tmp_path):
         jaccard(tmp_path / "one", tmp_path / "other")
 
 
-def test_cost_has_every_method_and_sparsity(tmp_path):
+def drawn_cost(folder: Path, places: list[Path]) -> None:
+    evaluations = [place / "evaluation.json" for place in places]
+    manifests = [place / "manifest.json" for place in places]
+    cost(evaluations, manifests, [folder / "cost.svg"], note="")
+
+
+def test_cost_has_every_method_and_sparsity_the_cheapest_first(tmp_path, drawn):
     places = [
         cell(tmp_path, model, method, sparsity, seconds)
         for model in ("a", "b")
-        for method, seconds in (("wanda", 3.0), ("leap", 80.0))
+        for method, seconds in (("leap", 80.0), ("wanda", 3.0), ("random-mask", 1.0))
         for sparsity in ("0.5", "0.6", "0.7")
     ]
-    cost(
-        [place / "evaluation.json" for place in places],
-        [place / "manifest.json" for place in places],
-        [tmp_path / "cost.svg"],
-        note="",
-    )
-    assert {"Wanda", "LEAP", "a", "b", "sparsity 0.5", "0.6, 0.7"} <= set(
-        texts(tmp_path / "cost.svg")
-    )
+    drawn_cost(tmp_path, places)
+    found = set(texts(tmp_path / "cost.svg"))
+    assert {"Wanda", "LEAP", "a", "b", "sparsity 0.5", "sparsity 0.6", "sparsity 0.7"} <= found
+    assert "Seconds inside the job, without start-up (log scale)" in found
+    seconds = drawn[0].axes[0]
+    assert [label.get_text() for label in seconds.get_yticklabels()] == ["Wanda", "LEAP"]
+    dots = [bars.lines[0].get_xydata()[0] for bars in seconds.containers]
+    assert [(x, round(y)) for x, y in dots] == [(80, 1)] * 3 + [(3, 0)] * 3
+    with pytest.raises(ValueError, match="no cell is of a method that is no control"):
+        drawn_cost(tmp_path, places[6:9])
+
+
+def test_a_training_costs_its_own_seconds_and_seeds_are_averaged(tmp_path, drawn):
+    first = cell(tmp_path / "0", "a", "leap", "0.5", 99.0, training_seconds=70.0)
+    second = cell(tmp_path / "1", "a", "leap", "0.5", 98.0, training_seconds=80.0)
+    evaluation = json.loads((second / "evaluation.json").read_text())
+    (second / "evaluation.json").write_text(json.dumps({**evaluation, "seed": 1}))
+    drawn_cost(tmp_path, [first, second])
+    (bars,) = drawn[0].axes[0].containers
+    assert bars.lines[0].get_xdata().tolist() == [75]
 
 
 @pytest.mark.parametrize("width", [1.5, 3.5, 7.0])
@@ -247,16 +252,6 @@ def test_a_legend_stays_inside_its_figure(width):
     extent = legend.get_window_extent()
     assert figure.bbox.x0 <= extent.x0 and extent.x1 <= figure.bbox.x1
     assert [text.get_text() for text in legend.get_texts()] == names
-
-
-def test_patterns_are_drawn_at_the_density_they_achieved(tmp_path):
-    columns = "model,method,pattern,achieved_sparsity,average,average_stderr,ppl"
-    rows = ["m,dense,dense,0,90,0,2", "m,wanda-2-4,2:4,0.5,50,1,9", "m,leap,free,0.5,80,1,2.2",
-            "m,patch,tiles,0.351,85,1,2.1", "m,patch,tiles,0.452,82,1,2.15"]  # fmt: skip
-    (tmp_path / "patterns.csv").write_text("\n".join([columns, *rows]) + "\n")
-    patterns(tmp_path / "patterns.csv", [tmp_path / "patterns.svg"], note="")
-    found = set(texts(tmp_path / "patterns.svg"))
-    assert {"m", "Dense", "Wanda 2:4", "PATCH", "LEAP", "Density: share of weights kept"} <= found
 
 
 def test_a_variant_under_n_of_m_looks_like_its_method_but_open():

@@ -1,94 +1,138 @@
-"""Quality against the price of pruning: accuracy by seconds, from evaluations and manifests."""
+"""The price of pruning and what it buys: seconds and accuracy, from evaluations and manifests."""
 
-from collections.abc import Mapping, Sequence
+import math
+import statistics
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from suite.artifacts.files import read_json
-from suite.figures.style import (
-    PAGE_INCHES,
-    Look,
-    add_legend,
-    distinct,
-    label_log_axis,
-    line_style,
-    method_looks,
-    save,
-    style,
+from suite.figures.rows import (
+    Dot,
+    draw_rows,
+    few_ticks,
+    log_ticks,
+    panel_inches,
+    row_panels,
+    sparsity_handles,
 )
-from suite.plan.methods import method_label
+from suite.figures.style import add_legend, distinct, method_looks, save, style, width
+from suite.plan.methods import is_control, method_label
 from suite.tables.evaluations import read_cells
 
 
 @dataclass(frozen=True)
 class _Priced:
-    """One cell: how long its pruning job took, and what came of it."""
+    """A method on a model at a sparsity: what it took, and what came of it, averaged over seeds."""
 
     model: str
     method: str
     sparsity: str
     seconds: float
     accuracy: float
+    accuracy_stderr: float
 
 
 def cost(
     evaluations: Sequence[Path], manifests: Sequence[Path], outputs: list[Path], note: str
 ) -> None:
-    """Draw average accuracy against the wall time of the pruning job, a panel a model.
+    """Draw seconds and average accuracy of every method, cheapest first, a panel a model.
 
-    Both lists are of the same cells in the same order. The time is that of the whole job, loading
-    included, on the machine and at the load it happened to run; LEAP's does not include the
-    method that it starts from. Filled markers are the lowest sparsity, open ones the others.
+    Both lists are of the same cells in the same order. Seconds are wall time as the job measures
+    it, on the machine and at the load it happened to run: start-up of the process and of torch is
+    never in it, loading is, but for trainings, of which only the training itself is counted. Of a
+    method with a rule of its own, Snakemake measures the whole job, start-up included. The masks
+    that a method takes from another are not counted. Bars are one standard error. Several seeds of
+    a cell are averaged, and controls are left to the table.
+
+    Raises ValueError where all cells are controls.
     """
-    results = read_cells(evaluations)
-    priced = [
-        _Priced(
-            result.cell.model,
-            result.cell.method,
-            result.cell.sparsity,
-            read_json(manifest)["pruning"]["cost"]["wall_time_seconds"],
-            result.average,
-        )
-        for result, manifest in zip(results, manifests, strict=True)
-    ]
+    priced = _read(evaluations, manifests)
+    if not priced:
+        raise ValueError("no cell is of a method that is no control")
     with style():
         save(_draw(priced), outputs, note)
 
 
+def _read(evaluations: Sequence[Path], manifests: Sequence[Path]) -> list[_Priced]:
+    cells: dict[tuple[str, str, str], list[_Priced]] = {}
+    for result, manifest in zip(read_cells(evaluations), manifests, strict=True):
+        place = (result.cell.model, result.cell.method, result.cell.sparsity)
+        if not is_control(result.cell.method):
+            seed = _Priced(*place, _seconds(manifest), result.average, result.average_stderr)
+            cells.setdefault(place, []).append(seed)
+    return [_mean(seeds) for seeds in cells.values()]
+
+
+def _seconds(manifest: Path) -> float:
+    """Of the training where there is one, of what the job does after start-up elsewhere."""
+    cost = read_json(manifest)["pruning"]["cost"]
+    return float(cost.get("training_seconds", cost["wall_time_seconds"]))
+
+
+def _mean(seeds: Sequence[_Priced]) -> _Priced:
+    first = seeds[0]
+    return _Priced(
+        *(first.model, first.method, first.sparsity),
+        seconds=statistics.fmean(seed.seconds for seed in seeds),
+        accuracy=statistics.fmean(seed.accuracy for seed in seeds),
+        # All seeds answer the same items, so more seeds do not make this error smaller.
+        accuracy_stderr=statistics.fmean(seed.accuracy_stderr for seed in seeds),
+    )
+
+
 def _draw(priced: Sequence[_Priced]) -> Figure:
     models = distinct([cell.model for cell in priced])
-    looks = method_looks(distinct([cell.method for cell in priced]))
-    lowest = min(float(cell.sparsity) for cell in priced)
-    width = min(PAGE_INCHES, 1.6 + 1.9 * len(models))
-    figure = Figure(figsize=(width, 2.6), layout="constrained")
-    panels = figure.subplots(1, len(models), sharey=True, squeeze=False)[0]
-    for axes, model in zip(panels, models, strict=True):
-        for cell in (cell for cell in priced if cell.model == model):
-            mark = line_style(looks[cell.method])
-            if float(cell.sparsity) > lowest:
-                mark["markerfacecolor"] = "white"
-                mark["markeredgecolor"] = looks[cell.method].colour
-            axes.plot([cell.seconds], [cell.accuracy], **{**mark, "linestyle": "none"})
-        axes.set_xscale("log")
-        axes.margins(x=0.15)
-        label_log_axis(axes.xaxis)
-        axes.set_title(model)
-    panels[0].set_ylabel("Average accuracy (%)")
-    figure.supxlabel("Wall time of the pruning job (s, log scale)", fontsize=8)
-    _add_legend(figure, looks, sorted({cell.sparsity for cell in priced}))
+    methods = _cheapest_first(priced)
+    sparsities = sorted({cell.sparsity for cell in priced}, key=float)
+    inches = panel_inches(len(methods), len(sparsities)) * min(2, len(models)) + 0.6
+    figure = Figure(figsize=(width("cost", len(models)), inches), layout="constrained")
+    labels = ["Seconds inside\nthe job, without\nstart-up (log scale)"]
+    labels += ["Average\naccuracy (%)\n± standard error"]
+    top, bottom = row_panels(figure, labels, models)
+    for seconds, accuracy, model in zip(top, bottom, models, strict=True):
+        of_model = [cell for cell in priced if cell.model == model]
+        _draw_panel(seconds, of_model, methods, sparsities, _price)
+        _draw_panel(accuracy, of_model, methods, sparsities, _accuracy)
+    log_ticks(top[0])
+    few_ticks(bottom[0])
+    add_legend(figure, sparsity_handles(sparsities))
     return figure
 
 
-def _add_legend(figure: Figure, looks: Mapping[str, Look], sparsities: Sequence[str]) -> None:
-    handles = [
-        Line2D([], [], label=method_label(name), **{**line_style(look), "linestyle": "none"})
-        for name, look in looks.items()
+def _cheapest_first(priced: Sequence[_Priced]) -> list[str]:
+    """Methods by the median over their cells."""
+
+    def seconds(method: str) -> float:
+        return statistics.median(cell.seconds for cell in priced if cell.method == method)
+
+    return sorted(distinct([cell.method for cell in priced]), key=seconds)
+
+
+def _price(cell: _Priced) -> tuple[float, float]:
+    return cell.seconds, math.nan
+
+
+def _accuracy(cell: _Priced) -> tuple[float, float]:
+    return cell.accuracy, cell.accuracy_stderr
+
+
+def _draw_panel(
+    axes: Axes,
+    priced: Sequence[_Priced],
+    methods: Sequence[str],
+    sparsities: Sequence[str],
+    measure: Callable[[_Priced], tuple[float, float]],
+) -> None:
+    looks = method_looks(methods)
+    dots = [
+        Dot(
+            *(methods.index(cell.method), sparsities.index(cell.sparsity), looks[cell.method]),
+            *measure(cell),
+        )
+        for cell in priced
     ]
-    for index, sparsity in enumerate(sparsities[:2]):
-        label = f"sparsity {sparsity}" if index == 0 else f"{', '.join(sparsities[1:])}"
-        face = "white" if index else "black"
-        handles.append(Line2D([], [], ls="none", marker="o", mfc=face, mec="black", label=label))
-    add_legend(figure, handles)
+    draw_rows(axes, [method_label(method) for method in methods], dots, len(sparsities))

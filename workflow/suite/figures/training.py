@@ -1,26 +1,31 @@
 """How LEAP's trainings went: loss, density and schedules by step, from the jobs' journals."""
 
 import json
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from suite.figures.style import (
-    PAGE_INCHES,
+    Look,
     add_legend,
     distinct,
     label_log_axis,
-    model_looks,
+    outlined,
     save,
+    shades,
     style,
+    width,
 )
 
 _SHOWN = ("lm_loss", "density", "alpha", "tau")
-_DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (4, 1.2, 1, 1.2)))
+_MARKERS = 5  # on a line
 
 
 @dataclass(frozen=True)
@@ -34,10 +39,12 @@ class _Training:
 
 
 def training(journals: Sequence[Path], outputs: list[Path], note: str) -> None:
-    """Draw language-modelling loss, density, alpha and tau against the step, a line a training.
+    """Draw LM loss and mean of the soft masks by step, a panel a model and a line a sparsity.
 
-    The loss is that of the soft, random masks of each step, as it was trained on; averaged over
-    a fiftieth of the steps, since a batch is small.
+    The loss is that of the soft, random masks of each step, as it was trained on, averaged over
+    a twentieth of the steps, since a batch is small; what the first twentieth has above all later
+    ones is cut off. Beside them are the schedules of alpha and tau, each that differs once,
+    whichever trainings had it.
     """
     trainings = [_read(path) for path in journals]
     with style():
@@ -61,41 +68,78 @@ def _read(path: Path) -> _Training:
 
 
 def _smooth(values: Sequence[float]) -> list[float]:
-    width = max(1, len(values) // 50)
+    """The mean of each value and those before it, a twentieth of all."""
+    width = _twentieth(values)
     return [
         sum(values[max(0, i - width + 1) : i + 1]) / len(values[max(0, i - width + 1) : i + 1])
         for i in range(len(values))
     ]
 
 
+def _twentieth(values: Sequence[float]) -> int:
+    return max(1, len(values) // 20)
+
+
 def _draw(trainings: Sequence[_Training]) -> Figure:
-    looks = model_looks(distinct([t.model for t in trainings]))
-    sparsities = distinct([t.sparsity for t in trainings])
-    dashes = {s: _DASHES[i % len(_DASHES)] for i, s in enumerate(sparsities)}
-    figure = Figure(figsize=(PAGE_INCHES, 4.2), layout="constrained")
-    panels = figure.subplots(2, 2, sharex=True)
-    (loss, kept), (alpha, tau) = panels
-    for t in trainings:
-        look = {"color": looks[t.model].colour, "linestyle": dashes[t.sparsity]}
-        loss.plot(t.steps, _smooth(t.values["lm_loss"]), **look)
-        kept.plot(t.steps, [100 * value for value in _smooth(t.values["density"])], **look)
-        alpha.plot(t.steps, t.values["alpha"], **look)
-        tau.plot(t.steps, t.values["tau"], **look)
-    _label(loss, "LM loss (log scale)", log=True)
-    _label(kept, "Mean of the soft masks (%)")
-    _label(alpha, "α, scale of the logits")
-    _label(tau, "τ, temperature (log scale)", log=True)
-    figure.supxlabel("Step", fontsize=8)
-    handles = [Line2D([], [], color=look.colour, label=name) for name, look in looks.items()]
-    handles += [
-        Line2D([], [], color="black", ls=d, label=f"sparsity {s}") for s, d in dashes.items()
+    models = distinct([each.model for each in trainings])
+    looks = shades(sorted({each.sparsity for each in trainings}, key=float))
+    columns = len(models) + 1
+    figure = Figure(figsize=(width("training", columns), 3.6), layout="constrained")
+    panels = figure.subplots(2, columns, sharex=True)
+    for column, model in enumerate(models):
+        loss, kept = panels[:, column]
+        loss.set_title(model if columns < 4 else textwrap.fill(model, 14))
+        for axes, first in ((loss, panels[0, 0]), (kept, panels[1, 0])):
+            axes.sharey(first)
+            axes.tick_params(labelleft=column == 0)
+        for training in (each for each in trainings if each.model == model):
+            _draw_training(loss, kept, training, looks[training.sparsity])
+    _scale_loss(panels[0, 0], trainings)
+    _draw_schedules(panels[:, -1], trainings)
+    panels[0, 0].set_ylabel("LM loss\n(log scale)")
+    panels[1, 0].set_ylabel("Mean of the\nsoft masks (%)")
+    panels[0, 0].xaxis.set_major_locator(MaxNLocator(2 if columns > 3 else 4))
+    figure.supxlabel("Step", fontsize=mpl.rcParams["axes.labelsize"])
+    figure.align_ylabels(panels[:, 0])
+    figure.align_ylabels(panels[:, -1])
+    handles = [
+        Line2D([], [], label=f"sparsity {name}", **outlined(look)) for name, look in looks.items()
     ]
     add_legend(figure, handles)
     return figure
 
 
-def _label(axes: Axes, label: str, log: bool = False) -> None:
-    axes.set_ylabel(label)
-    if log:
-        axes.set_yscale("log")
-        label_log_axis(axes.yaxis)
+def _draw_training(loss: Axes, kept: Axes, training: _Training, look: Look) -> None:
+    marks = {**outlined(look), "markevery": max(1, len(training.steps) // _MARKERS)}
+    loss.plot(training.steps, _smooth(training.values["lm_loss"]), **marks)
+    kept.plot(training.steps, [100 * value for value in training.values["density"]], **marks)
+
+
+def _scale_loss(axes: Axes, trainings: Sequence[_Training]) -> None:
+    """From the lowest loss to the highest after the first twentieth of the steps."""
+    losses = [_smooth(each.values["lm_loss"]) for each in trainings]
+    low = min(min(of_training) for of_training in losses)
+    high = max(max(of_training[_twentieth(of_training) :]) for of_training in losses)
+    margin = (high / low) ** 0.05
+    axes.set_yscale("log")
+    axes.set_ylim(low / margin, high * margin)
+    label_log_axis(axes.yaxis)
+
+
+def _draw_schedules(panels: Sequence[Axes], trainings: Sequence[_Training]) -> None:
+    alpha, tau = panels
+    alpha.set_title("schedule")
+    for axes, name in ((alpha, "alpha"), (tau, "tau")):
+        for steps, values in _schedules(trainings, name):
+            axes.plot(steps, values, color="black")
+    alpha.set_ylabel("α, scale\nof the logits")
+    tau.set_ylabel("τ, temperature\n(log scale)")
+    tau.set_yscale("log")
+    label_log_axis(tau.yaxis)
+
+
+def _schedules(
+    trainings: Sequence[_Training], name: str
+) -> Iterable[tuple[Sequence[int], Sequence[float]]]:
+    """Each that differs from all before it."""
+    return dict.fromkeys((tuple(each.steps), tuple(each.values[name])) for each in trainings)
