@@ -1,0 +1,214 @@
+"""Figures as they are printed: width, type, scales, and what tells one line or dot from another."""
+
+import re
+from itertools import combinations, pairwise
+from pathlib import Path
+
+import pytest
+import torch
+from matplotlib.colors import to_rgb
+from matplotlib.text import Text
+
+from suite.artifacts.masks import save_masks
+from suite.figures.ablations import ablations
+from suite.figures.agreement import agreement
+from suite.figures.cost import cost
+from suite.figures.density import density
+from suite.figures.gain import gain
+from suite.figures.patterns import patterns
+from suite.figures.quality import quality
+from suite.figures.rows import CAP
+from suite.figures.style import COLUMN_INCHES, PAGE_INCHES, method_looks, shades, style
+from suite.figures.sweep import sweep
+from suite.figures.tokens import tokens
+from suite.figures.training import training
+from suite.plan.methods import known_methods
+from tests.unit.figures.conftest import FIGURES
+from tests.unit.figures.test_figures import main_csv
+from tests.unit.figures.test_figures_of_results import answered, cell, journal
+
+METHODS = ["magnitude", "wanda", "admm", "admm-cubic", "leap"]
+PATTERNS = (
+    "model,method,pattern,achieved_sparsity,average,average_stderr,ppl",
+    "{m},dense,dense,0,90,0,2",
+    "{m},patch,dense or 2:4,0.351,85,1,2.1",
+    "{m},patch,dense or 2:4,0.452,82,1,2.15",
+    "{m},wanda-2-4,2:4,0.5,50,1,9",
+    "{m},admm-2-4,2:4,0.5,52,1,8",
+    "{m},leap,free,0.5,80,1,2.2",
+)
+TOKENS = (
+    "model,method,amount,tokens,average,average_stderr,ppl,ppl_stderr",
+    "{m},dense,,0,90,0.5,2,0.1",
+    "{m},admm,as it is,16384,60,0.5,4,0.1",
+    "{m},admm,128 sequences,16384,60,0.5,4,0.1",
+    "{m},leap,25 steps,51200,60,0.5,4,0.1",
+    "{m},leap,50 steps,102400,70,0.5,3,0.1",
+)
+ABLATIONS = (
+    "model,method,variant,seeds,achieved_sparsity,ppl,ppl_std,average,average_std",
+    "{m},leap,(base),3,0.6,2.3,0.1,80,1",
+    "{m},leap-short,short,3,0.6,2.4,0.1,79,1",
+)
+
+
+def table(folder: Path, lines: tuple[str, ...], models: list[str]) -> Path:
+    path = folder / "table.csv"
+    rows = [line.format(m=model) for model in models for line in lines[1:]]
+    path.write_text("\n".join([lines[0], *rows]) + "\n")
+    return path
+
+
+def draw(name: str, folder: Path, models: list[str]) -> None:
+    """One of the suite's figures, of invented numbers."""
+    rest = {"outputs": [folder / f"{name}.svg"], "note": ""}
+    places = [
+        cell(folder, m, method, s) for m in models for method in METHODS for s in "0.5 0.6".split()
+    ]
+    evaluations = [place / "evaluation.json" for place in places]
+    manifests = [place / "manifest.json" for place in places]
+    if name in ("quality", "sweep"):
+        draw_it = {"quality": quality, "sweep": sweep}[name]
+        draw_it(main_csv(folder, models, METHODS, ["0.5", "0.6"]), **rest)
+    elif name == "gain":
+        (folder / "gain").mkdir()
+        inputs = answered(folder / "gain", {(m, n, 0): [1, 0] for m in models for n in METHODS})
+        gain(**inputs, **rest)
+    elif name == "cost":
+        cost(evaluations, manifests, **rest)
+    elif name == "density":
+        density([m for m in manifests if "leap" in m.parts], **rest)
+    elif name == "training":
+        training([journal(folder / f"{m}.jsonl", list(range(9)), m) for m in models], **rest)
+    elif name == "agreement":
+        for place in places:
+            save_masks({"x": torch.ones(2, 4).bool()}, place / "mask.safetensors")
+        agreement(manifests, [place / "mask.safetensors" for place in places], **rest)
+    elif name == "patterns":
+        patterns(table(folder, PATTERNS, models), **rest)
+    elif name == "tokens":
+        tokens(table(folder, TOKENS, models), **rest)
+    else:
+        ablations(table(folder, ABLATIONS, models), **rest)
+
+
+@pytest.mark.parametrize("models", [["one"], ["one", "two", "three"]])
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_is_as_wide_as_a_column_or_the_page_and_its_type_is_read(
+    tmp_path, drawn, name, models
+):
+    draw(name, tmp_path, models)
+    (figure,) = drawn
+    assert figure.get_figwidth() in (COLUMN_INCHES, PAGE_INCHES)
+    assert figure.get_figheight() < 9
+    with style():
+        figure.draw_without_rendering()
+        written = [text for text in figure.findobj(Text) if text.get_text()]
+        assert min(text.get_fontsize() for text in written) >= 7
+        # numbers of an axis that are out of sight are texts as well
+        for text in (text for text in written if re.search("[A-Za-z]", text.get_text())):
+            extent = text.get_window_extent()
+            assert extent.x0 > -1 and extent.x1 < figure.bbox.x1 + 1, text.get_text()
+
+
+@pytest.mark.parametrize("name", ["cost", "gain", "patterns", "quality", "sweep", "tokens"])
+def test_panels_of_a_measure_have_one_scale(tmp_path, drawn, name):
+    draw(name, tmp_path, ["one", "two", "three"])
+    axes = drawn[0].axes
+    for row in (axes[i : i + 3] for i in range(0, len(axes), 3)):
+        for scale in ("get_xlim", "get_ylim"):
+            assert len({getattr(each, scale)() for each in row}) == 1
+
+
+def test_the_numbers_of_a_sweep_and_of_tokens_are_where_they_belong(tmp_path, drawn):
+    """Nothing is moved sideways on an axis of numbers to keep it apart from something else."""
+    draw("sweep", tmp_path, ["one"])
+    for axes in drawn[0].axes:
+        for line in (line for line in axes.lines if line.get_marker() not in ("None", "_", "|")):
+            assert line.get_xdata().tolist() in ([0.5, 0.6], [0, 1])
+    (tmp_path / "other").mkdir()
+    draw("tokens", tmp_path / "other", ["one"])
+    shown = {16384, 51200, 102400}
+    for axes in drawn[1].axes:
+        for bars in axes.containers:
+            assert set(bars.lines[0].get_xdata()) <= shown
+
+
+def test_patterns_are_categories_with_a_row_for_each_density(tmp_path, drawn):
+    draw("patterns", tmp_path, ["one"])
+    accuracy, perplexity = drawn[0].axes
+    assert [label.get_text() for label in accuracy.get_yticklabels()] == [
+        "PATCH: dense or 2:4, 65 % kept",
+        "PATCH: dense or 2:4, 55 % kept",
+        "Wanda: 2:4, 50 % kept",
+        "ADMM: 2:4, 50 % kept",
+        "LEAP: free, 50 % kept",
+    ]
+    dots = [bars.lines[0] for bars in accuracy.containers]
+    assert [dot.get_xydata()[0].tolist() for dot in dots] == [
+        [85, 0], [82, 1], [50, 2], [52, 3], [80, 4],
+    ]  # fmt: skip
+    values = [bars.lines[0].get_xydata()[0].tolist() for bars in perplexity.containers]
+    assert values == [[2.1, 0], [2.15, 1], [9, 2], [8, 3], [2.2, 4]]
+
+
+@pytest.mark.parametrize("name", ["cost", "gain", "quality"])
+def test_no_dot_hides_another(tmp_path, drawn, name):
+    """Not even where all methods have the same numbers at all sparsities."""
+    draw(name, tmp_path, ["one"])
+    for axes in drawn[0].axes:
+        dots = [bars.lines[0] for bars in axes.containers]
+        heights = sorted(axes.transData.transform(dot.get_xydata()[0])[1] for dot in dots)
+        assert len(heights) > 3
+        largest = max(dot.get_markersize() for dot in dots) / 72 * drawn[0].dpi
+        assert min(above - below for below, above in pairwise(heights)) > 0.8 * largest
+
+
+def test_a_bar_that_is_shorter_than_its_dot_is_seen_above_and_below_it(tmp_path, drawn):
+    draw("quality", tmp_path, ["one"])
+    for bars in drawn[0].axes[0].containers:
+        dot, caps, _ = bars.lines
+        assert {cap.get_markersize() for cap in caps} == {2 * CAP}
+        if dot.get_marker() != "*":  # which has room between its rays
+            assert dot.get_markersize() < 2 * CAP
+
+
+def test_methods_differ_in_colour_and_marker_also_those_without_a_look_of_their_own():
+    looks = list(method_looks([*known_methods(), *(f"new-{i}" for i in range(6))]).values())
+    for one, other in combinations(looks, 2):
+        assert one.marker != other.marker
+        assert distance(one.colour, other.colour) > 12
+    assert all(lightness(look.colour) < 75 for look in looks), "seen on white"
+
+
+def test_shades_of_models_and_layers_are_no_methods_and_are_told_apart_in_grey():
+    methods = method_looks([*known_methods(), *(f"new-{i}" for i in range(6))]).values()
+    found = list(shades([str(i) for i in range(7)]).values())
+    assert len({look.marker for look in found}) == len({str(look.colour) for look in found}) == 7
+    for look in found:
+        assert min(distance(look.colour, method.colour) for method in methods) > 12
+    for one, other in combinations(found, 2):
+        assert abs(lightness(one.colour) - lightness(other.colour)) > 4
+    for one, other in pairwise(found):
+        assert abs(lightness(one.colour) - lightness(other.colour)) > 15
+        assert one.dashes != other.dashes
+
+
+def lab(colour: str) -> tuple[float, float, float]:
+    """CIE 1976 L*a*b* of a colour of sRGB under D65."""
+    red, green, blue = (
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)
+    )
+    x = (0.4124 * red + 0.3576 * green + 0.1805 * blue) / 0.9505
+    y = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    z = (0.0193 * red + 0.1192 * green + 0.9505 * blue) / 1.089
+    x, y, z = (v ** (1 / 3) if v > 0.008856 else 7.787 * v + 16 / 116 for v in (x, y, z))
+    return 116 * y - 16, 500 * (x - y), 200 * (y - z)
+
+
+def lightness(colour: str) -> float:
+    return lab(colour)[0]
+
+
+def distance(one: str, other: str) -> float:
+    return sum((a - b) ** 2 for a, b in zip(lab(one), lab(other), strict=True)) ** 0.5
