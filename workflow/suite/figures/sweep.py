@@ -32,7 +32,7 @@ def sweep(main_csv: Path, outputs: list[Path], note: str) -> None:
     """Draw average accuracy and perplexity against sparsity, one column of panels a model.
 
     Numbers are those of `suite.figures.quality.quality`, and so are the errors raised. Markers are
-    open, so that one is seen through another, and LEAP's are drawn last.
+    open, so that one is seen through another.
     """
     points = read_points(main_csv)
     with style():
