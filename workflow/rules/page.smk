@@ -1,10 +1,13 @@
-# report.html: verdicts, tables, figures, settings and provenance in one file.
+# report.html: verdicts, tables, models, figures, settings and provenance in one file.
+
+TEMPLATES = list(Path(HERE, "workflow/suite/report").glob("*.j2"))
 
 
 rule page:
     input:
         evaluations=evaluations_of(CELLS),
         manifests=files_of(PRUNED, "manifest.json"),
+        journals=[f"{RESULTS}/journals/train/{cell.path}.jsonl" for cell in OF_LEAP],
         headline=rules.tables.output.headline,
         figures=[formats(name)[0] for name in SHOWN],
         tables=[rules.tables.output.csv, rules.tables.output.latex, rules.tables.output.tabular],
@@ -24,7 +27,7 @@ rule page:
         captions=SHOWN,
         settings=shown_settings(config),
         recipes=lambda wildcards: recipes_of(CELLS),
-        code=shown("report.page", data=[CAPTIONS, *NUMBERS]),
+        code=shown("report.page", data=[CAPTIONS, *NUMBERS, *TEMPLATES]),
     message:
         "Writing report.html"
     script:

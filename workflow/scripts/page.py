@@ -43,6 +43,7 @@ def main() -> None:
         recipes,
         leads(compared, published) if compared else [],
         [Path(file) for file in inputs.tables],
+        [Path(file) for file in inputs.journals],
     )
 
 

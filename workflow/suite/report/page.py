@@ -1,10 +1,9 @@
 """The report: one HTML file that holds everything and needs no network."""
 
 import base64
-import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from suite.artifacts.files import read_json, replacing
 from suite.plan.methods import method_label
+from suite.report import bars, training_curve
 from suite.report.leaderboard import Line, leaderboard
+from suite.report.model_section import CELL_HEADINGS, model_sections
+from suite.report.table import TASK_HEADINGS, Body, Field, number_field
 from suite.tables import against_published, published_leads, verdict
 from suite.tables.against_published import Comparison
 from suite.tables.evaluations import TASKS, Evaluated, Recipes, read_cells
@@ -24,30 +26,6 @@ from suite.tables.recovered import DEFINITION, recovered_shares
 from suite.tables.seconds import read_seconds
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
-
-_TASK_HEADINGS = ("PIQA", "ARC-E", "ARC-C", "WinoGrande", "OBQA", "MMLU")  # of TASKS
-
-
-@dataclass(frozen=True)
-class Field:
-    """A cell of a table: what is shown, the number it is sorted by if that is another, a link."""
-
-    text: str
-    sort: float | None = None
-    link: str = ""
-    best: bool = False
-
-
-@dataclass(frozen=True)
-class Body:
-    """Rows of a table, and which columns: of text; to choose rows by; left out on a phone; better
-    the lower they are."""
-
-    rows: list[list[Field]]
-    text: tuple[int, ...] = field(default=(0,))
-    filters: tuple[int, ...] = ()
-    wide: tuple[int, ...] = ()
-    low: tuple[int, ...] = ()
 
 
 def write_page(
@@ -64,6 +42,7 @@ def write_page(
     recipes: Recipes = None,
     leads: Sequence[Lead] = (),
     tables: Sequence[Path] = (),
+    journals: Sequence[Path] = (),
 ) -> None:
     """Write the page.
 
@@ -71,7 +50,8 @@ def write_page(
     the published numbers, and `leads` of LEAP among these, are empty where the models are not the
     paper's; `figures` are SVG files with their captions. `note` says in titles and headings what
     the numbers are of, such as miniature models; `recipes` is as for
-    `suite.tables.evaluations.read_cells`; `tables` are files that readers can save.
+    `suite.tables.evaluations.read_cells`; `tables` are files that readers can save;
+    `journals` are those of LEAP's trainings.
     """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATE.parent),
@@ -96,7 +76,12 @@ def write_page(
         results=_results(results),
         tables=[{"name": path.name, "data": _data(path, "text/plain")} for path in tables],
         figures=[_figure(path, caption) for path, caption in figures],
-        rows=[_row(r, path, manifests) for r, path in zip(results, evaluations, strict=True)],
+        models=model_sections(
+            results, evaluations, manifests, [training_curve.read_training(j) for j in journals]
+        ),
+        cell_headings=CELL_HEADINGS,
+        bars=bars,
+        curve=training_curve,
         settings=yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True),
     )
     with replacing(output) as temporary:
@@ -115,8 +100,8 @@ def _verdict(judged: Mapping[str, Any], entry: str, name: str, generated: bool) 
             Field(a["model"]),
             Field(a["sparsity"]),
             Field(method_label(a["baseline"])),
-            _number(a["leap"]),
-            _number(a["baseline_value"]),
+            number_field(a["leap"]),
+            number_field(a["baseline_value"]),
             Field(f"{a['difference']:+.2f} ± {a['standard_error']:.2f}", a["difference"]),
             Field(verdict.p_text(a["p_value"]), a["p_value"]),
             _perplexity(p["leap"]),
@@ -134,9 +119,9 @@ def _published(comparisons: Sequence[Comparison], leads: Sequence[Lead]) -> dict
     rows = [
         [
             Field(c.model), Field(c.sparsity), Field(method_label(c.method)), Field(c.measure),
-            *(_number(value, perplexity if c.measure == "ppl" else number)
+            *(number_field(value, perplexity if c.measure == "ppl" else number)
               for value in (c.ours, c.published, c.difference)),
-            _number(c.combined_stderr), Field(c.verdict), Field(c.source),
+            number_field(c.combined_stderr), Field(c.verdict), Field(c.source),
         ]
         for c in comparisons
     ]  # fmt: skip
@@ -173,7 +158,7 @@ def _leaderboard(lines: Sequence[Line]) -> dict[str, Any]:
         values = [getattr(line, name) for line in lines]
         known = [value for value in values if not math.isnan(value)]
         return [
-            replace(_number(value, printed), best=bool(known) and value == best(known))
+            replace(number_field(value, printed), best=bool(known) and value == best(known))
             for value in values
         ]
 
@@ -195,27 +180,23 @@ def _results(results: Sequence[Evaluated]) -> dict[str, Any]:
             Field(method_label(result.cell.method), link=f"#cell-{place}"),
             Field(result.cell.sparsity),
             Field(str(result.cell.seed)),
-            *(_number(result.accuracy[task]) for task in TASKS),
+            *(number_field(result.accuracy[task]) for task in TASKS),
             Field(f"{result.average:.2f} ± {result.average_stderr:.2f}", result.average),
-            _number(share),
+            number_field(share),
             _perplexity(result.perplexity),
         ]
         for place, (result, share) in enumerate(
             zip(results, recovered_shares(results), strict=True)
         )
     ]
-    tasks = task_headings(_TASK_HEADINGS, any_generated(results))
+    tasks = task_headings(TASK_HEADINGS, any_generated(results))
     header = ["Model", "Method", "Sparsity", "Seed", *tasks, "Average", "Recovered", "Perplexity"]
     body = Body(rows, (0, 1), filters=(0, 1, 2), wide=tuple(range(3, 10)), low=(2, 3, 12))
     return {"header": header, "body": body, "definition": DEFINITION}
 
 
-def _number(value: float, printed: Callable[[float], str] = number) -> Field:
-    return Field(printed(value), None if math.isnan(value) else value)
-
-
 def _perplexity(value: float) -> Field:
-    return _number(value, perplexity)
+    return number_field(value, perplexity)
 
 
 def _figure(path: Path, caption: str) -> dict[str, str]:
@@ -225,16 +206,3 @@ def _figure(path: Path, caption: str) -> dict[str, str]:
 
 def _data(path: Path, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
-
-
-def _row(result: Evaluated, evaluation: Path, manifests: Mapping[str, Path]) -> dict[str, str]:
-    cell = result.cell
-    label = f"{cell.model}, {method_label(cell.method)}, sparsity {cell.sparsity}"
-    label += f", seed {cell.seed}" if cell.seed else ""
-    facts = {"evaluation": read_json(evaluation)["provenance"]}
-    if cell.path in manifests:
-        facts["manifest"] = read_json(manifests[cell.path])
-        # a figure shows the one, and the other is as long as the model has tiles
-        del facts["manifest"]["layer_sparsity"]
-        facts["manifest"]["selection"].pop("tiles", None)
-    return {"label": label, "provenance": json.dumps(facts, indent=1, ensure_ascii=False)}
