@@ -1,22 +1,14 @@
 """The report in a real browser: no network, no errors, links that lead somewhere, sorting."""
 
-import html
 import json
 import re
-import shutil
-import subprocess
 
 import pytest
 
 from suite.report.page import write_page
-from suite.tables.against_published import compare
-from suite.tables.evaluations import TASKS, read_cells
 from suite.tables.headline import ENTRIES
-from suite.tables.published import Published
-from suite.tables.published_leads import leads
-
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-ACCURACY = {"dense": 0.9, "wanda": 0.5, "admm": 0.7, "leap": 0.65}
+from tests.unit.report.browser import found_in, needs_chromium
+from tests.unit.report.example_page import ACCURACY, evaluation
 
 # Run in the page, before and after its own script; what they find ends up in the document.
 BEFORE = """<script>
@@ -51,7 +43,24 @@ addEventListener("load", () => {
     .filter(cell => cell.offsetWidth > 0).length;
   const link = document.querySelector("#results-table a"), id = link.getAttribute("href").slice(1);
   location.hash = link.getAttribute("href"); dispatchEvent(new Event("hashchange"));
-  found.opened = document.getElementById(id).open;
+  found.opened = document.getElementById(id).open && document.getElementById(id).offsetHeight > 0;
+  const told = document.getElementById("tip"), tip = () => told.hidden ? "" : told.textContent;
+  const marks = [...document.querySelectorAll(".panels svg")[1].querySelectorAll(".mark")];
+  const over = (target, type) => target.dispatchEvent(new PointerEvent(type, {bubbles: true}));
+  const push = key => document.activeElement.dispatchEvent(
+    new KeyboardEvent("keydown", {key, bubbles: true}));
+  found.quiet = tip();
+  over(marks[2], "pointerover"); found.pointed = tip();
+  found.inside = told.getBoundingClientRect().right <= innerWidth;
+  over(document.body, "pointerover"); found.left = tip();
+  found.stops = marks.map(mark => mark.getAttribute("tabindex"));
+  marks[0].focus(); found.focused = tip();
+  push("ArrowRight"); found.next = tip(); push("End"); push("ArrowDown"); found.last = tip();
+  push("Escape"); found.escaped = tip();
+  over(document.querySelector(".map .mark"), "pointerover"); found.shade = tip();
+  over(document.querySelector("circle"), "pointerover"); found.point = tip();
+  found.named = [...document.querySelectorAll("g.mark")].every(
+    mark => mark.getAttribute("aria-label"));
   found.label = document.querySelector(`#${id} summary`).textContent;
   found.linked = link.textContent;
   found.links = [...document.querySelectorAll("a")].map(
@@ -69,63 +78,11 @@ addEventListener("load", () => {
 </script>"""
 
 
-def evaluation(folder, method, prefix=""):
-    cell = {
-        "model": "m<b>", "method": method, "sparsity": "0.0" if method == "dense" else "0.5",
-        "seed": 0, "achieved_sparsity": 0.5, "perplexity": {"value": 9.0, "stderr": 0.1},
-        "tasks": {t: {"task": prefix + t, "acc": ACCURACY[method], "acc_stderr": 0.01, "samples": 9,
-                      "version": "1", "chance": 0.4} for t in TASKS},
-        "provenance": {"git_commit": "abc", "note": "</pre><script>problems.push(1)</script>"},
-    }  # fmt: skip
-    path = folder / f"{method}.json"
-    path.write_text(json.dumps(cell))
-    return path
-
-
-@pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("page")
-    evaluations = [evaluation(folder, method) for method in ACCURACY]
-    row = {"model": "m<b>", "sparsity": "0.5", "leap": 65.0, "baseline": "admm",
-           "baseline_value": 70.0, "difference": -5.0}  # fmt: skip
-    tested = {"standard_error": 2.0, "p_value": 0.012}
-    summed = {
-        "mean": -5.0,
-        "min": -5.0,
-        "max": -5.0,
-        "cells_std": None,
-        "seeds_std": None,
-        "cells_better": 0,
-    }
-    significant = {"cells_significantly_better": 0, "cells_significantly_worse": 1}
-    accuracy = {**summed, **tested, **significant, "cells": [{**row, **tested}]}
-    headline = {
-        "average_accuracy": {**dict.fromkeys(ENTRIES), "leap_minus_best_layer_wise": accuracy},
-        "perplexity": {**dict.fromkeys(ENTRIES),
-                       "leap_minus_best_layer_wise": {**summed, "cells": [row]}},
-    }  # fmt: skip
-    (folder / "headline.json").write_text(json.dumps(headline))
-    (folder / "quality.svg").write_text(
-        '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><path d="M0 0h9"/></svg>'
-    )
-    published = [
-        Published("m<b>", "leap", "0.5", 9.2, {}, 64.0, "a test"),
-        Published("m<b>", "wanda", "0.5", 12.0, {}, 59.0, "another <test>"),
-    ]
-    read = read_cells(evaluations)
-    write_page(
-        "test", "What it says.", evaluations, {}, folder / "headline.json",
-        compare(read, published), [(folder / "quality.svg", "Quality & more")],
-        {"grid": {"models": ["m<b>"]}}, folder / "report.html", "", leads=leads(read, published),
-        tables=[folder / "headline.json"],
-    )  # fmt: skip
-    return folder / "report.html"
-
-
 def test_the_page_is_small_whole_and_asks_nobody(page):
     text = page.read_text()
-    assert len(text) < 50_000
+    assert len(text) < 60_000
     assert not re.search(r'(src|href)="(?!#|data:)', text)
+    assert not re.search(r"https?://|url\(|@import|srcset", text)
     assert "Contradicted" in text
     assert "Not run" in text
     assert "p = 0.012" in text
@@ -168,23 +125,14 @@ def test_a_page_of_other_settings_is_not_written(tmp_path):
     assert not (tmp_path / "report.html").exists()
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+@needs_chromium
 @pytest.mark.parametrize("width", [1200, 500])
 def test_in_a_browser(page, tmp_path, width):
     text = (
         page.read_text().replace("<head>", "<head>" + BEFORE).replace("</body>", AFTER + "</body>")
     )
     (tmp_path / "page.html").write_text(text)
-    process = subprocess.run(
-        [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
-         "--no-first-run", "--disable-background-networking", "--disable-component-update",
-         "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr",
-         f"--window-size={width},900", "--virtual-time-budget=5000", "--dump-dom",
-         f"file://{tmp_path / 'page.html'}"],
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert "CONSOLE" not in process.stderr, process.stderr[-2000:]
-    found = json.loads(html.unescape(re.search(r'<pre id="found">(.*)</pre>', process.stdout)[1]))
+    found = found_in(tmp_path / "page.html", width)
     assert found["problems"] == []
     assert found["requests"] == []
     assert found["up"] == ["Wanda", "LEAP", "ADMM", "Dense"]
@@ -196,8 +144,19 @@ def test_in_a_browser(page, tmp_path, width):
     assert found["frame"] == "auto", "headings stay in sight while a table scrolls"
     assert found["columns"] == (13 if width > 640 else 6)
     assert found["opened"] and f", {found['linked']}, " in found["label"]
-    assert len(found["links"]) == 7 + 4 + 1
+    assert len(found["links"]) == 7 + 4 + 4 + 1
     assert all(leads for _, leads in found["links"])
     assert found["images"] == [["Quality & more", True]]
     assert found["focusable"] > 20
     assert found["overflow"] <= 0, "tables scroll inside the page, not with it"
+    assert (found["quiet"], found["left"], found["escaped"]) == ("", "", "")
+    of_piqa = "{}, PIQA at 0.5: {} ± 1.00 %, dense 90.00 %"
+    assert found["pointed"] == of_piqa.format("LEAP", "65.00")
+    assert found["inside"]
+    assert found["focused"] == of_piqa.format("Wanda", "50.00")
+    assert found["next"] == of_piqa.format("ADMM", "70.00")
+    assert found["last"] == of_piqa.format("LEAP", "65.00")
+    assert found["stops"] == ["0", "-1", "-1"], "a chart is one stop of the tabulator"
+    assert found["shade"] == "Block 0, q: 60.00 % kept, +10.00 points"
+    assert found["point"] == "Sparsity 0.5, step 0: 4.00"
+    assert found["named"]

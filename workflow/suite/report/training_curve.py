@@ -139,5 +139,5 @@ class _Axis:
         decade = math.floor(math.log10(rough))
         step = next(10.0**decade * each for each in (1, 2, 5, 10) if 10.0**decade * each >= rough)
         first, last = math.ceil(self.low / step), math.floor(self.high / step)
-        decimals = max(0, -decade)
+        decimals = max(0, -math.floor(math.log10(step) + 1e-9))
         return [(self.place(i * step), number(i * step, decimals)) for i in range(first, last + 1)]
