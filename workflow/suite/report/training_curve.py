@@ -81,7 +81,7 @@ def charts(trainings: Sequence[Training]) -> list[Chart]:
     ordered = sorted(trainings, key=lambda training: float(training.sparsity))
     return [
         _chart("Loss of the language model, by step", "loss", "", ordered),
-        _chart("Weights kept by the soft masks, in percent, by step", "density", " %", ordered),
+        _chart("Weights kept by the soft masks, by step", "density", " %", ordered),
     ]
 
 
