@@ -2,39 +2,13 @@
 
 import itertools
 
-import pytest
-
-from suite.report.training_curve import (
-    BOTTOM,
-    HEIGHT,
-    LEFT,
-    RIGHT,
-    TOP,
-    WIDTH,
-    Training,
-    charts,
-    read_training,
-)
-from tests.unit.report.example_page import LOSSES, journal
+from suite.report.training_curve import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, charts
+from suite.tables.trainings import Training
 
 
 def training(sparsity, losses):
-    return Training(
-        "m", sparsity, range(len(losses)), {"loss": losses, "density": [50.0] * len(losses)}
-    )
-
-
-def test_a_journal_is_read_without_the_steps_that_were_repeated(tmp_path):
-    read = read_training(journal(tmp_path))
-    assert (read.model, read.sparsity, read.steps) == ("m<b>", "0.5", [0, 1, 2, 3])
-    assert read.values == {"loss": list(LOSSES), "density": [50.0] * 4}
-
-
-def test_a_journal_without_a_step_is_refused(tmp_path):
-    path = journal(tmp_path)
-    path.write_text(path.read_text().splitlines()[0])
-    with pytest.raises(ValueError, match="no step of a training"):
-        read_training(path)
+    values = {"lm_loss": losses, "density": [0.5] * len(losses)}
+    return Training("m", sparsity, range(len(losses)), values)
 
 
 def test_points_lie_where_the_values_are():
@@ -58,7 +32,7 @@ def test_a_long_training_has_few_points_the_first_and_the_last_among_them():
     points = loss.curves[0].points
     assert len(points) == 40
     assert points[0].tip == "Sparsity 0.5, step 0: 1.00"
-    assert points[-1].tip == "Sparsity 0.5, step 4999: 5000.00"
+    assert points[-1].tip == "Sparsity 0.5, step 4999: 4875.50"  # the mean of the last 250
     assert all(a.x < b.x for a, b in itertools.pairwise(points))
     assert 2 <= len(loss.x_ticks) <= 6
     assert charts([]) == []

@@ -1,9 +1,7 @@
 """How LEAP's trainings went: loss, density and schedules by step, from the jobs' journals."""
 
-import json
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -23,19 +21,10 @@ from suite.figures.style import (
     style,
     width,
 )
+from suite.tables.trainings import Training, read_training, smooth, twentieth
 
 _SHOWN = ("lm_loss", "density", "alpha", "tau")
 _MARKERS = 5  # on a line
-
-
-@dataclass(frozen=True)
-class _Training:
-    """One training: its values by name, and the steps that they belong to."""
-
-    model: str
-    sparsity: str
-    steps: Sequence[int]
-    values: Mapping[str, Sequence[float]]
 
 
 def training(journals: Sequence[Path], outputs: list[Path], note: str) -> None:
@@ -46,41 +35,12 @@ def training(journals: Sequence[Path], outputs: list[Path], note: str) -> None:
     ones is cut off. Beside them are the schedules of alpha and tau, each that differs once,
     whichever trainings had it.
     """
-    trainings = [_read(path) for path in journals]
+    trainings = [read_training(path, _SHOWN) for path in journals]
     with style():
         save(_draw(trainings), outputs, note)
 
 
-def _read(path: Path) -> _Training:
-    events = [json.loads(line) for line in path.read_text().splitlines()]
-    tags = next(event["tags"] for event in events if event["event"] == "start")
-    # a step that was repeated after an interruption is there again
-    steps = {
-        event["step"]: event["values"]
-        for event in events
-        if event["event"] == "metrics" and "lm_loss" in event["values"]
-    }
-    if not steps:
-        raise ValueError(f"{path}: no step of a training is recorded")
-    order = sorted(steps)
-    values = {name: [float(steps[step][name]) for step in order] for name in _SHOWN}
-    return _Training(tags["model"], tags["sparsity"], order, values)
-
-
-def _smooth(values: Sequence[float]) -> list[float]:
-    """The mean of each value and those before it, a twentieth of all."""
-    width = _twentieth(values)
-    return [
-        sum(values[max(0, i - width + 1) : i + 1]) / len(values[max(0, i - width + 1) : i + 1])
-        for i in range(len(values))
-    ]
-
-
-def _twentieth(values: Sequence[float]) -> int:
-    return max(1, len(values) // 20)
-
-
-def _draw(trainings: Sequence[_Training]) -> Figure:
+def _draw(trainings: Sequence[Training]) -> Figure:
     models = distinct([each.model for each in trainings])
     looks = shades(sorted({each.sparsity for each in trainings}, key=float))
     columns = len(models) + 1
@@ -109,24 +69,24 @@ def _draw(trainings: Sequence[_Training]) -> Figure:
     return figure
 
 
-def _draw_training(loss: Axes, kept: Axes, training: _Training, look: Look) -> None:
+def _draw_training(loss: Axes, kept: Axes, training: Training, look: Look) -> None:
     marks = {**outlined(look), "markevery": max(1, len(training.steps) // _MARKERS)}
-    loss.plot(training.steps, _smooth(training.values["lm_loss"]), **marks)
+    loss.plot(training.steps, smooth(training.values["lm_loss"]), **marks)
     kept.plot(training.steps, [100 * value for value in training.values["density"]], **marks)
 
 
-def _scale_loss(axes: Axes, trainings: Sequence[_Training]) -> None:
+def _scale_loss(axes: Axes, trainings: Sequence[Training]) -> None:
     """From the lowest loss to the highest after the first twentieth of the steps."""
-    losses = [_smooth(each.values["lm_loss"]) for each in trainings]
+    losses = [smooth(each.values["lm_loss"]) for each in trainings]
     low = min(min(of_training) for of_training in losses)
-    high = max(max(of_training[_twentieth(of_training) :]) for of_training in losses)
+    high = max(max(of_training[twentieth(of_training) :]) for of_training in losses)
     margin = (high / low) ** 0.05
     axes.set_yscale("log")
     axes.set_ylim(low / margin, high * margin)
     label_log_axis(axes.yaxis)
 
 
-def _draw_schedules(panels: Sequence[Axes], trainings: Sequence[_Training]) -> None:
+def _draw_schedules(panels: Sequence[Axes], trainings: Sequence[Training]) -> None:
     alpha, tau = panels
     alpha.set_title("schedule")
     for axes, name in ((alpha, "alpha"), (tau, "tau")):
@@ -139,7 +99,7 @@ def _draw_schedules(panels: Sequence[Axes], trainings: Sequence[_Training]) -> N
 
 
 def _schedules(
-    trainings: Sequence[_Training], name: str
+    trainings: Sequence[Training], name: str
 ) -> Iterable[tuple[Sequence[int], Sequence[float]]]:
     """Each that differs from all before it."""
     return dict.fromkeys((tuple(each.steps), tuple(each.values[name])) for each in trainings)

@@ -15,9 +15,10 @@ from suite.plan.methods import method_label
 from suite.report.bars import Panel, panels_by_sparsity
 from suite.report.density_map import DensityMap, density_maps, largest_difference
 from suite.report.table import Body, Field, number_field
-from suite.report.training_curve import Chart, Training, charts
+from suite.report.training_curve import Chart, charts
 from suite.tables.evaluations import Evaluated
 from suite.tables.numbers import number
+from suite.tables.trainings import Training
 
 CELL_HEADINGS = ("Method", "Sparsity", "Seed", "Achieved", "Seconds", "Peak GB", "Device", "Commit")
 

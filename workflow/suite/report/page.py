@@ -24,6 +24,7 @@ from suite.tables.numbers import number, perplexity
 from suite.tables.published_leads import Lead
 from suite.tables.recovered import DEFINITION, recovered_shares
 from suite.tables.seconds import read_seconds
+from suite.tables.trainings import read_training
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 
@@ -77,7 +78,10 @@ def write_page(
         tables=[{"name": path.name, "data": _data(path, "text/plain")} for path in tables],
         figures=[_figure(path, caption) for path, caption in figures],
         models=model_sections(
-            results, evaluations, manifests, [training_curve.read_training(j) for j in journals]
+            results,
+            evaluations,
+            manifests,
+            [read_training(journal, training_curve.SHOWN) for journal in journals],
         ),
         cell_headings=CELL_HEADINGS,
         bars=bars,

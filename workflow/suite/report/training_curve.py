@@ -3,27 +3,17 @@
 Here are the places of what is drawn, in units of the SVG; the template draws it.
 """
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from suite.tables.numbers import number
+from suite.tables.trainings import Training, smooth
 
+SHOWN = ("lm_loss", "density")
 WIDTH, HEIGHT = 360, 200
 LEFT, RIGHT, TOP, BOTTOM = 40, 8, 8, 22  # around the curves
 _POINTS = 40  # of a curve, at most
-
-
-@dataclass(frozen=True)
-class Training:
-    """One training: its steps, and its values by name, averaged over a fiftieth of the steps."""
-
-    model: str
-    sparsity: str
-    steps: Sequence[int]
-    values: Mapping[str, Sequence[float]]
 
 
 @dataclass(frozen=True)
@@ -54,54 +44,34 @@ class Chart:
     y_ticks: Sequence[tuple[float, str]]
 
 
-def read_training(journal: Path) -> Training:
-    """A training by its job's journal. Raises ValueError where no step is recorded."""
-    with journal.open(encoding="utf-8") as lines:
-        events = [json.loads(line) for line in lines]
-    tags = next(event["tags"] for event in events if event["event"] == "start")
-    # a step that was repeated after an interruption is there again
-    steps = {
-        event["step"]: event["values"]
-        for event in events
-        if event["event"] == "metrics" and "lm_loss" in event["values"]
-    }
-    if not steps:
-        raise ValueError(f"{journal}: no step of a training is recorded")
-    order = sorted(steps)
-    loss = [float(steps[step]["lm_loss"]) for step in order]
-    density = [100 * float(steps[step]["density"]) for step in order]
-    values = {"loss": _smooth(loss), "density": _smooth(density)}
-    return Training(tags["model"], tags["sparsity"], order, values)
-
-
 def charts(trainings: Sequence[Training]) -> list[Chart]:
     """Loss and density by step, a curve a training; none without trainings."""
     if not trainings:
         return []
     ordered = sorted(trainings, key=lambda training: float(training.sparsity))
+    loss = [smooth(training.values["lm_loss"]) for training in ordered]
+    kept = [[100 * value for value in smooth(each.values["density"])] for each in ordered]
     return [
-        _chart("Loss of the language model, by step", "loss", "", ordered),
-        _chart("Weights kept by the soft masks, by step", "density", " %", ordered),
+        _chart("Loss of the language model, by step", ordered, loss, ""),
+        _chart("Weights kept by the soft masks, by step", ordered, kept, " %"),
     ]
 
 
-def _smooth(values: Sequence[float]) -> list[float]:
-    width = max(1, len(values) // 50)
-    windows = [values[max(0, i - width + 1) : i + 1] for i in range(len(values))]
-    return [sum(window) / len(window) for window in windows]
-
-
-def _chart(title: str, name: str, unit: str, trainings: Sequence[Training]) -> Chart:
+def _chart(
+    title: str, trainings: Sequence[Training], curves: Sequence[Sequence[float]], unit: str
+) -> Chart:
     steps = [step for training in trainings for step in training.steps]
-    values = [value for training in trainings for value in training.values[name]]
+    values = [value for curve in curves for value in curve]
     x = _Axis(min(steps), max(steps), LEFT, WIDTH - RIGHT)
     y = _Axis(min(values), max(values), HEIGHT - BOTTOM, TOP)
-    curves = [_curve(training, name, unit, x, y) for training in trainings]
-    return Chart(title, curves, x.ticks(), y.ticks())
+    drawn = [
+        _curve(training, curve, unit, x, y)
+        for training, curve in zip(trainings, curves, strict=True)
+    ]
+    return Chart(title, drawn, x.ticks(), y.ticks())
 
 
-def _curve(training: Training, name: str, unit: str, x: "_Axis", y: "_Axis") -> Curve:
-    values = training.values[name]
+def _curve(training: Training, values: Sequence[float], unit: str, x: "_Axis", y: "_Axis") -> Curve:
     points = [
         Point(
             x.place(training.steps[i]),

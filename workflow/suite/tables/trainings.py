@@ -1,0 +1,45 @@
+"""How a training went, step by step, as its job's journal has it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training: its values by name, and the steps that they belong to."""
+
+    model: str
+    sparsity: str
+    steps: Sequence[int]
+    values: Mapping[str, Sequence[float]]
+
+
+def read_training(journal: Path, names: Sequence[str]) -> Training:
+    """The values of these names. Raises ValueError where no step is recorded."""
+    events = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
+    tags = next(event["tags"] for event in events if event["event"] == "start")
+    # a step that was repeated after an interruption is there again
+    steps = {
+        event["step"]: event["values"]
+        for event in events
+        if event["event"] == "metrics" and "lm_loss" in event["values"]
+    }
+    if not steps:
+        raise ValueError(f"{journal}: no step of a training is recorded")
+    order = sorted(steps)
+    values = {name: [float(steps[step][name]) for step in order] for name in names}
+    return Training(tags["model"], tags["sparsity"], order, values)
+
+
+def smooth(values: Sequence[float]) -> list[float]:
+    """The mean of each value and those before it, a twentieth of all: a batch is small."""
+    size = twentieth(values)
+    windows = [values[max(0, i - size + 1) : i + 1] for i in range(len(values))]
+    return [sum(window) / len(window) for window in windows]
+
+
+def twentieth(values: Sequence[float]) -> int:
+    """Of their number, at least 1."""
+    return max(1, len(values) // 20)
