@@ -1,6 +1,6 @@
 # report.html: verdicts, tables, models, figures, settings and provenance in one file.
 
-TEMPLATES = list(Path(HERE, "workflow/suite/report").glob("*.j2"))
+TEMPLATES = list(Path(HERE, "workflow/suite/report/page").glob("*.j2"))
 
 
 rule page:
@@ -27,7 +27,7 @@ rule page:
         captions=SHOWN,
         settings=shown_settings(config),
         recipes=lambda wildcards: recipes_of(CELLS),
-        code=shown("report.page", data=[CAPTIONS, *NUMBERS, *TEMPLATES]),
+        code=shown("report.page.write", data=[CAPTIONS, *NUMBERS, *TEMPLATES]),
     message:
         "Writing report.html"
     script:

@@ -14,7 +14,7 @@ def main() -> None:
     from jinja2 import Template
 
     from suite.plan.code import ROOT
-    from suite.report.page import write_page
+    from suite.report.page.write import write_page
     from suite.tables.against_published import compare
     from suite.tables.evaluations import read_cells
     from suite.tables.published import read_published

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from suite.report.page import write_page
+from suite.report.page.write import write_page
 from suite.tables.against_published import compare
 from suite.tables.evaluations import TASKS, read_cells
 from suite.tables.headline import ENTRIES

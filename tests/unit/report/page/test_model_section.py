@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 import yaml
 
-from suite.report.model_section import model_sections
+from suite.report.page.model_section import model_sections
 from suite.tables.evaluations import read_cells
 from tests.unit.report.example_page import ACCURACY, evaluation, manifest
 

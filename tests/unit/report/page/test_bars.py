@@ -3,7 +3,7 @@
 import pytest
 
 from suite.plan.cell import Cell
-from suite.report.bars import WIDTH, panels_by_sparsity
+from suite.report.page.bars import WIDTH, panels_by_sparsity
 from suite.tables.evaluations import TASKS, Evaluated
 
 

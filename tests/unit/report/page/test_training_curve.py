@@ -2,7 +2,7 @@
 
 import itertools
 
-from suite.report.training_curve import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, charts
+from suite.report.page.training_curve import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, charts
 from suite.tables.trainings import Training
 
 

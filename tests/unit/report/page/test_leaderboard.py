@@ -5,7 +5,7 @@ import math
 import pytest
 
 from suite.plan.cell import Cell
-from suite.report.leaderboard import leaderboard
+from suite.report.page.leaderboard import leaderboard
 from suite.tables.evaluations import TASKS, Evaluated
 from suite.tables.seconds import Seconds
 

@@ -12,10 +12,10 @@ from suite.artifacts.files import read_json
 from suite.plan.cell import DENSE, LEAP
 from suite.plan.grid import first_seeds
 from suite.plan.methods import method_label
-from suite.report.bars import Panel, panels_by_sparsity
-from suite.report.density_map import DensityMap, density_maps, largest_difference
-from suite.report.table import Body, Field, number_field
-from suite.report.training_curve import Chart, charts
+from suite.report.page.bars import Panel, panels_by_sparsity
+from suite.report.page.density_map import DensityMap, density_maps, largest_difference
+from suite.report.page.table import Body, Field, number_field
+from suite.report.page.training_curve import Chart, charts
 from suite.tables.evaluations import Evaluated
 from suite.tables.numbers import number
 from suite.tables.trainings import Training

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from suite.report.page import write_page
+from suite.report.page.write import write_page
 from suite.tables.headline import ENTRIES
 from tests.unit.report.browser import found_in, needs_chromium
 from tests.unit.report.example_page import ACCURACY, evaluation

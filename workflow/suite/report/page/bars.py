@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from suite.plan.cell import DENSE, LEAP
 from suite.plan.methods import is_control, method_label
-from suite.report.table import TASK_HEADINGS
+from suite.report.page.table import TASK_HEADINGS
 from suite.tables.evaluations import TASKS, Evaluated
 from suite.tables.generated import any_generated, task_headings
 from suite.tables.numbers import number

@@ -1,6 +1,6 @@
 """The density map against a manifest's sparsities."""
 
-from suite.report.density_map import density_maps, largest_difference
+from suite.report.page.density_map import density_maps, largest_difference
 
 
 def manifest(target, **kinds):

@@ -12,10 +12,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from suite.artifacts.files import read_json, replacing
 from suite.plan.methods import method_label
-from suite.report import bars, training_curve
-from suite.report.leaderboard import Line, leaderboard
-from suite.report.model_section import CELL_HEADINGS, model_sections
-from suite.report.table import TASK_HEADINGS, Body, Field, number_field
+from suite.report.page import bars, training_curve
+from suite.report.page.leaderboard import Line, leaderboard
+from suite.report.page.model_section import CELL_HEADINGS, model_sections
+from suite.report.page.table import TASK_HEADINGS, Body, Field, number_field
 from suite.tables import against_published, published_leads, verdict
 from suite.tables.against_published import Comparison
 from suite.tables.evaluations import TASKS, Evaluated, Recipes, read_cells
