@@ -9,7 +9,7 @@ import pytest
 from suite.jobs.log import job_name
 
 JOB = """
-import logging, sys, time, warnings
+import logging, subprocess, sys, time, warnings
 from pathlib import Path
 from suite.jobs.job import job
 logger = logging.getLogger("suite")
@@ -53,11 +53,16 @@ def test_lines_in_the_terminal_have_the_jobs_name_and_from_a_warning_on_their_le
 
 
 def test_what_libraries_write_stays_in_the_log(tmp_path):
-    body = ('print("chatter")', 'warnings.warn("old")', 'print("on stderr", file=sys.stderr)')
-    process, log = run(tmp_path, *body)
+    process, log = run(
+        tmp_path,
+        'print("chatter")',
+        'warnings.warn("old")',
+        'print("on stderr", file=sys.stderr)',
+        'subprocess.run(["echo", "of a child"], stdout=sys.stdout)',
+    )
     assert (process.returncode, process.stdout, process.stderr) == (0, "", "")
     assert log.startswith("chatter\n") and "UserWarning: old" in log
-    assert log.endswith("on stderr\n")
+    assert log.endswith("on stderr\nof a child\n")
 
 
 def test_a_bar_under_way_is_a_line_and_a_short_one_is_nothing(tmp_path):

@@ -84,3 +84,7 @@ class _Written(io.TextIOBase):
 
     def flush(self) -> None:
         self._log.flush()
+
+    def fileno(self) -> int:
+        """That of the log, for processes that a library starts."""
+        return self._log.fileno()

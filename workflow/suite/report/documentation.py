@@ -24,7 +24,7 @@ _EXAMPLES = ROOT / "results/examples"
 _BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.S)
 _SPARSITIES = ("0.5", "0.6")
 _PERPLEXITIES = ("ppl", "in_domain_ppl")
-_LAYER_WISE = {
+_ALL = {
     "random-mask": "random mask",
     "magnitude": "magnitude",
     "wanda": "Wanda",
@@ -154,14 +154,14 @@ TABLES: dict[str, Means | Leads] = {
         "claim",
         {"average": "accuracy", "recovered_share": "recovered", "ppl": "WikiText-2",
          "in_domain_ppl": "C4"},
-        [(DENSE, "dense"), *_LAYER_WISE.items(), (None, _RETRAINED),
+        [(DENSE, "dense"), *_ALL.items(), (None, _RETRAINED),
          ("reconstruct", "Wanda's mask, reconstructed"),
          ("leap-reconstruct", "LEAP's mask, reconstructed")],
     ),
     "mini-all": Means(
         "mini",
         {"average": "accuracy", "recovered_share": "recovered", "ppl": "perplexity"},
-        [(DENSE, "dense"), *_LAYER_WISE.items(), (None, _RETRAINED),
+        [(DENSE, "dense"), *_ALL.items(), (None, _RETRAINED),
          ("reconstruct", "Wanda's mask, reconstructed"),
          ("elsa", "ELSA, end to end on LEAP's text")],
         decimals=1,
