@@ -138,10 +138,13 @@ import json, torch, torch.multiprocessing
 umask = os.umask(0); os.umask(umask)
 ours = {key: value for key, value in os.environ.items() if key != "LEAP_SUITE_WORKER"}
 threads = [name for name in ("torch", "numpy") if name in sys.modules] and torch.get_num_threads()
-print(json.dumps([sys.argv[1:], os.getcwd(), umask, ours, threads, __name__, sys.path[0]]))
-print("to the other stream", file=sys.stderr)
+out, other = sys.__stdout__, sys.__stderr__  # the job's own streams, and not its log
+seen = [sys.argv[1:], os.getcwd(), umask, ours, threads, __name__, sys.path[0]]
+print(json.dumps(seen), file=out)
+print("to the other stream", file=other)
 torch.manual_seed(0)
-print(torch.randn(3).tolist(), (torch.randn(300, 300) @ torch.randn(300, 300)).sum().item())
+product = torch.randn(300, 300) @ torch.randn(300, 300)
+print(torch.randn(3).tolist(), product.sum().item(), file=out)
 """
 
 

@@ -56,12 +56,14 @@ class _Named(logging.Formatter):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"%(asctime)s {name}: %(message)s", _CLOCK)
+        self._with_level = logging.Formatter(
+            f"%(asctime)s %(levelname)s {name}: %(message)s", _CLOCK
+        )
 
     def format(self, record: logging.LogRecord) -> str:
-        line = super().format(record)
         if record.levelno < logging.WARNING:
-            return line
-        return f"{record.levelname} {line}"
+            return super().format(record)
+        return self._with_level.format(record)
 
 
 class _Written(io.TextIOBase):
