@@ -61,6 +61,11 @@ def manifests_of(cells):
     return files_of([cell for cell in cells if cell.method != DENSE], "manifest.json")
 
 
+def journals_of(cells):
+    """The journal of every cell's training."""
+    return [f"{RESULTS}/journals/train/{cell.path}.jsonl" for cell in cells]
+
+
 def recipes_of(cells):
     """The recipe of every evaluation, by its cell's path."""
     return {cell.path: RECIPES.evaluation(cell) for cell in cells}

@@ -13,7 +13,7 @@ FIGURES = (
     (
         "training",
         "training",
-        {"journals": [f"{RESULTS}/journals/train/{cell.path}.jsonl" for cell in OF_LEAP]},
+        {"journals": journals_of(OF_LEAP)},
         OF_LEAP,
     ),
     (

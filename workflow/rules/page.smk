@@ -7,7 +7,7 @@ rule page:
     input:
         evaluations=evaluations_of(CELLS),
         manifests=files_of(PRUNED, "manifest.json"),
-        journals=[f"{RESULTS}/journals/train/{cell.path}.jsonl" for cell in OF_LEAP],
+        journals=journals_of(OF_LEAP),
         headline=rules.tables.output.headline,
         figures=[formats(name)[0] for name in SHOWN],
         tables=[rules.tables.output.csv, rules.tables.output.latex, rules.tables.output.tabular],

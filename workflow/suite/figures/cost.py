@@ -2,17 +2,15 @@
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from suite.artifacts.files import read_json
 from suite.figures.rows import (
-    Dot,
-    draw_rows,
+    draw_methods,
     few_ticks,
     log_ticks,
     panel_inches,
@@ -20,7 +18,7 @@ from suite.figures.rows import (
     sparsity_handles,
 )
 from suite.figures.style import add_legend, distinct, method_looks, save, style, width
-from suite.plan.methods import is_control, method_label
+from suite.plan.methods import is_control
 from suite.tables.evaluations import read_cells
 
 
@@ -86,17 +84,19 @@ def _mean(seeds: Sequence[_Priced]) -> _Priced:
 
 def _draw(priced: Sequence[_Priced]) -> Figure:
     models = distinct([cell.model for cell in priced])
-    methods = _cheapest_first(priced)
+    looks = method_looks(_cheapest_first(priced))
     sparsities = sorted({cell.sparsity for cell in priced}, key=float)
-    inches = panel_inches(len(methods), len(sparsities)) * min(2, len(models)) + 0.6
+    inches = panel_inches(len(looks), len(sparsities)) * min(2, len(models)) + 0.6
     figure = Figure(figsize=(width("cost", len(models)), inches), layout="constrained")
     labels = ["Seconds inside\nthe job, without\nstart-up (log scale)"]
     labels += ["Average\naccuracy (%)\n± standard error"]
     top, bottom = row_panels(figure, labels, models)
     for seconds, accuracy, model in zip(top, bottom, models, strict=True):
         of_model = [cell for cell in priced if cell.model == model]
-        _draw_panel(seconds, of_model, methods, sparsities, _price)
-        _draw_panel(accuracy, of_model, methods, sparsities, _accuracy)
+        prices = [(c.method, c.sparsity, c.seconds, math.nan) for c in of_model]
+        draw_methods(seconds, looks, sparsities, prices)
+        bought = [(c.method, c.sparsity, c.accuracy, c.accuracy_stderr) for c in of_model]
+        draw_methods(accuracy, looks, sparsities, bought)
     log_ticks(top[0])
     few_ticks(bottom[0])
     add_legend(figure, sparsity_handles(sparsities))
@@ -110,29 +110,3 @@ def _cheapest_first(priced: Sequence[_Priced]) -> list[str]:
         return statistics.median(cell.seconds for cell in priced if cell.method == method)
 
     return sorted(distinct([cell.method for cell in priced]), key=seconds)
-
-
-def _price(cell: _Priced) -> tuple[float, float]:
-    return cell.seconds, math.nan
-
-
-def _accuracy(cell: _Priced) -> tuple[float, float]:
-    return cell.accuracy, cell.accuracy_stderr
-
-
-def _draw_panel(
-    axes: Axes,
-    priced: Sequence[_Priced],
-    methods: Sequence[str],
-    sparsities: Sequence[str],
-    measure: Callable[[_Priced], tuple[float, float]],
-) -> None:
-    looks = method_looks(methods)
-    dots = [
-        Dot(
-            *(methods.index(cell.method), sparsities.index(cell.sparsity), looks[cell.method]),
-            *measure(cell),
-        )
-        for cell in priced
-    ]
-    draw_rows(axes, [method_label(method) for method in methods], dots, len(sparsities))

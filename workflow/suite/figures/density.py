@@ -1,8 +1,6 @@
 """Where LEAP keeps weights: density by decoder block and kind of layer, from its manifests."""
 
 import math
-import re
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +22,10 @@ from suite.figures.style import (
     save,
     shades,
     style,
+    title_panels,
     width,
 )
+from suite.tables.layer_density import kept_by_kind
 
 _MARKERS = 6  # on a line, at most
 
@@ -51,11 +51,7 @@ def density(manifests: Sequence[Path], outputs: list[Path], note: str) -> None:
 
 def _read(path: Path) -> _Chosen:
     manifest = read_json(path)
-    kinds: dict[str, list[float]] = {}
-    for name, sparsity in manifest["layer_sparsity"].items():
-        kind = re.sub(r"_proj$", "", name.rsplit(".", 1)[1])
-        kinds.setdefault(kind, []).append(100 * (1 - sparsity))
-    return _Chosen(manifest["model"], manifest["target_sparsity"], kinds)
+    return _Chosen(manifest["model"], manifest["target_sparsity"], kept_by_kind(manifest))
 
 
 def _draw(chosen: Sequence[_Chosen]) -> Figure:
@@ -70,8 +66,7 @@ def _draw(chosen: Sequence[_Chosen]) -> Figure:
     for mask in chosen:
         row, column = sparsities.index(mask.sparsity), models.index(mask.model)
         _draw_panel(panels[row, column], mask, looks)
-    for axes, model in zip(panels[0], models, strict=True):
-        axes.set_title(model if len(models) < 4 else textwrap.fill(model, 18))
+    title_panels(panels[0], models)
     for axes, sparsity in zip(panels[:, 0], sparsities, strict=True):
         axes.set_ylabel(f"Weights kept (%)\nat sparsity {sparsity:g}")
     figure.supxlabel("Decoder block", fontsize=mpl.rcParams["axes.labelsize"])

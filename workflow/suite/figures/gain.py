@@ -7,8 +7,7 @@ from matplotlib.figure import Figure
 
 from suite.artifacts.items import Items, read_items
 from suite.figures.rows import (
-    Dot,
-    draw_rows,
+    draw_methods,
     few_ticks,
     panel_inches,
     row_panels,
@@ -16,7 +15,7 @@ from suite.figures.rows import (
 )
 from suite.figures.style import add_legend, distinct, method_looks, save, style, width
 from suite.plan.cell import DENSE, LEAP
-from suite.plan.methods import is_control, method_label
+from suite.plan.methods import is_control
 from suite.tables.evaluations import read_cells
 from suite.tables.paired import Paired, compare
 
@@ -66,31 +65,22 @@ def _read(seeds: Sequence[Path]) -> list[Items]:
 
 
 def _draw(gains: _Gains) -> Figure:
-    methods = distinct([method for of_place in gains.values() for method in of_place])
+    looks = method_looks(distinct([method for of_place in gains.values() for method in of_place]))
     models = distinct([model for model, _ in gains])
     sparsities = sorted({sparsity for _, sparsity in gains}, key=float)
-    inches = panel_inches(len(methods), len(sparsities)) + 0.6
+    inches = panel_inches(len(looks), len(sparsities)) + 0.6
     figure = Figure(figsize=(width("gain", len(models)), inches), layout="constrained")
     label = "Average accuracy of LEAP minus\nthat of the baseline (points)\n± paired standard error"
     (panels,) = row_panels(figure, [label], models)
     for axes, model in zip(panels, models, strict=True):
         axes.axvline(0, color="black", linewidth=0.9)
-        of_model = {sparsity: found for (name, sparsity), found in gains.items() if name == model}
-        dots = [
-            dot
-            for rank, sparsity in enumerate(sparsities)
-            for dot in _dots(of_model.get(sparsity, {}), methods, rank)
+        found = [
+            (method, sparsity, gain.difference, gain.standard_error)
+            for (name, sparsity), of_place in gains.items()
+            for method, gain in of_place.items()
+            if name == model
         ]
-        draw_rows(axes, [method_label(method) for method in methods], dots, len(sparsities))
+        draw_methods(axes, looks, sparsities, found)
     few_ticks(panels[0])
     add_legend(figure, sparsity_handles(sparsities))
     return figure
-
-
-def _dots(of_place: Mapping[str, Paired], methods: Sequence[str], rank: int) -> list[Dot]:
-    """The gains of one model at one sparsity."""
-    looks = method_looks(methods)
-    return [
-        Dot(methods.index(method), rank, looks[method], gain.difference, gain.standard_error)
-        for method, gain in of_place.items()
-    ]

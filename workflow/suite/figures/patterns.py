@@ -6,12 +6,12 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from suite.figures.rows import Dot, draw_rows, few_ticks, log_ticks, panel_inches, row_panels
 from suite.figures.style import (
     DENSE_LINE,
     add_legend,
+    dense_handle,
     distinct,
     method_looks,
     read_table,
@@ -55,7 +55,7 @@ def _draw(rows: Sequence[Row]) -> Figure:
         _draw_panel(perplexity, of_model, names, "ppl")
     few_ticks(top[0])
     log_ticks(bottom[0])
-    add_legend(figure, [Line2D([], [], label=method_label(DENSE), **DENSE_LINE)])
+    add_legend(figure, [dense_handle()])
     return figure
 
 

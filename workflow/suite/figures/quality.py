@@ -2,18 +2,15 @@
 
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from suite.figures.rows import (
-    Dot,
-    draw_rows,
+    draw_methods,
     few_ticks,
     log_ticks,
     panel_inches,
@@ -22,8 +19,8 @@ from suite.figures.rows import (
 )
 from suite.figures.style import (
     DENSE_LINE,
-    Look,
     add_legend,
+    dense_handle,
     distinct,
     method_looks,
     read_table,
@@ -32,7 +29,7 @@ from suite.figures.style import (
     width,
 )
 from suite.plan.cell import DENSE
-from suite.plan.methods import is_control, method_label
+from suite.plan.methods import is_control
 
 _COLUMNS = ("model", "method", "sparsity", "seed", "ppl", "average", "average_stderr")
 
@@ -109,38 +106,17 @@ def _draw(points: Sequence[Point]) -> Figure:
     top, bottom = row_panels(figure, labels, models)
     for accuracy, perplexity, model in zip(top, bottom, models, strict=True):
         of_model = [point for point in points if point.model == model]
-        _draw_panel(accuracy, of_model, looks, sparsities, _accuracy)
-        _draw_panel(perplexity, of_model, looks, sparsities, _perplexity)
+        for point in (point for point in of_model if point.method == DENSE):
+            accuracy.axvline(point.accuracy, zorder=1, **DENSE_LINE)
+            perplexity.axvline(point.perplexity, zorder=1, **DENSE_LINE)
+        pruned = [point for point in of_model if point.method != DENSE]
+        accuracies = [(p.method, p.sparsity, p.accuracy, p.accuracy_stderr) for p in pruned]
+        draw_methods(accuracy, looks, sparsities, accuracies)
+        perplexities = [(p.method, p.sparsity, p.perplexity, math.nan) for p in pruned]
+        draw_methods(perplexity, looks, sparsities, perplexities)
     few_ticks(top[0])
     log_ticks(bottom[0])
     with_dense = any(point.method == DENSE for point in points)
-    handles = [Line2D([], [], label=method_label(DENSE), **DENSE_LINE)] if with_dense else []
+    handles = [dense_handle()] if with_dense else []
     add_legend(figure, [*handles, *sparsity_handles([f"{s:g}" for s in sparsities])])
     return figure
-
-
-def _accuracy(point: Point) -> tuple[float, float]:
-    return point.accuracy, point.accuracy_stderr
-
-
-def _perplexity(point: Point) -> tuple[float, float]:
-    return point.perplexity, math.nan
-
-
-def _draw_panel(
-    axes: Axes,
-    points: Sequence[Point],
-    looks: Mapping[str, Look],
-    sparsities: Sequence[float],
-    measure: Callable[[Point], tuple[float, float]],
-) -> None:
-    methods = list(looks)
-    dots = []
-    for point in points:
-        value, error = measure(point)
-        if point.method == DENSE:
-            axes.axvline(value, zorder=1, **DENSE_LINE)
-        else:
-            row, rank = methods.index(point.method), sparsities.index(point.sparsity)
-            dots.append(Dot(row, rank, looks[point.method], value, error))
-    draw_rows(axes, [method_label(method) for method in methods], dots, len(sparsities))

@@ -4,8 +4,7 @@ Rows are categories, so dots that share one lie one below the other, and none hi
 """
 
 import math
-import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from suite.figures.style import Look, label_log_axis, line_style
+from suite.figures.style import Look, label_log_axis, line_style, title_panels
+from suite.plan.methods import method_label
 
 _FILLS = ("full", "bottom", "none", "top")  # of the dots in a row, the first on top
 _ROW_INCHES, _DOT_INCHES = 0.08, 0.08  # a row is as high as one and as many of the other
@@ -58,8 +58,7 @@ def row_panels(figure: Figure, labels: Sequence[str], models: Sequence[str]) -> 
     for strip, label in zip(strips, labels, strict=True):
         rows.append(list(strip.subplots(1, len(models), sharex=True, sharey=True)))
         strip.supxlabel(label.replace("\n", " "), fontsize=mpl.rcParams["axes.labelsize"])
-    for axes, model in zip(rows[0], models, strict=True):
-        axes.set_title(model if len(models) < 4 else textwrap.fill(model, 18))
+    title_panels(rows[0], models)
     return rows
 
 
@@ -82,6 +81,24 @@ def draw_rows(axes: Axes, names: Sequence[str], dots: Sequence[Dot], ranks: int)
     axes.grid(visible=False, axis="y")
     axes.grid(axis="x")
     axes.tick_params(axis="y", length=0)
+
+
+def draw_methods(
+    axes: Axes,
+    looks: Mapping[str, Look],
+    sparsities: Sequence[Any],
+    numbers: Iterable[tuple[str, Any, float, float]],
+) -> None:
+    """Draw a row a method, in the order of `looks`, and in it a dot a sparsity.
+
+    `numbers` are method, sparsity, value and standard error, NaN where there is none.
+    """
+    methods = list(looks)
+    dots = [
+        Dot(methods.index(method), sparsities.index(sparsity), looks[method], value, error)
+        for method, sparsity, value, error in numbers
+    ]
+    draw_rows(axes, [method_label(method) for method in methods], dots, len(sparsities))
 
 
 def dot_style(look: Look, rank: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -172,11 +173,14 @@ _STROKES = "x+123"
 DENSE_LINE: dict[str, Any] = {"color": "black", "linewidth": 0.9, "linestyle": (0, (5, 3))}
 
 
+def dense_handle() -> Artist:
+    """What the legend shows of the dense model's level."""
+    return Line2D([], [], label=method_label(DENSE), **DENSE_LINE)
+
+
 def method_handles(looks: Mapping[str, Look], with_dense: bool) -> list[Artist]:
     """What the legend shows of outlined lines of methods, and of the dense model's level."""
-    handles: list[Artist] = []
-    if with_dense:
-        handles.append(Line2D([], [], label=method_label(DENSE), **DENSE_LINE))
+    handles: list[Artist] = [dense_handle()] if with_dense else []
     for method, look in looks.items():
         handles.append(Line2D([], [], label=method_label(method), **outlined(look)))
     return handles
@@ -231,9 +235,14 @@ def two_measures(figure: str, models: Sequence[str]) -> tuple[Figure, Any]:
     else:
         drawn = Figure(figsize=(width(figure, len(models)), 4.4), layout="constrained")
         panels = drawn.subplots(2, len(models), sharex=True, sharey="row")
-    for axes, model in zip(panels[0], models, strict=True):
-        axes.set_title(model if len(models) < 4 else textwrap.fill(model, 18))
+    title_panels(panels[0], models)
     return drawn, panels
+
+
+def title_panels(panels: Sequence[Axes], models: Sequence[str]) -> None:
+    """Name the panels side by side after their models, in two lines where there are many."""
+    for axes, model in zip(panels, models, strict=True):
+        axes.set_title(model if len(models) < 4 else textwrap.fill(model, 18))
 
 
 # Saving

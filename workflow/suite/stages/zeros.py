@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from suite.stages.models import checkpoint_path, describe
+from suite.stages.models import checkpoint_path
 
 logger = logging.getLogger("suite")
 
@@ -19,8 +19,8 @@ def share_of_zeros(directory: Path) -> float:
     from safetensors import safe_open
 
     zeros = weights = 0
-    for name in describe(directory)["weights_sha256"]:
-        with safe_open(checkpoint_path(directory) / name, framework="pt") as file:
+    for shard in sorted(checkpoint_path(directory).glob("*.safetensors")):
+        with safe_open(shard, framework="pt") as file:
             for key in file.keys():  # noqa: SIM118, the file is no dict
                 if len(file.get_slice(key).get_shape()) != 2 or any(w in key for w in _NOT_PRUNED):
                     continue

@@ -78,10 +78,10 @@ def panels_by_sparsity(results: Sequence[Evaluated]) -> dict[str, list[Panel]]:
     dense = [result for result in results if result.cell.method == DENSE]
     labels = [method_label(result.cell.method) for result in pruned]
     origin = 12 + _LETTER * min(_LONGEST, max(map(len, labels), default=0))
+    measures = _measures(results)
     found = {}
     for sparsity in sorted({result.cell.sparsity for result in pruned}, key=float):
         of_it = [result for result in pruned if result.cell.sparsity == sparsity]
-        measures = _measures(results)
         found[sparsity] = [_panel(each, sparsity, of_it, dense, origin) for each in measures]
     return found
 

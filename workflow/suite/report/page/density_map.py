@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from suite.tables.layer_density import kept_by_kind
 from suite.tables.numbers import number
 
 
@@ -29,7 +30,8 @@ class DensityMap:
 def density_maps(manifests: Sequence[Mapping[str, Any]]) -> list[DensityMap]:
     """A map a manifest, in ascending sparsity; all have one scale of colours."""
     ordered = sorted(manifests, key=lambda manifest: manifest["target_sparsity"])
-    return [_map(manifest, largest_difference(manifests)) for manifest in ordered]
+    largest = largest_difference(manifests)
+    return [_map(manifest, largest) for manifest in ordered]
 
 
 def largest_difference(manifests: Sequence[Mapping[str, Any]]) -> float:
@@ -46,10 +48,7 @@ def largest_difference(manifests: Sequence[Mapping[str, Any]]) -> float:
 
 def _map(manifest: Mapping[str, Any], largest: float) -> DensityMap:
     target = 100 * (1 - manifest["target_sparsity"])
-    kinds: dict[str, list[float]] = {}
-    for name, sparsity in manifest["layer_sparsity"].items():
-        kind = name.rsplit(".", 1)[1].removesuffix("_proj")
-        kinds.setdefault(kind, []).append(100 * (1 - sparsity))
+    kinds = kept_by_kind(manifest)
     rows = [
         [
             _shade(kind, block, kept[block], target, largest) if block < len(kept) else None
