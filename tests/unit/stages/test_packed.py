@@ -266,3 +266,32 @@ def test_soft_capped_logits_and_learned_positions(config, tokenizer):
     contexts = [[*range(5, 25)], [*range(30, 60)]]
     requests = [(context, [8, 9, end]) for context in contexts for end in (5, 6, 7)]
     assert_agree(*both(model, tokenizer, requests))
+
+
+class Narrow(transformers.Gemma3TextModel):
+    """Attends to one token fewer than the sliding window of its configuration."""
+
+    def forward(self, *arguments, attention_mask=None, **options):
+        described = self.config.sliding_window
+        if not isinstance(attention_mask, dict):
+            self.config.sliding_window = described - 1
+        try:
+            return super().forward(*arguments, attention_mask=attention_mask, **options)
+        finally:
+            self.config.sliding_window = described
+
+
+@pytest.mark.parametrize("window", [16, 128])
+def test_the_probe_reaches_the_sliding_window(window, tokenizer, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("suite"), "propagate", True)
+    torch.manual_seed(0)
+    config = transformers.Gemma3TextConfig(
+        **SIZES, num_key_value_heads=1, head_dim=16, sliding_window=window
+    )
+    assert set(config.layer_types) == {"sliding_attention"}
+    model = transformers.AutoModelForCausalLM.from_config(config).eval()
+    assert PackedLM(model, tokenizer=tokenizer, batch_tokens=256).head is not None
+    model.model.__class__ = Narrow
+    with caplog.at_level(logging.WARNING, logger="suite"):
+        assert PackedLM(model, tokenizer=tokenizer, batch_tokens=256).head is None
+    assert "attention that its mask does not describe" in caplog.text

@@ -1,10 +1,15 @@
 """What the report of a training says."""
 
+import hashlib
+from pathlib import Path
+
 from leap.execution import Execution
 from suite.artifacts.files import read_json
 from suite.plan.cell import Cell
 from suite.stages import train_weights
+from suite.stages.binarise import binarise
 from suite.stages.harden import harden
+from suite.stages.prune import prune
 from suite.stages.train import learn
 from suite.tracking.journal import read_journal
 from tests.unit.recipes import MODEL, recipes
@@ -60,3 +65,27 @@ def test_learned_weights_are_written_as_a_layer_wise_method_writes_its_own(place
     assert manifest["selection"] == {"rule": "exact", "tolerance": 0}
     assert manifest["survivors"] == round(0.4 * manifest["weights"])
     assert manifest["pruning"]["training"]["sequences"] == training["sequences"]
+
+
+def test_the_manifest_names_the_calibration_text_behind_the_warm_start(place, tmp_path):
+    calibration = recipes().settings["corpora"]["calibration"]
+    training = {key: calibration[key] for key in ("sequences", "length")}
+    small = {"steps": 1, "batch": 2, "sequences_per_draw": 2}
+    known = recipes(methods={"leap": small}, corpora={"training": training})
+    start, cell = Cell(MODEL, "wanda", "0.5"), Cell(MODEL, "leap", "0.5")
+    folder = tmp_path / "wanda"
+    names = {"weights": "weights.safetensors", "mask": "mask.safetensors", "report": "pruning.json"}
+    pruned = {key: str(folder / name) for key, name in names.items()}
+    text = place / "calibration.safetensors"
+    prune(place / "model", text, start, known.masks(start), pruned)
+    outputs = {key: str(tmp_path / key) for key in ("logits", "report", "journal", "mask", "choice")}
+    learn(
+        place / "model", text, {"warm_start": Path(pruned["mask"])}, cell, "test",
+        known.masks(cell), tmp_path / "state", Execution(micro_batch=1), outputs,
+    )  # fmt: skip
+    logits, report = Path(outputs["logits"]), Path(outputs["report"])
+    binarise(logits, report, None, "leap", known.selection(cell), outputs)
+    harden(place / "model", outputs, cell, "test", known.checkpoint(cell), tmp_path / "hardened")
+    found = read_json(tmp_path / "hardened/manifest.json")["pruning"]["prior_calibration"]
+    assert found["sha256"] == hashlib.sha256(text.read_bytes()).hexdigest()
+    assert (found["sequences"], found["length"]) == (8, 24)

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from suite.artifacts.files import read_json
 from suite.artifacts.masks import mask_hash
 from suite.artifacts.tensors import load_masks, save_tensors
 from suite.plan.cell import Cell
@@ -62,7 +63,17 @@ def learn(
             "settings": {**values, **asdict(settings)},
             "layers": dict(learned.shapes),
             "prior_mask_sha256": mask_hash(prior) if prior else "",
+            "prior_calibration": _calibration(masks["warm_start"]) if prior else {},
             "sparse_mask_sha256": mask_hash(sparse) if sparse else "",
         }
 
     run_training(model_directory, corpus, cell, run_name, recipe, state, execution, outputs, train)
+
+
+def _calibration(mask: Path) -> dict[str, Any]:
+    """Calibration corpus of a layer-wise method's mask, from the report that lies beside it.
+
+    Empty for a method with a rule of its own, whose data the suite does not know.
+    """
+    found: dict[str, Any] = read_json(mask.with_name("pruning.json")).get("calibration", {})
+    return found
