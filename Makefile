@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := mini
-.PHONY: smoke mini test lint ui docs pins clean
+.PHONY: smoke mini test lint ui docs prove-equal pins clean
 
 # The pins were made with 3.11, so it is preferred where there are several.
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
@@ -44,6 +44,11 @@ ui: $(READY)
 # Writes the tables of README and docs from the results that are tracked.
 docs: $(READY)
 	python -m suite.report.documentation
+
+# Shows that HEAD computes the same bits as an older commit, so that results of that one stay valid:
+# make prove-equal BEFORE=COMMIT [WITHOUT="alps"], without methods that are known to differ.
+prove-equal: $(READY)
+	python -m tests.prove_equal $(BEFORE) $(WITHOUT)
 
 # Copies the pins into the conda environment file.
 pins:

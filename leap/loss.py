@@ -50,9 +50,9 @@ class _ChunkedLoss(torch.autograd.Function):
         for grad_CH, hidden_CH, next_C in zip(
             *(tensor.split(head.chunk) for tensor in (grad_NH, hidden_NH, next_N)), strict=True
         ):
-            # Exact for the logits. The gradient of the logits is no bfloat16 number: with a bfloat16
-            # head its product with the weights is that of a rounded gradient, as in a backward pass
-            # in bfloat16, but summed in float32.
+            # Exact for the logits. Their gradient is float32: with a bfloat16 head it is rounded
+            # before its product with the weights, as in a backward pass in bfloat16, but the sums
+            # are in float32.
             with torch.enable_grad(), exact_products(head.linear.weight.dtype):
                 leaf_CH = hidden_CH.detach().requires_grad_()
                 loss = torch.nn.functional.cross_entropy(

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from suite.plan import code
 from tests.conftest import ROOT
@@ -37,6 +38,25 @@ def edited(tmp_path, monkeypatch):
 
     yield edit
     forget()
+
+
+def test_code_that_is_proven_equal_keeps_the_fingerprint_of_the_old(edited, tmp_path, monkeypatch):
+    proofs = tmp_path / "equal_code.yaml"
+    proofs.write_text("# none yet\n")
+    monkeypatch.setattr(code, "PROOFS", proofs)
+    code._proven.cache_clear()
+    first = edited()["b"]
+    second = edited("b", "def g(x):\n    return 1 + x\n")["b"]
+    third = edited("b", "def g(x):\n    return 1.0 * x + 1\n")["b"]
+    assert len({first, second, third}) == 3
+    proofs.write_text(
+        yaml.safe_dump([{"same_bits": {second: first}}, {"same_bits": {third: second}}])
+    )
+    code._proven.cache_clear()
+    assert edited()["b"] == first
+    assert edited("b", "def g(x):\n    return 1 + x\n")["b"] == first
+    assert edited("b", "def g(x):\n    return x\n")["b"] not in {first, second, third}
+    code._proven.cache_clear()
 
 
 def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:

@@ -78,7 +78,9 @@ def test_the_manifest_names_the_calibration_text_behind_the_warm_start(place, tm
     pruned = {key: str(folder / name) for key, name in names.items()}
     text = place / "calibration.safetensors"
     prune(place / "model", text, start, known.masks(start), pruned)
-    outputs = {key: str(tmp_path / key) for key in ("logits", "report", "journal", "mask", "choice")}
+    outputs = {
+        key: str(tmp_path / key) for key in ("logits", "report", "journal", "mask", "choice")
+    }
     learn(
         place / "model", text, {"warm_start": Path(pruned["mask"])}, cell, "test",
         known.masks(cell), tmp_path / "state", Execution(micro_batch=1), outputs,
