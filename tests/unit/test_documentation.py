@@ -23,6 +23,7 @@ METHODS = {
     "Wanda's mask, kept weights reconstructed": "reconstruct",
     "Wanda's mask, reconstructed": "reconstruct", "LEAP's mask, reconstructed": "leap-reconstruct",
     "ELSA, which learns weights and mask": "elsa", "ELSA, end to end on LEAP's text": "elsa",
+    "ELSA, which learns weights and mask ¹": "elsa", "ELSA, end to end on LEAP's text ¹": "elsa",
 }  # fmt: skip
 
 
@@ -43,8 +44,26 @@ def measured(run: str, method: str, sparsity: str, column: str) -> float:
     with open(ROOT / "results/examples" / run / "main.csv", encoding="utf-8") as file:
         wanted = (method, sparsity)
         cells = [r for r in csv.DictReader(file) if (r["method"], r["sparsity"]) == wanted]
+    if not cells:
+        return beside_the_grid(run, method, sparsity)[column]
     mean = statistics.geometric_mean if "ppl" in column else statistics.fmean
     return mean(float(cell[column]) for cell in cells)
+
+
+def beside_the_grid(run: str, method: str, sparsity: str) -> dict[str, float]:
+    """The columns of main.csv for a cell that it lacks, from its evaluation."""
+    folder = ROOT / "results/examples" / run / "evaluations/smollm2-135m"
+    found, dense = (read_json(folder / f) for f in (f"{method}/{sparsity}.json", "dense/0.0.json"))
+    average, of_dense, chance = (
+        100 * statistics.fmean(task[key] for task in evaluation["tasks"].values())
+        for evaluation, key in ((found, "acc"), (dense, "acc"), (dense, "chance"))
+    )
+    return {
+        "average": average,
+        "recovered_share": 100 * (average - chance) / (of_dense - chance),
+        "ppl": found["perplexity"]["value"],
+        "in_domain_ppl": found["in_domain"]["value"],
+    }
 
 
 def number(text: str) -> float:
@@ -54,10 +73,10 @@ def number(text: str) -> float:
 @pytest.mark.parametrize(
     ("page", "table", "run", "columns", "least"),
     [
-        ("README.md", "claim", "claim", ["average", "ppl"], 5),
+        ("README.md", "claim", "claim", ["average", "ppl"], 6),
         ("README.md", "mini", "mini", ["average", "ppl"], 5),
         ("docs/results.md", "claim-all", "claim",
-         ["average", "recovered_share", "ppl", "in_domain_ppl"], 12),
+         ["average", "recovered_share", "ppl", "in_domain_ppl"], 13),
         ("docs/results.md", "mini-all", "mini", ["average", "recovered_share", "ppl"], 12),
     ],
 )  # fmt: skip

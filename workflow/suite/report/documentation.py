@@ -16,7 +16,9 @@ from suite.artifacts.files import replacing
 from suite.artifacts.items import read_items
 from suite.plan.cell import DENSE
 from suite.tables import numbers, verdict
+from suite.tables.evaluations import read_cells
 from suite.tables.paired import compare
+from suite.tables.recovered import recovered_shares
 
 ROOT = Path(__file__).parents[3]
 PAGES = ("README.md", "docs/results.md")
@@ -44,13 +46,15 @@ class Means:
     """Rows of methods, in the mean over a run's models, a geometric one of perplexities.
 
     `columns` has the heading of each column of main.csv; a row without a method is a heading. The
-    best number of a column is bold, the dense model's apart.
+    best number of a column is bold, the dense model's apart. `beside` names methods that are not in
+    main.csv, because the grid lacks them, and whose evaluations are tracked.
     """
 
     run: str
     columns: Mapping[str, str]
     rows: Sequence[tuple[str | None, str]]
     decimals: int = 2
+    beside: Sequence[str] = ()
 
     def lines(self) -> list[str]:
         """The table in Markdown."""
@@ -75,6 +79,8 @@ class Means:
 
     def _found(self, columns: Sequence[tuple[str, str]]) -> dict[str, list[float]]:
         results = pd.read_csv(_EXAMPLES / self.run / "main.csv", dtype={"sparsity": str})
+        if self.beside:
+            results = pd.concat([results, _beside(self.run, self.beside)])
         methods = [method for method, _ in self.rows if method]
         return {method: [_mean(results, method, *each) for each in columns] for method in methods}
 
@@ -121,6 +127,29 @@ class Leads:
         return f"{printed} (p {verdict.equals(paired.p_value)})".replace("-", "−")
 
 
+def _beside(run: str, methods: Sequence[str]) -> pd.DataFrame:
+    """The columns of main.csv for cells outside the grid, from their evaluations.
+
+    The dense model's are read as well, since shares are recovered of its accuracy.
+    """
+    folder = _EXAMPLES / run / "evaluations"
+    files = [file for name in (DENSE, *methods) for file in sorted(folder.glob(f"*/{name}/*.json"))]
+    results = read_cells(files)
+    rows = [
+        {
+            "method": result.cell.method,
+            "sparsity": result.cell.sparsity,
+            "average": result.average,
+            "recovered_share": share,
+            "ppl": result.perplexity,
+            "in_domain_ppl": result.in_domain,
+        }
+        for result, share in zip(results, recovered_shares(results), strict=True)
+        if result.cell.method != DENSE
+    ]
+    return pd.DataFrame(rows)
+
+
 def _mean(results: pd.DataFrame, method: str, sparsity: str, column: str) -> float:
     wanted = "0.0" if method == DENSE else sparsity
     cells = results[(results["method"] == method) & (results["sparsity"] == wanted)]
@@ -142,7 +171,9 @@ TABLES: dict[str, Means | Leads] = {
     "claim": Means(
         "claim",
         {"average": "accuracy", "ppl": "perplexity"},
-        [*_FEW.items(), ("reconstruct", "*Wanda's mask, kept weights reconstructed*")],
+        [*_FEW.items(), ("reconstruct", "*Wanda's mask, kept weights reconstructed*"),
+         ("elsa", "*ELSA, which learns weights and mask* ¹")],
+        beside=["elsa"],
     ),
     "mini": Means(
         "mini",
@@ -156,7 +187,9 @@ TABLES: dict[str, Means | Leads] = {
          "in_domain_ppl": "C4"},
         [(DENSE, "dense"), *_ALL.items(), (None, _RETRAINED),
          ("reconstruct", "Wanda's mask, reconstructed"),
-         ("leap-reconstruct", "LEAP's mask, reconstructed")],
+         ("leap-reconstruct", "LEAP's mask, reconstructed"),
+         ("elsa", "ELSA, end to end on LEAP's text ¹")],
+        beside=["elsa"],
     ),
     "mini-all": Means(
         "mini",
