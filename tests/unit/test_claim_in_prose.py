@@ -1,0 +1,207 @@
+"""What README and docs say of the claim on SmolLM2-135M, computed from the tracked results."""
+
+import math
+import re
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from suite.artifacts.files import read_json
+from suite.artifacts.items import Items, read_items
+from suite.plan.config import scale_settings
+from suite.plan.methods import is_control
+from suite.report.documentation import PAGES, TABLES
+from suite.tables.paired import Paired, combine, compare, two_sided
+from tests.conftest import ROOT
+
+README, RESULTS, STATISTICS = "README.md", "docs/results.md", "docs/statistics.md"
+CLAIM = ROOT / "results/examples/claim"
+TASKS = {"piqa": "PIQA", "arc_easy": "ARC-E", "arc_challenge": "ARC-C", "winogrande": "WinoGrande",
+         "openbookqa": "OpenBookQA", "mmlu": "MMLU"}  # fmt: skip
+
+
+def assert_said(text: str, *pages: str) -> None:
+    """Fails where a page lacks the text; line breaks do not count."""
+    for page in pages:
+        assert text in prose(page), page
+
+
+def prose(page: str) -> str:
+    return " ".join((ROOT / page).read_text(encoding="utf-8").split())
+
+
+def evaluation(method: str, cell: str) -> Mapping[str, Any]:
+    return read_json(CLAIM / "evaluations/smollm2-135m" / method / f"{cell}.json")
+
+
+def average(method: str, cell: str) -> float:
+    tasks = evaluation(method, cell)["tasks"].values()
+    return 100 * statistics.fmean(task["acc"] for task in tasks)
+
+
+def items(method: str, cell: str) -> Items:
+    return read_items(CLAIM / "items/smollm2-135m" / method / f"{cell}.csv.gz")
+
+
+def lead(method: str, *cells: str) -> Paired:
+    """LEAP's over a method, one cell of LEAP for each seed."""
+    return compare([items("leap", cell) for cell in cells], [items(method, cells[0])])
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    adjusted, largest = {}, 0.0
+    for place, name in enumerate(sorted(p_values, key=p_values.__getitem__)):
+        largest = max(largest, min(1.0, (len(p_values) - place) * p_values[name]))
+        adjusted[name] = largest
+    return adjusted
+
+
+def signed(value: float) -> str:
+    """With a sign unless it is printed as 0.0."""
+    return f"{value:+z.1f}".replace("+0.0", "0.0").replace("-", "−")
+
+
+def test_the_number_of_methods_is_that_of_the_grid():
+    """ADMM with two schedules is one method, and a control is none."""
+    grid = [name for name in scale_settings("mini")["grid"]["methods"] if not is_control(name)]
+    methods = {"admm" if name == "admm-cubic" else name for name in grid}
+    assert len(methods) == 9
+    assert_said("LEAP and eight other methods", README)
+    assert_said("nine methods and a control", README)
+    assert len(methods - {"leap", "elsa", "reconstruct"}) == 6
+    assert_said("all six layer-wise methods", README)
+    assert_said("six layer-wise methods", *PAGES)
+
+
+@pytest.fixture
+def seeds() -> Paired:
+    """The second training of LEAP at 0.6 minus the first."""
+    return compare([items("leap", "0.6/seed-1")], [items("leap", "0.6")])
+
+
+def test_two_trainings_are_as_far_apart_as_is_said(seeds):
+    apart, error = f"{seeds.difference:.2f}", f"{seeds.standard_error:.2f}"
+    assert_said(f"{apart} points more", README)
+    assert_said(f"{apart} ± {error} points more", RESULTS)
+    assert_said(f"d = {apart} and SE_d = {error}", STATISTICS)
+    mean = statistics.fmean(average("leap", cell) for cell in ("0.6", "0.6/seed-1"))
+    assert_said(f"mean of both: {mean:.2f}", README)
+    assert_said(f"mean of both {mean:.2f}", RESULTS)
+
+
+def test_the_error_of_seeds_is_added_to_that_of_items(seeds):
+    variance = (seeds.difference**2 - seeds.standard_error**2) / 2
+    between = f"{math.sqrt(variance):.2f}"
+    assert_said(f"between seeds of {between}", RESULTS)
+    assert_said(f"σ = {between}", STATISTICS)
+    both = combine([lead("admm", "0.5"), lead("admm", "0.6")])
+    for paired, trainings in (
+        (both, 2), (lead("admm", "0.5"), 1), (lead("admm", "0.6", "0.6/seed-1"), 2)
+    ):  # fmt: skip
+        error = math.sqrt(paired.standard_error**2 + variance / trainings)
+        assert_said(f"{paired.difference:.2f} ± {error:.2f}", RESULTS)
+        assert_said(f"(p = {two_sided(paired.difference, error):.2f})", RESULTS)
+
+    error = math.sqrt(both.standard_error**2 + variance / 2)
+    p_value = f"{two_sided(both.difference, error):.2f}"
+    assert_said(f"√({both.standard_error:.2f}² + {between}² / 2) = {error:.2f}", STATISTICS)
+    assert_said(f"p = {p_value} in place of {both.p_value:.3f}", STATISTICS)
+    assert_said(f"p is about {p_value}", README)
+    larger = seeds.difference**2 / 2
+    error = math.sqrt(both.standard_error**2 + larger / 2)
+    text = f"σ is {math.sqrt(larger):.2f} and p is {two_sided(both.difference, error):.2f}"
+    assert_said(text, STATISTICS)
+
+
+def test_multiple_tests_are_corrected_as_is_said():
+    table = TABLES["claim-leads"]
+    p_values = {
+        f"{method} {heading}": lead(method, *cells).p_value
+        for method in table.rows
+        for heading, cells in table.columns.items()
+        if (CLAIM / "items/smollm2-135m" / method / f"{cells[0]}.csv.gz").exists()
+    }
+    assert len(p_values) == 11
+    assert_said("eleven p values", RESULTS)
+    two = holm({cell: p_values[f"admm at {cell}"] for cell in ("0.5", "0.6")})
+    assert_said(f"p = {two['0.5']:.3f} at 0.5 and {two['0.6']:.3f} at 0.6", RESULTS)
+    assert {name for name, value in holm(p_values).items() if value < 0.05} == {
+        "admm at 0.6, both seeds", "admm at 0.7",
+        "alps at 0.5", "alps at 0.6, both seeds", "alps at 0.7",
+    }  # fmt: skip
+    assert_said(
+        "five stay below 0.05: ADMM at 0.6 with both seeds and at 0.7, "
+        "ALPS at 0.5, at 0.6 with both seeds and at 0.7",
+        RESULTS,
+    )
+
+
+@pytest.mark.parametrize(("task", "name"), TASKS.items())
+def test_the_dense_model_is_as_far_above_chance_as_is_said(task, name):
+    dense = evaluation("dense", "0.0")["tasks"][task]
+    above = signed(100 * (dense["acc"] - dense["chance"]))
+    assert re.search(rf"{re.escape(above)} (points above chance )?on {name}", prose(RESULTS))
+    significant = dense["acc"] - dense["chance"] > 2 * dense["acc_stderr"]
+    assert significant == (name in ("PIQA", "ARC-E"))
+
+
+def test_tasks_carry_the_shares_of_the_lead_that_are_said():
+    shares = [shares_of_the_lead(sparsity) for sparsity in ("0.5", "0.6")]
+    easy, piqa = ([each[task] for each in shares] for task in ("arc_easy", "piqa"))
+    others = [100 - one - other for one, other in zip(easy, piqa, strict=True)]
+    text = (
+        f"ARC-E carries {easy[0]:.0f} % at 0.5 and {easy[1]:.0f} % at 0.6, "
+        f"PIQA {piqa[0]:.0f} % and {piqa[1]:.0f} %, "
+        f"and the other four tasks together {others[0]:.0f} % and {others[1]:.0f} %"
+    )
+    assert_said(text.replace("-37", "−37"), RESULTS)
+    assert_said(f"ARC-E, carries {easy[0]:.0f} % of the lead at 0.5 and all of it at 0.6", README)
+    assert easy[1] > 100
+
+
+def shares_of_the_lead(sparsity: str) -> dict[str, float]:
+    """Percent of LEAP's lead over ADMM that each task carries."""
+    leap, admm = (evaluation(method, sparsity)["tasks"] for method in ("leap", "admm"))
+    leads = {task: leap[task]["acc"] - admm[task]["acc"] for task in TASKS}
+    return {task: 100 * lead / sum(leads.values()) for task, lead in leads.items()}
+
+
+def test_elsa_is_as_far_behind_as_is_said():
+    perplexity = evaluation("elsa", "0.6")["perplexity"]["value"]
+    assert_said(f"diverged at 0.6 (perplexity {perplexity:,.0f})", RESULTS)
+    leap, admm = (compare([items(m, "0.5")], [items("elsa", "0.5")]) for m in ("leap", "admm"))
+    assert_said(
+        f"{leap.difference:.2f} ± {leap.standard_error:.2f} points behind LEAP, and "
+        f"{admm.difference:.2f} ± {admm.standard_error:.2f} behind ADMM",
+        RESULTS,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "method", "cost"),
+    [
+        ("ADMM took {} to {} s", "admm", "wall_time_seconds"),
+        ("with its cubic schedule {} to {} s", "admm-cubic", "wall_time_seconds"),
+        ("ALPS {} to {} s", "alps", "wall_time_seconds"),
+        ("LEAP's 750 steps took {} to {} s", "leap", "training_seconds"),
+        ("its whole job {} to {} s", "leap", "wall_time_seconds"),
+    ],
+)
+def test_jobs_took_the_time_that_is_said(text, method, cost):
+    manifests = (CLAIM / "hardened/smollm2-135m" / method).rglob("manifest.json")
+    seconds = [read_json(file)["pruning"]["cost"][cost] for file in manifests]
+    assert_said(text.format(f"{min(seconds):.0f}", f"{max(seconds):.0f}"), RESULTS)
+
+
+def test_evaluations_took_the_time_that_is_said():
+    files = (CLAIM / "evaluations").rglob("*.json")
+    seconds = [read_json(file)["provenance"]["cost"]["wall_time_seconds"] for file in files]
+    assert_said(f"evaluation took {min(seconds):.0f} to {max(seconds):.0f} s", RESULTS)
+
+
+def test_the_second_pass_begins_where_the_text_ends():
+    manifest = read_json(CLAIM / "hardened/smollm2-135m/leap/0.6/manifest.json")["pruning"]
+    first = manifest["training"]["sequences"] / manifest["settings"]["batch"]
+    assert_said(f"From step {first:.0f} on", RESULTS)
