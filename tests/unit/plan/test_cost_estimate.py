@@ -118,6 +118,50 @@ def test_the_grid_is_the_sum_of_its_cells():
     assert table(PAPER).count("\n") == len(MODELS) + 3
 
 
+def grid_of(**changes):
+    """Scale paper with another grid."""
+    return {**PAPER, "grid": {**PAPER["grid"], **changes}}
+
+
+def hours_of_all(method, settings):
+    """GPU-hours of one cell of each model, with its evaluation."""
+    return sum(
+        estimate(shape, method, settings).gpu_hours + evaluation_hours(shape)
+        for shape in MODELS.values()
+    )
+
+
+def test_every_seed_of_a_stochastic_method_costs_as_much_and_others_have_one():
+    one, three = grid_of(seeds=[0]), grid_of(seeds=[0, 1, 2])
+    stochastic = sum(hours_of_all(method, PAPER) for method in ("leap", "random-mask"))
+    # two more seeds at two sparsities
+    more = grid_hours(three) - grid_hours(one)
+    assert more == pytest.approx(2 * 2 * stochastic)
+    assert grid_hours(grid_of(methods=["wanda"], seeds=[0, 1, 2])) == pytest.approx(
+        grid_hours(grid_of(methods=["wanda"], seeds=[0]))
+    )
+
+
+@pytest.mark.parametrize("method", ["wanda-2-4", "maskllm", "patch"])
+def test_a_method_under_a_pattern_costs_what_its_own_cells_do(method):
+    settings = grid_of(methods=[method], sparsities=[0.5, 0.6])
+    dense = sum(evaluation_hours(shape) for shape in MODELS.values())
+    # of the two sparsities 2:4 has the first, and so do its tiles
+    assert grid_hours(settings) == pytest.approx(dense + hours_of_all(method, settings))
+
+
+def test_a_choice_among_patterns_has_more_logits_than_weights():
+    whole = {**PAPER, "keep": {"logits": True, "checkpoints": False}}
+    # six patterns of 2:4 for every four weights, against one logit a weight
+    disk = {
+        method: estimate(LARGEST, method, whole).disk_gigabytes for method in ("leap", "maskllm")
+    }
+    assert disk["leap"] == pytest.approx(6.98 * (1 / 8 + 4), rel=0.01)
+    assert disk["maskllm"] == pytest.approx(6.98 * (1 / 8 + 4 * 6 / 4), rel=0.01)
+    hours = {method: estimate(LARGEST, method, whole).gpu_hours for method in ("leap", "maskllm")}
+    assert hours["leap"] < hours["maskllm"] < 2 * hours["leap"]
+
+
 def test_a_scale_is_the_cost_of_its_own_models_on_its_own_gpus():
     lines = table(WORKSTATION).splitlines()
     assert [line.split()[1] for line in lines[2:5]] == WORKSTATION["grid"]["models"]

@@ -24,11 +24,13 @@ Disk is what a finished cell keeps: mask, changed weights, and what `keep` says 
 """
 
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from suite.plan.calibration import size_of
+from suite.plan.cell import DENSE
 from suite.plan.config import load
 from suite.plan.cost import reconstruction_memory
 from suite.plan.cost.execution import Training, choose, together
@@ -36,6 +38,8 @@ from suite.plan.cost.layerwise_memory import Layers, groups_of, peak_bytes
 from suite.plan.cost.shapes import MODELS, Shape
 from suite.plan.cost.step import BF16
 from suite.plan.cost.training_memory import gate_of
+from suite.plan.grid import cells
+from suite.plan.methods import mask_learners, weight_learners
 
 FLOAT32 = 10e12  # operations a second
 GPU_BYTES = 80e9
@@ -57,7 +61,7 @@ class Cost:
 def estimate(
     shape: Shape, method: str, settings: Mapping[str, Any], gpu_bytes: float = GPU_BYTES
 ) -> Cost:
-    """The cost of `method`, LEAP, ELSA or a layer-wise one, with the settings of a scale.
+    """The cost of `method`, learned or layer-wise, with the settings of a scale.
 
     See `suite.plan.config.load` for these. Raises ValueError for a training that does not fit on
     its number of GPUs of `gpu_bytes` each.
@@ -65,10 +69,11 @@ def estimate(
     parameters = shape.prunable + shape.other
     disk = shape.prunable / 8 + (2 * parameters if settings["keep"]["checkpoints"] else 0)
     implementation = settings["implementations"][method]
-    if implementation == "leap":
-        disk += 4 * shape.prunable if settings["keep"]["logits"] else 0
+    if method in mask_learners(settings):
+        logits = gate_of(implementation, settings["methods"][method]).logits * shape.prunable
+        disk += 4 * logits if settings["keep"]["logits"] else 0
         return _training(shape, method, settings, gpu_bytes, disk)
-    if implementation == "elsa":
+    if method in weight_learners(settings):
         return _training(shape, method, settings, gpu_bytes, disk + 2 * shape.prunable)
     tokens = size_of(settings["methods"][method], settings["corpora"])
     if implementation == "reconstruct":
@@ -160,12 +165,13 @@ def table(settings: Mapping[str, Any], gpu_bytes: float = GPU_BYTES) -> str:
 
 def grid_hours(settings: Mapping[str, Any], gpu_bytes: float = GPU_BYTES) -> float:
     """GPU-hours of every cell: pruned, trained and evaluated, dense models included."""
-    sparsities, methods = settings["grid"]["sparsities"], settings["grid"]["methods"]
-    hours = 0.0
-    for shape in _shapes(settings).values():
-        hours += evaluation_hours(shape) * (1 + len(sparsities) * len(methods))
-        for method in methods:
-            hours += len(sparsities) * estimate(shape, method, settings, gpu_bytes).gpu_hours
+    shapes, hours = _shapes(settings), 0.0
+    alike = Counter((cell.model, cell.method) for cell in cells(settings))
+    for (model, method), number in alike.items():
+        each = evaluation_hours(shapes[model])
+        if method != DENSE:
+            each += estimate(shapes[model], method, settings, gpu_bytes).gpu_hours
+        hours += number * each
     return hours
 
 
