@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 def main() -> None:
     """Load the checkpoint and write its perplexity."""
     from suite.plan.cell import Cell
+    from suite.stages.models import intact_checkpoint
     from suite.stages.validate import validate
 
     inputs = snakemake.input
+    model = Path(inputs.model).parent
     validate(
-        Path(inputs.model).parent,
-        Path(inputs.hardened[0]).parent,
+        model,
+        Path(inputs.hardened[0]).parent if inputs.hardened else intact_checkpoint(model),
         Path(inputs.validation),
         Cell.of(snakemake.wildcards),
         snakemake.params.recipe,

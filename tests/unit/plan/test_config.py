@@ -1,5 +1,6 @@
 """Settings: merging, what is accepted, and what is said about what is not."""
 
+import re
 from dataclasses import fields
 
 import pytest
@@ -9,10 +10,13 @@ import leap
 from baselines import registry
 from leap import elsa
 from suite.plan import calibration, config
+from suite.plan.grid import cells
 from suite.plan.methods import known_methods, method_schema, rule_folders, schema_file
 from suite.plan.validation import SCHEMAS, read_yaml
+from tests.conftest import ROOT
 
 BASE = {"scale": "mini", "hub_mirror": ""}
+ONE = {"models": ["mini-llama-3.2-1b"], "methods": ["wanda"]}
 
 
 @pytest.mark.parametrize("scale", ["smoke", "mini", "laptop", "claim", "workstation", "paper"])
@@ -340,6 +344,13 @@ def test_bad_settings_are_named_with_the_fix(name):
     with pytest.raises(config.ConfigError) as error:
         config.load({**BASE, **override})
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize("sparsity", [0.0001, 0.000123, 0.5, 0.123456, 0.999999])
+def test_a_sparsity_that_is_accepted_is_one_of_the_rules(sparsity):
+    (cell,) = cells(config.load({**BASE, "grid": {**ONE, "sparsities": [sparsity]}}))[1:]
+    (pattern,) = re.findall(r"^ +sparsity=r\"(.*)\",$", (ROOT / "Snakefile").read_text(), re.M)
+    assert re.fullmatch(pattern, cell.sparsity) and cell.target == sparsity
 
 
 def test_text_that_calibrates_has_to_be_there():

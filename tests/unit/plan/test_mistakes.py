@@ -2,11 +2,13 @@
 
 import pytest
 
-from suite.plan import config
+from suite.plan import config, studies
 
 BASE = {"scale": "mini", "hub_mirror": ""}
 LEAP = "methods.leap: there is no setting 'stepz' (did you mean 'steps'?)"
 TEXT = {"hub": "a/b", "name": "", "split": "train", "column": "text"}
+OF_DIGITS = "cannot be used: it names folders, so write 0.0001 or more, with at most six decimals"
+AT_ONE_SPARSITY = ("tokens", "ablations", "leap_search", "elsa_search")  # studies of scale mini
 MODEL = {"source": {"miniature": "mini-llama-3.2-1b"}, "dtype": "float32", "bos": True}
 
 
@@ -46,6 +48,43 @@ MISTAKES = {
     "percent": (
         {"grid": {"sparsities": [50]}},
         ["grid.sparsities.0: 50 is out of range: it must be below 1"],
+    ),
+    # 1e-05 is how Python and paths would have it
+    "a sparsity too near 0 to be written in digits": (
+        {"grid": {"sparsities": [0.5, 0.00001]}}, [f"grid.sparsities.1: 1e-05 {OF_DIGITS}"],
+    ),
+    "the sum of 0.1 and 0.2": (
+        {"sweep": {"sparsities": [0.1 + 0.2]}},
+        [f"sweep.sparsities.0: 0.30000000000000004 {OF_DIGITS}"],
+    ),
+    "a sparsity that is no number": (
+        {"grid": {"sparsities": [float("nan")]}}, [f"grid.sparsities.0: nan {OF_DIGITS}"],
+    ),
+    "a sparsity from the command line": (
+        {"opponents": {"sparsities": ["1.0e-5"]}}, [f"opponents.sparsities.0: 1e-05 {OF_DIGITS}"],
+    ),
+    "a sparsity from the command line, which YAML takes for text": (
+        {"grid": {"sparsities": ["1e-5"]}},
+        ["grid.sparsities.0: '1e-5' is not of type 'number'"],
+    ),
+    "a sparsity that is rounded to 1": (
+        {"grid": {"sparsities": ["0.99999999999999999"]}},
+        ["grid.sparsities.0: 1.0 is out of range: it must be below 1"],
+    ),
+    "a sparsity that is true": (
+        {"grid": {"sparsities": ["true"]}}, ["grid.sparsities.0: True is not of type 'number'"],
+    ),
+    "sparsities of all studies": (
+        {
+            **{study: {"sparsities": [1e-5]} for study in studies.GRIDS},
+            **{study: {"sparsity": 1e-5} for study in AT_ONE_SPARSITY},
+            "patterns": {"methods": {"patch": [0.4, 1e-5]}},
+        },
+        [f"{place}: 1e-05 {OF_DIGITS}" for place in (
+            *(f"{study}.sparsities.0" for study in studies.GRIDS),
+            "patterns.methods.patch.1",
+            *(f"{study}.sparsity" for study in AT_ONE_SPARSITY),
+        )],
     ),
     "a number that is wrong in two ways": (
         {"grid": {"seeds": [-0.5]}}, ["grid.seeds.0: -0.5 is not of type 'integer'"],

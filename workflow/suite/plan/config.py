@@ -3,6 +3,7 @@
 A scale's file says everything, or lies over that of another scale, which it `extends`.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import chain
@@ -12,6 +13,7 @@ from typing import Any
 import yaml
 
 from suite.plan import calibration, studies, tokens, variants
+from suite.plan.cell import Cell
 from suite.plan.methods import (
     FREE,
     can_have,
@@ -57,7 +59,7 @@ def load(overrides: Mapping[str, Any]) -> dict[str, Any]:
     schema = read_yaml(SCHEMAS / "config.schema.yaml")
     settings = typed(merge(below, {"run": scale, **overrides}), schema, schema)
     _refuse(schema_problems(settings, schema, ""))
-    _refuse(studies.problems(settings))
+    _refuse(_sparsity_problems(settings), studies.problems(settings))
     places, written = studies.places(settings), studies.with_variants(settings)
     _refuse(variants.problems(written, places))
     settings["methods"], settings["implementations"] = variants.resolve(written)
@@ -143,6 +145,16 @@ def typed(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any
         parsed = yaml.safe_load(value)
         return parsed if isinstance(parsed, int | float) else value
     return value
+
+
+def _sparsity_problems(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Sparsities whose cells would lie in folders with names such as 1e-05, or with 17 digits."""
+    for place, sparsity in studies.sparsities(settings):
+        if not re.fullmatch(r"0\.\d{1,6}", Cell.at("", "", sparsity).sparsity):
+            yield (
+                f"{place}: {sparsity} cannot be used: it names folders, so write 0.0001 or more, "
+                "with at most six decimals"
+            )
 
 
 def _name_problems(settings: Mapping[str, Any]) -> Iterator[str]:

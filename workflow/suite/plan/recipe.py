@@ -107,11 +107,15 @@ class Recipes:
             recipe["selection"] = self.selection(cell)
         return {**recipe, "code": fingerprint("suite.stages.harden")}
 
+    def _checkpoint_read(self, cell: Cell) -> Recipe:
+        """Of the checkpoint whose quality is measured; dense has none but the model itself."""
+        return {} if cell == Cell.dense(cell.model) else self.checkpoint(cell)
+
     def validation(self, cell: Cell) -> Recipe:
         """Of the perplexity by which settings are chosen."""
         return {
             "model": self.model(cell.model),
-            "checkpoint": self.checkpoint(cell),
+            "checkpoint": self._checkpoint_read(cell),
             "validation": self.corpus("validation"),
             "batch_tokens": self.settings["evaluation"]["batch_tokens"],
             **self.computing,
@@ -120,10 +124,10 @@ class Recipes:
 
     def evaluation(self, cell: Cell) -> Recipe:
         """Of an evaluation: the whole way of its cell."""
-        dense, corpora = cell == Cell.dense(cell.model), self.settings["corpora"]
+        corpora = self.settings["corpora"]
         recipe = {
             "model": self.model(cell.model),
-            "checkpoint": {} if dense else self.checkpoint(cell),
+            "checkpoint": self._checkpoint_read(cell),
             **{name: self.corpus(name) for name in ("perplexity", "in_domain") if name in corpora},
             "evaluation": dict(self.settings["evaluation"]),
             **self.computing,

@@ -78,6 +78,22 @@ def places(settings: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
+def sparsities(settings: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Every sparsity of the grid and of the studies, behind the setting that asks for it."""
+    lists = {
+        f"{section}.sparsities": settings[section]["sparsities"]
+        for section in ("grid", *GRIDS)
+        if section in settings
+    }
+    by_method = settings.get("patterns", {}).get("methods", {})
+    lists |= {f"patterns.methods.{name}": values for name, values in by_method.items()}
+    for place, values in lists.items():
+        yield from ((f"{place}.{number}", value) for number, value in enumerate(values))
+    for study in ("tokens", *VARIED):
+        if study in settings:
+            yield f"{study}.sparsity", settings[study]["sparsity"]
+
+
 def problems(settings: Mapping[str, Any]) -> Iterator[str]:
     """Methods that studies vary and that there are not, one line each."""
     known, methods = sorted(settings["methods"]), with_variants(settings)
