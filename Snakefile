@@ -42,8 +42,9 @@ from suite.plan.methods import (
     weight_learners,
 )
 from suite.plan.needs import of_hub
-from suite.plan.recipe import Recipes, has_generated_tasks, synthetic_note
+from suite.plan.recipe import Recipes, synthetic_note
 from suite.plan.validation import ConfigError
+from suite.plan.world import has_generated_tasks
 from suite.report.overview import Overview
 from suite.sources.mirror.check import missing
 from suite.tables.published import FILES as NUMBERS

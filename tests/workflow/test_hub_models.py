@@ -38,7 +38,7 @@ def suite(tmp_path_factory, copy_suite) -> Path:
 def start(suite: Path, endpoint: str, cache: Path) -> subprocess.Popen[str]:
     command = [
         sys.executable, "-m", "snakemake", "--cores", "1", MODEL,
-        "--config", "scale=smoke", "grid={models: [from-hub]}",
+        "--config", "scale=smoke",
         f"models={{from-hub: {{source: {SOURCE}, dtype: float32, bos: true}}}}",
     ]  # fmt: skip
     environment = {

@@ -52,9 +52,40 @@ def test_text_from_the_command_line_becomes_what_the_schema_asks_for():
 def test_a_source_of_another_kind_replaces_the_one_below(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     source = {"path": str(tmp_path)}
-    override = {"models": {"mini-llama-3.2-1b": {"source": source}}}
+    override = {"scale": "laptop", "models": {"smollm2-135m": {"source": source}}}
     settings = config.load({**BASE, **override})
-    assert settings["models"]["mini-llama-3.2-1b"]["source"] == source
+    assert settings["models"]["smollm2-135m"]["source"] == source
+
+
+OWN = {
+    "models": {
+        "mine": {
+            "source": {"hub": {"id": "owner/name", "revision": "0" * 40}},
+            "dtype": "bfloat16", "bos": True,
+        },
+    },
+    "grid": {"models": ["mine"]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("scale", ["laptop", "claim", "workstation", "paper"])
+def test_a_model_of_ones_own_goes_with_the_scales_of_real_data(scale):
+    settings = config.load({**BASE, "scale": scale, **OWN})
+    assert {cell.model for cell in cells(settings)} == {"mine"}
+
+
+def test_a_model_of_ones_own_goes_with_a_small_scale_where_its_data_are_real_ones():
+    real = config.scale_settings("laptop")
+    corpora = {name: {"text": real["corpora"][name]["text"]} for name in real["corpora"]}
+    del corpora["in_domain"]
+    tasks = {name: {**task, "limit": 5} for name, task in real["evaluation"]["tasks"].items()}
+    settings = config.load({**BASE, **OWN, "corpora": corpora, "evaluation": {"tasks": tasks}})
+    assert {cell.model for cell in cells(settings)} == {"mine"}
+    assert settings["corpora"]["calibration"]["length"] == 128  # of scale mini
+
+
+def test_a_model_that_is_defined_and_not_run_is_no_mistake():
+    assert "mine" in config.load({**BASE, "models": OWN["models"]})["models"]
 
 
 @pytest.mark.parametrize("scale", ["laptop", "claim", "workstation", "paper"])
@@ -69,14 +100,15 @@ def test_every_data_set_of_a_scale_is_pinned(scale):
 
 
 def test_a_text_of_another_kind_replaces_the_scales_and_a_further_setting_does_not():
-    def text(**changes) -> dict:
-        overrides = {"scale": "laptop", "corpora": {"validation": {"text": changes}}}
+    def text(scale: str, **changes) -> dict:
+        overrides = {"scale": scale, "corpora": {"validation": {"text": changes}}}
         return config.load({**BASE, **overrides})["corpora"]["validation"]["text"]
 
     own = config.load({**BASE, "scale": "laptop"})["corpora"]["validation"]["text"]
     assert "skip" not in own
-    assert text(skip=7) == {**own, "skip": 7}
-    assert text(miniature="train") == {"miniature": "train"}
+    assert text("laptop", skip=7) == {**own, "skip": 7}
+    assert text("mini", **own) == own
+    assert text("mini", miniature="train") == {"miniature": "train"}
 
 
 def test_a_revision_goes_with_the_data_set_that_it_is_of():

@@ -12,6 +12,15 @@ AT_ONE_SPARSITY = ("tokens", "ablations", "leap_search", "elsa_search")  # studi
 MODEL = {"source": {"miniature": "mini-llama-3.2-1b"}, "dtype": "float32", "bos": True}
 
 
+OWN = {"mine": {**MODEL, "source": {"hub": {"id": "owner/name", "revision": "0" * 40}}}}
+OWN_MODEL = (
+    "{}.models: mine is not a miniature, and only miniatures know the generated data of {}: run it "
+    "at scale laptop (or claim, with all methods), or set real data"
+)
+REAL_TASKS = config.scale_settings("laptop")["evaluation"]["tasks"]
+OF_LAPTOP = [study for study in studies.STUDIES if study in config.scale_settings("laptop")]
+
+
 def learned(**settings) -> dict:
     return {"methods": {"leap": settings}}
 
@@ -244,6 +253,67 @@ MISTAKES = {
         {"leap_search": {"models": ["mini-qwen-2.5"]}},
         ["leap_search.models: there is no model 'mini-qwen-2.5' (did you mean "
          "'mini-qwen-2.5-0.5b'?) under models"],
+    ),
+    # generated data and real
+    "a task in the column of another": (
+        {"evaluation": {"tasks": {"piqa": {"task": "mini_mmlu", "dataset": "mini_mmlu"}}}},
+        ["evaluation.tasks.piqa.task: mini_mmlu would stand in the column of piqa: write piqa, or "
+         "mini_piqa for miniatures"],
+    ),
+    "a task that there is no column for": (
+        {"scale": "laptop", "evaluation": {"tasks": {"arc_easy": {"task": "hellaswag"}}}},
+        ["evaluation.tasks.arc_easy.task: hellaswag would stand in the column of arc_easy: write "
+         "arc_easy, or mini_arc_easy for miniatures"],
+    ),
+    "a task with the data of another": (
+        {"evaluation": {"tasks": {"piqa": {"dataset": "mini_mmlu"}}}},
+        ["evaluation.tasks.piqa.dataset: mini_mmlu is not the data of mini_piqa: write mini_piqa"],
+    ),
+    "a real task among generated ones": (
+        {"evaluation": {"tasks": {"piqa": {"task": "piqa", "dataset": "baber/piqa"}}}},
+        ["evaluation.tasks.piqa.task: piqa is a real task among generated ones, which cannot be "
+         "mixed: write mini_piqa"],
+    ),
+    "a generated task among real ones": (
+        {"scale": "laptop", "evaluation": {"tasks": {"mmlu": {"task": "mini_mmlu"}}}},
+        ["evaluation.tasks.mmlu.task: mini_mmlu is a generated task among real ones, which cannot "
+         "be mixed: write mmlu"],
+    ),
+    "real tasks for a miniature": (
+        {"evaluation": {"tasks": REAL_TASKS}, "grid": {"models": ["mini-llama-3.2-1b"]}},
+        ["grid.models: mini-llama-3.2-1b is a miniature and knows nothing that the real tasks of "
+         "evaluation.tasks ask: run it at scale mini, with generated ones"],
+    ),
+    "a miniature where tasks are real": (
+        {"scale": "laptop", "models": {"m": MODEL}, "grid": {"models": ["smollm2-135m", "m"]}},
+        ["grid.models: m is a miniature and knows nothing that the real tasks of evaluation.tasks "
+         "ask: run it at scale mini, with generated ones"],
+    ),
+    "a real task with generated data": (
+        {"scale": "laptop", "evaluation": {"tasks": {"piqa": {"dataset": "mini_piqa"}}}},
+        ["evaluation.tasks.piqa.dataset: mini_piqa is generated, but piqa a real task: write the "
+         "name of its data set on the hub, as scale laptop does"],
+    ),
+    "a model of one's own at scale mini": (
+        {"models": OWN, "grid": {"models": ["mine"]}},
+        [OWN_MODEL.format("grid", "corpora.calibration.text, corpora.training.text, "
+                          "corpora.validation.text, corpora.perplexity.text, evaluation.tasks")],
+    ),
+    "a model of one's own at scale smoke, beside a miniature": (
+        {"scale": "smoke", "models": OWN, "grid": {"models": ["mini-llama-3.2-1b", "mine"]}},
+        [OWN_MODEL.format("grid", "corpora.calibration.text, corpora.training.text, "
+                          "corpora.perplexity.text, evaluation.tasks")],
+    ),
+    "a model of one's own in a study of miniatures": (
+        {"models": OWN, "sweep": {"models": ["mine"]}},
+        [OWN_MODEL.format("sweep", "corpora.calibration.text, corpora.training.text, "
+                          "corpora.validation.text, corpora.perplexity.text, evaluation.tasks")],
+    ),
+    "a real model that sees a generated text": (
+        {"scale": "laptop", "models": OWN, "grid": {"models": ["mine"]},
+         "corpora": {"calibration": {"text": {"miniature": "train"}}},
+         **{study: {"models": ["mine"]} for study in OF_LAPTOP}},
+        [OWN_MODEL.format("grid", "corpora.calibration.text")],
     ),
 }  # fmt: skip
 

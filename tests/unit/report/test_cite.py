@@ -94,9 +94,10 @@ def test_the_miniature_world_has_nothing_to_cite_but_leap_always_has(tmp_path):
 
 def test_what_has_no_entry_is_named(tmp_path):
     text = {"hub": "owner/news", "name": "", "split": "train", "column": "text", "documents": 9}
-    tasks = {"piqa": {"task": "siqa", "dataset": "owner/siqa"}}
-    overrides = {"corpora": {"perplexity": {"text": text}}, "evaluation": {"tasks": tasks}}
-    first, second, *_ = written(tmp_path, {"scale": "mini", **overrides}, ["wanda"]).splitlines()
+    overrides = {"scale": "mini", "hub_mirror": "", "corpora": {"perplexity": {"text": text}}}
+    needs = {**of_hub(load(overrides)), "tasks": [{"task": "siqa", "dataset": "owner/siqa"}]}
+    cite.write_references("mini", ["wanda"], needs, tmp_path / "references.bib")
+    first, second, *_ = (tmp_path / "references.bib").read_text().splitlines()
     assert "scale mini" in first
     assert second == "% Without an entry: task siqa, text owner/news."
 

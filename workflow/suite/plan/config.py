@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from suite.plan import calibration, studies, tokens, variants
+from suite.plan import calibration, studies, tokens, variants, world
 from suite.plan.cell import Cell
 from suite.plan.methods import (
     FREE,
@@ -70,6 +70,7 @@ def load(overrides: Mapping[str, Any]) -> dict[str, Any]:
         _place_problems(settings),
         _revision_problems(settings),
     )
+    _refuse(world.problems(settings))
     settings["methods"] = _typed_methods(settings)
 
     def once(check: Callable[[Mapping[str, Any], str], Iterable[Problem]]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from suite.plan.calibration import corpus_of
 from suite.plan.methods import lent_by, methods_that_are
+from suite.plan.world import is_generated
 
 
 def of_hub(settings: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
@@ -25,7 +26,7 @@ def of_hub(settings: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
                 "revision": task.get("revision"),
             }
             for task in tasks
-            if not task["task"].startswith("mini_")
+            if not is_generated(task)
         ],
     }
 

@@ -16,6 +16,7 @@ from suite.plan.code import ROOT, fingerprint
 from suite.plan.config import MINIATURES
 from suite.plan.grid import taken_masks
 from suite.plan.methods import mask_learners, methods_that_are, pattern_of, rule_folders
+from suite.plan.world import has_generated_tasks
 
 Recipe = dict[str, Any]
 
@@ -150,12 +151,6 @@ def _layer_wise_code(implementation: str, settings: Mapping[str, Any]) -> str:
         return fingerprint("suite.stages.adopt", data=[folder])
     parts = (implementation, driver(settings))
     return fingerprint("suite.stages.prune", *map(module_name, parts))
-
-
-def has_generated_tasks(settings: Mapping[str, Any]) -> bool:
-    """Whether a task is one of the miniature world's."""
-    tasks = settings["evaluation"]["tasks"].values()
-    return any(task["task"].startswith("mini_") for task in tasks)
 
 
 def synthetic_note(settings: Mapping[str, Any]) -> str:
