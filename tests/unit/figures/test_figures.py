@@ -55,6 +55,22 @@ def test_every_format_is_written_names_every_method_and_is_repeatable(
 
 
 @pytest.mark.parametrize("draw", [quality, sweep])
+def test_controls_are_left_out_whatever_they_are_called(
+    tmp_path: Path, draw: Callable[..., None]
+) -> None:
+    header, *rows = (
+        main_csv(tmp_path, ["qwen"], ["wanda", "coin", "leap"], ["0.5"]).read_text().split()
+    )
+    known = {"coin": "random-mask", "dense": ""}
+    rows = [f"{row},{known.get(name := row.split(',')[1], name)}" for row in rows]
+    table = tmp_path / "with.csv"
+    table.write_text("\n".join([f"{header},implementation", *rows]) + "\n")
+    draw(table, [tmp_path / "a.svg"], note="")
+    text = (tmp_path / "a.svg").read_text()
+    assert ">Wanda<" in text and ">LEAP<" in text and ">Dense<" in text and ">coin<" not in text
+
+
+@pytest.mark.parametrize("draw", [quality, sweep])
 @pytest.mark.parametrize(
     ("models", "sparsities", "dense"),
     [

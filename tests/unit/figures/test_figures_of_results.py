@@ -21,6 +21,7 @@ from suite.figures.style import add_legend, method_looks, style
 from suite.figures.training import training
 from suite.tables.evaluations import TASKS
 
+VARIANTS = {"coin": "random-mask"}
 KINDS = ("q", "k", "v", "o", "gate", "up", "down")
 
 
@@ -47,6 +48,9 @@ def cell(
         "tasks": {t: {"task": t, "acc": 0.5, "acc_stderr": 0.01, "samples": 9, "version": "1"}
                   for t in TASKS},
     }  # fmt: skip
+    if method in VARIANTS:
+        masks = {"implementation": VARIANTS[method]}
+        evaluation["provenance"] = {"recipe": {"checkpoint": {"masks": masks}}}
     (place / "evaluation.json").write_text(json.dumps(evaluation))
     return place
 
@@ -71,6 +75,7 @@ def test_gain_is_leaps_accuracy_minus_the_others_with_its_paired_error(tmp_path,
         ("m", "leap", 0): [1, 1, 1, 0],
         ("m", "leap", 1): [1, 1, 0, 0],
         ("m", "random-mask", 0): [0, 0, 0, 0],
+        ("m", "coin", 0): [0, 0, 0, 0],
         ("n", "wanda", 0): [1, 0, 0, 0],
         ("n", "random-mask", 0): [0, 0, 0, 0],
         ("o", "leap", 0): [1, 1, 1, 1],
@@ -79,7 +84,7 @@ def test_gain_is_leaps_accuracy_minus_the_others_with_its_paired_error(tmp_path,
     gain(**answered(tmp_path, correct), outputs=[tmp_path / "gain.svg"], note="")
     found = set(texts(tmp_path / "gain.svg"))
     assert {"m", "o", "sparsity 0.5", "Wanda", "ADMM"} <= found
-    assert not {"n", "LEAP", "Random mask"} & found, "controls are no baselines"
+    assert not {"n", "LEAP", "Random mask", "coin"} & found, "controls are no baselines"
     of_m, of_o = drawn[0].axes
     (wanda, admm), (alone,) = of_m.containers, of_o.containers
     dots = [bars.lines[0].get_xydata()[0].tolist() for bars in (wanda, admm, alone)]
@@ -215,7 +220,10 @@ def test_cost_has_every_method_and_sparsity_the_cheapest_first(tmp_path, drawn):
     places = [
         cell(tmp_path, model, method, sparsity, seconds)
         for model in ("a", "b")
-        for method, seconds in (("leap", 80.0), ("wanda", 3.0), ("random-mask", 1.0))
+        for method, seconds in (
+            *(("leap", 80.0), ("wanda", 3.0), ("random-mask", 1.0)),
+            ("coin", 1.0),
+        )
         for sparsity in ("0.5", "0.6", "0.7")
     ]
     drawn_cost(tmp_path, places)

@@ -239,7 +239,9 @@ def test_controls_are_no_opponents_also_under_another_name():
     }
     settings = config.load({**BASE, "methods": new, "grid": {"methods": names}})
     assert opponents(settings) == ["wanda", "admm", "alps"]
-    assert [name for name in names if is_control(name)] == ["random-mask", "random-mask-2-4"]
+    behind = settings["implementations"]
+    controls = ["random-mask", "my-control", "random-mask-2-4"]
+    assert [name for name in names if is_control(behind[name])] == controls
 
 
 @pytest.mark.parametrize("scale", ["mini", "claim", "workstation", "paper"])

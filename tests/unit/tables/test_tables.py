@@ -100,7 +100,8 @@ def test_csv_has_one_row_a_cell_in_the_order_of_the_paper(tmp_path: Path) -> Non
 def test_csv_columns(tmp_path: Path) -> None:
     write_csv(main_table(save(tmp_path, *grid()), MODELS, METHODS), tmp_path / "main.csv")
     assert list(read_csv(tmp_path / "main.csv")[0]) == [
-        *("model", "method", "sparsity", "seed", "tasks", "achieved_sparsity", "ppl", "ppl_stderr"),
+        *("model", "method", "implementation", "sparsity", "seed", "tasks", "achieved_sparsity"),
+        *("ppl", "ppl_stderr"),
         *("piqa", "arc_easy", "arc_challenge", "winogrande", "openbookqa", "mmlu", "average"),
         "recovered_share",
         *("piqa_stderr", "arc_easy_stderr", "arc_challenge_stderr", "winogrande_stderr"),
@@ -155,6 +156,25 @@ def test_a_control_is_the_best_of_nothing_however_good_it_is(tmp_path: Path) -> 
     assert of_model[2] == ["LEAP", "0.5", *["**70.00**"] * 7, "–", "**10.00**"]
     assert [row[0] for row in of_model[4:6]] == ["Wanda", "Random mask"]
     assert not any("**" in number for row in of_model[4:6] for number in row)
+
+
+def test_whether_a_method_is_a_control_goes_by_what_it_is_a_variant_of(tmp_path: Path) -> None:
+    named = {"coin": "random-mask", "random-mask-2-4": "wanda"}
+    cells = [evaluation(method="wanda", acc=0.3), evaluation(method="sparsegpt", acc=0.2)]
+    for accuracy, (method, implementation) in zip((0.9, 0.4), named.items(), strict=True):
+        cell = evaluation(method=method, acc=accuracy, perplexity=1 / accuracy)
+        masks = {"implementation": implementation}
+        cells.append(cell | {"provenance": {"recipe": {"checkpoint": {"masks": masks}}}})
+    results = main_table(save(tmp_path, *cells), MODELS, [*METHODS, *named])
+    write_markdown(results, tmp_path / "main.md", "mini")
+    write_csv(results, tmp_path / "main.csv")
+    text = (tmp_path / "main.md").read_text()
+    assert "Controls are the best of nothing." in text
+    *_, coin, lookalike = table_rows(text)
+    assert coin == ["coin", "0.5", *["90.00"] * 7, "–", "1.11"]
+    assert lookalike == ["Random mask 2:4", "0.5", *["**40.00**"] * 7, "–", "**2.50**"]
+    rows = read_csv(tmp_path / "main.csv")
+    assert [row["implementation"] for row in rows] == ["", "", "random-mask", "wanda"]
 
 
 def test_markdown_blocks_rows_and_bold(tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from suite.figures.rows import (
     sparsity_handles,
 )
 from suite.figures.style import add_legend, distinct, method_looks, save, style, width
-from suite.plan.methods import is_control
 from suite.tables.evaluations import read_cells
 
 
@@ -59,7 +58,7 @@ def _read(evaluations: Sequence[Path], manifests: Sequence[Path]) -> list[_Price
     cells: dict[tuple[str, str, str], list[_Priced]] = {}
     for result, manifest in zip(read_cells(evaluations), manifests, strict=True):
         place = (result.cell.model, result.cell.method, result.cell.sparsity)
-        if not is_control(result.cell.method):
+        if not result.control:
             seed = _Priced(*place, _seconds(manifest), result.average, result.average_stderr)
             cells.setdefault(place, []).append(seed)
     return [_mean(seeds) for seeds in cells.values()]

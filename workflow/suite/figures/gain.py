@@ -15,7 +15,6 @@ from suite.figures.rows import (
 )
 from suite.figures.style import add_legend, distinct, method_looks, save, style, width
 from suite.plan.cell import DENSE, LEAP
-from suite.plan.methods import is_control
 from suite.tables.evaluations import read_cells
 from suite.tables.paired import Paired, compare
 
@@ -43,7 +42,7 @@ def _gains(evaluations: Sequence[Path], answers: Sequence[Path]) -> _Gains:
     files: dict[tuple[str, str], dict[str, list[Path]]] = {}
     for result, file in zip(read_cells(evaluations), answers, strict=True):
         cell = result.cell
-        if cell.method != DENSE and not is_control(cell.method):
+        if cell.method != DENSE and not result.control:
             of_place = files.setdefault((cell.model, cell.sparsity), {})
             of_place.setdefault(cell.method, []).append(file)
     return {

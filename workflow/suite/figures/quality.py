@@ -72,7 +72,8 @@ def read_points(main_csv: Path) -> list[Point]:
     def cell(row: Mapping[str, str]) -> tuple[str, str, str]:
         return row["model"], row["method"], row["sparsity"]
 
-    drawn = [row for row in rows if not is_control(row["method"])]
+    # tables of earlier versions have no column for what a variant is of, nor has the dense model
+    drawn = [row for row in rows if not is_control(row.get("implementation") or row["method"])]
     # main.csv keeps the seeds of a cell together
     return [_point(list(seeds)) for _, seeds in groupby(drawn, key=cell)]
 

@@ -170,7 +170,10 @@ def look_of(name: str) -> Mapping[str, Any] | None:
 
 
 def is_control(name: str) -> bool:
-    """Whether a method, or its variant under N:M, is a control, which is never the best."""
+    """Whether a method, or its variant under N:M, is a control, which is never the best.
+
+    Of a variant with a name of its own, ask for what it is a variant of.
+    """
     base = base_method(name)
     return base in _schema_files() and method_schema(base).get("control", False)
 

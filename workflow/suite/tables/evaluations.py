@@ -13,6 +13,7 @@ from typing import Any
 from suite.artifacts.files import read_json
 from suite.artifacts.recorded import check
 from suite.plan.cell import DENSE, Cell
+from suite.plan.methods import is_control
 
 # Columns of main.csv, in the paper's order.
 TASKS = ("piqa", "arc_easy", "arc_challenge", "winogrande", "openbookqa", "mmlu")
@@ -39,6 +40,12 @@ class Evaluated:
     chance: Mapping[str, float] = field(default_factory=dict)  # in percent, where it was recorded
     in_domain: float = math.nan  # a second perplexity, where there is one
     in_domain_stderr: float = math.nan
+    implementation: str = ""  # the method that the cell's is a variant of, where it was recorded
+
+    @property
+    def control(self) -> bool:
+        """Whether the method is a control; by its name where nothing else was recorded."""
+        return is_control(self.implementation or self.cell.method)
 
     @property
     def generated(self) -> bool:
@@ -167,10 +174,18 @@ def _evaluated(evaluation: Any) -> Evaluated:
         protocol={task: _protocol(result) for task, result in results.items()},
         chance={task: 100 * _fraction(result, "chance") for task, result in with_chance.items()},
         **_in_domain(evaluation),
+        **_made(evaluation.get("provenance", {})),
     )
 
 
-def _in_domain(evaluation: Mapping[str, Any]) -> dict[str, float]:
+def _made(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """What is recorded of the cell's method."""
+    recipe = provenance.get("recipe", {})
+    masks = recipe.get("checkpoint", {}).get("masks", {})  # none of the dense model
+    return {"implementation": masks.get("implementation", "")}
+
+
+def _in_domain(evaluation: Mapping[str, Any]) -> dict[str, Any]:
     if "in_domain" not in evaluation:
         return {}
     found = _field(evaluation, "in_domain", dict)

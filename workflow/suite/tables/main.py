@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from suite.artifacts.files import replacing
-from suite.plan.methods import base_method, is_control, method_label
+from suite.plan.methods import base_method, method_label
 from suite.tables.evaluations import TASKS, Evaluated
 from suite.tables.generated import SENTENCE, any_generated, bold_sentence, task_headings
 from suite.tables.markdown import escaped, table
@@ -205,6 +205,7 @@ def _frame(results: Sequence[Evaluated], patterns: Patterns) -> pd.DataFrame:
         {
             "model": result.cell.model,
             "method": result.cell.method,
+            "implementation": result.implementation,
             **({"pattern": patterns[result.cell.method]} if patterns else {}),
             "sparsity": result.cell.sparsity,
             "seed": result.cell.seed,
@@ -244,7 +245,8 @@ def _texts(results: Sequence[Evaluated], style: _Style, patterns: Patterns) -> p
     scores = printed.map(_without_spread).replace(NONE, "nan").astype(float)
     scores[perplexities] *= -1
     # A control is never the best, nor is a method the best that has only controls beside it.
-    scores.loc[[is_control(name) for name in scores.index.get_level_values("method")]] = math.nan
+    controls = {result.cell.method for result in results if result.control}
+    scores.loc[scores.index.isin(controls, level="method")] = math.nan
     places = scores.groupby(level=["model", "sparsity"])
     best = scores == places.transform("max")
     # A method without another beside it, such as dense, is not the best of anything.
@@ -303,7 +305,7 @@ def _narrow_caption(results: Sequence[Evaluated], scale: str) -> str:
 
 
 def _of_controls(results: Sequence[Evaluated]) -> str:
-    has_controls = any(is_control(result.cell.method) for result in results)
+    has_controls = any(result.control for result in results)
     return _CAPTION_CONTROLS if has_controls else ""
 
 

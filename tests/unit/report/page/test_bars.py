@@ -1,5 +1,7 @@
 """Bars are as long as accuracies are large, against numbers by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from suite.plan.cell import Cell
@@ -25,6 +27,13 @@ RESULTS = [
     result("leap", 0.5, 56.0, seed=1),
     result("random-mask", 0.5, 26.0),
 ]
+
+
+def test_a_control_by_another_name_is_drawn_as_one():
+    coin = replace(result("coin", 0.5, 26.0), implementation="random-mask")
+    lookalike = replace(result("random-mask-2-4", 0.5, 26.0), implementation="wanda")
+    bars = panels_by_sparsity([*RESULTS, coin, lookalike])["0.5"][0].bars
+    assert [bar.kind for bar in bars] == ["", "leap", "control", "control", ""]
 
 
 def test_a_panel_a_task_and_one_of_the_average_at_each_sparsity():

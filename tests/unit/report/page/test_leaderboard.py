@@ -10,12 +10,14 @@ from suite.tables.evaluations import TASKS, Evaluated
 from suite.tables.seconds import Seconds
 
 
-def result(model, method, sparsity, accuracy, perplexity, seed=0):
+def result(model, method, sparsity, accuracy, perplexity, seed=0, implementation=""):
     same = dict.fromkeys(TASKS, accuracy)
     none = dict.fromkeys(TASKS, 0.0)
     chance = dict.fromkeys(TASKS, 40.0)
     cell = Cell.at(model, method, sparsity, seed)
-    return Evaluated(cell, sparsity, perplexity, 0.1, same, none, {}, {}, chance)
+    return Evaluated(
+        cell, sparsity, perplexity, 0.1, same, none, {}, {}, chance, implementation=implementation
+    )
 
 
 RESULTS = [
@@ -45,6 +47,16 @@ def test_lines_are_means_over_places_of_means_over_seeds():
     assert leap.perplexity == pytest.approx(math.sqrt(math.sqrt(4 * 9) * 8))
     assert wanda.perplexity == pytest.approx(9)
     assert leap.seconds == pytest.approx(40 / 3)
+
+
+def test_a_control_by_another_name_is_not_ranked():
+    ranks = {}
+    for implementation in ("random-mask", "wanda"):
+        coin = [result(m, "coin", 0.5, 95, 1, implementation=implementation) for m in "ab"]
+        found = leaderboard([*RESULTS, *coin], {})
+        ranks[implementation] = {line.method: line.rank for line in found}
+    assert ranks["random-mask"] == {"leap": 1.25, "wanda": 1.75}
+    assert ranks["wanda"] == {"coin": 1, "leap": 2.25, "wanda": 2.75}
 
 
 def test_seconds_that_were_not_recorded_are_none():

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from suite.plan.cell import DENSE, LEAP
-from suite.plan.methods import is_control, method_label
+from suite.plan.methods import method_label
 from suite.report.page.table import TASK_HEADINGS
 from suite.tables.evaluations import TASKS, Evaluated
 from suite.tables.generated import any_generated, task_headings
@@ -155,7 +155,7 @@ def _bar(seeds: Sequence[Evaluated], measure: _Measure, unit: float, where: str,
     of_seeds = f", mean of {len(seeds)} seeds" if len(seeds) > 1 else ""
     return Bar(
         name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…",
-        "leap" if method == LEAP else "control" if is_control(method) else "",
+        "leap" if method == LEAP else "control" if seeds[0].control else "",
         round(value * unit, 1),
         round((value - stderr) * unit, 1),
         round((value + stderr) * unit, 1),

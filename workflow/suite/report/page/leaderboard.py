@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from suite.plan.cell import DENSE, Cell
-from suite.plan.methods import is_control
 from suite.tables.evaluations import Evaluated
 from suite.tables.places import Places, mean_over, places_of
 from suite.tables.recovered import recovered_shares
@@ -35,8 +34,8 @@ def leaderboard(results: Sequence[Evaluated], seconds: Mapping[Cell, Seconds]) -
     Left out are the dense model, controls, and methods that lack a place which another one has.
     """
     shares = dict(zip((r.cell for r in results), recovered_shares(results), strict=True))
-    methods = dict.fromkeys(result.cell.method for result in results)
-    ranked = [method for method in methods if method != DENSE and not is_control(method)]
+    counted = (r.cell.method for r in results if r.cell.method != DENSE and not r.control)
+    ranked = dict.fromkeys(counted)
     found = {method: places_of(results, method) for method in ranked}
     every = {place for places in found.values() for place in places}
     whole = {method: places for method, places in found.items() if places.keys() == every}
