@@ -47,6 +47,7 @@ from suite.plan.validation import ConfigError
 from suite.plan.world import has_generated_tasks
 from suite.report.overview import Overview
 from suite.sources.mirror.check import missing
+from suite.tables import mixed
 from suite.tables.published import FILES as NUMBERS
 from suite.tables.published import published_models
 
@@ -60,14 +61,16 @@ try:
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
-# Where code and data come from, whether a run is watched live and how GPUs are shared are no settings
-# of a result: they reach jobs by the environment, so that changing them re-runs nothing.
+# Where code and data come from, whether a run is watched live, how GPUs are shared and whether tables
+# may mix are no settings of a result: they reach jobs by the environment, so that changing them re-runs
+# nothing.
 os.environ.update(
     LEAP_SUITE_ROOT=HERE,
     PYTHONPATH=os.pathsep.join(filter(None, [*CODE, os.environ.get("PYTHONPATH")])),
     HUB_MIRROR=config["hub_mirror"] and os.path.abspath(config["hub_mirror"]),
     LEAP_SUITE_LIVE_TRACKING=str(int(config["tracking"]["live"])),
     LEAP_SUITE_JOBS_PER_GPU=str(config.get("jobs_per_gpu", 1)),
+    LEAP_SUITE_STRICT=str(int(config.get("strict", False))),
 )
 
 RUN = config["run"]
@@ -144,6 +147,13 @@ onstart:
     except ConfigError as error:
         raise WorkflowError(str(error)) from None
     if any(job.rule.name == "tables" for job in jobs):
+        if config.get("strict", False):
+            made = {Cell.of(job.wildcards) for job in jobs if job.rule.name == "evaluate"}
+            kept = [cell for cell in CELLS if cell not in made]
+            try:
+                mixed.refuse_standing(evaluations_of(kept), manifests_of(kept))
+            except ValueError as error:
+                raise WorkflowError(str(error)) from None
         lines.append(standing.left_out(Path(RESULTS), studies.all_cells(config)))
     if workflow.local_exec:
         dtypes = {config["models"][model]["dtype"] for model in config["grid"]["models"]}

@@ -17,6 +17,7 @@ IN_STUDY = {
 rule pattern_table:
     input:
         evaluations=IN_STUDY["patterns"]["evaluations"],
+        manifests=IN_STUDY["patterns"]["manifests"],
     output:
         csv=report(
             f"{RESULTS}/tables/patterns.csv",
@@ -46,6 +47,7 @@ rule pattern_table:
 rule sweep_table:
     input:
         evaluations=IN_STUDY["sweep"]["evaluations"],
+        manifests=IN_STUDY["sweep"]["manifests"],
     output:
         csv=f"{RESULTS}/tables/sweep.csv",
         markdown=f"{RESULTS}/tables/sweep.md",
@@ -119,6 +121,7 @@ rule token_table:
 rule ablation_table:
     input:
         evaluations=IN_STUDY["ablations"]["evaluations"],
+        manifests=IN_STUDY["ablations"]["manifests"],
     output:
         csv=f"{RESULTS}/tables/ablations.csv",
         markdown=f"{RESULTS}/tables/ablations.md",

@@ -4,6 +4,7 @@
 rule tables:
     input:
         evaluations=evaluations_of(CELLS),
+        manifests=manifests_of(CELLS),
         answers=items_of(CELLS),
     output:
         csv=report(
@@ -47,6 +48,7 @@ rule tables:
 rule against_published:
     input:
         evaluations=evaluations_of(CELLS),
+        manifests=manifests_of(CELLS),
     output:
         csv=report(
             f"{RESULTS}/tables/against_published.csv",

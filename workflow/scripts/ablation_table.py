@@ -13,12 +13,15 @@ def main() -> None:
     """Write the table as CSV and Markdown."""
     from suite.tables.ablations import ablation_rows, write_ablation_csv, write_ablation_markdown
     from suite.tables.evaluations import read_cells
+    from suite.tables.mixed import checked
 
-    params, outputs = snakemake.params, snakemake.output
-    results = read_cells([Path(file) for file in snakemake.input.evaluations], params.recipes)
+    params, inputs, outputs = snakemake.params, snakemake.input, snakemake.output
+    evaluations, manifests = (list(map(Path, f)) for f in (inputs.evaluations, inputs.manifests))
+    results = read_cells(evaluations, params.recipes, manifests)
+    mixed = checked(results)
     rows = ablation_rows(results, params.base, params.variants)
     write_ablation_csv(rows, Path(outputs.csv))
-    write_ablation_markdown(rows, Path(outputs.markdown), params.scale, params.base)
+    write_ablation_markdown(rows, Path(outputs.markdown), params.scale, params.base, mixed)
 
 
 if __name__ == "__main__":

@@ -13,18 +13,21 @@ def main() -> None:
     """Write the comparison as CSV and Markdown."""
     from suite.tables.against_published import compare, write_against_published
     from suite.tables.evaluations import read_cells
+    from suite.tables.mixed import checked
     from suite.tables.published import read_published
     from suite.tables.published_leads import leads
 
     inputs, outputs = snakemake.input, snakemake.output
-    recipes = snakemake.params.recipes
-    results = read_cells([Path(file) for file in inputs.evaluations], recipes)
+    evaluations, manifests = (list(map(Path, f)) for f in (inputs.evaluations, inputs.manifests))
+    results = read_cells(evaluations, snakemake.params.recipes, manifests)
+    mixed = checked(results)
     published = read_published()
     write_against_published(
         compare(results, published),
         leads(results, published),
         Path(outputs.csv),
         Path(outputs.markdown),
+        mixed,
     )
 
 

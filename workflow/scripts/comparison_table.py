@@ -15,16 +15,19 @@ def main() -> None:
     from suite.tables import comparison
     from suite.tables.evaluations import read_cells
     from suite.tables.headline import item_files
+    from suite.tables.mixed import checked
     from suite.tables.seconds import read_seconds
 
     params, inputs, outputs = snakemake.params, snakemake.input, snakemake.output
-    results = read_cells([Path(file) for file in inputs.evaluations], params.recipes)
+    evaluations, manifests = (list(map(Path, f)) for f in (inputs.evaluations, inputs.manifests))
+    results = read_cells(evaluations, params.recipes, manifests)
+    mixed = checked(results)
     files = item_files(results, [Path(file) for file in inputs.answers])
     items = {cell: read_items(file) for cell, file in files.items()}
-    seconds = read_seconds([Path(file) for file in inputs.manifests])
+    seconds = read_seconds(manifests)
     rows = comparison.comparison_rows(results, items, seconds)
     comparison.write_comparison_csv(rows, Path(outputs.csv))
-    comparison.write_comparison_markdown(rows, Path(outputs.markdown), params.scale)
+    comparison.write_comparison_markdown(rows, Path(outputs.markdown), params.scale, mixed)
 
 
 if __name__ == "__main__":

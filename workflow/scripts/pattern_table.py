@@ -13,10 +13,13 @@ def main() -> None:
     """Write the table as CSV, Markdown and LaTeX: model by model, densest first."""
     from suite.tables.evaluations import read_cells
     from suite.tables.main import write_csv, write_latex, write_markdown
+    from suite.tables.mixed import checked
 
     params, outputs = snakemake.params, snakemake.output
     evaluations = [Path(file) for file in snakemake.input.evaluations]
-    read = read_cells(evaluations, params.recipes)
+    manifests = [Path(file) for file in snakemake.input.manifests]
+    read = read_cells(evaluations, params.recipes, manifests)
+    checked(read)
     models = list(dict.fromkeys(result.cell.model for result in read))
     results = sorted(read, key=lambda r: (models.index(r.cell.model), r.cell.target))
     write_csv(results, Path(outputs.csv), params.patterns)

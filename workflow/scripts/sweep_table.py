@@ -13,9 +13,12 @@ def main() -> None:
     """Write the table as CSV and Markdown, in the order of the cells."""
     from suite.tables.evaluations import read_cells
     from suite.tables.main import write_csv, write_markdown
+    from suite.tables.mixed import checked
 
-    params, outputs = snakemake.params, snakemake.output
-    results = read_cells([Path(file) for file in snakemake.input.evaluations], params.recipes)
+    params, inputs, outputs = snakemake.params, snakemake.input, snakemake.output
+    evaluations, manifests = (list(map(Path, f)) for f in (inputs.evaluations, inputs.manifests))
+    results = read_cells(evaluations, params.recipes, manifests)
+    checked(results)
     write_csv(results, Path(outputs.csv))
     write_markdown(results, Path(outputs.markdown), params.scale)
 

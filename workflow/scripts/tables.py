@@ -15,13 +15,16 @@ def main() -> None:
     from suite.tables.generated import any_generated
     from suite.tables.headline import headline, item_files, write_headline
     from suite.tables.main import write_csv, write_latex, write_markdown, write_tabular
+    from suite.tables.mixed import checked
     from suite.tables.published import read_published
     from suite.tables.published_leads import leads
     from suite.tables.verdict import write_verdict
 
     params, outputs = snakemake.params, snakemake.output
     evaluations = [Path(file) for file in snakemake.input.evaluations]
-    results = main_table(evaluations, params.models, params.methods, params.recipes)
+    manifests = [Path(file) for file in snakemake.input.manifests]
+    results = main_table(evaluations, params.models, params.methods, params.recipes, manifests)
+    checked(results)
     write_csv(results, Path(outputs.csv))
     write_markdown(results, Path(outputs.markdown), params.scale)
     write_latex(results, Path(outputs.latex), params.scale)

@@ -97,7 +97,8 @@ def test_densities_of_learned_weights_come_without_a_selection():
 
 
 def test_places_resources_and_names_are_in_no_recipe():
-    assert changed(LEAP, run="other", jobs_per_gpu=2, tracking={"live": True}, replace=True) == []
+    assert changed(LEAP, run="other", jobs_per_gpu=2, tracking={"live": True}) == []
+    assert changed(LEAP, replace=True, strict=True) == []
     assert changed(LEAP, resources={"train": {"threads": 2}}) == []
     assert changed(LEAP, execution={"micro_batch": 1, "checkpointing": True}) == []
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from suite.artifacts.files import write_json
+from suite.artifacts.files import read_json, write_json
 from suite.report.closing import closing_lines
 from suite.tables.headline import ENTRIES
 
@@ -32,6 +32,14 @@ def test_verdict_page_and_time(tmp_path):
         f"Verdicts, tables and figures: {tmp_path}/report.html",
         "This run took 1 min 2 s.",
     ]
+
+
+def test_where_results_mix_it_says_so(tmp_path):
+    headline = run(tmp_path, ENTRY) / "tables/headline.json"
+    whole = lines(tmp_path)
+    for mixed in ("", "Mixed: 28 cells evaluated in bfloat16, 1 in float32."):
+        write_json(headline, {**read_json(headline), "mixed": mixed})
+        assert lines(tmp_path) == [whole[0], *filter(None, [mixed]), *whole[1:]]
 
 
 def test_of_generated_tasks_it_says_that_models_and_tasks_are_miniatures(tmp_path):

@@ -107,6 +107,7 @@ def test_csv_columns(tmp_path: Path) -> None:
         *("piqa_stderr", "arc_easy_stderr", "arc_challenge_stderr", "winogrande_stderr"),
         *("openbookqa_stderr", "mmlu_stderr", "average_stderr"),
         *("piqa_norm", "arc_easy_norm", "arc_challenge_norm", "openbookqa_norm"),
+        *("dtype", "versions", "pruning_dtype", "hardening_versions"),
     ]
 
 

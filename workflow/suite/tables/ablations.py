@@ -19,6 +19,7 @@ from suite.tables.evaluations import Evaluated
 from suite.tables.generated import accuracy, bold_sentence
 from suite.tables.main import write_frame, write_lines
 from suite.tables.markdown import escaped, table
+from suite.tables.mixed import lines_below
 from suite.tables.numbers import NONE, number, perplexity
 
 BASE = "(base)"  # what stands for a variant's name in the rows of the base itself
@@ -78,8 +79,13 @@ def write_ablation_csv(rows: Sequence[Row], path: Path) -> None:
     write_frame(pd.DataFrame(asdict(row) for row in rows), path)
 
 
-def write_ablation_markdown(rows: Sequence[Row], path: Path, scale: str, base: str) -> None:
-    """Write the rows as GitHub Markdown, one block a model; `scale` and `base` are for readers."""
+def write_ablation_markdown(
+    rows: Sequence[Row], path: Path, scale: str, base: str, mixed: str = ""
+) -> None:
+    """Write the rows as GitHub Markdown, one block a model; `scale` and `base` are for readers.
+
+    `mixed` stands below the table.
+    """
     measure = accuracy(rows[0].tasks == "generated")
     headings = ["Variant", "Sparsity (%)", "Perplexity", "Δ perplexity"]
     headings += [f"{measure} (%)", f"Δ {measure.lower()}"]
@@ -87,7 +93,7 @@ def write_ablation_markdown(rows: Sequence[Row], path: Path, scale: str, base: s
     for model, block in groupby(rows, key=lambda row: row.model):
         lines += ["", f"### {escaped(model)}", ""]
         lines += table(headings, [_printed(row) for row in block], "lrrrrr")
-    write_lines(path, lines)
+    write_lines(path, [*lines, *lines_below(mixed)])
 
 
 def variant_label(variant: str, method: str) -> str:

@@ -13,6 +13,7 @@ from suite.tables.evaluations import TASKS, Evaluated
 from suite.tables.generated import check_real
 from suite.tables.main import write_frame, write_lines
 from suite.tables.markdown import escaped, table
+from suite.tables.mixed import lines_below
 from suite.tables.numbers import number, perplexity
 from suite.tables.published import Published
 from suite.tables.published_leads import Lead
@@ -143,16 +144,20 @@ def counts(rows: Sequence[Comparison]) -> dict[str, int]:
 
 
 def write_against_published(
-    rows: Sequence[Comparison], leads: Sequence[Lead], csv: Path, markdown: Path
+    rows: Sequence[Comparison], leads: Sequence[Lead], csv: Path, markdown: Path, mixed: str = ""
 ) -> None:
-    """Write the rows as CSV, and LEAP's leads, averages and perplexities as a page."""
+    """Write the rows as CSV, and LEAP's leads, averages and perplexities as a page.
+
+    `mixed` says where ours were not computed alike.
+    """
     write_frame(pd.DataFrame([asdict(row) for row in rows]), csv)
     headings = ["Model", "Sparsity", "Method", "Measure", "Ours", "Published", "Difference",
                 "Verdict", "Source"]  # fmt: skip
     shown = [_texts(row) for row in rows if row.measure in ("average", "ppl")]
     lines = ["# Against the published numbers", "", RULE, ""]
     lines += [", ".join(f"{verdict}: {count}" for verdict, count in counts(rows).items()) + "."]
-    lines += ["", *table(headings, shown, "lrllrrrll"), "", "## LEAP's leads", ""]
+    lines += ["", *table(headings, shown, "lrllrrrll"), *lines_below(mixed)]
+    lines += ["", "## LEAP's leads", ""]
     write_lines(markdown, [*lines, *published_leads.lines(leads)])
 
 

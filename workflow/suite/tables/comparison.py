@@ -18,6 +18,7 @@ from suite.tables.evaluations import Evaluated
 from suite.tables.generated import accuracy, bold_sentence
 from suite.tables.main import write_frame, write_lines
 from suite.tables.markdown import escaped, table
+from suite.tables.mixed import lines_below
 from suite.tables.numbers import number, perplexity
 from suite.tables.paired import average, combine, compare
 from suite.tables.places import Places, mean_over, places_of
@@ -97,13 +98,14 @@ def write_comparison_csv(rows: Sequence[Row], path: Path) -> None:
     write_frame(pd.DataFrame(asdict(row) for row in rows), path)
 
 
-def write_comparison_markdown(rows: Sequence[Row], path: Path, scale: str) -> None:
-    """Write the rows as GitHub Markdown; `scale` is for its caption."""
+def write_comparison_markdown(rows: Sequence[Row], path: Path, scale: str, mixed: str = "") -> None:
+    """Write the rows as GitHub Markdown; `scale` is for its caption, `mixed` stands below it."""
     generated = rows[0].tasks == "generated"
     headings = ["Method", "Cells", f"{accuracy(generated)} (%)", "Perplexity", "Recovered (%)"]
     headings += ["LEAP's lead (points)", "Seconds", "CPU seconds"]
     lines = [f"{bold_sentence(generated)}Scale `{scale}`. {_CAPTION}", ""]
-    write_lines(path, [*lines, *table(headings, map(_printed, rows), "lrrrrrrr")])
+    lines += table(headings, map(_printed, rows), "lrrrrrrr")
+    write_lines(path, [*lines, *lines_below(mixed)])
 
 
 def _items(seeds: Sequence[Evaluated], items: ItemsOf) -> list[Items]:

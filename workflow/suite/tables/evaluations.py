@@ -6,7 +6,7 @@ Accuracies are in percent everywhere after `read_cells`.
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from suite.artifacts.files import read_json
 from suite.artifacts.recorded import check
 from suite.plan.cell import DENSE, Cell
 from suite.plan.methods import is_control
+from suite.tables.computed import Computed, of_evaluation, read_pruned
 
 # Columns of main.csv, in the paper's order.
 TASKS = ("piqa", "arc_easy", "arc_challenge", "winogrande", "openbookqa", "mmlu")
@@ -41,6 +42,9 @@ class Evaluated:
     in_domain: float = math.nan  # a second perplexity, where there is one
     in_domain_stderr: float = math.nan
     implementation: str = ""  # the method that the cell's is a variant of, where it was recorded
+    asked_dtype: str = ""  # the model's, of which the computed one may differ
+    computed: Computed = field(default_factory=Computed)  # the evaluation
+    pruned: Computed = field(default_factory=Computed)  # from the manifest, where it was read
 
     @property
     def control(self) -> bool:
@@ -73,14 +77,17 @@ class Evaluated:
         return math.sqrt(sum(self.stderr[task] ** 2 for task in TASKS)) / len(TASKS)
 
 
-def read_cells(evaluations: Sequence[Path], recipes: Recipes = None) -> list[Evaluated]:
+def read_cells(
+    evaluations: Sequence[Path], recipes: Recipes = None, manifests: Sequence[Path] = ()
+) -> list[Evaluated]:
     """Read evaluation files whose numbers are to be compared with each other, in the order given.
 
-    `recipes` says what each cell would be made with now. Raises ValueError if a file is missing or
+    `recipes` says what each cell would be made with now; `manifests` are those of pruned cells, for
+    tables that say how their cells were computed. Raises ValueError if a file is missing or
     malformed, if it was made with another recipe, if a cell occurs twice, or if two cells answered
     different tasks.
     """
-    return [result for _, result in _read(evaluations, recipes)]
+    return [result for _, result in _read(evaluations, recipes, manifests)]
 
 
 def main_table(
@@ -88,6 +95,7 @@ def main_table(
     models: Sequence[str],
     methods: Sequence[str],
     recipes: Recipes = None,
+    manifests: Sequence[Path] = (),
 ) -> list[Evaluated]:
     """Read the evaluation files of one scale and put them in the order of the tables.
 
@@ -95,7 +103,7 @@ def main_table(
     sparsity and seed ascending. Raises ValueError as `read_cells` does, and if a model or method is
     not listed: numbers in one column must be comparable.
     """
-    read = _read(evaluations, recipes)
+    read = _read(evaluations, recipes, manifests)
     method_order = [DENSE, *(method for method in methods if method != DENSE)]
     for path, result in read:
         _check_listed(path, "model", result.cell.model, models)
@@ -110,13 +118,25 @@ def main_table(
     return sorted((result for _, result in read), key=position)
 
 
-def _read(evaluations: Sequence[Path], recipes: Recipes) -> list[tuple[Path, Evaluated]]:
-    read = [(path, _read_cell(path, recipes)) for path in evaluations]
+def _read(
+    evaluations: Sequence[Path], recipes: Recipes, manifests: Sequence[Path]
+) -> list[tuple[Path, Evaluated]]:
+    pruned = read_pruned(manifests)
+    read = [(path, _with_pruned(_read_cell(path, recipes), pruned)) for path in evaluations]
     if not read:
         raise ValueError("no evaluation files given")
     _check_unique(read)
     _check_comparable(read)
     return read
+
+
+def _with_pruned(result: Evaluated, pruned: Mapping[Cell, Computed]) -> Evaluated:
+    return replace(result, pruned=pruned.get(_one_spelling(result.cell), Computed()))
+
+
+def _one_spelling(cell: Cell) -> Cell:
+    """The cell by its sparsity as a number: 0.5 and 0.50 are one."""
+    return Cell.at(cell.model, cell.method, cell.target, cell.seed)
 
 
 def _read_cell(path: Path, recipes: Recipes) -> Evaluated:
@@ -179,10 +199,14 @@ def _evaluated(evaluation: Any) -> Evaluated:
 
 
 def _made(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """What is recorded of the cell's method."""
+    """What is recorded of the cell's method, and of how it was evaluated."""
     recipe = provenance.get("recipe", {})
     masks = recipe.get("checkpoint", {}).get("masks", {})  # none of the dense model
-    return {"implementation": masks.get("implementation", "")}
+    return {
+        "implementation": masks.get("implementation", ""),
+        "asked_dtype": recipe.get("model", {}).get("dtype", ""),
+        "computed": of_evaluation(provenance),
+    }
 
 
 def _in_domain(evaluation: Mapping[str, Any]) -> dict[str, Any]:
@@ -237,8 +261,7 @@ def _protocol(result: Mapping[str, Any]) -> tuple[str, str, int]:
 def _check_unique(read: Sequence[tuple[Path, Evaluated]]) -> None:
     first: dict[Cell, Path] = {}
     for path, result in read:
-        # 0.5 and 0.50 are one sparsity
-        cell = Cell.at(result.cell.model, result.cell.method, result.cell.target, result.cell.seed)
+        cell = _one_spelling(result.cell)
         if cell in first:
             raise ValueError(f"{path}: same cell as {first[cell]}: {cell.path}")
         first[cell] = path

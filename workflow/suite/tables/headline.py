@@ -10,6 +10,7 @@ from suite.artifacts.files import write_json
 from suite.artifacts.items import read_items
 from suite.plan.cell import DENSE, LEAP, Cell
 from suite.tables.evaluations import Evaluated
+from suite.tables.mixed import sentence
 from suite.tables.paired import Paired, combine, compare
 
 ADMM = "admm"
@@ -28,7 +29,7 @@ def headline(
     items: ItemFiles,
     layer_wise: Sequence[str],
     retraining: Sequence[str] = (),
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Any]:
     """Differences LEAP minus baseline, by measure and baseline.
 
     For each measure (average accuracy in percent, perplexity) there is one entry for the best
@@ -38,7 +39,7 @@ def headline(
     the seed (the root of the mean variance over cells; null with one seed). Those of accuracy also
     have a paired test over the items, for each cell and for their mean. Seeds are averaged. An
     entry is null where the grid lacks LEAP or the baseline, and that of the best of all where
-    nothing in the grid is retrained.
+    nothing in the grid is retrained. `mixed` says where results were not computed alike.
     """
     accuracy = _judge(results, lambda result: result.average, layer_wise, retraining, more=True)
     for name in ENTRIES:
@@ -47,7 +48,7 @@ def headline(
     perplexity = _judge(
         results, lambda result: result.perplexity, layer_wise, retraining, more=False
     )
-    return {"average_accuracy": accuracy, "perplexity": perplexity}
+    return {"average_accuracy": accuracy, "perplexity": perplexity, "mixed": sentence(results)}
 
 
 def item_files(results: Sequence[Evaluated], files: Sequence[Path]) -> ItemFiles:

@@ -1,7 +1,8 @@
 """Tables of the suite: `main.csv`, and the same numbers as GitHub Markdown and LaTeX.
 
 The writers take what `suite.tables.evaluations.main_table` gives, in the order in which it is
-shown. Where the tasks are generated ones, every table says so itself, wherever it is pasted.
+shown. Where the tasks are generated ones, or results were not computed alike, every table says so
+itself, wherever it is pasted.
 """
 
 import math
@@ -12,10 +13,12 @@ from pathlib import Path
 import pandas as pd
 
 from suite.artifacts.files import replacing
+from suite.plan.cell import DENSE
 from suite.plan.methods import base_method, method_label
 from suite.tables.evaluations import TASKS, Evaluated
 from suite.tables.generated import SENTENCE, any_generated, bold_sentence, task_headings
 from suite.tables.markdown import escaped, table
+from suite.tables.mixed import lines_below, sentence
 from suite.tables.numbers import NONE, PLUS_MINUS, number, perplexity
 from suite.tables.recovered import DEFINITION, recovered_shares
 
@@ -94,7 +97,7 @@ def write_markdown(
     for model, rows in _blocks(results, _MARKDOWN, patterns):
         lines += ["", f"### {model}", ""]
         lines += table(headings, rows, "l" + "r" * (len(headings) - 1))
-    write_lines(path, lines)
+    write_lines(path, [*lines, *lines_below(sentence(results))])
 
 
 def write_latex(
@@ -108,7 +111,7 @@ def write_latex(
     second = ["In-d."] if _with_in_domain(results) else []
     headings = [*first, *_TASK_HEADINGS, "Avg.", "Rec.", "PPL", *second]
     label, spacing = ("tab:patterns", "1.4pt") if patterns else ("tab:main", "2.3pt")
-    caption = _LATEX.escaped(_caption(results, scale).replace("`", ""))
+    caption = _latex_caption(results, _caption(results, scale))
     if any_generated(results):
         caption = f"{_LATEX.bold.format(SENTENCE)} {caption}"
     head = [
@@ -144,7 +147,7 @@ def write_tabular(results: Sequence[Evaluated], path: Path, scale: str) -> None:
     \usepackage{booktabs}.
     """
     kind = f"{_LATEX.bold.format(SENTENCE)} " if any_generated(results) else ""
-    caption = _LATEX.escaped(_narrow_caption(results, scale).replace("`", ""))
+    caption = _latex_caption(results, _narrow_caption(results, scale))
     texts = _texts(results, _LATEX, None)[["method", *TASKS, "average", "ppl"]]
     texts = texts.map(lambda text: text.partition(_LATEX.plus_minus)[0])
     lines: list[str] = []
@@ -220,6 +223,10 @@ def _frame(results: Sequence[Evaluated], patterns: Patterns) -> pd.DataFrame:
             **{f"{task}_stderr": result.stderr[task] for task in TASKS},
             "average_stderr": result.average_stderr,
             **{f"{task}_norm": result.norm[task] for task in TASKS if task in result.norm},
+            "dtype": result.computed.dtype,
+            "versions": result.computed.packages,
+            "pruning_dtype": "" if result.cell.method == DENSE else result.pruned.dtype,
+            "hardening_versions": result.pruned.packages,
         }
         for result, share in zip(results, recovered_shares(results), strict=True)
     )
@@ -296,6 +303,12 @@ def _caption(results: Sequence[Evaluated], scale: str) -> str:
     added = f" {DEFINITION}" + (_CAPTION_IN_DOMAIN if _with_in_domain(results) else "")
     added += _of_controls(results) + (_CAPTION_SEEDS if _has_seeds(results) else "")
     return f"Scale `{scale}`. {_CAPTION}{added}"
+
+
+def _latex_caption(results: Sequence[Evaluated], caption: str) -> str:
+    """A caption without Markdown, which ends with how results mix: nothing stands below a table."""
+    mixed = sentence(results)
+    return _LATEX.escaped(caption.replace("`", "") + (f" {mixed}" if mixed else ""))
 
 
 def _narrow_caption(results: Sequence[Evaluated], scale: str) -> str:

@@ -15,6 +15,7 @@ from suite.tables.evaluations import Evaluated
 from suite.tables.generated import accuracy, bold_sentence
 from suite.tables.main import write_frame, write_lines
 from suite.tables.markdown import escaped, table
+from suite.tables.mixed import lines_below
 from suite.tables.numbers import NONE, number, perplexity
 from suite.tables.seconds import EXPLAINED, Seconds, mean_seconds
 
@@ -78,8 +79,11 @@ def write_token_csv(rows: Sequence[Row], path: Path) -> None:
     write_frame(pd.DataFrame(asdict(row) for row in rows), path)
 
 
-def write_token_markdown(rows: Sequence[Row], path: Path, scale: str) -> None:
-    """Write the rows as GitHub Markdown, one block a model; `scale` is for its caption."""
+def write_token_markdown(rows: Sequence[Row], path: Path, scale: str, mixed: str = "") -> None:
+    """Write the rows as GitHub Markdown, one block a model; `scale` is for its caption.
+
+    `mixed` stands below the table.
+    """
     generated = rows[0].tasks == "generated"
     headings = ["Method", "Shown", "Tokens", f"{accuracy(generated)} (%)", "Perplexity"]
     headings += ["Seconds", "CPU seconds"]
@@ -87,7 +91,7 @@ def write_token_markdown(rows: Sequence[Row], path: Path, scale: str) -> None:
     for model, block in groupby(rows, key=lambda row: row.model):
         lines += ["", f"### {escaped(model)}", ""]
         lines += table(headings, map(_printed, block), "llrrrrr")
-    write_lines(path, lines)
+    write_lines(path, [*lines, *lines_below(mixed)])
 
 
 def _row(

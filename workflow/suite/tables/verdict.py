@@ -10,6 +10,7 @@ from suite.tables import published_leads
 from suite.tables.headline import ENTRIES, SIGNIFICANT
 from suite.tables.main import write_lines
 from suite.tables.markdown import escaped, table
+from suite.tables.mixed import lines_below
 from suite.tables.numbers import perplexity as printed
 from suite.tables.published_leads import Lead
 
@@ -43,7 +44,7 @@ def write_verdict(
     empty where the models are not the paper's.
     """
     title = f"Does LEAP beat the layer-wise baselines? Scale `{scale}`"
-    lines = [f"# {kind.titled(title, generated)}", "", about]
+    lines = [f"# {kind.titled(title, generated)}", "", about, *lines_below(judged.get("mixed", ""))]
     for entry, name in sections(judged):
         lines += ["", f"## Against {name}", ""]
         lines += _section(judged["average_accuracy"][entry], judged["perplexity"][entry], generated)

@@ -116,6 +116,18 @@ def test_what_the_numbers_are_of_stands_in_titles_and_headings(tmp_path):
     assert ">mini-PIQA</button>" in text and ">PIQA</button>" not in text
 
 
+def test_that_results_mix_stands_at_the_head(tmp_path):
+    evaluations = [evaluation(tmp_path, method) for method in ACCURACY]
+    judged = {m: dict.fromkeys(ENTRIES) for m in ("average_accuracy", "perplexity")}
+    line = "Mixed: 28 cells evaluated in bfloat16, 1 in float32."
+    headline, output = tmp_path / "headline.json", tmp_path / "report.html"
+    for mixed in ("", line):
+        headline.write_text(json.dumps({**judged, "mixed": mixed}))
+        write_page("test", "", evaluations, {}, headline, [], [], {}, output, "")
+        header = output.read_text().partition("</header>")[0]
+        assert header.count('class="note"') == header.count(f">{line}</p>") == bool(mixed)
+
+
 def test_a_page_of_other_settings_is_not_written(tmp_path):
     with pytest.raises(ValueError, match="does not say what settings"):
         write_page(

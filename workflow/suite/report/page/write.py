@@ -68,6 +68,7 @@ def write_page(
         note=note,
         about=about,
         rule=verdict.RULE,
+        mixed=judged.get("mixed", ""),
         verdicts=[
             _verdict(judged, entry, name, any_generated(results))
             for entry, name in verdict.sections(judged)
