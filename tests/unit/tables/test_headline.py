@@ -77,7 +77,7 @@ def test_what_is_retrained_counts_against_the_best_of_all_only(tmp_path):
     write_verdict(judged, "test", "", tmp_path / "verdict.md", generated=False)
     text = (tmp_path / "verdict.md").read_text()
     assert text.count("## Against") == 3
-    section = text.split("## Against the best baseline of all")[1].split("## ")[0]
+    section = text.split("## Against the best of all baselines")[1].split("## ")[0]
     assert section.count("| ELSA |") == 3 and "p < 0.001" in section
     write_verdict(without, "test", "", tmp_path / "verdict.md", generated=False)
     assert (tmp_path / "verdict.md").read_text().count("## Against") == 2

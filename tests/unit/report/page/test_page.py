@@ -86,6 +86,12 @@ def test_the_page_is_small_whole_and_asks_nobody(page):
     assert "Contradicted" in text
     assert "Not run" in text
     assert "p = 0.012" in text
+    (first,) = re.findall(r'<p class="verdict">(.*)</p>', text)
+    assert first == (
+        "LEAP against the best layer-wise baseline (ADMM in 1 of 1 cells): "
+        '<span class="contradicted">Contradicted</span>'
+    )
+    assert "<p>Accuracy -5.00 ± 2.00 points, p = 0.012, better in 0 of 1 cells.</p>" in text
     assert "reproduced: 2, deviates: 2, not run: 0." in text
     assert "+5.00 points (+5.00 to +5.00, 1 cell); here it is +15.00 over 1 cell" in text
     assert ">a test; another &lt;test&gt;</td>" in text
@@ -114,6 +120,7 @@ def test_what_the_numbers_are_of_stands_in_titles_and_headings(tmp_path):
         assert f"<h2>{heading}: {note}</h2>" in text
     assert f'aria-label="All results: {note}"' in text
     assert ">mini-PIQA</button>" in text and ">PIQA</button>" not in text
+    assert '<p class="verdict">' not in text, "nothing was compared"
 
 
 def test_that_results_mix_stands_at_the_head(tmp_path):

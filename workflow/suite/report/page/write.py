@@ -62,16 +62,16 @@ def write_page(
     )
     results = read_cells(evaluations, recipes)
     judged = read_json(headline)
-    seconds = read_seconds(list(manifests.values()))
+    seconds, generated = read_seconds(list(manifests.values())), any_generated(results)
     text = environment.get_template(TEMPLATE.name).render(
         scale=scale,
         note=note,
         about=about,
         rule=verdict.RULE,
         mixed=judged.get("mixed", ""),
+        first_verdicts=_first_verdicts(judged, generated),
         verdicts=[
-            _verdict(judged, entry, name, any_generated(results))
-            for entry, name in verdict.sections(judged)
+            _verdict(judged, entry, name, generated) for entry, name in verdict.sections(judged)
         ],
         published=_published(comparisons, leads) if comparisons else None,
         leaderboard=_leaderboard(leaderboard(results, seconds)),
@@ -93,11 +93,28 @@ def write_page(
         temporary.write_text(text, encoding="utf-8")
 
 
+def _first_verdicts(judged: Mapping[str, Any], generated: bool) -> list[dict[str, str]]:
+    """What stands at the head of the page; nothing of what was not run."""
+    of_entries = judged["average_accuracy"]
+    return [
+        {
+            **_claim(of_entries[entry]),
+            "name": f"{name} ({verdict.best_baselines(of_entries[entry])})",
+            "found": verdict.short_summary(of_entries[entry], generated),
+        }
+        for entry, name in verdict.first_sections(judged)
+        if of_entries[entry] is not None
+    ]
+
+
+def _claim(of_accuracy: Mapping[str, Any] | None) -> dict[str, str]:
+    claim = verdict.claim(of_accuracy)
+    return {"claim": claim.capitalize(), "kind": claim.split()[0].rstrip(":")}
+
+
 def _verdict(judged: Mapping[str, Any], entry: str, name: str, generated: bool) -> dict[str, Any]:
     of_accuracy, of_perplexity = judged["average_accuracy"][entry], judged["perplexity"][entry]
-    claim = verdict.claim(of_accuracy)
-    kind = claim.split()[0].rstrip(":")
-    found: dict[str, Any] = {"name": name, "claim": claim.capitalize(), "kind": kind, "details": ""}
+    found: dict[str, Any] = {"name": name, **_claim(of_accuracy), "details": ""}
     if of_accuracy is None:
         return found
     rows = [
