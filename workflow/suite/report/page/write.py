@@ -126,15 +126,18 @@ def _verdict(judged: Mapping[str, Any], entry: str, name: str, generated: bool) 
             number_field(a["baseline_value"]),
             Field(f"{a['difference']:+.2f} ± {a['standard_error']:.2f}", a["difference"]),
             Field(verdict.p_text(a["p_value"]), a["p_value"]),
+            Field(method_label(p["baseline"])),
             _perplexity(p["leap"]),
             _perplexity(p["baseline_value"]),
         ]
         for a, p in zip(of_accuracy["cells"], of_perplexity["cells"], strict=True)
     ]
-    header = ["Model", "Sparsity", "Baseline", f"{accuracy(generated)}: LEAP (%)", "Baseline (%)",
-              "Difference", "p", "LEAP ppl", "Baseline ppl"]  # fmt: skip
+    header = ["Model", "Sparsity", "Baseline by accuracy", f"{accuracy(generated)}: LEAP (%)",
+              "Baseline (%)", "Difference", "p", "Baseline by perplexity", "Perplexity: LEAP",
+              "Perplexity: baseline"]  # fmt: skip
     details = verdict.summary(of_accuracy, of_perplexity)
-    return {**found, "details": details, "header": header, "body": Body(rows, (0, 2), wide=(3, 4))}
+    body = Body(rows, (0, 2, 7), wide=(3, 4), low=(8, 9))
+    return {**found, "details": details, "header": header, "body": body}
 
 
 def _published(comparisons: Sequence[Comparison], leads: Sequence[Lead]) -> dict[str, Any]:
