@@ -64,6 +64,14 @@ def test_axe_finds_nothing(page, tmp_path, width, dark):
 
 
 @needs_chromium
+def test_axe_finds_nothing_on_the_page_of_a_grid(grid, tmp_path):
+    """Whose head has two verdicts, and whose verdicts hold, or are contradicted."""
+    text = grid.page.read_text()
+    assert 'class="holds"' in text and 'class="contradicted"' in text
+    assert looked_at(text, tmp_path, 400, dark=True) == {}
+
+
+@needs_chromium
 def test_axe_finds_what_is_wrong(page, tmp_path):
     text = page.read_text()
     for good, bad in (
