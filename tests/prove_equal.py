@@ -60,6 +60,7 @@ SETTINGS: dict[str, Any] = {
         "in_domain": {"text": {"miniature": "validation"}, **MINIATURE_TEXT},
     },
 }  # fmt: skip
+SCORES = ("achieved_sparsity", "tasks", "perplexity", "in_domain")  # of evaluations and validations
 VALIDATED = f"results/{RUN}/validation/mini-gemma-3-1b/leap/0.5.json"
 
 # Run in a checkout: the fingerprints in every recipe of every scale, by scale, cell and key.
@@ -182,8 +183,7 @@ def computed(file: Path) -> bytes:
         return gzip.decompress(file.read_bytes())
     if file.suffix == ".json" and {"evaluations", "validation"} & set(file.parts):
         scores = json.loads(file.read_text())
-        kept = {key: scores[key] for key in scores if key not in ("provenance", "checksum", "run")}
-        return json.dumps(kept, sort_keys=True).encode()
+        return json.dumps({key: scores.get(key) for key in SCORES}, sort_keys=True).encode()
     return b""
 
 
