@@ -124,7 +124,7 @@ def admm(weight, inputs, keep, schedule="cubic", iterations=20, mask_iterations=
 def alps(weight, inputs, keep, rho=0.1, iterations=300, steps=10, damping=0.01):
     """B, D and V as the paper has them, each B a dense solve; conjugate gradients row by row.
 
-    Weights that survive on a dead feature stay as they are.
+    Weights that survive on a dead feature stay as they are. Magnitudes are compared in float32.
     """
     dead = inputs.abs().sum(0) == 0
     hessian = second_moment(inputs, damping)
@@ -135,7 +135,7 @@ def alps(weight, inputs, keep, rho=0.1, iterations=300, steps=10, damping=0.01):
 
     def kept(scores):
         mask = torch.ones(weight.numel(), dtype=torch.bool)
-        order = smallest(scores.T.abs().flatten().tolist(), weight.numel() - keep)
+        order = smallest(scores.T.abs().float().flatten().tolist(), weight.numel() - keep)
         mask[order] = False
         return mask.view_as(weight).T
 

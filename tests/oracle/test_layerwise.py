@@ -24,6 +24,8 @@ class DoubleHessian:
     def matrix(self):
         return self.mean_II
 
+    take = matrix
+
 
 def correlated(tokens, features, seed, strength=1.0):
     generator = torch.Generator().manual_seed(seed)

@@ -97,4 +97,4 @@ def test_layer_wise_pruning_reaches_no_selection_of_learned_masks(method):
     assert below("leap.selection", found) | below("leap.parameterisations", found) == set()
     others = {module_name(name) for name in LAYER_WISE if name != method}
     assert others & found == set()
-    assert ("baselines.hessian" in found) == (method in ("sparsegpt", "thanos", "admm", "alps"))
+    assert ("baselines.hessian" in found) == (method in ("sparsegpt", "thanos", "admm"))

@@ -28,12 +28,13 @@ _FLOAT32 = 4
 class Work:
     """Float32 matrices a method holds at once, beside the Hessians that wait: numbers of them.
 
-    hessians: whether it gathers Hessians. prepare: [I, I] while it factorises. keep: [I, I] that
-    are left of it. prune: [O, I] while one layer is pruned, as much as copying on a CPU makes it.
+    hessians: [I, I] of one that is gathered. prepare: [I, I] while it factorises, beside that.
+    keep: [I, I] that are left of it, beside the Hessian or in its place. prune: [O, I] while one
+    layer is pruned, as much as copying on a CPU makes it.
     systems: numbers a row in the small systems of up to 1,024 rows that are solved together.
     """
 
-    hessians: bool = False
+    hessians: float = 0
     prepare: float = 0
     keep: float = 0
     prune: float = 0
@@ -44,10 +45,10 @@ METHODS = {
     "random-mask": Work(prune=5.5),
     "magnitude": Work(prune=5.5),
     "wanda": Work(prune=5.5),
-    "sparsegpt": Work(hessians=True, prepare=2, keep=1, prune=4.5),
-    "thanos": Work(hessians=True, prepare=2, keep=1, prune=5.5, systems=3 * 128**2),
-    "admm": Work(hessians=True, prepare=3, keep=1, prune=9),
-    "alps": Work(hessians=True, prepare=4, keep=1, prune=9),
+    "sparsegpt": Work(hessians=1, prepare=2, keep=1, prune=4.5),
+    "thanos": Work(hessians=1, prepare=2, keep=1, prune=5.5, systems=3 * 128**2),
+    "admm": Work(hessians=1, prepare=3, keep=1, prune=9),
+    "alps": Work(hessians=2, prepare=2, keep=0, prune=12),  # in float64; in the Hessian's place
 }
 
 
@@ -78,7 +79,7 @@ def work_bytes(method: str, groups: Sequence[Layers]) -> float:
 def _group_bytes(work: Work, waiting: Sequence[Layers]) -> float:
     """Pruning the first of these groups while the Hessians of all of them are there."""
     square, weights = waiting[0].inputs ** 2, waiting[0].inputs * waiting[0].outputs
-    hessians = sum(group.inputs**2 for group in waiting) if work.hessians else 0
+    hessians = work.hessians * sum(group.inputs**2 for group in waiting)
     systems = work.systems * min(1024, waiting[0].outputs)
     prune = work.keep * square + work.prune * weights + systems
     return _FLOAT32 * (hessians + max(work.prepare * square, prune))
