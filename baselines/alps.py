@@ -137,6 +137,9 @@ def _split(dense_OI: Tensor, prepared: Spectrum, keep: int, settings: Settings) 
     B = (H + rho)^-1 (H W0 - V + rho D), D = what the budget keeps of B + V / rho, and
     V = V + rho (B - D). So B + V / rho is D where the mask keeps it and the new V / rho where not:
     that sum and the mask are all there is to remember. B is W0 + (rho D - V - rho W0) (H + rho)^-1.
+
+    At the start the penalty may be too large to change the mask. It is then made smaller: where
+    nothing has changed the iteration goes on with it, where little has changed it begins again.
     """
     rho, started = settings.rho, False
     mask_OI = before_OI = first_OI = _largest(dense_OI, keep, settings.budget)
@@ -151,13 +154,13 @@ def _split(dense_OI: Tensor, prepared: Spectrum, keep: int, settings: Settings) 
         changed = int((mask_OI != before_OI).sum()) / keep
         if (started and not changed) or (iteration >= _PATIENCE and changed < _FEW):
             break
-        started = started or changed > _SOME
-        if not started:
-            rho, mask_OI, sum_OI = rho / _SHRINK, first_OI, dense_OI * first_OI
-        else:
-            last, rho = rho, min(_LARGEST, rho * _growth(changed))
-            sum_OI = torch.where(mask_OI, sum_OI, sum_OI * (last / rho))
         before_OI = mask_OI
+        started = started or changed > _SOME
+        last, rho = rho, min(_LARGEST, rho * _growth(changed) if started else rho / _SHRINK)
+        if started or not changed:
+            sum_OI = torch.where(mask_OI, sum_OI, sum_OI * (last / rho))
+        else:
+            mask_OI, sum_OI = first_OI, dense_OI * first_OI
     return split_OI
 
 

@@ -158,8 +158,8 @@ def alps(weight, inputs, keep, rho=0.1, iterations=300, steps=10, damping=0.01):
                 rho *= 1.3 if changed > 0.1 * keep else 1.2
             elif not started:
                 rho /= 5
-                before = kept(dense)
-                sparse, dual = dense * before, torch.zeros_like(dense)
+                if changed:
+                    sparse, dual = dense * kept(dense), torch.zeros_like(dense)
             elif changed:
                 rho *= 1.1
             else:

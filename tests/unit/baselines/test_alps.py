@@ -153,6 +153,42 @@ def test_a_penalty_that_changes_nothing_is_made_smaller_until_it_does(rho):
     assert error(weight, new, hessian) < 0.95 * error(weight, largest, hessian)
 
 
+def split(weight, inputs, keep, penalties):
+    """B of algorithm 1 after an iteration with each of these penalties, kept weights only."""
+    hessian = damped(inputs, 0.01)
+    norm = hessian.diagonal().sqrt()
+    hessian = hessian / norm / norm[:, None]
+    dense = weight * norm
+
+    def kept(matrix):
+        return matrix * (matrix.abs() >= matrix.abs().flatten().topk(keep).values[-1])
+
+    current, sparse, dual = dense, kept(dense), torch.zeros_like(dense)
+    for rho in penalties:
+        right = dense @ hessian - dual + rho * sparse
+        current = torch.linalg.solve(
+            hessian + rho * torch.eye(len(norm)).double(), right, left=False
+        )
+        sparse = kept(current + dual / rho)
+        dual = dual + rho * (current - sparse)
+    return kept(current) / norm
+
+
+@pytest.mark.parametrize(
+    ("rho", "penalties"),
+    [
+        (10.0, 3 * [10.0] + 3 * [2.0]),  # nothing has changed: with the same D and V
+        (1.0, 3 * [0.2]),  # 2 of 440 places have changed: from the beginning
+    ],
+)
+def test_a_smaller_penalty_goes_on_where_nothing_has_changed_and_begins_again_where_little_has(
+    rho, penalties
+):
+    weight, inputs = correlated_layer()
+    new, _ = prune(weight, inputs, 440, rho=rho, iterations=6, steps=0)
+    torch.testing.assert_close(new, split(weight, inputs, 440, penalties), rtol=1e-9, atol=1e-12)
+
+
 def calibration(folder, bos) -> torch.Tensor:
     """Calibration tokens of scale mini."""
     recipe = {k: v for k, v in MINI["corpora"]["calibration"].items() if k != "batch"}
