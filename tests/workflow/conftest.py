@@ -50,17 +50,27 @@ def begun_run(smoke_run, copy_suite) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def planned(snakemake) -> Callable[..., dict[str, int]]:
+def counted() -> Callable[[str], dict[str, int]]:
+    """Numbers of jobs by rule that Snakemake says it has to do, figures as one."""
+
+    def count(text: str) -> dict[str, int]:
+        lines = re.findall(r"^(\w+) +(\d+)$", text, flags=re.MULTILINE)
+        counts = {name: int(number) for name, number in lines if name not in ("total", "all")}
+        figures = [name for name in counts if name.startswith("figure_")]
+        found = {name: number for name, number in counts.items() if name not in figures}
+        return {**found, "figures": True} if figures else found
+
+    return count
+
+
+@pytest.fixture(scope="session")
+def planned(snakemake, counted) -> Callable[..., dict[str, int]]:
     """Numbers of jobs by rule that a dry run plans in a folder, figures as one."""
 
     def plan(folder: Path, *settings: str) -> dict[str, int]:
         process = snakemake(folder, "--dry-run", "--config", *(settings or ("scale=smoke",)))
         text = process.stdout + process.stderr
         assert process.returncode == 0, text[-5000:]
-        lines = re.findall(r"^(\w+) +(\d+)$", text, flags=re.MULTILINE)
-        counts = {name: int(count) for name, count in lines if name not in ("total", "all")}
-        figures = [name for name in counts if name.startswith("figure_")]
-        found = {name: count for name, count in counts.items() if name not in figures}
-        return {**found, "figures": True} if figures else found
+        return counted(text)
 
     return plan

@@ -95,6 +95,16 @@ MISTAKES = {
             *(f"{study}.sparsity" for study in AT_ONE_SPARSITY),
         )],
     ),
+    # as --config hands on what is nested
+    "a number in text": (
+        {"grid": {"sparsities": ["0.5", "1.2"]}},
+        ["grid.sparsities.1: 1.2 is out of range: it must be below 1"],
+    ),
+    "a key like no other": ({"colour": "red"}, ["config: there is no setting 'colour'"]),
+    "a mirror that is not there": (
+        {"hub_mirror": "nowhere"},
+        ['hub_mirror: there is no folder nowhere; give an existing one, or "" for the hub'],
+    ),
     "a number that is wrong in two ways": (
         {"grid": {"seeds": [-0.5]}}, ["grid.seeds.0: -0.5 is not of type 'integer'"],
     ),
