@@ -1,8 +1,11 @@
 """CONTRIBUTING's examples, as tests follow them to the letter."""
 
 import re
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 
 def documented_files(suite: Path, section: str) -> dict[str, str]:
@@ -12,12 +15,24 @@ def documented_files(suite: Path, section: str) -> dict[str, str]:
     return dict(re.findall(r"^`([^`]+)`[^`]*.*?```\w+\n(.*?)```", body, flags=re.M | re.S))
 
 
-def add_documented(suite: Path, section: str, new: Set[str]) -> str:
-    """Write the `new` files of a section, which must be all but config.yaml; what that one says."""
+def add_documented(suite: Path, section: str, new: Set[str], changed: str) -> str:
+    """Write the `new` files of a section, all but the one that is `changed`; what it adds there."""
     files = documented_files(suite, section)
-    assert set(files) == {*new, "config.yaml"}
+    assert set(files) == {*new, changed}
     for name in new:
         assert not (suite / name).exists()
         (suite / name).parent.mkdir(exist_ok=True)
         (suite / name).write_text(files[name])
-    return files["config.yaml"]
+    return files[changed]
+
+
+def in_one_grid(configurations: Iterable[str]) -> dict[str, Any]:
+    """The methods of several examples, and one grid with all that theirs list."""
+    methods: dict[str, Any] = {}
+    grid: dict[str, list[Any]] = {}
+    for example in map(yaml.safe_load, configurations):
+        assert set(example) == {"methods", "grid"}
+        methods |= example["methods"]
+        for key, values in example["grid"].items():
+            grid[key] = list(dict.fromkeys([*grid.get(key, []), *values]))
+    return {"methods": methods, "grid": grid}
