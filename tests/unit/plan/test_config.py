@@ -132,6 +132,7 @@ OF_THE_PATTERN = {
 BAD = {
     "unknown scale": ({"scale": "mnii"}, "scale: there is no 'mnii' (did you mean 'mini'?)"),
     "unknown key": ({"grd": {}}, "there is no setting 'grd' (did you mean 'grid'?)"),
+    "key like no other": ({"colour": "red"}, "config: there is no setting 'colour' (known: "),
     "unknown nested key": (
         {"corpora": {"calibration": {"lenght": 3}}},
         "corpora.calibration: there is no setting 'lenght' (did you mean 'length'?)",

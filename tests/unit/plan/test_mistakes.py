@@ -100,7 +100,6 @@ MISTAKES = {
         {"grid": {"sparsities": ["0.5", "1.2"]}},
         ["grid.sparsities.1: 1.2 is out of range: it must be below 1"],
     ),
-    "a key like no other": ({"colour": "red"}, ["config: there is no setting 'colour'"]),
     "a mirror that is not there": (
         {"hub_mirror": "nowhere"},
         ['hub_mirror: there is no folder nowhere; give an existing one, or "" for the hub'],
