@@ -19,7 +19,7 @@ from suite.stages import models
 pytestmark = pytest.mark.heavy
 
 MODEL = "mini-llama-3.2-1b"
-TRAINING = {"steps": 12, "batch": 8, "sequences_per_draw": 8, "learning_rate": 0.005}
+TRAINING = {"steps": 6, "batch": 8, "sequences_per_draw": 8, "learning_rate": 0.005}
 SETTINGS = {
     "scale": "smoke",
     "grid": {"models": [MODEL], "methods": ["magnitude", "wanda", "leap"]},
