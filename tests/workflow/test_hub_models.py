@@ -71,7 +71,7 @@ def test_a_download_killed_halfway_is_taken_up_again(repositories, suite, tmp_pa
         run.communicate()
     assert list(tmp_path.rglob("*.incomplete"))
     assert not (suite / MODEL).exists()
-    subprocess.run([sys.executable, "-m", "snakemake", "--unlock"], cwd=suite, check=True)
+    shutil.rmtree(suite / ".snakemake/locks")  # as --unlock does
     with hub(repositories) as (endpoint, requests):
         run = start(suite, endpoint, tmp_path)
         output, _ = run.communicate(timeout=120)
