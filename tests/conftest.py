@@ -4,12 +4,16 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.warm import SNAKEMAKE, WarmProcess, write_program
+
 ROOT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
 
 # nothing in a test may reach a hub
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -20,6 +24,23 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # without a GPU, kernels run in Triton's interpreter; Triton reads this once, whoever imports it
 if not Path("/dev/nvidiactl").exists():
     os.environ.setdefault("TRITON_INTERPRET", "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put modules that take minutes first, so that two processes end at the same time.
+
+    The first makes the smoke run, for which no other process waits: what does without it is next.
+    """
+    heavy = Counter(item.path for item in items if item.get_closest_marker("heavy"))
+    slurm = {item.path for item in items if item.get_closest_marker("slurm")}
+    smoke = {item.path for item in items if "smoke_run" in getattr(item, "fixturenames", ())}
+    first = max(smoke, key=lambda path: (path in slurm, heavy[path]), default=None)
+
+    def place(item: pytest.Item) -> tuple[bool, bool, bool, int]:
+        path = item.path
+        return path != first, not heavy[path], path in smoke, -heavy[path]
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
@@ -50,13 +71,51 @@ def copy_suite() -> Callable[[Path], Path]:
 
 
 @pytest.fixture(scope="session")
-def snakemake() -> Callable[..., subprocess.CompletedProcess[str]]:
+def warm() -> WarmProcess:
+    """The process that has the large libraries loaded."""
+    return WarmProcess()
+
+
+@pytest.fixture(scope="session")
+def start_snakemake(request, tmp_path_factory) -> Callable[..., subprocess.Popen[str]]:
+    """Begin the real Snakemake in a folder, its output to be read; cold if told of variables.
+
+    It has no libraries to load, nor have its jobs.
+    """
+    # fewer tests are done by the time that the libraries are loaded
+    warm = request.getfixturevalue("warm") if len(request.session.items) > 5 else None
+    program = write_program(SNAKEMAKE, tmp_path_factory.mktemp("program") / "run_snakemake.py")
+
+    def start(folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        command, environment = [sys.executable, "-m", "snakemake"], {**os.environ, **variables}
+        if warm and not variables:
+            command, environment = program, warm.environment()
+            arguments = without_own_worker(arguments)
+        return subprocess.Popen(
+            [*command, "--cores", "2", *arguments], cwd=folder, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env={**environment, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"},
+        )  # fmt: skip
+
+    return start
+
+
+def without_own_worker(arguments: tuple[str, ...]) -> tuple[str, ...]:
+    """Arguments of Snakemake with which it starts no warm worker of its own."""
+    before, after = arguments, ()
+    if "--config" in arguments:
+        place = arguments.index("--config")
+        before, after = arguments[:place], arguments[place + 1 :]
+    return (*before, "--config", "warm_worker=false", *after)
+
+
+@pytest.fixture(scope="session")
+def snakemake(start_snakemake) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the real Snakemake in a folder; returns the finished process."""
 
-    def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
-            cwd=folder, capture_output=True, text=True, env={**os.environ, **environment},
-        )  # fmt: skip
+    def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        process = start_snakemake(folder, *arguments, **variables)
+        output, errors = process.communicate()
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
     return run

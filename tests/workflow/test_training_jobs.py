@@ -4,8 +4,8 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,11 +63,14 @@ def again(copy: Path, trained: Trained = LEAP) -> dict[str, torch.Tensor]:
     return first
 
 
-def start(copy: Path, trained: Trained = LEAP) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "snakemake", "--cores", "2", trained.target, *SETTINGS],
-        cwd=copy, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+@pytest.fixture
+def start(start_snakemake) -> Callable[..., subprocess.Popen[str]]:
+    """Begin a training of these settings in a folder."""
+
+    def start(copy: Path, trained: Trained = LEAP) -> subprocess.Popen[str]:
+        return start_snakemake(copy, trained.target, *SETTINGS)
+
+    return start
 
 
 def job_at_work(copy: Path, trained: Trained = LEAP) -> int:
@@ -89,7 +92,9 @@ def job_at_work(copy: Path, trained: Trained = LEAP) -> int:
 
 
 @pytest.mark.parametrize("trained", [LEAP, ELSA], ids=lambda trained: trained.method)
-def test_a_terminated_training_goes_on_where_it_was_and_ends_in_the_same_bits(undisturbed, trained):
+def test_a_terminated_training_goes_on_where_it_was_and_ends_in_the_same_bits(
+    undisturbed, start, trained
+):
     first = again(undisturbed, trained)
     run = start(undisturbed, trained)
     os.kill(job_at_work(undisturbed, trained), signal.SIGTERM)
@@ -99,8 +104,8 @@ def test_a_terminated_training_goes_on_where_it_was_and_ends_in_the_same_bits(un
     begun = int(states[-1].name.split(".")[0].removeprefix("step-"))
     assert 0 < begun < 60
     finished = start(undisturbed, trained)
-    output, _ = finished.communicate(timeout=300)
-    assert finished.returncode == 0, output[-3000:]
+    _, errors = finished.communicate(timeout=300)
+    assert finished.returncode == 0, errors[-3000:]
     second = load_file(undisturbed / trained.target)
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not (undisturbed / f"results/smoke/training/{trained.cell}").exists()
@@ -110,7 +115,7 @@ def test_a_terminated_training_goes_on_where_it_was_and_ends_in_the_same_bits(un
     assert steps == list(range(60))
 
 
-def test_the_state_of_other_settings_is_refused_by_name(undisturbed, snakemake):
+def test_the_state_of_other_settings_is_refused_by_name(undisturbed, start, snakemake):
     again(undisturbed)
     run = start(undisturbed)
     os.kill(job_at_work(undisturbed), signal.SIGTERM)

@@ -4,7 +4,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,13 +12,15 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from tests.warm import write_program
+
 pytestmark = pytest.mark.heavy
 
 ROOT = Path(__file__).parents[3]
 STEPS = 60
 
 TRAIN = f"""
-import sys
+import os, sys
 import torch
 from safetensors.torch import save_file
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -27,6 +28,7 @@ import leap
 from leap import checkpoint
 
 checkpoint._SAVING_SHARE = 1e9  # save before every step, whatever that costs
+print(os.getpid(), flush=True)
 torch.manual_seed(0)
 model = LlamaForCausalLM(
     LlamaConfig(hidden_size=32, intermediate_size=48, num_hidden_layers=2, vocab_size=60,
@@ -49,21 +51,22 @@ save_file(learned.logits, sys.argv[2])
 class Training:
     """A process that trains, with its state and its result in one folder."""
 
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, folder, warm):
+        self.warm = warm
         self.state = folder / "state"
         self.result = folder / "logits.safetensors"
-        folder.mkdir(exist_ok=True)
-        self.process = None
+        self.command = write_program(TRAIN, folder / "train.py")
+        self.process = self.pid = None
         self.lines = []
 
     def start(self):
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        environment = {**self.warm.environment(), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
         self.lines = []
         self.process = subprocess.Popen(
-            [sys.executable, "-c", TRAIN, str(self.state), str(self.result)],
-            env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            [*self.command, str(self.state), str(self.result)], env=environment,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
+        self.pid = int(self.process.stdout.readline())
         return self
 
     def wait_for_lines(self, count):
@@ -77,7 +80,7 @@ class Training:
     def end(self, number=None):
         """Send the signal, if any, and wait; returns the exit status and what was printed."""
         if number is not None:
-            self.process.send_signal(number)
+            os.kill(self.pid, number)
         output, errors = self.process.communicate(timeout=120)
         self.lines += output.splitlines(keepends=True)
         return self.process.returncode, errors
@@ -95,8 +98,8 @@ class Training:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    training = Training(tmp_path_factory.mktemp("undisturbed"))
+def undisturbed(tmp_path_factory, warm):
+    training = Training(tmp_path_factory.mktemp("undisturbed"), warm)
     logits = training.finish()
     return logits, training.lines
 
@@ -119,9 +122,9 @@ def sound(file):
     return True
 
 
-def test_kills_at_random_moments_do_not_change_a_bit(tmp_path, undisturbed):
+def test_kills_at_random_moments_do_not_change_a_bit(tmp_path, undisturbed, warm):
     dice = random.Random(7)
-    training = Training(tmp_path)
+    training = Training(tmp_path, warm)
     for lines in (2, 10, 18, 28):
         training.start().wait_for_lines(lines)
         time.sleep(dice.uniform(0, 0.05))
@@ -135,8 +138,8 @@ def test_kills_at_random_moments_do_not_change_a_bit(tmp_path, undisturbed):
     assert_the_same(training, undisturbed)
 
 
-def test_kills_in_the_middle_of_a_save_do_not_change_a_bit(tmp_path, undisturbed):
-    training = Training(tmp_path)
+def test_kills_in_the_middle_of_a_save_do_not_change_a_bit(tmp_path, undisturbed, warm):
+    training = Training(tmp_path, warm)
     inside = 0
     for lines in (1, 6, 12, 18, 24, 30):
         training.start().wait_for_lines(lines)
@@ -153,8 +156,8 @@ def test_kills_in_the_middle_of_a_save_do_not_change_a_bit(tmp_path, undisturbed
     assert_the_same(training, undisturbed)
 
 
-def test_a_state_truncated_after_a_kill_costs_steps_and_nothing_else(tmp_path, undisturbed):
-    training = Training(tmp_path)
+def test_a_state_truncated_after_a_kill_costs_steps_and_nothing_else(tmp_path, undisturbed, warm):
+    training = Training(tmp_path, warm)
     training.start().wait_for_lines(12).end(signal.SIGKILL)
     *_, older, newest = training.states()
     os.truncate(newest, newest.stat().st_size // 2)
@@ -164,8 +167,10 @@ def test_a_state_truncated_after_a_kill_costs_steps_and_nothing_else(tmp_path, u
 
 
 @pytest.mark.parametrize("lines", [1, 20])
-def test_sigterm_saves_the_step_that_was_reached_and_exits_with_143(tmp_path, undisturbed, lines):
-    training = Training(tmp_path)
+def test_sigterm_saves_the_step_that_was_reached_and_exits_with_143(
+    tmp_path, undisturbed, warm, lines
+):
+    training = Training(tmp_path, warm)
     status, errors = training.start().wait_for_lines(lines).end(signal.SIGTERM)
     assert status == 143, errors
     assert "Traceback" not in errors
@@ -174,8 +179,8 @@ def test_sigterm_saves_the_step_that_was_reached_and_exits_with_143(tmp_path, un
     assert_the_same(training, undisturbed)
 
 
-def test_sigterm_and_kill_may_follow_one_another(tmp_path, undisturbed):
-    training = Training(tmp_path)
+def test_sigterm_and_kill_may_follow_one_another(tmp_path, undisturbed, warm):
+    training = Training(tmp_path, warm)
     assert training.start().wait_for_lines(6).end(signal.SIGTERM)[0] == 143
     assert training.start().wait_for_lines(15).end(signal.SIGKILL)[0] == -signal.SIGKILL
     assert training.start().wait_for_lines(25).end(signal.SIGTERM)[0] == 143

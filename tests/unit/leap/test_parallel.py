@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from leap.layers import prunable_linears
 from leap.parameterisations.maskllm import MaskLLM
 from leap.parameterisations.patch import Patch
 from leap.training import METRICS
+from tests.warm import TORCHRUN, write_program
 
 pytestmark = pytest.mark.heavy
 
@@ -139,18 +139,18 @@ def alone(warm=False, what=None, **changes):
 class Pair:
     """Processes that do one training after another, two if not told otherwise."""
 
-    def __init__(self, folder, jobs, processes=2):
+    def __init__(self, warm, folder, jobs, processes=2):
         self.folder = folder
         self.ranks = range(processes)
-        script = folder / "worker.py"
-        script.write_text(WORKER)
+        launcher = write_program(TORCHRUN, folder / "launch.py")
+        *_, script = write_program(WORKER, folder / "worker.py")
         for file in [*folder.glob("pid-*"), *folder.glob("progress-*")]:
             file.unlink()
         jobs = {name: {**TRAINING, **changes} for name, changes in jobs.items()}
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        environment = {**warm.environment(), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
         self.launcher = subprocess.Popen(
-            [sys.executable, "-m", "torch.distributed.run", "--standalone",
-             "--nproc-per-node", str(processes), str(script), str(folder), json.dumps(jobs)],
+            [*launcher, "--standalone", "--nproc-per-node", str(processes), script, str(folder),
+             json.dumps(jobs)],
             env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
 
@@ -213,12 +213,12 @@ JOBS = {
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory):
+def pair(tmp_path_factory, warm):
     uneven = {
         "uneven": {"batch": 6},
         "uneven_draw": {"batch": 6, "sequences_per_draw": 3, "sharding": True},
     }
-    return Pair(tmp_path_factory.mktemp("pair"), {**uneven, **JOBS}).finish()
+    return Pair(warm, tmp_path_factory.mktemp("pair"), {**uneven, **JOBS}).finish()
 
 
 @pytest.fixture(scope="module")
@@ -288,9 +288,9 @@ SHARDED = {"job": {"with_state": True, "steps": 30, "sharding": True, "checkpoin
 
 
 @pytest.mark.parametrize("jobs", [PLAIN, SHARDED], ids=["plain", "sharded"])
-def test_a_terminated_pair_goes_on_where_it_was(tmp_path, jobs):
+def test_a_terminated_pair_goes_on_where_it_was(tmp_path, warm, jobs):
     """SIGTERM goes to the launcher, as a scheduler sends it, which passes it on."""
-    pair = Pair(tmp_path, jobs).wait_for_steps(4)
+    pair = Pair(warm, tmp_path, jobs).wait_for_steps(4)
     pair.launcher.send_signal(signal.SIGTERM)
     status, output = pair.end()
     assert status != 0
@@ -299,44 +299,44 @@ def test_a_terminated_pair_goes_on_where_it_was(tmp_path, jobs):
     parts = ["0-of-2", "1-of-2"] if jobs is SHARDED else ["whole"]
     newest = [f"step-{steps[0]:08d}.{part}.safetensors" for part in parts]
     assert states(tmp_path)[-len(parts) :] == newest, output
-    again = Pair(tmp_path, jobs).finish()
+    again = Pair(warm, tmp_path, jobs).finish()
     found, intact, lines = again.result("job")
     assert intact
     assert [step for step, _ in lines] == list(range(30))
     assert_near(found, alone(steps=30)[0])
 
 
-def test_sigterm_to_one_process_alone_stops_both(tmp_path):
-    pair = Pair(tmp_path, SHARDED).wait_for_steps(3).signal(signal.SIGTERM, ranks=[1])
+def test_sigterm_to_one_process_alone_stops_both(tmp_path, warm):
+    pair = Pair(warm, tmp_path, SHARDED).wait_for_steps(3).signal(signal.SIGTERM, ranks=[1])
     status, output = pair.end()
     assert status != 0
     assert "exitcode  : 143" in output
-    found, _, _ = Pair(tmp_path, SHARDED).finish().result("job")
+    found, _, _ = Pair(warm, tmp_path, SHARDED).finish().result("job")
     assert_near(found, alone(steps=30)[0])
 
 
-def test_a_killed_sharded_pair_goes_on_from_a_step_that_both_have(tmp_path):
+def test_a_killed_sharded_pair_goes_on_from_a_step_that_both_have(tmp_path, warm):
     """Killed twice, the second time with one process a save ahead of the other."""
-    pair = Pair(tmp_path, SHARDED).wait_for_steps(6).signal(signal.SIGKILL)
+    pair = Pair(warm, tmp_path, SHARDED).wait_for_steps(6).signal(signal.SIGKILL)
     assert pair.end()[0] != 0
     steps = {name.split(".")[0] for name in states(tmp_path)}
     # each process keeps two; a kill may fall between a third one's rename and the deletion
     assert 4 <= len(states(tmp_path)) <= 6
     assert 2 <= len(steps) <= 4
     max((tmp_path / "state").glob("step-*.1-of-2.safetensors")).unlink()
-    pair = Pair(tmp_path, SHARDED).wait_for_steps(12).signal(signal.SIGKILL)
+    pair = Pair(warm, tmp_path, SHARDED).wait_for_steps(12).signal(signal.SIGKILL)
     assert pair.end()[0] != 0
     newest = max((tmp_path / "state").glob("step-*.0-of-2.safetensors"))
     os.truncate(newest, newest.stat().st_size // 2)
-    found, intact, lines = Pair(tmp_path, SHARDED).finish().result("job")
+    found, intact, lines = Pair(warm, tmp_path, SHARDED).finish().result("job")
     assert intact
     assert [step for step, _ in lines] == list(range(30))
     assert_near(found, alone(steps=30)[0])
 
 
-def test_processes_without_a_common_state_do_not_go_different_ways(tmp_path):
+def test_processes_without_a_common_state_do_not_go_different_ways(tmp_path, warm):
     """One process has a later state only, the other an earlier one: both begin anew, or refuse."""
-    pair = Pair(tmp_path, SHARDED).wait_for_steps(6)
+    pair = Pair(warm, tmp_path, SHARDED).wait_for_steps(6)
     pair.launcher.send_signal(signal.SIGTERM)
     assert pair.end()[0] != 0
     earlier = min((tmp_path / "state").glob("step-*.0-of-2.safetensors"))
@@ -344,7 +344,7 @@ def test_processes_without_a_common_state_do_not_go_different_ways(tmp_path):
     earlier.unlink()
     later.unlink()
     assert len(states(tmp_path)) == 2
-    again = Pair(tmp_path, SHARDED)
+    again = Pair(warm, tmp_path, SHARDED)
     status, output = again.end(seconds=90)
     if status == 0:
         assert_near(again.result("job")[0], alone(steps=30)[0])
@@ -363,17 +363,19 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-def test_a_training_goes_on_under_another_execution(tmp_path, way):
+def test_a_training_goes_on_under_another_execution(tmp_path, warm, way):
     before, processes, after, others = way
     changes = {"with_state": True, "steps": 30, "batch": 12, "sequences_per_draw": 6}
-    pair = Pair(tmp_path, {"job": {**before, **changes}}, processes).wait_for_steps(4)
+    pair = Pair(warm, tmp_path, {"job": {**before, **changes}}, processes).wait_for_steps(4)
     pair.launcher.send_signal(signal.SIGTERM)
     assert pair.end()[0] != 0
     step = states(tmp_path)[-1].split(".")[0]
     first = min((tmp_path / "state").glob(f"{step}.*.safetensors"))  # whose times are reported
     saved = load_file(first)["history"]
     assert 4 <= len(saved) < 30
-    found, _, lines = Pair(tmp_path, {"job": {**after, **changes}}, others).finish().result("job")
+    found, _, lines = (
+        Pair(warm, tmp_path, {"job": {**after, **changes}}, others).finish().result("job")
+    )
     assert [step for step, _ in lines] == list(range(30))
     place = METRICS.index("seconds")
     times = [values["seconds"] for _, values in lines[: len(saved)]]

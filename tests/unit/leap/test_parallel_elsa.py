@@ -1,10 +1,8 @@
 """ELSA in real processes over gloo, against one process with the same batch."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from safetensors.torch import load_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from leap.elsa import Settings, learn_weights
+from tests.warm import TORCHRUN, write_program
 
 pytestmark = pytest.mark.heavy
 
@@ -87,17 +86,17 @@ def alone(**changes):
 class Processes:
     """Some processes that do one training after another."""
 
-    def __init__(self, folder, jobs, count=2):
+    def __init__(self, warm, folder, jobs, count=2):
         self.folder = folder
-        script = folder / "worker.py"
-        script.write_text(WORKER)
+        launcher = write_program(TORCHRUN, folder / "launch.py")
+        *_, script = write_program(WORKER, folder / "worker.py")
         for file in folder.glob("progress-*"):
             file.unlink()
         jobs = {name: {**TRAINING, **changes} for name, changes in jobs.items()}
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        environment = {**warm.environment(), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
         self.launcher = subprocess.Popen(
-            [sys.executable, "-m", "torch.distributed.run", "--standalone",
-             "--nproc-per-node", str(count), str(script), str(folder), json.dumps(jobs)],
+            [*launcher, "--standalone", "--nproc-per-node", str(count), script, str(folder),
+             json.dumps(jobs)],
             env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
 
@@ -146,8 +145,8 @@ JOBS = {
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    return Processes(tmp_path_factory.mktemp("pair"), {**JOBS, "odd": {"batch": 5}}).finish()
+def pair(tmp_path_factory, warm):
+    return Processes(warm, tmp_path_factory.mktemp("pair"), {**JOBS, "odd": {"batch": 5}}).finish()
 
 
 @pytest.mark.parametrize("name", JOBS)
@@ -187,12 +186,12 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-def test_a_training_goes_on_also_under_another_execution(tmp_path, way):
+def test_a_training_goes_on_also_under_another_execution(tmp_path, warm, way):
     before, processes, after, others = way
     job = {"with_state": True, "steps": 40}
-    Processes(tmp_path, {"job": {**job, "how": before}}, processes).stop_after(4)
+    Processes(warm, tmp_path, {"job": {**job, "how": before}}, processes).stop_after(4)
     weights, masks, lines = (
-        Processes(tmp_path, {"job": {**job, "how": after}}, others).finish().result("job")
+        Processes(warm, tmp_path, {"job": {**job, "how": after}}, others).finish().result("job")
     )
     assert len(lines) == 40
     assert_near(weights, masks, alone(steps=40)[0])
