@@ -4,11 +4,16 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
 import pytest
 import torch
@@ -17,14 +22,28 @@ from safetensors.torch import load_file
 pytestmark = pytest.mark.slurm
 
 ROOT = Path(__file__).parents[2]
+PROFILE = ROOT / "profiles/slurm"
 LOCAL_CLUSTER = Path(
     os.environ.get("TEST_SLURM_LOCAL", ROOT.parent / "shared" / "tools" / "slurm-local.sh")
 )
+# in name only, so that the jobs of all tests run at the same time
+NODE = {"SLURM_LOCAL_CPUS": "8", "SLURM_LOCAL_MEM_MB": "32000"}
 MODEL = "mini-llama-3.2-1b"
 CELL = f"{MODEL}/leap/0.5"
 LOGITS = f"results/smoke/pruned/{CELL}/logits.safetensors"
+JOURNAL = f"results/smoke/journals/train/{CELL}.jsonl"
 MASK = f"results/smoke/pruned/{MODEL}/wanda/0.5/mask.safetensors"
-SECONDS = 110  # of a training that Slurm is to kill: it looks every 30 s for jobs past their minute
+BEGUN = ("world", "models", "corpora", f"pruned/{MODEL}/wanda")
+STEPS = 60
+LEAP = f"{{steps: {STEPS}, batch: 2, sequences_per_draw: 2}}"
+TRAINING = ("--config", "scale=smoke", f"methods={{leap: {LEAP}}}")
+# The plugin waits ten seconds longer after every look that finds nothing new, up to three minutes.
+EAGER = """
+from snakemake.cli import main
+from snakemake_executor_plugin_slurm import Executor
+Executor.next_seconds_between_status_checks = property(lambda it: 1, lambda it, seconds: None)
+main()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -38,76 +57,131 @@ def cluster() -> Iterator[None]:
             "no Slurm answers here, and none can be started: that takes root and the script that "
             "TEST_SLURM_LOCAL names"
         )
-    started = subprocess.run([LOCAL_CLUSTER, "up"], capture_output=True, text=True)
+    started = subprocess.run(
+        [LOCAL_CLUSTER, "up"], capture_output=True, text=True, env={**os.environ, **NODE}
+    )
     if started.returncode:
         pytest.skip(f"Slurm cannot be started here: {started.stderr.strip()[-300:]}")
     yield
     subprocess.run([LOCAL_CLUSTER, "down"], check=True, capture_output=True)
 
 
-@pytest.fixture(scope="module")
-def suite(cluster, tmp_path_factory, begun_run) -> Path:
-    """A copy of the suite, to which all these runs belong."""
-    return begun_run(tmp_path_factory.mktemp("slurm") / "suite", "world")
+@dataclass
+class Run:
+    """Snakemake at work in a folder, and the file of what it says."""
+
+    process: subprocess.Popen[str]
+    said: Path
+
+    def end(self) -> str:
+        """All that it said, once it has ended."""
+        self.process.wait(timeout=600)
+        return self.said.read_text()
+
+    def succeed(self) -> str:
+        output = self.end()
+        assert self.process.returncode == 0, output[-5000:]
+        return output
 
 
-def command(*arguments: str) -> list[str]:
+def start(folder: Path, *arguments: str, profile: Path = PROFILE) -> Run:
     """Snakemake with the profile, as at a site without accounting, and polls for short jobs."""
-    return [
-        sys.executable, "-m", "snakemake", "--profile", "profiles/slurm",
+    command = [
+        sys.executable, "-c", EAGER, "--profile", str(profile),
         "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "1",
         "--latency-wait", "10", *arguments,
     ]  # fmt: skip
+    said = folder.parent / f"{folder.name}-{time.monotonic_ns()}.log"
+    with open(said, "w") as file:
+        return Run(subprocess.Popen(command, cwd=folder, stdout=file, stderr=file, text=True), said)
 
 
-def run(suite: Path, *arguments: str) -> str:
-    """Everything that a run says, which has to succeed."""
-    process = subprocess.run(command(*arguments), cwd=suite, capture_output=True, text=True)
-    output = process.stdout + process.stderr
-    assert process.returncode == 0, output[-5000:]
-    return output
+def submitted(output: str) -> list[tuple[str, str]]:
+    """The jobs that went to Slurm: rule and id."""
+    return [
+        (rule, job)
+        for job, rule in re.findall(
+            r"submitted with SLURM jobid (\d+) \(log: \S+/rule_(\w+)/", output
+        )
+    ]
 
 
-def submitted(output: str) -> list[str]:
-    """The rules whose jobs went to Slurm, one entry a job."""
-    return re.findall(r"submitted with SLURM jobid \d+ \(log: \S+/rule_(\w+)/", output)
+def described(job: str) -> str:
+    """What Slurm knows of a job, also of one that has ended."""
+    return subprocess.check_output(["scontrol", "show", "job", job], text=True)
 
 
-def training(steps: int) -> str:
-    """The setting of a training of so many small steps."""
-    return f"methods={{leap: {{steps: {steps}, batch: 2, sequences_per_draw: 2}}}}"
+def squeue(folder: Path, *options: str) -> list[str]:
+    """Ids of the jobs in the queue that were submitted in this folder."""
+    found = subprocess.run(
+        ["squeue", "-h", "-o", "%A %Z", *options], capture_output=True, text=True
+    ).stdout
+    return [line.split()[0] for line in found.splitlines() if line.endswith(f" {folder}")]
 
 
-def losses(suite: Path) -> list[dict]:
-    """What the training's journal has of every step."""
-    lines = (suite / f"results/smoke/journals/train/{CELL}.jsonl").read_text().splitlines()
-    return [event for event in map(json.loads, lines) if "lm_loss" in event.get("values", {})]
+@pytest.fixture(scope="module")
+def at_once(cluster, begun_run, tmp_path_factory) -> Iterator[dict[str, Future]]:
+    """What the tests ask of Slurm, all of it at the same time, since most of it is waiting."""
+
+    def suite(name: str, *begun: str) -> Path:
+        return begun_run(tmp_path_factory.mktemp(name) / "suite", *begun)
+
+    stopped = Event()
+    with ThreadPoolExecutor() as pool:
+        runs = {
+            "limit": pool.submit(exceed_the_limit, suite("limit", *BEGUN), stopped),
+            "asked": pool.submit(save_slowly, tmp_path_factory.mktemp("asked")),
+        }
+        # what computes does so when the training with a minute no longer does
+        stopped.wait(timeout=300)
+        runs["memory"] = pool.submit(exceed_the_memory, suite("memory", "world"))
+        runs["cancel"] = pool.submit(cancel_and_finish, suite("cancel", *BEGUN[:3]))
+        yield runs
+
+
+def exceed_the_limit(suite: Path, stopped: Event) -> tuple[Path, str]:
+    """Stop a training in the middle until Slurm, which wakes what it ends, kills it.
+
+    That is at the limit itself: a minute is too short to be asked before.
+    """
+    limits = ("resources={train: {runtime: 1}}", "--retries", "9",
+              "--set-resources", "train:slurm_extra=''")  # fmt: skip
+    run = start(suite, LOGITS, *TRAINING, *limits)
+    for pid in training_at_work(suite):
+        os.kill(pid, signal.SIGSTOP)
+    stopped.set()
+    return suite, run.succeed()
+
+
+def training_at_work(suite: Path) -> list[int]:
+    """Process ids of the training's script and its shell, once its journal has some steps."""
+    journal, deadline = suite / JOURNAL, time.monotonic() + 300
+    while not journal.is_file() or '"step": 5' not in journal.read_text():
+        assert time.monotonic() < deadline, "the training did not begin"
+        time.sleep(0.02)
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended
+            if (
+                os.readlink(entry / "cwd") == str(suite)
+                and ".train.py" in (entry / "cmdline").read_text()
+            ):
+                found.append(int(entry.name))
+    return found
 
 
 def test_a_training_killed_by_its_time_limit_goes_on_and_ends_in_the_same_bits(
-    suite, begun_run, tmp_path, snakemake
+    at_once, begun_run, tmp_path, snakemake
 ):
-    copy = begun_run(tmp_path / "suite", "world", "models", "corpora", f"pruned/{MODEL}/wanda")
-    # how many steps that are, depends on the machine
-    assert snakemake(copy, LOGITS, "--config", "scale=smoke", training(200)).returncode == 0
-    first, last = losses(copy)[50], losses(copy)[-1]
-    pace = (last["time"] - first["time"]) / 1000 / (last["step"] - first["step"])
-    steps = int(SECONDS / pace)
-    settings = ("--config", "scale=smoke", training(steps))
-    # beside it, the same training without Slurm
-    undisturbed = subprocess.Popen(
-        [sys.executable, "-m", "snakemake", "--cores", "1", LOGITS, *settings],
-        cwd=copy, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    # killed at the limit itself: a minute is too short to be asked before
-    limits = ("resources={train: {runtime: 1}}", "--retries", "9",
-              "--set-resources", "train:slurm_extra=''")  # fmt: skip
-    output = run(suite, LOGITS, *settings, *limits)
-    assert submitted(output).count("train") >= 2, "the training was never killed"
-    found = [event["step"] for event in losses(suite)]
-    assert found == list(range(steps)), "a step is missing or was made twice"
-    said, _ = undisturbed.communicate(timeout=600)
-    assert undisturbed.returncode == 0, said[-3000:]
+    copy = begun_run(tmp_path / "suite", *BEGUN)
+    undisturbed = snakemake(copy, LOGITS, *TRAINING)
+    assert undisturbed.returncode == 0, undisturbed.stderr[-3000:]
+    suite, output = at_once["limit"].result()
+    killed, *others = [job for rule, job in submitted(output) if rule == "train"]
+    assert others and "JobState=TIMEOUT" in described(killed), "the training was never killed"
+    events = [json.loads(line) for line in (suite / JOURNAL).read_text().splitlines()]
+    found = [event["step"] for event in events if "lm_loss" in event.get("values", {})]
+    assert found == list(range(STEPS)), "a step is missing or was made twice"
     ours, theirs = load_file(suite / LOGITS), load_file(copy / LOGITS)
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
@@ -136,59 +210,71 @@ rule train:
 """
 
 
-def test_a_training_is_asked_to_stop_in_time_to_save_more_than_killwait_allows(cluster, tmp_path):
+EARLY = int(re.search(r"--signal=TERM@(\d+)", (PROFILE / "config.yaml").read_text())[1])
+LIMIT = EARLY + 60
+
+
+def kill_wait() -> int:
+    """Seconds between the signal to end and the one that kills."""
     config = subprocess.check_output(["scontrol", "show", "config"], text=True)
-    kill_wait = int(re.search(r"KillWait\s*= (\d+)", config)[1])
-    profile = ROOT / "profiles/slurm"
-    early = int(re.search(r"--signal=TERM@(\d+)", (profile / "config.yaml").read_text())[1])
-    limit = early + 60
-    (tmp_path / "train.py").write_text(SLOW_TO_SAVE.format(seconds=kill_wait + 10))
-    (tmp_path / "Snakefile").write_text(SLOW_RULE.format(minutes=limit // 60))
-    given = command("--retries", "0")
-    given[given.index("profiles/slurm")] = str(profile)
+    return int(re.search(r"KillWait\s*= (\d+)", config)[1])
+
+
+def save_slowly(folder: Path) -> tuple[Run, float, float]:
+    """A training that takes longer to save than KillWait; when it was asked to, and had ended."""
+    (folder / "train.py").write_text(SLOW_TO_SAVE.format(seconds=kill_wait() + 10))
+    (folder / "Snakefile").write_text(SLOW_RULE.format(minutes=LIMIT // 60))
     begun = time.monotonic()
-    process = subprocess.run(given, cwd=tmp_path, capture_output=True, text=True)
-    text = process.stdout + process.stderr
-    assert (tmp_path / "saved").is_file(), text[-5000:]
+    run = start(folder, "--retries", "0")
+    output = run.end()
+    ended = time.monotonic() - begun
+    assert (folder / "saved").is_file(), output[-5000:]
+    return run, float((folder / "saved").read_text()), ended
+
+
+def test_a_training_is_asked_to_stop_in_time_to_save_more_than_killwait_allows(at_once):
+    run, asked, ended = at_once["asked"].result()
     # Slurm looks every 30 s which jobs are so near to their end
-    assert float((tmp_path / "saved").read_text()) < 70 < limit - kill_wait
-    assert time.monotonic() - begun < early
-    assert process.returncode != 0 and "never" in text
+    assert asked < 70 < LIMIT - kill_wait()
+    assert ended < EARLY
+    assert run.process.returncode != 0 and "never" in run.end()
 
 
-def test_a_job_out_of_memory_is_repeated_with_more(suite):
-    (suite / MASK).unlink(missing_ok=True)
-    output = run(suite, MASK, "--config", "scale=smoke", "resources={prune: {mem_mb: 400}}")
-    ids = re.findall(r"jobid (\d+) \(log: \S+/rule_prune/", output)
-    shown = [subprocess.check_output(["scontrol", "show", "job", i], text=True) for i in ids]
+def exceed_the_memory(suite: Path) -> str:
+    limit = "resources={prune: {mem_mb: 400}}"
+    return start(suite, MASK, "--config", "scale=smoke", limit).succeed()
+
+
+def test_a_job_out_of_memory_is_repeated_with_more(at_once):
+    output = at_once["memory"].result()
+    shown = [described(job) for rule, job in submitted(output) if rule == "prune"]
     assert "TRES=cpu=1,mem=400M" in shown[0] and "TRES=cpu=1,mem=800M" in shown[1]
     assert "JobState=COMPLETED" not in shown[0] and "JobState=COMPLETED" in shown[-1]
 
 
-def test_the_smoke_scale_after_scancel(suite):
-    arguments = ("--config", "scale=smoke", f"grid={{models: [{MODEL}]}}")
-    first = subprocess.Popen(
-        command(*arguments, "--retries", "0"), cwd=suite, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+def cancel_and_finish(suite: Path) -> tuple[Path, list[Run]]:
+    """A run whose jobs are cancelled when they are at work, and the two after it."""
+    arguments = ("--config", "scale=smoke", f"grid={{models: [{MODEL}], methods: [wanda, leap]}}")
+    first = start(suite, *arguments, "--retries", "0")
     deadline = time.monotonic() + 200
-    while not (running := squeue("--states=RUNNING")) and time.monotonic() < deadline:
+    while not squeue(suite, "--states=RUNNING"):
+        assert time.monotonic() < deadline, "no job ever ran"
         time.sleep(0.2)
-    assert running, "no job ever ran"
     time.sleep(3)  # let them get to work
-    subprocess.run(["scancel", *squeue()], check=True)
-    output, _ = first.communicate(timeout=300)
-    assert first.returncode != 0, output[-3000:]
+    subprocess.run(["scancel", *squeue(suite)], check=True)
+    first.end()
+    second = start(suite, *arguments)
+    second.succeed()
+    third = start(suite, *arguments)
+    third.succeed()
+    return suite, [first, second, third]
 
-    second = run(suite, *arguments)
-    jobs = set(submitted(output) + submitted(second))
+
+def test_the_smoke_scale_after_scancel(at_once):
+    suite, (first, second, third) = at_once["cancel"].result()
+    assert first.process.returncode != 0, first.end()[-3000:]
+    jobs = {rule for rule, _ in submitted(first.end() + second.end())}
     assert {"prune", "harden", "evaluate", "train", "binarise"} <= jobs
     assert not {"all", "tables", "page", "tracking", "figure_quality", "figure_gain"} & jobs
     assert (suite / "results/smoke/report.html").is_file()
-    assert "Nothing to be done" in run(suite, *arguments)
-
-
-def squeue(*options: str) -> list[str]:
-    """Ids of the jobs in the queue."""
-    found = subprocess.run(["squeue", "-h", "-o", "%A", *options], capture_output=True, text=True)
-    return found.stdout.split()
+    assert "Nothing to be done" in third.end()
