@@ -1,5 +1,8 @@
 """What tests of figures share."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 from matplotlib.figure import Figure
 
@@ -11,8 +14,8 @@ FIGURES = (
 )
 
 
-@pytest.fixture
-def drawn(monkeypatch):
+@contextmanager
+def figures_kept() -> Iterator[list[Figure]]:
     """The figures that are saved, as matplotlib has them."""
     figures: list[Figure] = []
 
@@ -20,6 +23,14 @@ def drawn(monkeypatch):
         figures.append(figure)
         save(figure, outputs, note)
 
-    for module in FIGURES:
-        monkeypatch.setattr(f"suite.figures.{module}.save", keep)
-    return figures
+    with pytest.MonkeyPatch.context() as patch:
+        for module in FIGURES:
+            patch.setattr(f"suite.figures.{module}.save", keep)
+        yield figures
+
+
+@pytest.fixture
+def drawn() -> Iterator[list[Figure]]:
+    """The figures that a test saves."""
+    with figures_kept() as figures:
+        yield figures

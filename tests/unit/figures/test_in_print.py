@@ -1,12 +1,15 @@
 """Figures as they are printed: width, type, scales, and what tells one line or dot from another."""
 
 import re
+from collections.abc import Callable
+from functools import cache
 from itertools import combinations, pairwise
 from pathlib import Path
 
 import pytest
 import torch
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from suite.artifacts.masks import save_masks
@@ -23,7 +26,7 @@ from suite.figures.sweep import sweep
 from suite.figures.tokens import tokens
 from suite.figures.training import training
 from suite.plan.methods import known_methods
-from tests.unit.figures.conftest import FIGURES
+from tests.unit.figures.conftest import FIGURES, figures_kept
 from tests.unit.figures.test_figures import main_csv
 from tests.unit.figures.test_figures_of_results import answered, cell, journal
 
@@ -92,13 +95,24 @@ def draw(name: str, folder: Path, models: list[str]) -> None:
         ablations(table(folder, ABLATIONS, models), **rest)
 
 
+@pytest.fixture(scope="module")
+def drawing(tmp_path_factory) -> Callable[..., Figure]:
+    """One of the suite's figures for these models, drawn once."""
+
+    @cache
+    def drawing(name: str, *models: str) -> Figure:
+        with figures_kept() as figures:
+            draw(name, tmp_path_factory.mktemp(name), list(models))
+        (figure,) = figures
+        return figure
+
+    return drawing
+
+
 @pytest.mark.parametrize("models", [["one"], ["one", "two", "three"]])
 @pytest.mark.parametrize("name", FIGURES)
-def test_a_figure_is_as_wide_as_a_column_or_the_page_and_its_type_is_read(
-    tmp_path, drawn, name, models
-):
-    draw(name, tmp_path, models)
-    (figure,) = drawn
+def test_a_figure_is_as_wide_as_a_column_or_the_page_and_its_type_is_read(drawing, name, models):
+    figure = drawing(name, *models)
     assert figure.get_figwidth() in (COLUMN_INCHES, PAGE_INCHES)
     assert figure.get_figheight() < 9
     with style():
@@ -112,31 +126,26 @@ def test_a_figure_is_as_wide_as_a_column_or_the_page_and_its_type_is_read(
 
 
 @pytest.mark.parametrize("name", ["cost", "gain", "patterns", "quality", "sweep", "tokens"])
-def test_panels_of_a_measure_have_one_scale(tmp_path, drawn, name):
-    draw(name, tmp_path, ["one", "two", "three"])
-    axes = drawn[0].axes
+def test_panels_of_a_measure_have_one_scale(drawing, name):
+    axes = drawing(name, "one", "two", "three").axes
     for row in (axes[i : i + 3] for i in range(0, len(axes), 3)):
         for scale in ("get_xlim", "get_ylim"):
             assert len({getattr(each, scale)() for each in row}) == 1
 
 
-def test_the_numbers_of_a_sweep_and_of_tokens_are_where_they_belong(tmp_path, drawn):
+def test_the_numbers_of_a_sweep_and_of_tokens_are_where_they_belong(drawing):
     """Nothing is moved sideways on an axis of numbers to keep it apart from something else."""
-    draw("sweep", tmp_path, ["one"])
-    for axes in drawn[0].axes:
+    for axes in drawing("sweep", "one").axes:
         for line in (line for line in axes.lines if line.get_marker() not in ("None", "_", "|")):
             assert line.get_xdata().tolist() in ([0.5, 0.6], [0, 1])
-    (tmp_path / "other").mkdir()
-    draw("tokens", tmp_path / "other", ["one"])
     shown = {16384, 51200, 102400}
-    for axes in drawn[1].axes:
+    for axes in drawing("tokens", "one").axes:
         for bars in axes.containers:
             assert set(bars.lines[0].get_xdata()) <= shown
 
 
-def test_patterns_are_categories_with_a_row_for_each_density(tmp_path, drawn):
-    draw("patterns", tmp_path, ["one"])
-    accuracy, perplexity = drawn[0].axes
+def test_patterns_are_categories_with_a_row_for_each_density(drawing):
+    accuracy, perplexity = drawing("patterns", "one").axes
     assert [label.get_text() for label in accuracy.get_yticklabels()] == [
         "PATCH: dense or 2:4, 65 % kept",
         "PATCH: dense or 2:4, 55 % kept",
@@ -153,20 +162,19 @@ def test_patterns_are_categories_with_a_row_for_each_density(tmp_path, drawn):
 
 
 @pytest.mark.parametrize("name", ["cost", "gain", "quality"])
-def test_no_dot_hides_another(tmp_path, drawn, name):
+def test_no_dot_hides_another(drawing, name):
     """Not even where all methods have the same numbers at all sparsities."""
-    draw(name, tmp_path, ["one"])
-    for axes in drawn[0].axes:
+    figure = drawing(name, "one")
+    for axes in figure.axes:
         dots = [bars.lines[0] for bars in axes.containers]
         heights = sorted(axes.transData.transform(dot.get_xydata()[0])[1] for dot in dots)
         assert len(heights) > 3
-        largest = max(dot.get_markersize() for dot in dots) / 72 * drawn[0].dpi
+        largest = max(dot.get_markersize() for dot in dots) / 72 * figure.dpi
         assert min(above - below for below, above in pairwise(heights)) > 0.8 * largest
 
 
-def test_a_bar_that_is_shorter_than_its_dot_is_seen_above_and_below_it(tmp_path, drawn):
-    draw("quality", tmp_path, ["one"])
-    for bars in drawn[0].axes[0].containers:
+def test_a_bar_that_is_shorter_than_its_dot_is_seen_above_and_below_it(drawing):
+    for bars in drawing("quality", "one").axes[0].containers:
         dot, caps, _ = bars.lines
         assert {cap.get_markersize() for cap in caps} == {2 * CAP}
         if dot.get_marker() != "*":  # which has room between its rays
