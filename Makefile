@@ -3,13 +3,16 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := mini
-.PHONY: smoke mini test lint ui docs prove-equal pins clean
+.PHONY: smoke mini test lint style types ui docs prove-equal pins clean
 
 # The pins were made with 3.11, so it is preferred where there are several.
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 
 # Two processes for tests, whatever the number of cores: those that run the workflow take two each.
-TWO := --numprocesses 2 --dist loadfile
+# They get whole modules, in the order of tests/conftest.py.
+PYTEST := python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations=15
+# Which tests, by their markers.
+TESTS ?= not network and not slurm
 
 VENV := .venv
 READY := $(VENV)/.ready
@@ -22,20 +25,24 @@ smoke: $(READY)
 mini: $(READY)
 	snakemake --cores all
 
-test: lint
-	python -m pytest --durations=15 $(TWO)
-	python -m pytest --durations=15 $(TWO) -m "heavy and not network"
+test: $(READY)
+	$(MAKE) --jobs 2 lint
+	$(PYTEST) -m "$(TESTS)"
 
-lint: $(READY)
+lint: style types
+
+style: $(READY)
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile workflow baselines
-	mypy
 	lint-imports --no-logo
 	snakemake --lint
 	@diff <(sed -n '/^[^#].*==/p' envs/requirements.txt) \
 	    <(sed -n 's/^ *- \(.*==.*\)/\1/p' envs/suite.yaml) \
 	    || { echo "envs/suite.yaml differs from envs/requirements.txt: run make pins" >&2; exit 1; }
+
+types: $(READY)
+	mypy
 
 ui: $(READY)
 	@echo "Runs: http://127.0.0.1:5000/#/experiments?workflowType=machine_learning"
