@@ -19,7 +19,7 @@ LAYER_WISE = [
     for name in known_methods()
     if not method_schema(name).get("trained") and name not in {*rule_folders(), "reconstruct"}
 ]
-SIZES = [(256, 512), (256, 1024), (512, 512)]
+SIZES = [(128, 256), (128, 512), (256, 256)]
 
 
 def test_every_baseline_has_a_formula():
@@ -66,8 +66,8 @@ def test_more_calibration_sequences_add_their_hidden_states_and_nothing_else():
 @pytest.mark.parametrize(
     ("hidden", "intermediate", "tokens", "batch"),
     [
-        (256, 512, (2, 4), 1),
-        (512, 512, (2, 4), 1),
+        (128, 256, (2, 4), 1),
+        (256, 256, (2, 4), 1),
         (128, 256, (32, 64), 4),
         (64, 512, (64, 64), 16),
     ],
