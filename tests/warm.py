@@ -30,14 +30,14 @@ if os.environ.get({WORKER_VARIABLE!r}):
     from suite.jobs.hand_over import hand_over
     hand_over()
     sys.exit("the warm process of the tests has gone")
-os.environ[{WORKER_VARIABLE!r}] = os.environ[{_NAME!r}]
 """
-SNAKEMAKE = """
+_FOR_CHILDREN = f"os.environ[{WORKER_VARIABLE!r}] = os.environ[{_NAME!r}]\n"
+SNAKEMAKE = f"""{_FOR_CHILDREN}
 sys.path[0] = os.getcwd()
 from snakemake.cli import main
 main()
 """
-TORCHRUN = """
+TORCHRUN = f"""{_FOR_CHILDREN}
 from torch.distributed.run import main
 main()
 """

@@ -1,9 +1,8 @@
 """The setting `deterministic`: real processes that have it or not, and what they then refuse."""
 
 import json
-import os
 import subprocess
-import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from suite.plan.cell import Cell
 from tests.conftest import ROOT
 from tests.unit.recipes import MODEL, recipes
+from tests.warm import write_program
 
 SCRIPTS = ("prune", "train", "train_weights", "evaluate", "validate")
 
@@ -71,29 +71,36 @@ prune(Path(place, "model"), Path(place, "calibration.safetensors"), Cell(**cell)
 """
 
 
-def process(code: str, *arguments: object) -> "subprocess.CompletedProcess[str]":
-    environment = {k: v for k, v in os.environ.items() if k != "CUBLAS_WORKSPACE_CONFIG"}
-    return subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True,
-        env={**environment, "PYTHONPATH": f"{ROOT}:{ROOT / 'workflow'}"},
-    )  # fmt: skip
+@pytest.fixture
+def process(warm, tmp_path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """Run a program in a process of its own."""
+
+    def run(code: str, *arguments: object) -> "subprocess.CompletedProcess[str]":
+        command = write_program(code, tmp_path / "program.py")
+        environment = warm.environment() | {"PYTHONPATH": f"{ROOT}:{ROOT / 'workflow'}"}
+        environment.pop("CUBLAS_WORKSPACE_CONFIG", None)
+        return subprocess.run(
+            [*command, *map(str, arguments)], capture_output=True, text=True, env=environment
+        )
+
+    return run
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_every_script_that_computes_does_so_as_its_recipe_says(script, tmp_path):
+def test_every_script_that_computes_does_so_as_its_recipe_says(process, script, tmp_path):
     for recipe, expected in (({}, OFF), ({"deterministic": True}, ON)):
         file = ROOT / f"workflow/scripts/{script}.py"
         done = process(SCRIPT, file, tmp_path / "log", json.dumps(recipe))
         assert json.loads(done.stdout) == expected, done.stderr
 
 
-def test_an_operation_without_a_fixed_order_fails_by_name():
+def test_an_operation_without_a_fixed_order_fails_by_name(process):
     done = process(REFUSED)
     assert done.returncode != 0
     assert "RuntimeError: put_ does not have a deterministic implementation" in done.stderr
 
 
-def test_on_a_cpu_it_changes_no_bit_and_is_recorded(place, tmp_path):
+def test_on_a_cpu_it_changes_no_bit_and_is_recorded(process, place, tmp_path):
     cell = Cell(MODEL, "sparsegpt", "0.5")
     made = []
     for number, wanted in enumerate((False, True, True)):
