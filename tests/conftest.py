@@ -27,20 +27,25 @@ if not Path("/dev/nvidiactl").exists():
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put modules that take minutes first, so that two processes end at the same time.
+    """Put the modules first that take long, so that two processes end at the same time.
 
-    The first makes the smoke run, for which no other process waits: what does without it is next.
+    One that waits for Slurm comes before all others, or else one that needs the smoke run, which it
+    then makes; the next ones do without that run, so that no process waits for it.
     """
-    heavy = Counter(item.path for item in items if item.get_closest_marker("heavy"))
+    fixtures = {item: getattr(item, "fixturenames", ()) for item in items}
     slurm = {item.path for item in items if item.get_closest_marker("slurm")}
-    smoke = {item.path for item in items if "smoke_run" in getattr(item, "fixturenames", ())}
-    first = max(smoke, key=lambda path: (path in slurm, heavy[path]), default=None)
-
-    def place(item: pytest.Item) -> tuple[bool, bool, bool, int]:
-        path = item.path
-        return path != first, not heavy[path], path in smoke, -heavy[path]
-
-    items.sort(key=place)
+    smoke = {item.path for item in items if "smoke_run" in fixtures[item]}
+    long = Counter(
+        item.path
+        for item in items
+        if item.get_closest_marker("heavy") or "start_snakemake" in fixtures[item]
+    )
+    first = max(smoke, key=lambda path: (path in slurm, long[path]), default=None)
+    items.sort(
+        key=lambda item: (
+            item.path != first, not long[item.path], item.path in smoke, -long[item.path]
+        )
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from suite.stages import harden as harden_stage
 from suite.stages import prune as pruning
 from suite.stages.binarise import binarise
 from tests.unit.recipes import MODEL, limited, recipes
+from tests.unit.sources.test_revisions import only
 
 
 def evaluate(place: Path, cell: Cell, recipe: dict, hardened: Path | None) -> dict:
@@ -73,7 +74,7 @@ def test_pruning_nothing_gives_exactly_the_dense_scores(place):
 
 def test_a_second_perplexity_stands_beside_the_first(place):
     nothing = Cell.dense(MODEL)
-    recipe = recipes().evaluation(nothing)
+    recipe = recipes(**limited(5)).evaluation(nothing)
     found = evaluate(place, nothing, {**recipe, "in_domain": recipe["perplexity"]}, None)
     assert found["in_domain"] == found["perplexity"]  # of the same text
     recorded = found["provenance"]
@@ -220,7 +221,7 @@ def test_tasks_are_those_of_the_mirror_as_it_is_now(tmp_path, monkeypatch):
     """`datasets` takes two folders with one name and one card for the same."""
     card = "---\nconfigs:\n- config_name: default\n  data_files:\n"
     card += "".join(f"  - {{split: {s}, path: {s}.parquet}}\n" for s in ("train", "validation"))
-    manager = tasks.task_manager(miniature=False)
+    manager = only("piqa")
 
     def goals(mirror: Path, goal: str) -> list[str]:
         folder = mirror / "baber/piqa"
