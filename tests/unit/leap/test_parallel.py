@@ -283,8 +283,9 @@ def states(folder):
     return sorted(file.name for file in (folder / "state").glob("step-*.safetensors"))
 
 
-PLAIN = {"job": {"with_state": True, "steps": 30}}
-SHARDED = {"job": {"with_state": True, "steps": 30, "sharding": True, "checkpointing": True}}
+STEPS = 18  # of a training that is interrupted
+PLAIN = {"job": {"with_state": True, "steps": STEPS}}
+SHARDED = {"job": {**PLAIN["job"], "sharding": True, "checkpointing": True}}
 
 
 @pytest.mark.parametrize("jobs", [PLAIN, SHARDED], ids=["plain", "sharded"])
@@ -302,8 +303,8 @@ def test_a_terminated_pair_goes_on_where_it_was(tmp_path, warm, jobs):
     again = Pair(warm, tmp_path, jobs).finish()
     found, intact, lines = again.result("job")
     assert intact
-    assert [step for step, _ in lines] == list(range(30))
-    assert_near(found, alone(steps=30)[0])
+    assert [step for step, _ in lines] == list(range(STEPS))
+    assert_near(found, alone(steps=STEPS)[0])
 
 
 def test_sigterm_to_one_process_alone_stops_both(tmp_path, warm):
@@ -312,7 +313,7 @@ def test_sigterm_to_one_process_alone_stops_both(tmp_path, warm):
     assert status != 0
     assert "exitcode  : 143" in output
     found, _, _ = Pair(warm, tmp_path, SHARDED).finish().result("job")
-    assert_near(found, alone(steps=30)[0])
+    assert_near(found, alone(steps=STEPS)[0])
 
 
 def test_a_killed_sharded_pair_goes_on_from_a_step_that_both_have(tmp_path, warm):
@@ -330,8 +331,8 @@ def test_a_killed_sharded_pair_goes_on_from_a_step_that_both_have(tmp_path, warm
     os.truncate(newest, newest.stat().st_size // 2)
     found, intact, lines = Pair(warm, tmp_path, SHARDED).finish().result("job")
     assert intact
-    assert [step for step, _ in lines] == list(range(30))
-    assert_near(found, alone(steps=30)[0])
+    assert [step for step, _ in lines] == list(range(STEPS))
+    assert_near(found, alone(steps=STEPS)[0])
 
 
 def test_processes_without_a_common_state_do_not_go_different_ways(tmp_path, warm):
@@ -347,7 +348,7 @@ def test_processes_without_a_common_state_do_not_go_different_ways(tmp_path, war
     again = Pair(warm, tmp_path, SHARDED)
     status, output = again.end(seconds=90)
     if status == 0:
-        assert_near(again.result("job")[0], alone(steps=30)[0])
+        assert_near(again.result("job")[0], alone(steps=STEPS)[0])
     else:
         assert "delete the folder" in output
 
@@ -365,19 +366,19 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 def test_a_training_goes_on_under_another_execution(tmp_path, warm, way):
     before, processes, after, others = way
-    changes = {"with_state": True, "steps": 30, "batch": 12, "sequences_per_draw": 6}
+    changes = {"with_state": True, "steps": STEPS, "batch": 12, "sequences_per_draw": 6}
     pair = Pair(warm, tmp_path, {"job": {**before, **changes}}, processes).wait_for_steps(4)
     pair.launcher.send_signal(signal.SIGTERM)
     assert pair.end()[0] != 0
     step = states(tmp_path)[-1].split(".")[0]
     first = min((tmp_path / "state").glob(f"{step}.*.safetensors"))  # whose times are reported
     saved = load_file(first)["history"]
-    assert 4 <= len(saved) < 30
+    assert 4 <= len(saved) < STEPS
     found, _, lines = (
         Pair(warm, tmp_path, {"job": {**after, **changes}}, others).finish().result("job")
     )
-    assert [step for step, _ in lines] == list(range(30))
+    assert [step for step, _ in lines] == list(range(STEPS))
     place = METRICS.index("seconds")
     times = [values["seconds"] for _, values in lines[: len(saved)]]
     assert times == saved[:, place].tolist(), "it began anew"
-    assert_near(found, alone(steps=30, batch=12, sequences_per_draw=6)[0])
+    assert_near(found, alone(steps=STEPS, batch=12, sequences_per_draw=6)[0])

@@ -188,10 +188,10 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 def test_a_training_goes_on_also_under_another_execution(tmp_path, warm, way):
     before, processes, after, others = way
-    job = {"with_state": True, "steps": 40}
+    job = {"with_state": True, "steps": 20}
     Processes(warm, tmp_path, {"job": {**job, "how": before}}, processes).stop_after(4)
     weights, masks, lines = (
         Processes(warm, tmp_path, {"job": {**job, "how": after}}, others).finish().result("job")
     )
-    assert len(lines) == 40
-    assert_near(weights, masks, alone(steps=40)[0])
+    assert len(lines) == 20
+    assert_near(weights, masks, alone(steps=20)[0])
