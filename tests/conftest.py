@@ -82,23 +82,25 @@ def warm() -> WarmProcess:
 
 
 @pytest.fixture(scope="session")
-def start_snakemake(request, tmp_path_factory) -> Callable[..., subprocess.Popen[str]]:
-    """Begin the real Snakemake in a folder, its output to be read; cold if told of variables.
+def start_snakemake(warm, tmp_path_factory) -> Callable[..., subprocess.Popen[str]]:
+    """Begin the real Snakemake in a folder, as Popen does, which has no libraries to load.
 
-    It has no libraries to load, nor have its jobs.
+    Nor have its jobs, with the warm process for their worker. With `variables` of its environment
+    it starts as for a user, and with `apart` in a group of processes of its own.
     """
-    # fewer tests are done by the time that the libraries are loaded
-    warm = request.getfixturevalue("warm") if len(request.session.items) > 5 else None
     program = write_program(SNAKEMAKE, tmp_path_factory.mktemp("program") / "run_snakemake.py")
 
-    def start(folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-        command, environment = [sys.executable, "-m", "snakemake"], {**os.environ, **variables}
-        if warm and not variables:
+    def start(
+        folder: Path, *arguments: str, apart: bool = False, **variables: str
+    ) -> subprocess.Popen[str]:
+        if variables:
+            command, environment = [sys.executable, "-m", "snakemake"], {**os.environ, **variables}
+        else:
             command, environment = program, warm.environment()
             arguments = without_own_worker(arguments)
         return subprocess.Popen(
             [*command, "--cores", "2", *arguments], cwd=folder, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=apart,
             env={**environment, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"},
         )  # fmt: skip
 

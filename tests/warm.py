@@ -29,7 +29,10 @@ if os.environ.get({WORKER_VARIABLE!r}):
     sys.path.insert(1, {CODE[1]!r})
     from suite.jobs.hand_over import hand_over
     hand_over()
-    sys.exit("the warm process of the tests has gone")
+    # there is none, or it has gone: as a process of its own
+    sys.path.remove({CODE[1]!r})
+    for name in [name for name in sys.modules if name.partition(".")[0] == "suite"]:
+        del sys.modules[name]
 """
 _FOR_CHILDREN = f"os.environ[{WORKER_VARIABLE!r}] = os.environ[{_NAME!r}]\n"
 SNAKEMAKE = f"""{_FOR_CHILDREN}
@@ -48,6 +51,9 @@ class WarmProcess:
 
     def __init__(self) -> None:
         """Begin to load the libraries; programs that come before they are loaded wait."""
+        self._name = ""
+        if sys.platform != "linux":  # the worker is for Linux
+            return
         name = f"leap-suite-tests-{os.getpid()}-{secrets.token_hex(8)}"
         lifeline, self._kept_open = os.pipe()
         with socket.socket(socket.AF_UNIX) as door:

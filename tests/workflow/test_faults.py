@@ -5,9 +5,8 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,10 +25,10 @@ TOKEN = "hf_PlantedTokenThatNobodyMaySee"
 # stage, the file it is run for, and how long it is left to work before it is killed, at first
 STAGES = {
     "corpus": (f"{RESULTS}/corpora/{MODEL}/training.safetensors", 1.0),
-    "prune": (f"{RESULTS}/pruned/{MODEL}/wanda/0.5/mask.safetensors", 3.0),
-    "train": (f"{RESULTS}/pruned/{CELL}/logits.safetensors", 4.0),
-    "harden": (f"{RESULTS}/hardened/{CELL}/manifest.json", 3.0),
-    "evaluate": (f"{RESULTS}/evaluations/{CELL}.json", 5.0),
+    "prune": (f"{RESULTS}/pruned/{MODEL}/wanda/0.5/mask.safetensors", 1.5),
+    "train": (f"{RESULTS}/pruned/{CELL}/logits.safetensors", 2.0),
+    "harden": (f"{RESULTS}/hardened/{CELL}/manifest.json", 1.5),
+    "evaluate": (f"{RESULTS}/evaluations/{CELL}.json", 2.5),
 }
 
 
@@ -62,13 +61,6 @@ def assert_same(copy: Path, reference: Path) -> None:
     assert [name for name in ours if ours[name] != theirs[name]] == []
 
 
-def start(copy: Path, target: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "snakemake", "--cores", "2", target, *SETTINGS], cwd=copy,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-    )  # fmt: skip
-
-
 def wait_for_job(copy: Path, stage: str) -> int:
     """Process id of a stage's job."""
     deadline = time.monotonic() + 120
@@ -85,17 +77,24 @@ def wait_for_job(copy: Path, stage: str) -> int:
     raise AssertionError(f"the stage {stage} did not begin")
 
 
-def kill_in(copy: Path, stage: str, target: str, seconds: float) -> bool:
+@pytest.fixture
+def kill_in(start_snakemake) -> Callable[..., bool]:
     """Kill Snakemake and the stage's job, as a node that goes down; whether that was in time."""
-    run = start(copy, target)
-    wait_for_job(copy, stage)
-    time.sleep(seconds)
-    os.killpg(run.pid, signal.SIGKILL)
-    run.communicate()
-    return not (copy / target).exists()
+
+    def kill(copy: Path, stage: str, target: str, seconds: float) -> bool:
+        run = start_snakemake(copy, target, *SETTINGS, apart=True)
+        wait_for_job(copy, stage)
+        time.sleep(seconds)
+        os.killpg(run.pid, signal.SIGKILL)
+        run.communicate()
+        return not (copy / target).exists()
+
+    return kill
 
 
-def test_sigkill_in_every_stage_changes_no_bit(undisturbed, tmp_path, begun_run, snakemake):
+def test_sigkill_in_every_stage_changes_no_bit(
+    undisturbed, tmp_path, begun_run, kill_in, snakemake
+):
     copy = begun_run(tmp_path / "suite", "world", "models")
     for stage, (target, seconds) in STAGES.items():
         # how fast the machine is, nobody knows
@@ -195,14 +194,16 @@ def test_a_damaged_file_is_named_and_not_used(what, undisturbed, tmp_path, snake
     assert target.exists()
 
 
-def test_a_second_run_in_the_same_folder_is_refused(tmp_path, copy_suite, snakemake):
+def test_a_second_run_in_the_same_folder_is_refused(
+    tmp_path, copy_suite, start_snakemake, snakemake
+):
     copy = copy_suite(tmp_path / "suite")
-    first = start(copy, STAGES["corpus"][0])
+    first = start_snakemake(copy, STAGES["corpus"][0], *SETTINGS, LEAP_SUITE_WORKER="")
     wait_for_job(copy, "miniature_world")
     second = snakemake(copy, STAGES["corpus"][0], *SETTINGS)
-    output, _ = first.communicate(timeout=120)
+    _, errors = first.communicate(timeout=120)
     assert second.returncode != 0 and "cannot be locked" in second.stdout + second.stderr
-    assert first.returncode == 0, output[-3000:]
+    assert first.returncode == 0, errors[-3000:]
 
 
 def test_no_token_is_written_anywhere(undisturbed):
