@@ -82,7 +82,7 @@ def run(snakemake) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run Snakemake at scale smoke in a folder."""
 
     def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return snakemake(folder, *arguments, "--config", "scale=smoke", PATH=PATH)
+        return snakemake(folder, *arguments, "--config", "scale=smoke")
 
     return run
 
