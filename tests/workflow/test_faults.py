@@ -5,41 +5,20 @@ import os
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.workflow.conftest import TOKEN
+from tests.workflow.held import Hold
+
 pytestmark = pytest.mark.heavy
 
-MODEL = "mini-llama-3.2-1b"
-CELL = f"{MODEL}/leap/0.5"
+MODEL, OTHER = "mini-llama-3.2-1b", "mini-qwen-2.5-0.5b"
 RESULTS = "results/smoke"
-SETTINGS = (
-    "--config", "scale=smoke", f"grid={{models: [{MODEL}], methods: [wanda, leap]}}",
-    "methods={leap: {steps: 40}}",
-)  # fmt: skip
-TOKEN = "hf_PlantedTokenThatNobodyMaySee"
-
-# stage, the file it is run for, and how long it is left to work before it is killed, at first
-STAGES = {
-    "corpus": (f"{RESULTS}/corpora/{MODEL}/training.safetensors", 1.0),
-    "prune": (f"{RESULTS}/pruned/{MODEL}/wanda/0.5/mask.safetensors", 1.5),
-    "train": (f"{RESULTS}/pruned/{CELL}/logits.safetensors", 2.0),
-    "harden": (f"{RESULTS}/hardened/{CELL}/manifest.json", 1.5),
-    "evaluate": (f"{RESULTS}/evaluations/{CELL}.json", 2.5),
-}
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, begun_run, snakemake) -> Path:
-    """A copy of the suite in which two cells have gone all the way, with a token around."""
-    copy = begun_run(tmp_path_factory.mktemp("undisturbed") / "suite", "world", "models")
-    process = snakemake(copy, *SETTINGS, HF_TOKEN=TOKEN)
-    assert process.returncode == 0, process.stderr[-5000:]
-    assert TOKEN not in process.stdout + process.stderr
-    return copy
+SMOKE = ("--config", "scale=smoke")
 
 
 def contents(copy: Path) -> dict[str, object]:
@@ -61,153 +40,179 @@ def assert_same(copy: Path, reference: Path) -> None:
     assert [name for name in ours if ours[name] != theirs[name]] == []
 
 
-def wait_for_job(copy: Path, stage: str) -> int:
-    """Process id of a stage's job."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        for entry in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                if f"{stage}.py" in entry.read_text() and os.readlink(entry.parent / "cwd") == str(
-                    copy
-                ):
-                    return int(entry.parent.name)
-            except OSError:
-                continue
-        time.sleep(0.02)
-    raise AssertionError(f"the stage {stage} did not begin")
+def remains(copy: Path) -> list[Path]:
+    """What jobs have begun to write."""
+    hidden = (copy / RESULTS).rglob(".*")
+    return [place for place in hidden if place.name != ".snakemake_timestamp"]
 
 
-@pytest.fixture
-def kill_in(start_snakemake) -> Callable[..., bool]:
-    """Kill Snakemake and the stage's job, as a node that goes down; whether that was in time."""
-
-    def kill(copy: Path, stage: str, target: str, seconds: float) -> bool:
-        run = start_snakemake(copy, target, *SETTINGS, apart=True)
-        wait_for_job(copy, stage)
-        time.sleep(seconds)
-        os.killpg(run.pid, signal.SIGKILL)
-        run.communicate()
-        return not (copy / target).exists()
-
-    return kill
+# of each stage a job that waits for no other, by a file that it writes, after others if it has more
+KILLED = {
+    "corpus": f"{RESULTS}/corpora/{OTHER}/training.safetensors",
+    "prune": f"{RESULTS}/pruned/{MODEL}/admm/0.5/pruning.json",
+    "train": f"{RESULTS}/pruned/{MODEL}/leap/0.5/logits.safetensors",
+    "harden": f"{RESULTS}/hardened/{MODEL}/magnitude/0.5/manifest.json",
+    "evaluate": f"{RESULTS}/evaluations/{MODEL}/wanda/0.5.json",
+}
+MASK = f"{RESULTS}/pruned/{MODEL}/leap/0.5/mask.safetensors"  # of the logits
+# so that jobs are killed with Snakemake, and results are also those of jobs without the worker
+ALONE = (*SMOKE, "warm_worker=false")
 
 
-def test_sigkill_in_every_stage_changes_no_bit(
-    undisturbed, tmp_path, begun_run, kill_in, snakemake
-):
-    copy = begun_run(tmp_path / "suite", "world", "models")
-    for stage, (target, seconds) in STAGES.items():
-        # how fast the machine is, nobody knows
-        for wait in (seconds, seconds / 3, seconds / 10, seconds / 30, 0):
-            if kill_in(copy, stage, target, wait):
-                break
-            (copy / target).unlink()
-            snakemake(copy, "--unlock", *SETTINGS)
-        else:
-            pytest.fail(f"{stage} was over before it was killed, every time")
-        refused = snakemake(copy, target, *SETTINGS)
-        assert refused.returncode != 0 and "--unlock" in refused.stdout + refused.stderr
-        assert snakemake(copy, "--unlock", *SETTINGS).returncode == 0
-    process = snakemake(copy, *SETTINGS)
-    assert process.returncode == 0, process.stderr[-5000:]
-    assert_same(copy, undisturbed)
-    left = [f for f in (copy / RESULTS).rglob(".*") if f.name != ".snakemake_timestamp"]
-    assert left == [], "remains of killed jobs"
+def start(copy: Path, held: Hold, *targets: str) -> subprocess.Popen[str]:
+    """Begin a run with a core for each of the jobs that may be held."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "snakemake", "--cores", str(len(KILLED)), *targets, *ALONE],
+        cwd=copy, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True, env={**os.environ, **held.environment},
+    )  # fmt: skip
 
 
-@pytest.fixture
-def small_disk(tmp_path, copy_suite, undisturbed) -> Iterator[Path]:
-    """A copy of the suite in which corpora, models and masks are there and the rest is to do."""
-    copy = copy_suite(tmp_path / "suite")
-    for kind in ("world", "models", "corpora", "pruned"):
-        shutil.copytree(undisturbed / RESULTS / kind, copy / RESULTS / kind)
-    yield copy
-    for line in Path("/proc/mounts").read_text().splitlines():
-        if str(copy) in line:
-            subprocess.run(["umount", "-l", line.split()[1]], check=True)
+def test_sigkill_in_every_stage_changes_no_bit(own_smoke_run, smoke_run, tmp_path, snakemake):
+    """As a node that goes down: Snakemake and its jobs are killed, each as it puts a file in place.
+
+    A second run at the same time is refused.
+    """
+    copy = own_smoke_run
+    for file in KILLED.values():
+        (copy / file).unlink()
+    held = Hold(tmp_path / "killed", *KILLED.values())
+    run = start(copy, held, *KILLED.values())
+    held.wait(run)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.communicate()
+    assert [file for file in KILLED.values() if (copy / file).exists()] == []
+    assert len(remains(copy)) >= len(KILLED)
+    assert snakemake(copy, "--unlock", *ALONE).returncode == 0
+
+    held = Hold(tmp_path / "freed", KILLED["corpus"])
+    run = start(copy, held, *KILLED.values(), MASK)
+    held.wait(run)
+    second = snakemake(copy, KILLED["corpus"], *ALONE)
+    text = second.stdout + second.stderr
+    assert second.returncode != 0 and "cannot be locked" in text and "--unlock" in text
+    held.free()
+    output, _ = run.communicate(timeout=300)
+    assert run.returncode == 0, output[-5000:]
+    assert_same(copy, smoke_run)
+    assert remains(copy) == [], "remains of killed jobs"
 
 
-@pytest.mark.parametrize(
-    ("folder", "target"),
-    [
-        ("corpora", f"{RESULTS}/corpora/{MODEL}/training.safetensors"),
-        ("pruned", f"{RESULTS}/pruned/{MODEL}/wanda/0.5/mask.safetensors"),
-        ("hardened", f"{RESULTS}/hardened/{CELL}/manifest.json"),
-    ],
-)
-def test_a_full_disk_is_said_and_leaves_nothing(folder, target, small_disk, undisturbed, snakemake):
-    place = small_disk / RESULTS / folder
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(place)])
-    if mounted.returncode:
-        pytest.skip("a small disk cannot be mounted here: that takes root")
-    # of these stages alone: what the disk is too small for
-    process = snakemake(small_disk, target, *SETTINGS, "--rerun-triggers", "mtime")
-    output = process.stdout + process.stderr
-    assert process.returncode != 0
-    assert "the disk is full" in output and "Traceback" not in output, output[-3000:]
-    assert [f for f in place.rglob("*") if f.is_file() and f.stat().st_size] == []
-    subprocess.run(["mount", "-o", "remount,size=50m", str(place)], check=True)
-    process = snakemake(small_disk, target, *SETTINGS, "--rerun-triggers", "mtime")
-    assert process.returncode == 0, (process.stdout + process.stderr)[-3000:]
-    made = [file for file in place.rglob("*.safetensors") if file.is_file()]
-    assert made
-    for file in made:
-        same = undisturbed / file.relative_to(small_disk)
-        assert file.read_bytes() == same.read_bytes(), file
-
-
-DAMAGED = {
-    "corpus": (f"corpora/{MODEL}/training.safetensors", f"pruned/{CELL}/logits.safetensors"),
-    "dense weights": (f"models/{MODEL}/model.safetensors", f"hardened/{CELL}/manifest.json"),
-    "logits": (f"pruned/{CELL}/logits.safetensors", f"pruned/{CELL}/mask.safetensors"),
-    "mask": (f"pruned/{CELL}/mask.safetensors", f"hardened/{CELL}/manifest.json"),
-    "report": (f"pruned/{CELL}/training.json", f"hardened/{CELL}/manifest.json"),
-    "checkpoint": (f"hardened/{CELL}/model.safetensors", f"evaluations/{CELL}.json"),
-    "evaluation": (f"evaluations/{CELL}.json", "tables/main.csv"),
+# folder on a small disk, its file, and the log of the job that writes it
+DISKS = {
+    f"corpora/{OTHER}": ("training.safetensors", f"corpus/{OTHER}/training.log"),
+    f"pruned/{MODEL}/admm/0.5": ("mask.safetensors", f"prune/{MODEL}/admm/0.5.log"),
+    f"hardened/{MODEL}/leap/0.5": ("manifest.json", f"harden/{MODEL}/leap/0.5.log"),
 }
 
 
-@pytest.mark.parametrize("what", DAMAGED)
-def test_a_damaged_file_is_named_and_not_used(what, undisturbed, tmp_path, snakemake):
-    copy = tmp_path / "suite"
-    shutil.copytree(undisturbed, copy, ignore=shutil.ignore_patterns("mlflow.db*"))
-    file, target = (copy / RESULTS / name for name in DAMAGED[what])
-    whole = file.read_bytes()
+@pytest.fixture
+def small_disks(own_smoke_run) -> Iterator[list[Path]]:
+    """Disks of 16 kB in a finished run, in the place of these folders."""
+    places = [own_smoke_run / RESULTS / folder for folder in DISKS]
+    mounted = []
+    for place in places:
+        shutil.rmtree(place)
+        place.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(place)]
+        if subprocess.run(command).returncode:
+            pytest.skip("a small disk cannot be mounted here: that takes root")
+        mounted.append(place)
+    yield places
+    for place in mounted:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(small_disks, own_smoke_run, smoke_run, snakemake):
+    targets = [f"{RESULTS}/{folder}/{file}" for folder, (file, _) in DISKS.items()]
+    process = snakemake(own_smoke_run, *targets, "--keep-going", *SMOKE)
+    assert process.returncode != 0
+    for place, (_, log) in zip(small_disks, DISKS.values(), strict=True):
+        text = (own_smoke_run / RESULTS / "logs" / log).read_text()
+        assert "the disk is full" in text and "Traceback" not in text, text[-3000:]
+        assert [f for f in place.rglob("*") if f.is_file() and f.stat().st_size] == []
+        subprocess.run(["mount", "-o", "remount,size=50m", str(place)], check=True)
+    process = snakemake(own_smoke_run, *targets, *SMOKE)
+    assert process.returncode == 0, (process.stdout + process.stderr)[-3000:]
+    for place in small_disks:
+        made = list(place.rglob("*.safetensors"))
+        assert made
+        for file in made:
+            assert file.read_bytes() == (smoke_run / file.relative_to(own_smoke_run)).read_bytes()
+
+
+# what is damaged -> the file, a file that is made of it, and the log of the job that makes that;
+# none of these jobs waits for another
+DAMAGED = {
+    "corpus": (
+        f"corpora/{MODEL}/training.safetensors", f"pruned/{MODEL}/leap/0.5/logits.safetensors",
+        f"train/{MODEL}/leap/0.5.log",
+    ),
+    "dense weights": (
+        f"models/{OTHER}/model.safetensors", f"hardened/{OTHER}/magnitude/0.5/manifest.json",
+        f"harden/{OTHER}/magnitude/0.5.log",
+    ),
+    "logits": (
+        f"pruned/{OTHER}/leap/0.5/logits.safetensors", f"pruned/{OTHER}/leap/0.5/mask.safetensors",
+        f"binarise/{OTHER}/leap/0.5.log",
+    ),
+    "mask": (
+        f"pruned/{MODEL}/magnitude/0.5/mask.safetensors",
+        f"hardened/{MODEL}/magnitude/0.5/manifest.json", f"harden/{MODEL}/magnitude/0.5.log",
+    ),
+    "report": (
+        f"pruned/{MODEL}/admm/0.5/pruning.json", f"hardened/{MODEL}/admm/0.5/manifest.json",
+        f"harden/{MODEL}/admm/0.5.log",
+    ),
+    "checkpoint": (
+        f"hardened/{MODEL}/wanda/0.5/model.safetensors", f"evaluations/{MODEL}/wanda/0.5.json",
+        f"evaluate/{MODEL}/wanda/0.5.log",
+    ),
+    "evaluation": (f"evaluations/{OTHER}/wanda/0.5.json", "tables/main.csv", "tables.log"),
+}  # fmt: skip
+# a table of this evaluation and the dense model's alone
+SMALL = (*SMOKE, f"grid={{models: [{OTHER}], methods: [wanda]}}")
+
+
+def damage(file: Path) -> bytes:
+    """Flip one bit, as a disk does, which leaves the time as it was; returns what was there."""
+    whole, times = file.read_bytes(), file.stat()
     middle = len(whole) // 2
     file.write_bytes(whole[:middle] + bytes([whole[middle] ^ 4]) + whole[middle + 1 :])
-    target.unlink()
-    name = str(target.relative_to(copy))
-    process = snakemake(copy, name, *SETTINGS, "--rerun-triggers", "mtime")
-    output = process.stdout + process.stderr
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    return whole
+
+
+def test_damaged_files_are_named_and_not_used(own_smoke_run, smoke_run, snakemake):
+    results = own_smoke_run / RESULTS
+    whole = {what: damage(results / file) for what, (file, _, _) in DAMAGED.items()}
+    for _, target, log in DAMAGED.values():
+        (results / target).unlink()
+        (results / "logs" / log).unlink()
+    targets = [f"{RESULTS}/{target}" for _, target, _ in DAMAGED.values()]
+    process = snakemake(own_smoke_run, *targets, "--keep-going", *SMALL)
     assert process.returncode != 0
-    assert file.name in output or str(file.parent.relative_to(copy)) in output, output[-2000:]
-    assert "Traceback" not in output, output[-2000:]
-    assert not target.exists()
-    if what == "dense weights":
-        file.write_bytes(whole)
-    else:
-        file.unlink()
-    process = snakemake(copy, name, *SETTINGS, "--rerun-triggers", "mtime")
+    for what, (file, target, log) in DAMAGED.items():
+        text = (results / "logs" / log).read_text()
+        # of a checkpoint that is not its manifest's, the folder is named
+        name = str(Path(file).parent) if what == "checkpoint" else file
+        assert f"{RESULTS}/{name} is " in text and "Traceback" not in text, (what, text[-2000:])
+        assert not (results / target).exists(), what
+
+    for what, (file, _, _) in DAMAGED.items():
+        if what == "dense weights":
+            (results / file).write_bytes(whole[what])
+        else:
+            (results / file).unlink()
+    process = snakemake(own_smoke_run, *targets, *SMALL)
     assert process.returncode == 0, (process.stdout + process.stderr)[-3000:]
-    assert target.exists()
+    assert [target for target in targets if not (own_smoke_run / target).exists()] == []
+    assert_same(own_smoke_run, smoke_run)
 
 
-def test_a_second_run_in_the_same_folder_is_refused(
-    tmp_path, copy_suite, start_snakemake, snakemake
-):
-    copy = copy_suite(tmp_path / "suite")
-    first = start_snakemake(copy, STAGES["corpus"][0], *SETTINGS, LEAP_SUITE_WORKER="")
-    wait_for_job(copy, "miniature_world")
-    second = snakemake(copy, STAGES["corpus"][0], *SETTINGS)
-    _, errors = first.communicate(timeout=120)
-    assert second.returncode != 0 and "cannot be locked" in second.stdout + second.stderr
-    assert first.returncode == 0, errors[-3000:]
-
-
-def test_no_token_is_written_anywhere(undisturbed):
-    places = [undisturbed / "results", undisturbed / ".snakemake"]
-    files = [file for place in places for file in place.rglob("*") if file.is_file()]
+def test_no_token_is_written_anywhere(smoke_run):
+    places = [smoke_run / "results", smoke_run / ".snakemake", smoke_run.parent / "finished"]
+    files = [file for place in places for file in [place, *place.rglob("*")] if file.is_file()]
     assert any(file.name == "mlflow.db" for file in files)
+    assert b"Evaluating" in (smoke_run.parent / "finished").read_bytes()
     assert [file for file in files if TOKEN.encode() in file.read_bytes()] == []

@@ -2,10 +2,10 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +13,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.workflow.held import wait_until
+
 pytestmark = pytest.mark.heavy
 
-MODEL = "mini-llama-3.2-1b"
-LENGTHS = "leap: {steps: 60, sequences_per_draw: 4}, elsa: {steps: 60}"
+MODEL, OTHER = "mini-llama-3.2-1b", "mini-qwen-2.5-0.5b"
+# LEAP's steps are the smoke run's; what ELSA undisturbed gives, a second method of its name tells
+STEPS = {"leap": 20, "elsa": 60}
+LENGTHS = "elsa: {steps: 60}, elsa-undisturbed: {like: elsa}"
 SETTINGS = ("--config", "scale=smoke", f"methods={{{LENGTHS}}}")
 
 
@@ -37,110 +41,129 @@ class Trained:
         return f"results/smoke/pruned/{self.cell}/{self.file}"
 
     @property
+    def state(self) -> str:
+        return f"results/smoke/training/{self.cell}"
+
+    @property
     def journal(self) -> str:
         return f"results/smoke/journals/train/{self.cell}.jsonl"
 
 
 LEAP = Trained("leap", "train.py", "logits.safetensors")
 ELSA = Trained("elsa", "train_weights.py", "weights.safetensors")
+UNDISTURBED = Trained("elsa-undisturbed", "train_weights.py", "weights.safetensors")
+BOTH = (LEAP, ELSA)
+IN_TWO = f"results/smoke/pruned/{OTHER}/leap/0.5/logits.safetensors"
+
+
+def job_of(copy: Path, trained: Trained) -> int | None:
+    """Process id of the training."""
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if trained.script in entry.read_text() and os.readlink(entry.parent / "cwd") == str(
+                copy
+            ):
+                return int(entry.parent.name)
+        except OSError:
+            continue
+    return None
+
+
+def steps_of(journal: Path) -> dict[int, float]:
+    """The seconds that each step took, as the journal has them until now."""
+    whole = [line for line in journal.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    events = [json.loads(line) for line in whole]
+    return {e["step"]: e["values"]["seconds"] for e in events if "lm_loss" in e.get("values", {})}
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, begun_run, snakemake) -> Path:
-    """A copy of the suite in which both trainings have run through."""
+def interrupted(tmp_path_factory, begun_run) -> Path:
+    """A copy of the suite in which both trainings were terminated after some steps.
+
+    Their journals until then, which Snakemake deletes, lie beside it.
+    """
     place = tmp_path_factory.mktemp("training") / "suite"
-    copy = begun_run(place, "world", "models", "corpora", f"pruned/{MODEL}/wanda")
-    process = snakemake(copy, LEAP.target, ELSA.target, *SETTINGS)
-    assert process.returncode == 0, process.stderr[-5000:]
+    starts = [f"pruned/{model}/wanda" for model in (MODEL, OTHER)]
+    copy = begun_run(place, "world", "models", "corpora", *starts)
+    run = subprocess.Popen(
+        [sys.executable, "-m", "snakemake", "--cores", "2", LEAP.target, ELSA.target, *SETTINGS],
+        cwd=copy, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    waiting = set(BOTH)
+
+    def all_terminated() -> bool:
+        for trained in [*waiting]:
+            journal = copy / trained.journal
+            job = job_of(copy, trained) if journal.is_file() else None
+            if job and len(steps_of(journal)) > 3:
+                shutil.copy(journal, copy.parent / trained.method)
+                os.kill(job, signal.SIGTERM)
+                waiting.remove(trained)
+        return not waiting
+
+    wait_until(all_terminated)
+    run.communicate(timeout=120)
+    assert run.returncode != 0
+    for trained in BOTH:
+        assert not (copy / trained.target).exists()
+        newest = max(file.name for file in (copy / trained.state).iterdir())
+        step = int(newest.split(".")[0].removeprefix("step-"))
+        assert 0 < step < STEPS[trained.method]
     return copy
 
 
-def again(copy: Path, trained: Trained = LEAP) -> dict[str, torch.Tensor]:
-    """The first result, out of the way of the next, as its journal, which tells of the job."""
-    first = load_file(copy / trained.target)
-    (copy / trained.target).unlink()
-    (copy / trained.journal).unlink()
-    return first
+@pytest.fixture(scope="module")
+def refused(interrupted, snakemake) -> subprocess.CompletedProcess[str]:
+    """A run in it that asks for other settings."""
+    other = "methods={leap: {steps: 21}, elsa: {steps: 61}}"
+    targets = (LEAP.target, ELSA.target, "--keep-going")
+    return snakemake(interrupted, *targets, *SETTINGS[:2], other)
 
 
-@pytest.fixture
-def start(start_snakemake) -> Callable[..., subprocess.Popen[str]]:
-    """Begin a training of these settings in a folder."""
+@pytest.fixture(scope="module")
+def finished(interrupted, refused, tmp_path_factory, snakemake) -> Path:
+    """The copy after a run of the first settings, in which the other model's LEAP has two
+    processes.
 
-    def start(copy: Path, trained: Trained = LEAP) -> subprocess.Popen[str]:
-        return start_snakemake(copy, trained.target, *SETTINGS)
-
-    return start
-
-
-def job_at_work(copy: Path, trained: Trained = LEAP) -> int:
-    """Process id of the training, once its journal has a step."""
-    journal = copy / trained.journal
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        if journal.is_file() and '"step": 5' in journal.read_text():
-            for entry in Path("/proc").glob("[0-9]*/cmdline"):
-                try:
-                    line = entry.read_text()
-                    where = os.readlink(entry.parent / "cwd")
-                except OSError:
-                    continue
-                if trained.script in line and where == str(copy):
-                    return int(entry.parent.name)
-        time.sleep(0.05)
-    raise AssertionError("the training did not begin")
-
-
-@pytest.mark.parametrize("trained", [LEAP, ELSA], ids=lambda trained: trained.method)
-def test_a_terminated_training_goes_on_where_it_was_and_ends_in_the_same_bits(
-    undisturbed, start, trained
-):
-    first = again(undisturbed, trained)
-    run = start(undisturbed, trained)
-    os.kill(job_at_work(undisturbed, trained), signal.SIGTERM)
-    assert run.wait(timeout=120) != 0
-    assert not (undisturbed / trained.target).exists()
-    states = sorted((undisturbed / f"results/smoke/training/{trained.cell}").iterdir())
-    begun = int(states[-1].name.split(".")[0].removeprefix("step-"))
-    assert 0 < begun < 60
-    finished = start(undisturbed, trained)
-    _, errors = finished.communicate(timeout=300)
-    assert finished.returncode == 0, errors[-3000:]
-    second = load_file(undisturbed / trained.target)
-    assert all(torch.equal(first[name], second[name]) for name in first)
-    assert not (undisturbed / f"results/smoke/training/{trained.cell}").exists()
-    # the journal has every step, those before the interruption too
-    events = [json.loads(line) for line in (undisturbed / trained.journal).read_text().splitlines()]
-    steps = [event["step"] for event in events if "lm_loss" in event.get("values", {})]
-    assert steps == list(range(60))
-
-
-def test_the_state_of_other_settings_is_refused_by_name(undisturbed, start, snakemake):
-    again(undisturbed)
-    run = start(undisturbed)
-    os.kill(job_at_work(undisturbed), signal.SIGTERM)
-    run.wait(timeout=120)
-    other = (*SETTINGS[:2], SETTINGS[2].replace("leap: {steps: 60", "leap: {steps: 61"))
-    process = snakemake(undisturbed, LEAP.target, *other)
-    text = process.stdout + process.stderr
-    assert process.returncode != 0
-    state = f"results/smoke/training/{LEAP.cell}"
-    assert f"{state} holds the unfinished training of other settings" in text
-    assert "Traceback" not in text
-    assert snakemake(undisturbed, LEAP.target, *SETTINGS).returncode == 0
-
-
-def test_two_processes_give_what_one_gives(undisturbed, snakemake, tmp_path):
-    first = again(undisturbed)
-    # devices in name only, which the launcher leases for both; the processes talk over gloo
-    two = (*SETTINGS, "resources={train: {gpu: 2}}")
-    devices = {"CUDA_VISIBLE_DEVICES": "0,1", "TMPDIR": str(tmp_path)}
-    process = snakemake(undisturbed, LEAP.target, *two, **devices)
+    They have devices in name only, which the launcher leases for both, and talk over gloo.
+    """
+    two = f"models={{{OTHER}: {{resources: {{train: {{gpu: 2}}}}}}}}"
+    targets = (LEAP.target, ELSA.target, UNDISTURBED.target, IN_TWO)
+    devices = {"CUDA_VISIBLE_DEVICES": "0,1", "TMPDIR": str(tmp_path_factory.mktemp("devices"))}
+    process = snakemake(interrupted, *targets, *SETTINGS, two, **devices)
     assert process.returncode == 0, process.stderr[-3000:]
+    return interrupted
+
+
+@pytest.mark.parametrize("trained", BOTH, ids=lambda trained: trained.method)
+def test_a_terminated_training_goes_on_where_it_was_and_ends_in_the_same_bits(
+    finished, smoke_run, trained
+):
+    reference = smoke_run / LEAP.target if trained == LEAP else finished / UNDISTURBED.target
+    first, second = load_file(reference), load_file(finished / trained.target)
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not (finished / trained.state).exists()
+    # the journal has every step; those before the interruption were not made again
+    steps, before = steps_of(finished / trained.journal), steps_of(finished.parent / trained.method)
+    assert list(steps) == list(range(STEPS[trained.method]))
+    assert len(before) > 3 and before == {step: steps[step] for step in before}
+
+
+def test_the_state_of_other_settings_is_refused_by_name(refused):
+    text = refused.stdout + refused.stderr
+    assert refused.returncode != 0
+    for trained in BOTH:
+        assert f"{trained.state} holds the unfinished training of other settings" in text
+    assert "Traceback" not in text
+
+
+def test_two_processes_give_what_one_gives(finished, smoke_run):
+    cell = f"{OTHER}/leap/0.5"
     for rank in ("", ".1"):
-        log = undisturbed / f"results/smoke/logs/train/{LEAP.cell}.log{rank}"
+        log = finished / f"results/smoke/logs/train/{cell}.log{rank}"
         assert "on GPU 0,1\n" in log.read_text()
-    report = json.loads((undisturbed / LEAP.target).with_name("training.json").read_text())
+    report = json.loads((finished / IN_TWO).with_name("training.json").read_text())
     assert report["processes"] == 2
-    second = load_file(undisturbed / LEAP.target)
+    first, second = load_file(smoke_run / IN_TWO), load_file(finished / IN_TWO)
     assert max(float((first[n] - second[n]).abs().max()) for n in first) < 1e-5

@@ -1,15 +1,18 @@
-"""Runs with the warm worker: results are those without it, and nothing is left behind."""
+"""Runs with the warm worker: results are those without it, and nothing is left behind.
+
+Those without it are made in `test_faults.py`, of a job of every stage.
+"""
 
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.workflow.held import wait_until
 
 pytestmark = [
     pytest.mark.heavy,
@@ -19,10 +22,14 @@ pytestmark = [
 MODEL = "mini-llama-3.2-1b"
 CELL = f"{MODEL}/leap/0.5"
 TARGET = f"results/smoke/pruned/{CELL}/logits.safetensors"
+STATE = f"results/smoke/training/{CELL}"
+JOURNAL = f"results/smoke/journals/train/{CELL}.jsonl"
 SMOKE = ("--config", "scale=smoke")
 DATA = ("world", "models", "corpora")
-# one cell, of a training that takes some seconds
-LONG = (*SMOKE, f"grid={{models: [{MODEL}], methods: [leap]}}", "methods={leap: {steps: 100}}")
+# enough jobs for a worker: a training and what comes after it; a pruning and what comes after it
+TRAINED, PRUNED = (
+    (f"results/smoke/evaluations/{MODEL}/{method}/0.5.json", *SMOKE) for method in ("leap", "wanda")
+)
 
 
 def commands() -> dict[int, tuple[str, str]]:
@@ -48,13 +55,6 @@ def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
 
 
-def wait_until(holds: Callable[[], object]) -> None:
-    end = time.monotonic() + 180
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 def start(copy: Path, *settings: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "snakemake", "--cores", "2", *settings], cwd=copy, text=True,
@@ -63,9 +63,11 @@ def start(copy: Path, *settings: str) -> subprocess.Popen[str]:
 
 
 def worker_at_work(copy: Path) -> tuple[int, list[int]]:
-    """The worker and its forks, once one of them trains."""
-    journal = copy / f"results/smoke/journals/train/{CELL}.jsonl"
-    wait_until(lambda: journal.is_file() and '"step": 5' in journal.read_text())
+    """The worker and its forks, once one of them has trained some steps of its own."""
+    journal = copy / JOURNAL
+    states = [file.name for file in (copy / STATE).glob("step-*")]
+    begins = max((int(name.split(".")[0].removeprefix("step-")) for name in states), default=0)
+    wait_until(lambda: journal.is_file() and f'"step": {begins + 2},' in journal.read_text())
     found = processes(copy, "suite.jobs.worker")
     (worker,) = [pid for pid in found if parent(pid) not in found]
     forks = [pid for pid in found if pid != worker]
@@ -97,21 +99,20 @@ def assert_same(copy: Path, reference: Path, *kinds: str) -> None:
 
 
 @pytest.fixture
-def copy(tmp_path, begun_run) -> Path:
-    """A copy of the suite in which there is everything that is to be pruned."""
-    return begun_run(tmp_path / "suite", *DATA)
+def copies(tmp_path, begun_run) -> tuple[Path, Path]:
+    """Two copies of the suite, in one of which the mask is there that LEAP begins with."""
+    first = begun_run(tmp_path / "first", *DATA, f"pruned/{MODEL}/wanda")
+    return first, begun_run(tmp_path / "second", *DATA)
 
 
-def test_without_the_worker_results_are_the_same_bits(smoke_run, copy, snakemake):
-    cells = ("dense/0.0", "leap/0.5")  # which starts from Wanda's masks
-    ends = [f"results/smoke/evaluations/{MODEL}/{cell}.json" for cell in cells]
-    process = snakemake(copy, *ends, *SMOKE, "warm_worker=false", LEAP_SUITE_WORKER="")
-    assert process.returncode == 0, process.stderr[-3000:]
-    assert_same(copy, smoke_run, "pruned", "hardened", "items", "evaluations")
+def test_a_run_that_ends_in_any_way_leaves_no_process_and_the_next_goes_on(
+    copies, smoke_run, snakemake
+):
+    """Its worker is killed, then Snakemake, then Ctrl-C; the other run has its own worker."""
+    copy, other = copies
+    undisturbed = start(other, *PRUNED)
 
-
-def test_the_killed_worker_takes_its_jobs_along_and_the_next_run_goes_on(copy, snakemake):
-    run = start(copy, *LONG)
+    run = start(copy, *TRAINED)
     worker, forks = worker_at_work(copy)
     os.kill(worker, signal.SIGKILL)
     output, _ = run.communicate(timeout=180)
@@ -119,37 +120,30 @@ def test_the_killed_worker_takes_its_jobs_along_and_the_next_run_goes_on(copy, s
     assert not set(forks) & set(commands())
     assert not (copy / TARGET).exists()
     assert_nothing_is_left(copy, run)
-    assert snakemake(copy, TARGET, *LONG).returncode == 0
 
-
-@pytest.mark.parametrize("how", ["ctrl-c", "snakemake is killed"])
-def test_an_ended_run_leaves_no_process_and_the_next_one_goes_on(how, copy, snakemake):
-    run = start(copy, *LONG)
+    run = start(copy, *TRAINED)
     worker_at_work(copy)
-    if how == "ctrl-c":
-        os.killpg(run.pid, signal.SIGINT)
-    else:
-        os.kill(run.pid, signal.SIGKILL)
+    os.kill(run.pid, signal.SIGKILL)
     run.communicate(timeout=180)
     assert_nothing_is_left(copy, run)
     assert not (copy / TARGET).exists()
-    if how != "ctrl-c":
-        # the training was told to stop, and has saved its state
-        assert list((copy / f"results/smoke/training/{CELL}").glob("step-*"))
-        assert snakemake(copy, "--unlock", *LONG).returncode == 0
-    process = snakemake(copy, TARGET, *LONG)
+    # the training was told to stop, and has saved its state
+    assert list((copy / STATE).glob("step-*"))
+    for lock in (copy / ".snakemake/locks").iterdir():
+        lock.unlink()  # as --unlock does
+    (copy / JOURNAL).unlink()  # as the next run does; see `worker_at_work`
+
+    run = start(copy, *TRAINED)
+    worker_at_work(copy)
+    os.killpg(run.pid, signal.SIGINT)
+    run.communicate(timeout=180)
+    assert_nothing_is_left(copy, run)
+    assert not (copy / TARGET).exists()
+
+    process = snakemake(copy, *TRAINED)
     assert process.returncode == 0, process.stderr[-3000:]
-
-
-def test_two_runs_at_once_have_a_worker_each(smoke_run, tmp_path, begun_run):
-    copies = [begun_run(tmp_path / name, *DATA) for name in ("one", "two")]
-    grid = f"grid={{models: [{MODEL}], methods: [wanda]}}"
-    runs = [start(copy, *SMOKE, grid) for copy in copies]
-    for copy in copies:
-        wait_until(lambda copy=copy: processes(copy, "suite.jobs.worker"))
-    for run in runs:
-        output, _ = run.communicate(timeout=300)
-        assert run.returncode == 0, output[-3000:]
-    for copy, run in zip(copies, runs, strict=True):
-        assert_same(copy, smoke_run, "pruned", "hardened", "items", "evaluations")
-        assert_nothing_is_left(copy, run)
+    assert_same(copy, smoke_run, "pruned", "hardened", "items", "evaluations")
+    output, _ = undisturbed.communicate(timeout=300)
+    assert undisturbed.returncode == 0, output[-3000:]
+    assert_same(other, smoke_run, "pruned", "hardened", "items", "evaluations")
+    assert_nothing_is_left(other, undisturbed)
