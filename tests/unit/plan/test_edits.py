@@ -20,9 +20,9 @@ Jobs = dict[str, set[str]]  # the names of a rule's jobs
 
 MODEL = "mini-llama-3.2-1b"
 CORPORA = {"calibration", "training", "perplexity"}
-OF_HESSIANS = {"sparsegpt", "thanos", "admm", "admm-cubic", "alps", "admm-reconstruct"}
+OF_HESSIANS = {"sparsegpt", "thanos", "admm", "admm-cubic", "admm-reconstruct"}
 RECONSTRUCTED = {"reconstruct", "admm-reconstruct", "leap-reconstruct"}
-LAYER_WISE = {"random-mask", "magnitude", "wanda", *OF_HESSIANS, *RECONSTRUCTED}
+LAYER_WISE = {"random-mask", "magnitude", "wanda", "alps", *OF_HESSIANS, *RECONSTRUCTED}
 METHODS = {*LAYER_WISE, "leap", "elsa"}
 
 
