@@ -18,10 +18,15 @@ from tests.workflow.held import wait_until
 pytestmark = pytest.mark.heavy
 
 MODEL, OTHER = "mini-llama-3.2-1b", "mini-qwen-2.5-0.5b"
-# LEAP's steps are the smoke run's; what ELSA undisturbed gives, a second method of its name tells
 STEPS = {"leap": 20, "elsa": 60}
-LENGTHS = "elsa: {steps: 60}, elsa-undisturbed: {like: elsa}"
-SETTINGS = ("--config", "scale=smoke", f"methods={{{LENGTHS}}}")
+# LEAP undisturbed is in the smoke run; others that are compared have the same settings, and names
+# of their own
+SMALL = "{like: leap, steps: 10, sequences_per_draw: 4}"
+COMPARED = f"elsa-undisturbed: {{like: elsa}}, in-one-process: {SMALL}, in-two: {SMALL}"
+SETTINGS = ("--config", "scale=smoke", f"methods={{elsa: {{steps: 60}}, {COMPARED}}}")
+OTHERS = (
+    "--config", "scale=smoke", f"methods={{leap: {{steps: 21}}, elsa: {{steps: 61}}, {COMPARED}}}"
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,10 @@ LEAP = Trained("leap", "train.py", "logits.safetensors")
 ELSA = Trained("elsa", "train_weights.py", "weights.safetensors")
 UNDISTURBED = Trained("elsa-undisturbed", "train_weights.py", "weights.safetensors")
 BOTH = (LEAP, ELSA)
-IN_TWO = f"results/smoke/pruned/{OTHER}/leap/0.5/logits.safetensors"
+IN_ONE, IN_TWO = (
+    f"results/smoke/pruned/{OTHER}/{method}/0.5/logits.safetensors"
+    for method in ("in-one-process", "in-two")
+)
 
 
 def job_of(copy: Path, trained: Trained) -> int | None:
@@ -114,16 +122,14 @@ def interrupted(tmp_path_factory, begun_run) -> Path:
 
 @pytest.fixture(scope="module")
 def refused(interrupted, snakemake) -> subprocess.CompletedProcess[str]:
-    """A run in it that asks for other settings."""
-    other = "methods={leap: {steps: 21}, elsa: {steps: 61}}"
-    targets = (LEAP.target, ELSA.target, "--keep-going")
-    return snakemake(interrupted, *targets, *SETTINGS[:2], other)
+    """A run in it that asks for other settings, and trains another model in one process."""
+    targets = (LEAP.target, ELSA.target, IN_ONE, "--keep-going")
+    return snakemake(interrupted, *targets, *OTHERS)
 
 
 @pytest.fixture(scope="module")
 def finished(interrupted, refused, tmp_path_factory, snakemake) -> Path:
-    """The copy after a run of the first settings, in which the other model's LEAP has two
-    processes.
+    """The copy after a run of the first settings, where the other model is trained in two processes.
 
     They have devices in name only, which the launcher leases for both, and talk over gloo.
     """
@@ -158,12 +164,11 @@ def test_the_state_of_other_settings_is_refused_by_name(refused):
     assert "Traceback" not in text
 
 
-def test_two_processes_give_what_one_gives(finished, smoke_run):
-    cell = f"{OTHER}/leap/0.5"
+def test_two_processes_give_what_one_gives(finished):
     for rank in ("", ".1"):
-        log = finished / f"results/smoke/logs/train/{cell}.log{rank}"
+        log = finished / f"results/smoke/logs/train/{OTHER}/in-two/0.5.log{rank}"
         assert "on GPU 0,1\n" in log.read_text()
     report = json.loads((finished / IN_TWO).with_name("training.json").read_text())
     assert report["processes"] == 2
-    first, second = load_file(smoke_run / IN_TWO), load_file(finished / IN_TWO)
+    first, second = load_file(finished / IN_ONE), load_file(finished / IN_TWO)
     assert max(float((first[n] - second[n]).abs().max()) for n in first) < 1e-5
