@@ -129,7 +129,7 @@ def refused(interrupted, snakemake) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def finished(interrupted, refused, tmp_path_factory, snakemake) -> Path:
-    """The copy after a run of the first settings, where the other model is trained in two processes.
+    """The copy after a run of the first settings, which trains another model in two processes.
 
     They have devices in name only, which the launcher leases for both, and talk over gloo.
     """
