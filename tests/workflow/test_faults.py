@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -59,16 +59,30 @@ MASK = f"{RESULTS}/pruned/{MODEL}/leap/0.5/mask.safetensors"  # of the logits
 ALONE = (*SMOKE, "warm_worker=false")
 
 
-def start(copy: Path, held: Hold, *targets: str) -> subprocess.Popen[str]:
-    """Begin a run with a core for each of the jobs that may be held."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "snakemake", "--cores", str(len(KILLED)), *targets, *ALONE],
-        cwd=copy, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        start_new_session=True, env={**os.environ, **held.environment},
-    )  # fmt: skip
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Begin a run with a core for each of the jobs that may be held; none outlives the test."""
+    runs = []
+
+    def start(copy: Path, held: Hold, *targets: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "snakemake", "--cores", str(len(KILLED))]
+        run = subprocess.Popen(
+            [*command, *targets, *ALONE], cwd=copy, text=True, start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env={**os.environ, **held.environment},
+        )  # fmt: skip
+        runs.append(run)
+        return run
+
+    yield start
+    for run in runs:
+        if run.poll() is None:
+            os.killpg(run.pid, signal.SIGKILL)
 
 
-def test_sigkill_in_every_stage_changes_no_bit(own_smoke_run, smoke_run, tmp_path, snakemake):
+def test_sigkill_in_every_stage_changes_no_bit(
+    own_smoke_run, smoke_run, tmp_path, start, snakemake
+):
     """As a node that goes down: Snakemake and its jobs are killed, each as it puts a file in place.
 
     A second run at the same time is refused.
