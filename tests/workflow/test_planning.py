@@ -29,6 +29,15 @@ def test_bad_settings_end_in_one_readable_error(snakemake):
     assert "Traceback" not in text and "suite/plan" not in text, "no frames of the code"
 
 
+def test_a_target_whose_corpus_the_scale_lacks_names_the_setting(snakemake):
+    target = "results/smoke/validation/mini-llama-3.2-1b/wanda/0.5.json"
+    process = snakemake(ROOT, "--dry-run", target, "--config", "scale=smoke")
+    text = process.stdout + process.stderr
+    assert process.returncode != 0
+    assert "corpora.validation: scale smoke has no such corpus; add it under corpora" in text
+    assert "KeyError" not in text
+
+
 @pytest.fixture(scope="module")
 def dry_run(snakemake):
     """What a dry run says that succeeds."""

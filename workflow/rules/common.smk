@@ -91,6 +91,10 @@ def compared_inputs(wildcards):
 
 def text_inputs(wildcards):
     """The miniature world, for corpora whose text comes from it."""
+    if wildcards.corpus not in config["corpora"]:
+        raise WorkflowError(
+            f"corpora.{wildcards.corpus}: scale {config['scale']} has no such corpus; add it under corpora"
+        )
     text = config["corpora"][wildcards.corpus]["text"]
     return rules.miniature_world.output.index if "miniature" in text else []
 
