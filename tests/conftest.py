@@ -13,7 +13,8 @@ import pytest
 from tests.warm import SNAKEMAKE, WarmProcess, write_program
 
 ROOT = Path(__file__).parents[1]
-BIN = Path(sys.executable).parent
+# the tools of the environment that the tests run in, as in an active one
+PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 # nothing in a test may reach a hub
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -101,7 +102,7 @@ def start_snakemake(warm, tmp_path_factory) -> Callable[..., subprocess.Popen[st
         return subprocess.Popen(
             [*command, "--cores", "2", *arguments], cwd=folder, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=apart,
-            env={**environment, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"},
+            env={**environment, "PATH": PATH},
         )  # fmt: skip
 
     return start

@@ -19,7 +19,7 @@ import yaml
 
 from suite.artifacts.tensors import load_masks
 from suite.jobs.provenance import benchmarked
-from tests.conftest import ROOT
+from tests.conftest import PATH, ROOT
 from tests.workflow.documented import add_documented, in_one_grid
 
 pytestmark = pytest.mark.heavy
@@ -43,8 +43,6 @@ METHODS = {
 FIGURE = {"workflow/suite/figures/scatter.py", "workflow/report/scatter.rst"}
 # the baseline's example is of all models; a cell of another one stands for that
 ELSEWHERE = f"{RESULTS}/evaluations/{OTHER_MODEL}/random_pruning/0.5.json"
-# the rule's command runs in the environment of the tests, as in an active one
-PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ from suite.artifacts.items import read_items
 from suite.plan.cell import DENSE
 from suite.tables import numbers, verdict
 from suite.tables.evaluations import read_cells
+from suite.tables.main import frame_of
 from suite.tables.paired import compare
-from suite.tables.recovered import recovered_shares
 
 ROOT = Path(__file__).parents[3]
 PAGES = ("README.md", "docs/results.md")
@@ -134,20 +134,8 @@ def _beside(run: str, methods: Sequence[str]) -> pd.DataFrame:
     """
     folder = _EXAMPLES / run / "evaluations"
     files = [file for name in (DENSE, *methods) for file in sorted(folder.glob(f"*/{name}/*.json"))]
-    results = read_cells(files)
-    rows = [
-        {
-            "method": result.cell.method,
-            "sparsity": result.cell.sparsity,
-            "average": result.average,
-            "recovered_share": share,
-            "ppl": result.perplexity,
-            "in_domain_ppl": result.in_domain,
-        }
-        for result, share in zip(results, recovered_shares(results), strict=True)
-        if result.cell.method != DENSE
-    ]
-    return pd.DataFrame(rows)
+    frame = frame_of(read_cells(files))
+    return frame[frame["method"] != DENSE]
 
 
 def _mean(results: pd.DataFrame, method: str, sparsity: str, column: str) -> float:

@@ -64,6 +64,37 @@ _MARKDOWN = _Style(escaped, "**{}**", " ± ")
 _LATEX = _Style(lambda text: text.translate(_LATEX_ESCAPES), r"\textbf{{{}}}", r" $\pm$ ")
 
 
+def frame_of(results: Sequence[Evaluated], patterns: Patterns = None) -> pd.DataFrame:
+    """The columns of `main.csv`, one row a cell."""
+    in_domain = _with_in_domain(results)
+    return pd.DataFrame(
+        {
+            "model": result.cell.model,
+            "method": result.cell.method,
+            "implementation": result.implementation,
+            **({"pattern": patterns[result.cell.method]} if patterns else {}),
+            "sparsity": result.cell.sparsity,
+            "seed": result.cell.seed,
+            "tasks": result.tasks,
+            "achieved_sparsity": result.achieved_sparsity,
+            "ppl": result.perplexity,
+            "ppl_stderr": result.perplexity_stderr,
+            **(_in_domain_columns(result) if in_domain else {}),
+            **{task: result.accuracy[task] for task in TASKS},
+            "average": result.average,
+            "recovered_share": share,
+            **{f"{task}_stderr": result.stderr[task] for task in TASKS},
+            "average_stderr": result.average_stderr,
+            **{f"{task}_norm": result.norm[task] for task in TASKS if task in result.norm},
+            "dtype": result.computed.dtype,
+            "versions": result.computed.packages,
+            "pruning_dtype": "" if result.cell.method == DENSE else result.pruned.dtype,
+            "hardening_versions": result.pruned.packages,
+        }
+        for result, share in zip(results, recovered_shares(results), strict=True)
+    )
+
+
 def write_frame(frame: pd.DataFrame, path: Path) -> None:
     """Write a table as CSV, an unknown number as an empty field."""
     with replacing(path) as temporary:
@@ -82,7 +113,7 @@ def write_csv(results: Sequence[Evaluated], path: Path, patterns: Patterns = Non
 
     With `patterns`, here and below, methods are told apart by them in a column of its own.
     """
-    write_frame(_frame(results, patterns), path)
+    write_frame(frame_of(results, patterns), path)
 
 
 def write_markdown(
@@ -201,37 +232,6 @@ def _first_headings(patterns: Patterns) -> list[str]:
     return ["Method", *(["Pattern"] if patterns else []), "Sparsity"]
 
 
-def _frame(results: Sequence[Evaluated], patterns: Patterns) -> pd.DataFrame:
-    """The columns of `main.csv`, one row a cell."""
-    in_domain = _with_in_domain(results)
-    return pd.DataFrame(
-        {
-            "model": result.cell.model,
-            "method": result.cell.method,
-            "implementation": result.implementation,
-            **({"pattern": patterns[result.cell.method]} if patterns else {}),
-            "sparsity": result.cell.sparsity,
-            "seed": result.cell.seed,
-            "tasks": result.tasks,
-            "achieved_sparsity": result.achieved_sparsity,
-            "ppl": result.perplexity,
-            "ppl_stderr": result.perplexity_stderr,
-            **(_in_domain_columns(result) if in_domain else {}),
-            **{task: result.accuracy[task] for task in TASKS},
-            "average": result.average,
-            "recovered_share": share,
-            **{f"{task}_stderr": result.stderr[task] for task in TASKS},
-            "average_stderr": result.average_stderr,
-            **{f"{task}_norm": result.norm[task] for task in TASKS if task in result.norm},
-            "dtype": result.computed.dtype,
-            "versions": result.computed.packages,
-            "pruning_dtype": "" if result.cell.method == DENSE else result.pruned.dtype,
-            "hardening_versions": result.pruned.packages,
-        }
-        for result, share in zip(results, recovered_shares(results), strict=True)
-    )
-
-
 def _blocks(
     results: Sequence[Evaluated], style: _Style, patterns: Patterns
 ) -> Iterator[tuple[str, list[list[str]]]]:
@@ -242,7 +242,7 @@ def _blocks(
 
 def _texts(results: Sequence[Evaluated], style: _Style, patterns: Patterns) -> pd.DataFrame:
     """A row a model, sparsity and method: means over seeds, their spread, the best in bold."""
-    frame = _frame(results, patterns)
+    frame = frame_of(results, patterns)
     sparsity = frame["sparsity"].astype(float)
     groups = frame.groupby(["model", sparsity, "method"], sort=False)
     perplexities = [name for name in ("ppl", "in_domain_ppl") if name in frame]
