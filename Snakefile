@@ -5,6 +5,7 @@ import os
 import re
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -24,30 +25,30 @@ sys.path[:0] = CODE
 
 from suite.jobs import precision, worker
 from suite.jobs.gpus import visible_gpus
-from suite.plan import standing, studies, tokens
+from suite.plan import standing, studies, tasks, tokens
 from suite.plan.calibration import corpus_of
 from suite.plan.code import fingerprint
 from suite.plan.config import MINIATURES, load, shown_settings
-from suite.plan.cell import DENSE, LEAP, Cell
+from suite.plan.cell import DENSE, Cell
 from suite.plan.grid import cells, first_seeds, taken_masks
 from suite.plan.methods import (
     FOLDERS,
     METHOD_SCHEMAS,
     mask_learners,
     methods_that_are,
-    opponents,
-    retraining_opponents,
     rule_folders,
     used_methods,
     weight_learners,
+    written_pattern,
 )
 from suite.plan.needs import of_hub
-from suite.plan.recipe import Recipes, synthetic_note
+from suite.plan.recipe import Recipes, fingerprint_of, synthetic_note
+from suite.plan.subject import judged
 from suite.plan.validation import ConfigError
 from suite.plan.world import has_generated_tasks
 from suite.report.overview import Overview
 from suite.sources.mirror.check import missing
-from suite.tables import mixed
+from suite.tables.registry import TABLES
 from suite.tables.published import FILES as NUMBERS
 from suite.tables.published import published_models
 
@@ -81,7 +82,11 @@ CELL = Cell.PATTERN
 CELLS = cells(config)
 PRUNED = [cell for cell in CELLS if cell.method != DENSE]
 FIRST = first_seeds(PRUNED)
-OF_LEAP = [cell for cell in FIRST if cell.method == LEAP]
+JUDGED = judged(config)
+SUBJECT = JUDGED["subject"]
+OF_SUBJECT = [cell for cell in FIRST if cell.method == SUBJECT]
+# whether another method stands beside the subject in some place
+IS_JUDGED = bool(OF_SUBJECT) and len(FIRST) > len(OF_SUBJECT)
 RECIPES = Recipes(config)
 TRAINED = sorted(methods_that_are("trained", config))
 LEARN_WEIGHTS = sorted(weight_learners(config))
@@ -93,6 +98,21 @@ LAYER_WISE = sorted(
 PUBLISHED = sorted(set(config["grid"]["models"]) & published_models())
 CAPTIONS = Path(HERE, "workflow/report")
 NOTE = synthetic_note(config)
+STUDIES = studies.names(config)
+PATTERNS = {DENSE: "dense"} | {
+    name: written_pattern(config["implementations"][name], values)
+    for name, values in config["methods"].items()
+}
+OF_GRID = ["main", "main_tabular", "headline", "verdict"]
+OF_GRID += ["against_published"] if PUBLISHED else []
+# what every table, figure and page is told beside the results
+TOLD = {
+    **JUDGED,
+    "scale": SCALE,
+    "about": config["about"],
+    "note": NOTE,
+    "published": bool(PUBLISHED),
+}
 
 
 wildcard_constraints:
@@ -111,10 +131,11 @@ include: "workflow/rules/baselines.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/harden.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/results.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/tracking.smk"
-include: "workflow/rules/studies.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/studies.smk"
 include: "workflow/rules/page.smk"
 include: "workflow/rules/release.smk"
 include: "workflow/rules/cite.smk"
@@ -146,12 +167,12 @@ onstart:
         lines = standing.announce(found, config.get("replace", False))
     except ConfigError as error:
         raise WorkflowError(str(error)) from None
-    if any(job.rule.name == "tables" for job in jobs):
+    if any(job.rule.name == "collect" for job in jobs):
         if config.get("strict", False):
             made = {Cell.of(job.wildcards) for job in jobs if job.rule.name == "evaluate"}
             kept = [cell for cell in CELLS if cell not in made]
             try:
-                mixed.refuse_standing(evaluations_of(kept), manifests_of(kept))
+                refuse_standing(kept)
             except ValueError as error:
                 raise WorkflowError(str(error)) from None
         lines.append(standing.left_out(Path(RESULTS), studies.all_cells(config)))
@@ -199,8 +220,7 @@ onsuccess:
 rule all:
     default_target: True
     input:
-        rules.tables.output,
-        rules.against_published.output if PUBLISHED else [],
+        rules.tables.input,
         [formats(name) for name in SHOWN],
         rules.page.output,
         f"{RESULTS}/tracking/grid.json",

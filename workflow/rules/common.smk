@@ -66,29 +66,6 @@ def journals_of(cells):
     return [f"{RESULTS}/journals/train/{cell.path}.jsonl" for cell in cells]
 
 
-def recipes_of(cells):
-    """The recipe of every evaluation, by its cell's path."""
-    return {cell.path: RECIPES.evaluation(cell) for cell in cells}
-
-
-def of_study(study, wanted):
-    """What is `wanted` of a study's cells, which only its own target looks up."""
-
-    def of_its_cells(wildcards):
-        try:
-            return wanted(studies.cells_of(study, config))
-        except ConfigError as error:
-            raise WorkflowError(str(error)) from None
-
-    return of_its_cells
-
-
-def compared_inputs(wildcards):
-    """What the table of a study is made of that has a row a method."""
-    found = IN_STUDY[wildcards.study]
-    return {name: found[name](wildcards) for name in ("evaluations", "answers", "manifests")}
-
-
 def text_inputs(wildcards):
     """The miniature world, for corpora whose text comes from it."""
     if wildcards.corpus not in config["corpora"]:

@@ -1,27 +1,27 @@
-# `snakemake --cores 1 examples pattern_examples`: what is tracked in results/examples.
+# `snakemake --cores 1 examples`: what is tracked in results/examples, of the grid and of the studies
+# that were run; `results/examples/<run>-<study>` of a study alone.
 
-# of the studies that the scale has
-STUDIED = {
-    "sweep": [rules.sweep_table.output.markdown, formats("sweep")[0]],
-    **{name: expand(rules.comparison_table.output, study=name) for name in studies.COMPARED},
-    "tokens": [*rules.token_table.output, formats("tokens")[0]],
-}
 # Of real tasks also what tables are made from, which cost days, and not only the tables. With a
-# grid's cells copied to results/<run>, `--allowed-rules tables` makes the tables again.
+# grid's cells copied to results/<run>, `--allowed-rules collect table_main` makes the tables again.
 KEPT = [] if has_generated_tasks(config) else CELLS
+STUDIED = [study for study in STUDIES if Path(frames_of(study)["frame"]).is_file()]
+
+
+def files_of_study(study):
+    """What shows a study: its table for readers, and its figure if it has one."""
+    section = studies.section(study, config)
+    tables = [file for file in files_of_table(study, section["table"]) if not file.endswith(".tex")]
+    return tables + (formats(study)[:1] if "figure" in section else [])
 
 
 rule examples:
     input:
+        **frames_of(""),
         files=[
-            rules.tables.output.csv,
-            rules.tables.output.markdown,
-            rules.tables.output.headline,
-            rules.tables.output.verdict,
-            *[formats(name)[0] for name in SHOWN],
-            *[file for name, files in STUDIED.items() if name in config for file in files],
+            *(f"{RESULTS}/tables/{name}" for name in ("main.csv", "main.md", "headline.json", "verdict.md")),
+            *(formats(name)[0] for name in SHOWN),
+            *(file for study in STUDIED for file in files_of_study(study)),
         ],
-        evaluations=evaluations_of(CELLS),
         kept=[*evaluations_of(KEPT), *items_of(KEPT), *manifests_of(KEPT)],
     output:
         directory(f"results/examples/{RUN}"),
@@ -32,7 +32,8 @@ rule examples:
         "../../envs/suite.yaml"
     params:
         scale=SCALE,
-        results=lambda wildcards: RESULTS,
+        made_by="examples",
+        results=RESULTS,
         code=shown("report.examples"),
     message:
         "Copying tables and figures to results/examples"
@@ -40,26 +41,18 @@ rule examples:
         "../scripts/examples.py"
 
 
-rule pattern_examples:
+use rule examples as study_examples with:
     input:
-        files=[
-            rules.pattern_table.output.csv,
-            rules.pattern_table.output.markdown,
-            formats("patterns")[0],
-        ],
-        evaluations=IN_STUDY["patterns"]["evaluations"],
+        unpack(lambda wildcards: frames_of(wildcards.study)),
+        files=lambda wildcards: files_of_study(wildcards.study),
     output:
-        directory(f"results/examples/{RUN}-patterns"),
+        directory(f"results/examples/{RUN}-{{study}}"),
     log:
-        f"{RESULTS}/logs/pattern_examples.log",
-    localrule: True
-    conda:
-        "../../envs/suite.yaml"
+        f"{RESULTS}/logs/examples-{{study}}.log",
+    wildcard_constraints:
+        study=one_of(STUDIES),
     params:
         scale=SCALE,
-        results=lambda wildcards: RESULTS,
+        made_by=lambda wildcards, output: output[0],
+        results=RESULTS,
         code=shown("report.examples"),
-    message:
-        "Copying the comparison of patterns to results/examples"
-    script:
-        "../scripts/examples.py"

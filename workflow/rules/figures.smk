@@ -1,70 +1,67 @@
 # Figures, each as SVG, PDF and PNG; a figure is a function of its own name in suite.figures.
 
-# In the order of the report: name, what it shows, inputs, and whether this grid has cells for it.
-FIGURES = (
-    ("quality", "accuracy and perplexity", {"main_csv": rules.tables.output.csv}, True),
-    (
-        "gain",
-        "gain over each baseline",
-        {"evaluations": evaluations_of(CELLS), "answers": items_of(CELLS)},
-        OF_LEAP and len(FIRST) > len(OF_LEAP),
+# In the order of the report: name, function, what it shows, its study ("" for the grid), inputs.
+FIGURES = [
+    ("quality", "quality", "accuracy and perplexity", "", frames_of("")),
+    *([("gain", "gain", "gain over each baseline", "", frames_of(""))] if IS_JUDGED else []),
+    *(
+        [("density", "density", "density by layer", "", {"manifests": manifests_of(OF_SUBJECT)})]
+        if OF_SUBJECT
+        else []
     ),
-    ("density", "density by layer", {"manifests": files_of(OF_LEAP, "manifest.json")}, OF_LEAP),
-    (
-        "training",
-        "training",
-        {"journals": journals_of(OF_LEAP)},
-        OF_LEAP,
+    *(
+        [("training", "training", "training", "", {"journals": journals_of(OF_SUBJECT)})]
+        if OF_SUBJECT and SUBJECT in LEARN_MASKS
+        else []
     ),
-    (
-        "agreement",
-        "agreement of masks",
-        {
-            "manifests": files_of(FIRST, "manifest.json"),
-            "masks": files_of(FIRST, "mask.safetensors"),
-        },
+    *(
+        [
+            (
+                *("agreement", "agreement", "agreement of masks", ""),
+                {"manifests": manifests_of(FIRST), "masks": files_of(FIRST, "mask.safetensors")},
+            )
+        ]
         # two methods of one model at one sparsity
-        len({(cell.model, cell.sparsity) for cell in FIRST}) < len(FIRST),
+        if len({(cell.model, cell.sparsity) for cell in FIRST}) < len(FIRST)
+        else []
     ),
-    (
-        "cost",
-        "accuracy and cost",
-        {"evaluations": evaluations_of(PRUNED), "manifests": files_of(PRUNED, "manifest.json")},
-        PRUNED,
+    *([("cost", "cost", "accuracy and cost", "", frames_of(""))] if PRUNED else []),
+    *(
+        (study, studies.section(study, config)["figure"], study, study, frames_of(study))
+        for study in STUDIES
+        if "figure" in studies.section(study, config)
     ),
-    # of studies, by their own targets
-    ("patterns", "patterns", {"patterns_csv": rules.pattern_table.output.csv}, False),
-    ("sweep", "many sparsities", {"main_csv": rules.sweep_table.output.csv}, False),
-    ("tokens", "tokens seen", {"csv": rules.token_table.output.csv}, False),
-    ("ablations", "ablations", {"csv": rules.ablation_table.output.csv}, False),
-)
-SHOWN = [name for name, _, _, is_shown in FIGURES if is_shown]
+]
+SHOWN = [name for name, _, _, study, _ in FIGURES if not study]
 
-for FIGURE, TITLE, INPUTS, _ in FIGURES:
+for NAME, FIGURE, TITLE, STUDY, INPUTS in FIGURES:
 
     rule:
         name:
-            f"figure_{FIGURE}"
+            f"figure_{NAME}"
         input:
             **INPUTS,
         output:
             report(
-                formats(FIGURE)[0],
+                formats(NAME)[0],
                 category="Figures",
                 labels={"figure": TITLE},
                 caption=f"../report/{FIGURE}.rst",
             ),
-            formats(FIGURE)[1:],
+            formats(NAME)[1:],
         log:
-            f"{RESULTS}/logs/figures/{FIGURE}.log",
+            f"{RESULTS}/logs/figures/{NAME}.log",
         localrule: True
         conda:
             "../../envs/suite.yaml"
         params:
-            figure=FIGURE,
-            note=NOTE,
+            kind="figure",
+            function=FIGURE,
+            told=lambda wildcards, study=STUDY, name=NAME: told(study, name),
+            recipes=lambda wildcards, study=STUDY: recipes_mark(study),
+            note=NOTE,  # for the caption
             code=shown(f"figures.{FIGURE}"),
         message:
-            f"Drawing figure {FIGURE}"
+            f"Drawing figure {NAME}"
         script:
-            "../scripts/figures.py"
+            "../scripts/show.py"

@@ -5,12 +5,13 @@ TEMPLATES = list(Path(HERE, "workflow/suite/report/page").glob("*.j2"))
 
 rule page:
     input:
-        evaluations=evaluations_of(CELLS),
-        manifests=files_of(PRUNED, "manifest.json"),
-        journals=journals_of(OF_LEAP),
-        headline=rules.tables.output.headline,
+        **frames_of(""),
+        manifests=manifests_of(CELLS),
+        journals=journals_of(OF_SUBJECT) if SUBJECT in LEARN_MASKS else [],
         figures=[formats(name)[0] for name in SHOWN],
-        tables=[rules.tables.output.csv, rules.tables.output.latex, rules.tables.output.tabular],
+        tables=[
+            f"{RESULTS}/tables/{name}" for name in ("main.csv", "main.tex", "main_tabular.tex")
+        ],
     output:
         f"{RESULTS}/report.html",
     log:
@@ -19,14 +20,12 @@ rule page:
     conda:
         "../../envs/suite.yaml"
     params:
-        scale=SCALE,
-        about=config["about"],
-        note=NOTE,
+        told=lambda wildcards: told("", "main"),
+        recipes=lambda wildcards: recipes_mark(""),
+        note=NOTE,  # for the captions
         places=[cell.path for cell in PRUNED],
-        compare=bool(PUBLISHED),
         captions=SHOWN,
         settings=shown_settings(config),
-        recipes=lambda wildcards: recipes_of(CELLS),
         code=shown("report.page.write", data=[CAPTIONS, *NUMBERS, *TEMPLATES]),
     message:
         "Writing report.html"

@@ -6,11 +6,11 @@ CHANGED = [cell for cell in PRUNED if cell.method in methods_that_are("changes_w
 
 rule release:
     input:
-        manifests=files_of(PRUNED, "manifest.json"),
-        evaluations=evaluations_of(PRUNED),
+        **frames_of(""),
+        manifests=manifests_of(CELLS),
         masks=files_of(PRUNED, "mask.safetensors"),
         checkpoints=files_of(CHANGED, "model.safetensors"),
-        tables=[*rules.tables.output, *(rules.against_published.output if PUBLISHED else [])],
+        tables=rules.tables.input,
     output:
         directory(f"{RESULTS}/release"),
     log:
@@ -21,6 +21,7 @@ rule release:
     params:
         places=[cell.path for cell in PRUNED],
         licences={name: model.get("license", "unknown") for name, model in config["models"].items()},
+        datasets={name: task["dataset"] for name, task in config["evaluation"]["tasks"].items()},
         code=shown("report.release"),
     message:
         "Packing masks, manifests and tables"

@@ -1,71 +1,68 @@
-# All evaluations in one table, as CSV, Markdown and LaTeX, and what they say of the paper's claim.
+# Tables, of the grid and of studies: each is made by the function of its name in suite.tables.
+
+
+def told(study, name):
+    """What a table or figure of this name is told beside the results."""
+    section = studies.section(study, config) if study else {}
+    return {
+        **TOLD,
+        "name": name,
+        "study": section,
+        "methods": studies.methods_of(study, config) if study else {},
+        "points": tokens.points(study, config) if "amounts" in section else {},
+    }
+
+
+@cache
+def recipes_mark(study):
+    """What the frames carry of the recipes that they were checked against."""
+    return fingerprint_of(recipes_of(study))
+
+
+# the name of each table, its function, and the study that it is of, "" for the grid
+SHOWN_TABLES = [(name, name, "") for name in OF_GRID] + [
+    (study, studies.section(study, config)["table"], study) for study in STUDIES
+]
+
+
+def files_of_table(name, function):
+    """A table in each of its formats."""
+    return [f"{RESULTS}/tables/{name}.{form}" for form in TABLES[function]]
+
+
+for NAME, TABLE, STUDY in SHOWN_TABLES:
+
+    rule:
+        name:
+            f"table_{NAME}"
+        input:
+            **frames_of(STUDY),
+        output:
+            report(
+                files_of_table(NAME, TABLE)[0],
+                category="Tables",
+                labels={"table": NAME},
+                caption=f"../report/{TABLE}.rst",
+            ),
+            files_of_table(NAME, TABLE)[1:],
+        log:
+            f"{RESULTS}/logs/tables/{NAME}.log",
+        localrule: True
+        conda:
+            "../../envs/suite.yaml"
+        params:
+            kind="table",
+            function=TABLE,
+            told=lambda wildcards, study=STUDY, name=NAME: told(study, name),
+            recipes=lambda wildcards, study=STUDY: recipes_mark(study),
+            code=shown(f"tables.{TABLE}", data=NUMBERS),
+        message:
+            f"Writing table {NAME}"
+        script:
+            "../scripts/show.py"
 
 
 rule tables:
     input:
-        evaluations=evaluations_of(CELLS),
-        manifests=manifests_of(CELLS),
-        answers=items_of(CELLS),
-    output:
-        csv=report(
-            f"{RESULTS}/tables/main.csv",
-            category="Tables",
-            labels={"table": "main", "format": "CSV"},
-            caption="../report/main_table.rst",
-        ),
-        markdown=f"{RESULTS}/tables/main.md",
-        latex=f"{RESULTS}/tables/main.tex",
-        tabular=f"{RESULTS}/tables/main_tabular.tex",
-        headline=f"{RESULTS}/tables/headline.json",
-        verdict=report(
-            f"{RESULTS}/tables/verdict.md",
-            category="Verdicts",
-            labels={"table": "verdict", "format": "Markdown"},
-            caption="../report/verdict.rst",
-        ),
-    log:
-        f"{RESULTS}/logs/tables.log",
+        [files_of_table(name, function) for name, function, study in SHOWN_TABLES if not study],
     localrule: True
-    conda:
-        "../../envs/suite.yaml"
-    params:
-        models=config["grid"]["models"],
-        methods=[DENSE, *config["grid"]["methods"]],
-        layer_wise=opponents(config),
-        retraining=retraining_opponents(config),
-        scale=SCALE,
-        about=config["about"],
-        note=NOTE,  # for the captions
-        recipes=lambda wildcards: recipes_of(CELLS),
-        compare=bool(PUBLISHED),
-        code=shown("tables.main", "tables.headline", "tables.verdict", data=NUMBERS),
-    message:
-        "Writing the main table, the headline and the verdict"
-    script:
-        "../scripts/tables.py"
-
-
-rule against_published:
-    input:
-        evaluations=evaluations_of(CELLS),
-        manifests=manifests_of(CELLS),
-    output:
-        csv=report(
-            f"{RESULTS}/tables/against_published.csv",
-            category="Verdicts",
-            labels={"table": "against the published numbers", "format": "CSV"},
-            caption="../report/against_published.rst",
-        ),
-        markdown=f"{RESULTS}/tables/against_published.md",
-    log:
-        f"{RESULTS}/logs/against_published.log",
-    localrule: True
-    conda:
-        "../../envs/suite.yaml"
-    params:
-        recipes=lambda wildcards: recipes_of(CELLS),
-        code=shown("tables.against_published", data=NUMBERS),
-    message:
-        "Comparing with the published numbers"
-    script:
-        "../scripts/against_published.py"

@@ -12,11 +12,13 @@ if TYPE_CHECKING:
 def main() -> None:
     """Copy them and write where they come from."""
     from suite.report.examples import write_examples
+    from suite.results.frame import read
 
-    inputs, scale = snakemake.input, snakemake.params.scale
-    files, evaluations = ([Path(f) for f in part] for part in (inputs.files, inputs.evaluations))
-    kept = {Path(snakemake.params.results): [Path(file) for file in inputs.get("kept", [])]}
-    write_examples(scale, snakemake.rule, files, evaluations, Path(snakemake.output[0]), kept)
+    inputs, params = snakemake.input, snakemake.params
+    results = read(Path(inputs.frame), Path(inputs.items))
+    files, target = [Path(file) for file in inputs.files], Path(snakemake.output[0])
+    kept = {Path(params.results): [Path(file) for file in inputs.get("kept", [])]}
+    write_examples(params.scale, params.made_by, results, files, target, kept)
 
 
 if __name__ == "__main__":

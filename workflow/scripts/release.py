@@ -12,13 +12,14 @@ if TYPE_CHECKING:
 def main() -> None:
     """Pack every cell's mask and manifest, and the tables."""
     from suite.report.release import pack
+    from suite.results.frame import read
 
     params, inputs = snakemake.params, snakemake.input
     folders = [Path(file).parent for file in inputs.manifests]
     cells = dict(zip(params.places, folders, strict=True))
-    evaluations = dict(zip(params.places, map(Path, inputs.evaluations), strict=True))
+    results = read(Path(inputs.frame), Path(inputs.items))
     tables, target = [Path(table) for table in inputs.tables], Path(snakemake.output[0])
-    pack(cells, evaluations, tables, params.licences, target)
+    pack(cells, results, tables, params.licences, params.datasets, target)
 
 
 if __name__ == "__main__":

@@ -78,6 +78,12 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file, UTF-8 and with the same line ends everywhere."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
 def write_json(path: str | Path, value: Mapping[str, Any]) -> None:
     """Write a mapping as indented JSON with a checksum; NaN and infinity raise ValueError."""
     text = json.dumps({**value, "checksum": _checksum(value)}, indent=2, allow_nan=False)

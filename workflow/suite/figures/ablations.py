@@ -1,10 +1,11 @@
-"""What each part of a method contributes, drawn from `ablations.csv`."""
+"""What each part of a method contributes."""
 
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.artist import Artist
@@ -20,19 +21,16 @@ from suite.figures.style import (
     distinct,
     label_log_axis,
     line_style,
-    read_table,
     save,
     shades,
     style,
     width,
 )
 from suite.plan.methods import method_label
-from suite.tables.ablations import BASE, variant_label
+from suite.results.frame import Results
+from suite.tables.ablations import BASE, ablation_rows, variant_label
+from suite.tables.told import Told
 
-_COLUMNS = (
-    *("model", "method", "variant", "seeds", "achieved_sparsity"),
-    *("ppl", "ppl_std", "average", "average_std"),
-)
 _LOG_FROM = 3.0  # ratio of the largest to the smallest perplexity
 # In rows: all that the models of a row may take, and between one model and the next.
 _ROOM, _OFFSET = 0.72, 0.24
@@ -65,36 +63,28 @@ class _Row:
     accuracy: _Dot
 
 
-def ablations(csv: Path, outputs: list[Path], note: str) -> None:
+def ablations(results: Results, told: Told, outputs: list[Path]) -> None:
     """Draw perplexity and average accuracy of the base method and its variants, a row each.
 
     Dots are means over seeds, bars the sample standard deviation, vertical lines the means of the
     base, all by model. Perplexities that span more than a factor of 3 are on a logarithmic scale.
     A variant whose sparsity is half a percentage point or more from the base's has it below its
     name. The format of each output follows its suffix: .svg, .pdf or .png.
-
-    Raises ValueError if the table lacks a column, rows or the base, or on another suffix.
     """
-    rows = [_row(record) for record in read_table(csv, _COLUMNS)]
-    if rows[0].variant != BASE:
-        raise ValueError(f"{csv}: the first row is not the base method")
+    rows = [_row(record) for record in ablation_rows(results, told).itertuples()]
     with style():
-        save(_draw(rows), outputs, note)
+        save(_draw(rows), outputs, told.note)
 
 
-def _row(record: Mapping[str, str]) -> _Row:
-    def dot(name: str) -> _Dot:
-        deviation = record[f"{name}_std"]
-        return _Dot(float(record[name]), float(deviation) if deviation else math.nan)
-
+def _row(record: Any) -> _Row:
     return _Row(
-        model=record["model"],
-        method=record["method"],
-        variant=record["variant"],
-        seeds=int(record["seeds"]),
-        sparsity=100 * float(record["achieved_sparsity"]),
-        perplexity=dot("ppl"),
-        accuracy=dot("average"),
+        model=record.model,
+        method=record.method,
+        variant=record.variant,
+        seeds=record.seeds,
+        sparsity=100 * record.achieved_sparsity,
+        perplexity=_Dot(record.ppl, record.ppl_std),
+        accuracy=_Dot(record.average, record.average_std),
     )
 
 

@@ -15,6 +15,7 @@ from suite.artifacts.files import read_json
 from suite.artifacts.masks import jaccard
 from suite.figures.style import PAGE_INCHES, distinct, save, style, width
 from suite.plan.methods import method_label
+from suite.tables.told import Told
 
 _CELL_INCHES, _NAME_INCHES = 0.28, 0.95
 _COLOURS = mpl.colormaps["Purples"]
@@ -24,7 +25,7 @@ _Pairs = Mapping[str, Mapping[tuple[str, str], float]]
 
 
 def agreement(
-    manifests: Sequence[Path], masks: Sequence[Path], outputs: list[Path], note: str
+    manifests: Sequence[Path], masks: Sequence[Path], told: Told, outputs: list[Path]
 ) -> None:
     """Draw |A and B| / |A or B| of the masks of each two methods, a panel a sparsity.
 
@@ -37,7 +38,7 @@ def agreement(
     if not pairs:
         raise ValueError("no model has the masks of two methods at one sparsity")
     with style():
-        save(_draw(pairs, methods), outputs, note)
+        save(_draw(pairs, methods), outputs, told.note)
 
 
 def _read(manifests: Sequence[Path], masks: Sequence[Path]) -> tuple[_Pairs, list[str]]:

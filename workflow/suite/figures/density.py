@@ -1,4 +1,4 @@
-"""Where LEAP keeps weights: density by decoder block and kind of layer, from its manifests."""
+"""Where the subject keeps weights: density by decoder block and kind of layer."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -26,6 +26,7 @@ from suite.figures.style import (
     width,
 )
 from suite.tables.layer_density import kept_by_kind
+from suite.tables.told import Told
 
 _MARKERS = 6  # on a line, at most
 
@@ -39,14 +40,14 @@ class _Chosen:
     density: Mapping[str, Sequence[float]]
 
 
-def density(manifests: Sequence[Path], outputs: list[Path], note: str) -> None:
+def density(manifests: Sequence[Path], told: Told, outputs: list[Path]) -> None:
     """Draw density against decoder block, a line a kind of layer, a panel a model and sparsity.
 
     The dashed line is the density that methods with a budget for each layer have everywhere.
     """
     chosen = [_read(path) for path in manifests]
     with style():
-        save(_draw(chosen), outputs, note)
+        save(_draw(chosen), outputs, told.note)
 
 
 def _read(path: Path) -> _Chosen:

@@ -1,9 +1,10 @@
-"""What the pattern of sparsity costs: accuracy and perplexity by pattern, from `patterns.csv`."""
+"""What the pattern of sparsity costs: accuracy and perplexity by pattern."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -14,43 +15,41 @@ from suite.figures.style import (
     dense_handle,
     distinct,
     method_looks,
-    read_table,
     save,
     style,
     width,
 )
-from suite.plan.cell import DENSE
 from suite.plan.methods import base_method, method_label
-
-_COLUMNS = (
-    *("model", "method", "pattern", "achieved_sparsity"),
-    *("average", "average_stderr", "ppl"),
-)
-
-Row = Mapping[str, str]
+from suite.results.frame import Results, is_pruned
+from suite.tables.told import Told
 
 
-def patterns(patterns_csv: Path, outputs: list[Path], note: str) -> None:
+def patterns(results: Results, told: Told, outputs: list[Path]) -> None:
     """Draw accuracy and perplexity of every pattern and method, one column of panels a model.
 
     Patterns are categories: each has rows of its own, which say how many weights are kept. Accuracy
-    is the mean of the six tasks in percent, its bars are one standard error; perplexity is on a
+    is the mean of the tasks in percent, its bars are one standard error; perplexity is on a
     logarithmic scale.
     """
-    rows = read_table(patterns_csv, _COLUMNS)
+    cells = results.cells.sort_values("sparsity", kind="stable")
+    kept = 100 * (1 - cells["achieved_sparsity"])
+    methods = cells["method"].map(base_method).map(method_label)
+    names = [
+        f"{method}: {pattern}, {share:.0f} % kept"
+        for method, pattern, share in zip(methods, cells["pattern"], kept, strict=True)
+    ]
     with style():
-        save(_draw(rows), outputs, note)
+        save(_draw(cells.assign(name=names), results.models), outputs, told.note)
 
 
-def _draw(rows: Sequence[Row]) -> Figure:
-    models = distinct([row["model"] for row in rows])
-    names = _names(rows)
+def _draw(cells: pd.DataFrame, models: Sequence[str]) -> Figure:
+    names = _names(cells)
     height = panel_inches(len(names), 1) * min(2, len(models)) + 0.6
     figure = Figure(figsize=(width("patterns", len(models)), height), layout="constrained")
     labels = ["Average\naccuracy (%)\n± standard error", "Perplexity\n(log scale)"]
     top, bottom = row_panels(figure, labels, models)
     for accuracy, perplexity, model in zip(top, bottom, models, strict=True):
-        of_model = [row for row in rows if row["model"] == model]
+        of_model = cells[cells["model"] == model]
         _draw_panel(accuracy, of_model, names, "average")
         _draw_panel(perplexity, of_model, names, "ppl")
     few_ticks(top[0])
@@ -59,26 +58,25 @@ def _draw(rows: Sequence[Row]) -> Figure:
     return figure
 
 
-def _names(rows: Sequence[Row]) -> list[str]:
+def _names(cells: pd.DataFrame) -> list[str]:
     """Names of the rows of a panel, those of one pattern together, as they come in the table."""
-    pruned = [row for row in rows if row["method"] != DENSE]
-    order = distinct([row["pattern"] for row in pruned])
-    return distinct(list(map(_name, sorted(pruned, key=lambda row: order.index(row["pattern"])))))
+    pruned = cells[is_pruned(cells)]
+    order = distinct(pruned["pattern"])
+    return distinct(
+        pruned.sort_values("pattern", key=lambda p: p.map(order.index), kind="stable")["name"]
+    )
 
 
-def _name(row: Row) -> str:
-    kept = 100 * (1 - float(row["achieved_sparsity"]))
-    return f"{method_label(base_method(row['method']))}: {row['pattern']}, {kept:.0f} % kept"
-
-
-def _draw_panel(axes: Axes, rows: Sequence[Row], names: Sequence[str], measure: str) -> None:
-    looks = method_looks(distinct([row["method"] for row in rows]))
-    dots = []
-    for row in rows:
-        if row["method"] == DENSE:
-            axes.axvline(float(row[measure]), zorder=1, **DENSE_LINE)
-        else:
-            error = float(row["average_stderr"]) if measure == "average" else math.nan
-            look = looks[row["method"]]
-            dots.append(Dot(names.index(_name(row)), 0, look, float(row[measure]), error))
+def _draw_panel(axes: Axes, cells: pd.DataFrame, names: Sequence[str], measure: str) -> None:
+    looks = method_looks(distinct(cells["method"]))
+    for value in cells.loc[~is_pruned(cells), measure]:
+        axes.axvline(value, zorder=1, **DENSE_LINE)
+    pruned = cells[is_pruned(cells)]
+    errors = pruned["average_stderr"] if measure == "average" else [math.nan] * len(pruned)
+    dots = [
+        Dot(names.index(name), 0, looks[method], value, error)
+        for name, method, value, error in zip(
+            pruned["name"], pruned["method"], pruned[measure], errors, strict=True
+        )
+    ]
     draw_rows(axes, names, dots, 1)

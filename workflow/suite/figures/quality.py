@@ -1,12 +1,9 @@
-"""Accuracy and perplexity by method and sparsity, drawn from `main.csv`."""
+"""Accuracy and perplexity by method and sparsity."""
 
 import math
-import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from suite.figures.rows import (
@@ -23,101 +20,56 @@ from suite.figures.style import (
     dense_handle,
     distinct,
     method_looks,
-    read_table,
     save,
     style,
     width,
 )
 from suite.plan.cell import DENSE
-from suite.plan.methods import is_control
-
-_COLUMNS = ("model", "method", "sparsity", "seed", "ppl", "average", "average_stderr")
-
-
-@dataclass(frozen=True)
-class Point:
-    """One cell of the grid, averaged over its seeds: accuracies in percent."""
-
-    model: str
-    method: str
-    sparsity: float
-    accuracy: float
-    accuracy_stderr: float
-    perplexity: float
+from suite.results.frame import Results
+from suite.results.statistics import means
+from suite.tables.told import Told
 
 
-def quality(main_csv: Path, outputs: list[Path], note: str) -> None:
+def quality(results: Results, told: Told, outputs: list[Path]) -> None:
     """Draw average accuracy and perplexity, a row a method, one column of panels a model.
 
-    Accuracy is the mean of the six tasks in percent; its bars are the standard error over the
-    tasks' items, which all methods share. Perplexity is on a logarithmic scale. A method's dots are
-    its sparsities, the lowest on top. Several seeds of a cell are averaged. Controls are left to
-    the table: beside a random mask's perplexity those of all methods are one. The format of each
-    output follows its suffix: .svg, .pdf or .png.
-
-    Raises ValueError if the table lacks a column or has no rows, or on another suffix.
+    Accuracy is the mean of the tasks in percent; its bars are the standard error over the tasks'
+    items, which all methods share. Perplexity is on a logarithmic scale. A method's dots are its
+    sparsities, the lowest on top. Several seeds of a cell are averaged. Controls are left to the
+    table: beside a random mask's perplexity those of all methods are one. The format of each output
+    follows its suffix: .svg, .pdf or .png.
     """
-    points = read_points(main_csv)
     with style():
-        save(_draw(points), outputs, note)
+        save(_draw(points(results)), outputs, told.note)
 
 
-# Reading
+def points(results: Results) -> pd.DataFrame:
+    """The cells of methods that are no controls, averaged over seeds."""
+    shown = results.cells[~results.cells["control"]]
+    return means(shown, ["average", "average_stderr", "ppl"]).reset_index()
 
 
-def read_points(main_csv: Path) -> list[Point]:
-    """The cells of the table but controls. Raises ValueError as `read_table` does."""
-    rows = read_table(main_csv, _COLUMNS)
-
-    def cell(row: Mapping[str, str]) -> tuple[str, str, str]:
-        return row["model"], row["method"], row["sparsity"]
-
-    # tables of earlier versions have no column for what a variant is of, nor has the dense model
-    drawn = [row for row in rows if not is_control(row.get("implementation") or row["method"])]
-    # main.csv keeps the seeds of a cell together
-    return [_point(list(seeds)) for _, seeds in groupby(drawn, key=cell)]
-
-
-def _point(seeds: Sequence[Mapping[str, str]]) -> Point:
-    def mean(column: str) -> float:
-        return statistics.fmean(float(row[column]) for row in seeds)
-
-    return Point(
-        model=seeds[0]["model"],
-        method=seeds[0]["method"],
-        sparsity=float(seeds[0]["sparsity"]),
-        accuracy=mean("average"),
-        # All seeds answer the same items, so more seeds do not make this error smaller.
-        accuracy_stderr=mean("average_stderr"),
-        perplexity=mean("ppl"),
-    )
-
-
-# Drawing
-
-
-def _draw(points: Sequence[Point]) -> Figure:
-    models = distinct([point.model for point in points])
-    looks = method_looks(distinct([point.method for point in points]))
-    sparsities = sorted({point.sparsity for point in points if point.method != DENSE})
+def _draw(points: pd.DataFrame) -> Figure:
+    models = distinct(points["model"])
+    looks = method_looks(distinct(points["method"]))
+    sparsities = sorted(set(points.loc[points["method"] != DENSE, "sparsity"]))
     inches = panel_inches(len(looks), len(sparsities))
     shape = (width("quality", len(models)), inches * min(2, len(models)) + 0.6)
     figure = Figure(figsize=shape, layout="constrained")
     labels = ["Average\naccuracy (%)\n± standard error", "Perplexity\n(log scale)"]
     top, bottom = row_panels(figure, labels, models)
     for accuracy, perplexity, model in zip(top, bottom, models, strict=True):
-        of_model = [point for point in points if point.model == model]
-        for point in (point for point in of_model if point.method == DENSE):
-            accuracy.axvline(point.accuracy, zorder=1, **DENSE_LINE)
-            perplexity.axvline(point.perplexity, zorder=1, **DENSE_LINE)
-        pruned = [point for point in of_model if point.method != DENSE]
-        accuracies = [(p.method, p.sparsity, p.accuracy, p.accuracy_stderr) for p in pruned]
-        draw_methods(accuracy, looks, sparsities, accuracies)
-        perplexities = [(p.method, p.sparsity, p.perplexity, math.nan) for p in pruned]
-        draw_methods(perplexity, looks, sparsities, perplexities)
+        of_model = points[points["model"] == model]
+        dense, pruned = (of_model[(of_model["method"] == DENSE) == is_dense] for is_dense in (1, 0))
+        for point in dense.itertuples():
+            accuracy.axvline(point.average, zorder=1, **DENSE_LINE)
+            perplexity.axvline(point.ppl, zorder=1, **DENSE_LINE)
+        names = ["method", "sparsity", "average", "average_stderr"]
+        draw_methods(accuracy, looks, sparsities, pruned[names].itertuples(index=False, name=None))
+        perplexities = pruned[["method", "sparsity", "ppl"]].assign(error=math.nan)
+        draw_methods(perplexity, looks, sparsities, perplexities.itertuples(index=False, name=None))
     few_ticks(top[0])
     log_ticks(bottom[0])
-    with_dense = any(point.method == DENSE for point in points)
-    handles = [dense_handle()] if with_dense else []
+    handles = [dense_handle()] if (points["method"] == DENSE).any() else []
     add_legend(figure, [*handles, *sparsity_handles([f"{s:g}" for s in sparsities])])
     return figure

@@ -1,9 +1,8 @@
 """What every figure shares: style, looks, axes, reading the table, saving without traces."""
 
-import csv
 import math
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,23 +50,7 @@ def width(figure: str, panels: int) -> float:
     return COLUMN_INCHES if panels <= _IN_A_COLUMN[figure] else PAGE_INCHES
 
 
-# Tables
-
-
-def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """Rows of a CSV table. Raises ValueError if it lacks one of `columns` or has no rows."""
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        missing = set(columns) - set(reader.fieldnames or ())
-        if missing:
-            raise ValueError(f"{path}: no column {', '.join(sorted(missing))}")
-        rows = list(reader)
-    if not rows:
-        raise ValueError(f"{path}: the table is empty")
-    return rows
-
-
-def distinct(names: Sequence[str]) -> list[str]:
+def distinct(names: Iterable[str]) -> list[str]:
     """Each name once, in the order of first appearance."""
     return list(dict.fromkeys(names))
 

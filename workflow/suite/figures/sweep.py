@@ -1,16 +1,17 @@
-"""Accuracy and perplexity against many sparsities, a line a method, drawn from `sweep.csv`."""
+"""Accuracy and perplexity against many sparsities, a line a method."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import matplotlib as mpl
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from suite.figures.quality import Point, read_points
+from suite.figures.quality import points
 from suite.figures.style import (
     DENSE_LINE,
     PAGE_INCHES,
@@ -26,26 +27,27 @@ from suite.figures.style import (
     two_measures,
 )
 from suite.plan.cell import DENSE
+from suite.results.frame import Results
+from suite.tables.told import Told
 
 
-def sweep(main_csv: Path, outputs: list[Path], note: str) -> None:
+def sweep(results: Results, told: Told, outputs: list[Path]) -> None:
     """Draw average accuracy and perplexity against sparsity, one column of panels a model.
 
-    Numbers are those of `suite.figures.quality.quality`, and so are the errors raised. Markers are
-    open, so that one is seen through another.
+    Numbers are those of `suite.figures.quality.quality`. Markers are open, so that one is seen
+    through another.
     """
-    points = read_points(main_csv)
     with style():
-        save(_draw(points), outputs, note)
+        save(_draw(points(results)), outputs, told.note)
 
 
-def _draw(points: Sequence[Point]) -> Figure:
-    models = distinct([point.model for point in points])
-    looks = method_looks(distinct([point.method for point in points]))
-    sparsities = sorted({point.sparsity for point in points if point.method != DENSE})
+def _draw(points: pd.DataFrame) -> Figure:
+    models = distinct(points["model"])
+    looks = method_looks(distinct(points["method"]))
+    sparsities = sorted(set(points.loc[points["method"] != DENSE, "sparsity"]))
     figure, panels = two_measures("sweep", models)
     for (accuracy, perplexity), model in zip(panels.T, models, strict=True):
-        of_model = [point for point in points if point.model == model]
+        of_model = points[points["model"] == model]
         _draw_accuracy(accuracy, of_model, looks)
         _draw_perplexity(perplexity, of_model, looks)
     label_log_axis(panels[1, 0].yaxis)
@@ -54,42 +56,38 @@ def _draw(points: Sequence[Point]) -> Figure:
     panels[1, 0].set_ylabel("Perplexity\n(log scale)")
     figure.supxlabel("Sparsity", fontsize=mpl.rcParams["axes.labelsize"])
     figure.align_ylabels(panels[:, 0])
-    with_dense = any(point.method == DENSE for point in points)
+    with_dense = bool((points["method"] == DENSE).any())
     add_legend(figure, method_handles(looks, with_dense))
     return figure
 
 
-def _draw_accuracy(axes: Axes, points: Sequence[Point], looks: Mapping[str, Look]) -> None:
-    _draw_dense(axes, [point.accuracy for point in points if point.method == DENSE])
+def _draw_accuracy(axes: Axes, points: pd.DataFrame, looks: Mapping[str, Look]) -> None:
+    _draw_dense(axes, points.loc[points["method"] == DENSE, "average"])
     for look, line in _lines(points, looks):
         axes.errorbar(
-            [point.sparsity for point in line],
-            [point.accuracy for point in line],
-            yerr=[point.accuracy_stderr for point in line],
+            line["sparsity"],
+            line["average"],
+            yerr=line["average_stderr"],
             elinewidth=0.9,
             **outlined(look),
         )
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], min_n_ticks=3))
 
 
-def _draw_perplexity(axes: Axes, points: Sequence[Point], looks: Mapping[str, Look]) -> None:
+def _draw_perplexity(axes: Axes, points: pd.DataFrame, looks: Mapping[str, Look]) -> None:
     axes.set_yscale("log")
-    _draw_dense(axes, [point.perplexity for point in points if point.method == DENSE])
+    _draw_dense(axes, points.loc[points["method"] == DENSE, "ppl"])
     for look, line in _lines(points, looks):
-        places = [point.sparsity for point in line]
-        axes.plot(places, [point.perplexity for point in line], **outlined(look))
+        axes.plot(line["sparsity"], line["ppl"], **outlined(look))
 
 
-def _lines(
-    points: Sequence[Point], looks: Mapping[str, Look]
-) -> Iterator[tuple[Look, list[Point]]]:
+def _lines(points: pd.DataFrame, looks: Mapping[str, Look]) -> Iterator[tuple[Look, pd.DataFrame]]:
     """Each method's look, and its points by sparsity."""
     for method, look in looks.items():
-        of_method = (point for point in points if point.method == method)
-        yield look, sorted(of_method, key=lambda point: point.sparsity)
+        yield look, points[points["method"] == method].sort_values("sparsity")
 
 
-def _draw_dense(axes: Axes, values: Sequence[float]) -> None:
+def _draw_dense(axes: Axes, values: Iterable[float]) -> None:
     for value in values:
         axes.axhline(value, zorder=1, **DENSE_LINE)
 

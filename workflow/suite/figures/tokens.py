@@ -1,10 +1,11 @@
-"""Quality against the number of tokens that a method is shown, drawn from `tokens.csv`."""
+"""Quality against the number of tokens that a method is shown."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -21,46 +22,39 @@ from suite.figures.style import (
     method_handles,
     method_looks,
     outlined,
-    read_table,
     save,
     style,
     two_measures,
 )
 from suite.plan.cell import DENSE
 from suite.plan.tokens import AS_IT_IS
+from suite.results.frame import Results
+from suite.tables.tokens import token_rows
+from suite.tables.told import Told
 
-_COLUMNS = (
-    *("model", "method", "amount", "tokens"),
-    *("average", "average_stderr", "ppl", "ppl_stderr"),
-)
 _BEST_LINE: dict[str, Any] = {"linewidth": 0.9, "linestyle": (0, (1, 1.5)), "zorder": 1}
 
-Row = Mapping[str, str]
 
-
-def tokens(csv: Path, outputs: list[Path], note: str) -> None:
+def tokens(results: Results, told: Told, outputs: list[Path]) -> None:
     """Draw accuracy and perplexity against tokens seen, one column of panels a model.
 
     A method is a line; a layer-wise one as it is, is an open marker of the method's, and a dotted
-    line shows the best of these. Accuracy is the mean of the six tasks in percent; tokens and
+    line shows the best of these. Accuracy is the mean of the tasks in percent; tokens and
     perplexity are on logarithmic scales; bars are one standard error. The format of each output
     follows its suffix: .svg, .pdf or .png.
-
-    Raises ValueError if the table lacks a column or has no rows, or on another suffix.
     """
-    rows = read_table(csv, _COLUMNS)
     with style():
-        save(_draw(rows), outputs, note)
+        save(_draw(token_rows(results, told)), outputs, told.note)
 
 
-def _draw(rows: Sequence[Row]) -> Figure:
-    models = distinct([row["model"] for row in rows])
-    looks = method_looks(distinct([row["method"] for row in rows]))
+def _draw(rows: pd.DataFrame) -> Figure:
+    models = distinct(rows["model"])
+    looks = method_looks(distinct(rows["method"]))
     figure, panels = two_measures("tokens", models)
     for (perplexity, accuracy), model in zip(panels.T, models, strict=True):
-        of_model = [row for row in rows if row["model"] == model]
-        _draw_panel(perplexity, of_model, looks, "ppl", min)
-        _draw_panel(accuracy, of_model, looks, "average", max)
+        of_model = rows[rows["model"] == model]
+        _draw_panel(perplexity, of_model, looks, "ppl", "min")
+        _draw_panel(accuracy, of_model, looks, "average", "max")
     first, second = panels[:, 0]
     first.set_yscale("log")
     label_log_axis(first.yaxis)
@@ -76,37 +70,25 @@ def _draw(rows: Sequence[Row]) -> Figure:
 
 
 def _draw_panel(
-    axes: Axes,
-    rows: Sequence[Row],
-    looks: Mapping[str, Look],
-    measure: str,
-    better: Callable[..., Row],
+    axes: Axes, rows: pd.DataFrame, looks: Mapping[str, Look], measure: str, best: str
 ) -> None:
-    for row in rows:
-        if row["method"] == DENSE:
-            axes.axhline(float(row[measure]), zorder=1, **DENSE_LINE)
+    """Draw one measure of a model; `best` is min or max."""
+    for value in rows.loc[rows["method"] == DENSE, measure]:
+        axes.axhline(value, zorder=1, **DENSE_LINE)
+    as_it_is = rows["amount"] == AS_IT_IS
     for method, look in looks.items():
-        of_method = [row for row in rows if row["method"] == method]
-        line = [row for row in of_method if row["amount"] != AS_IT_IS]
-        _draw_points(axes, line, measure, outlined(look))
-        alone = [row for row in of_method if row["amount"] == AS_IT_IS]
-        _draw_points(axes, alone, measure, _as_it_is(look))
-    one_shot = [row for row in rows if row["amount"] == AS_IT_IS]
-    best = better(one_shot, key=lambda row: float(row[measure]))
-    axes.axhline(float(best[measure]), color=looks[best["method"]].colour, **_BEST_LINE)
+        of_method = rows["method"] == method
+        _draw_points(axes, rows[of_method & ~as_it_is], measure, outlined(look))
+        _draw_points(axes, rows[of_method & as_it_is], measure, _as_it_is(look))
+    value = rows.loc[as_it_is, measure].agg(best)
+    method = rows.loc[as_it_is & (rows[measure] == value), "method"].iloc[0]
+    axes.axhline(value, color=looks[method].colour, **_BEST_LINE)
 
 
-def _draw_points(
-    axes: Axes, rows: Sequence[Row], measure: str, keywords: Mapping[str, Any]
-) -> None:
-    by_tokens = sorted(rows, key=lambda row: int(row["tokens"]))
-    axes.errorbar(
-        [int(row["tokens"]) for row in by_tokens],
-        [float(row[measure]) for row in by_tokens],
-        yerr=[float(row[f"{measure}_stderr"]) for row in by_tokens],
-        elinewidth=0.9,
-        **keywords,
-    )
+def _draw_points(axes: Axes, rows: pd.DataFrame, measure: str, keywords: Mapping[str, Any]) -> None:
+    by_tokens = rows.sort_values("tokens", kind="stable")
+    errors = by_tokens[f"{measure}_stderr"]
+    axes.errorbar(by_tokens["tokens"], by_tokens[measure], errors, elinewidth=0.9, **keywords)
 
 
 def _as_it_is(look: Look) -> dict[str, Any]:
@@ -117,8 +99,8 @@ def _as_it_is(look: Look) -> dict[str, Any]:
     return {**marks, **colours, "markersize": size, "linestyle": "none"}
 
 
-def _handles(looks: Mapping[str, Look], rows: Sequence[Row]) -> list[Artist]:
-    handles = method_handles(looks, any(row["method"] == DENSE for row in rows))
+def _handles(looks: Mapping[str, Look], rows: pd.DataFrame) -> list[Artist]:
+    handles = method_handles(looks, bool((rows["method"] == DENSE).any()))
     grey = Look("#555555", "o", "none")
     label = "layer-wise, as it is"
     handles.append(Line2D([], [], label=label, **_as_it_is(grey)))

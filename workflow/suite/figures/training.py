@@ -1,4 +1,4 @@
-"""How LEAP's trainings went: loss, density and schedules by step, from the jobs' journals."""
+"""How the subject's trainings went: loss, density and schedules by step."""
 
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -21,13 +21,14 @@ from suite.figures.style import (
     style,
     width,
 )
+from suite.tables.told import Told
 from suite.tables.trainings import Training, read_training, smooth, twentieth
 
 _SHOWN = ("lm_loss", "density", "alpha", "tau")
 _MARKERS = 5  # on a line
 
 
-def training(journals: Sequence[Path], outputs: list[Path], note: str) -> None:
+def training(journals: Sequence[Path], told: Told, outputs: list[Path]) -> None:
     """Draw LM loss and mean of the soft masks by step, a panel a model and a line a sparsity.
 
     The loss is that of the soft, random masks of each step, as it was trained on, averaged over
@@ -37,7 +38,7 @@ def training(journals: Sequence[Path], outputs: list[Path], note: str) -> None:
     """
     trainings = [read_training(path, _SHOWN) for path in journals]
     with style():
-        save(_draw(trainings), outputs, note)
+        save(_draw(trainings), outputs, told.note)
 
 
 def _draw(trainings: Sequence[Training]) -> Figure:

@@ -111,34 +111,6 @@ def mask_learners(settings: Mapping[str, Any]) -> set[str]:
     return methods_that_are("trained", settings) - weight_learners(settings)
 
 
-def opponents(settings: Mapping[str, Any]) -> list[str]:
-    """LEAP's layer-wise opponents in the grid, in order.
-
-    Neither controls, nor what learns masks, or takes masks or densities from what does, is one.
-    """
-    retraining = _retraining(settings)
-    return [name for name in _opponents(settings) if name not in retraining]
-
-
-def retraining_opponents(settings: Mapping[str, Any]) -> list[str]:
-    """LEAP's opponents in the grid that train the weights they keep, in order."""
-    retraining = _retraining(settings)
-    return [name for name in _opponents(settings) if name in retraining]
-
-
-def _retraining(settings: Mapping[str, Any]) -> set[str]:
-    return methods_that_are("retrains", settings) | weight_learners(settings)
-
-
-def _opponents(settings: Mapping[str, Any]) -> list[str]:
-    controls, learners = methods_that_are("control", settings), mask_learners(settings)
-    return [
-        name
-        for name in settings["grid"]["methods"]
-        if name not in controls and not learners & lent_by([name], settings)
-    ]
-
-
 # Names
 
 

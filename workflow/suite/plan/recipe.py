@@ -5,6 +5,8 @@ behind. Whoever reads that compares it with the recipe that this run asks for, s
 other settings or other code is refused by name, also where Snakemake has no record of it.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -151,6 +153,11 @@ def _layer_wise_code(implementation: str, settings: Mapping[str, Any]) -> str:
         return fingerprint("suite.stages.adopt", data=[folder])
     parts = (implementation, driver(settings))
     return fingerprint("suite.stages.prune", *map(module_name, parts))
+
+
+def fingerprint_of(recipes: Mapping[str, Recipe]) -> str:
+    """A short name for the recipes of many results: what is made of these carries it."""
+    return hashlib.sha256(json.dumps(recipes, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def synthetic_note(settings: Mapping[str, Any]) -> str:

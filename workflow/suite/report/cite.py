@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from suite.artifacts.files import write_text
 from suite.plan.cell import LEAP
 from suite.plan.methods import method_label, method_schema
-from suite.tables.main import write_lines
+from suite.tables.text import lines_text
 
 REFERENCES = Path(__file__).with_name("references.bib")
 
@@ -56,8 +57,7 @@ def write_references(
     lines += [f"% Without an entry: {', '.join(dict.fromkeys(without))}."] if without else []
     for entry in cited.values():
         lines += ["", entry]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_lines(path, lines)
+    write_text(path, lines_text(lines))
 
 
 def entries(bibtex: str) -> dict[str, str]:

@@ -13,12 +13,14 @@ from pathlib import Path
 import pandas as pd
 
 from suite.artifacts.files import replacing
-from suite.artifacts.items import read_items
+from suite.plan import tasks
 from suite.plan.cell import DENSE
+from suite.plan.config import scale_settings
+from suite.results.collect import Files, Shown, collect
+from suite.results.frame import Results
+from suite.results.statistics import compare
 from suite.tables import numbers, verdict
-from suite.tables.evaluations import read_cells
-from suite.tables.main import frame_of
-from suite.tables.paired import compare
+from suite.tables.main import main_frame
 
 ROOT = Path(__file__).parents[3]
 PAGES = ("README.md", "docs/results.md")
@@ -117,14 +119,34 @@ class Leads:
         return [_head(list(self.columns), "LEAP minus"), *rows]
 
     def _lead(self, method: str, leap: Sequence[str]) -> str:
-        folder = _EXAMPLES / self.run / "items" / self.model
-        other = folder / method / f"{leap[0]}.csv.gz"
-        if not other.exists():
+        cells = [
+            f"{self.model}/{method}/{leap[0]}",
+            *(f"{self.model}/leap/{cell}" for cell in leap),
+        ]
+        if not all((_EXAMPLES / self.run / "items" / f"{cell}.csv.gz").exists() for cell in cells):
             return ""
-        seeds = [read_items(folder / "leap" / f"{cell}.csv.gz") for cell in leap]
-        paired = compare(seeds, [read_items(other)])
+        sparsity = float(leap[0].partition("/")[0])
+        results = tracked(self.run, cells)
+        ours, theirs = (results.scores_of(self.model, sparsity, name) for name in ("leap", method))
+        paired = compare(ours, theirs)
         printed = numbers.number(paired.difference, sign="+", error=paired.standard_error)
         return f"{printed} (p {verdict.equals(paired.p_value)})".replace("-", "−")
+
+
+def tracked(run: str, cells: Iterable[str]) -> Results:
+    """The results of tracked cells, by their paths; they are checked against no recipe."""
+    folder = _EXAMPLES / run
+    files = {
+        cell: Files(
+            folder / "evaluations" / f"{cell}.json",
+            folder / "items" / f"{cell}.csv.gz",
+            manifest
+            if (manifest := folder / "hardened" / cell / "manifest.json").is_file()
+            else None,
+        )
+        for cell in cells
+    }
+    return collect(files, Shown(tasks.shown(scale_settings(run))))
 
 
 def _beside(run: str, methods: Sequence[str]) -> pd.DataFrame:
@@ -134,7 +156,9 @@ def _beside(run: str, methods: Sequence[str]) -> pd.DataFrame:
     """
     folder = _EXAMPLES / run / "evaluations"
     files = [file for name in (DENSE, *methods) for file in sorted(folder.glob(f"*/{name}/*.json"))]
-    frame = frame_of(read_cells(files))
+    frame = main_frame(
+        tracked(run, (f"{file.relative_to(folder).with_suffix('')}" for file in files))
+    )
     return frame[frame["method"] != DENSE]
 
 

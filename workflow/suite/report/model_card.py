@@ -1,25 +1,27 @@
 """What the Hugging Face Hub reads of a model card: licence, base model, data sets and results."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from suite.artifacts.files import read_json
+import pandas as pd
+
 from suite.plan.methods import method_label
-from suite.tables.evaluations import TASKS, read_cells
+from suite.plan.tasks import GENERATED
 
 
-def front_matter(manifest: Mapping[str, Any], licence: str, evaluation: Path) -> list[str]:
-    """The card's head in YAML, of a cell's manifest and evaluation.
+def front_matter(
+    manifest: Mapping[str, Any], licence: str, scores: pd.DataFrame, datasets: Mapping[str, str]
+) -> list[str]:
+    """The card's head in YAML, of a cell's manifest and its rows in the frame of results.
 
-    Accuracies are fractions. Generated tasks are no data sets of the hub, so that cells that were
-    evaluated on them have no results here. Raises ValueError for a damaged evaluation.
+    Accuracies are fractions; `datasets` are those of the tasks by name. Generated tasks are no data
+    sets of the hub, so that cells that were evaluated on them have no results here.
     """
     from huggingface_hub import ModelCardData
 
     pruning = manifest["pruning"]
     sources = [pruning.get(corpus, {}).get("source", {}) for corpus in ("calibration", "training")]
-    results = _results(evaluation)
+    results = _results(scores, datasets)
     data = ModelCardData(
         license=licence,
         base_model=manifest["model_source"].get("hub", {}).get("id"),
@@ -39,22 +41,27 @@ def title(manifest: Mapping[str, Any]) -> str:
     return f"{manifest['model']}, {method}, sparsity {manifest['target_sparsity']}"
 
 
-def _results(evaluation: Path) -> list[Any]:
+def _results(scores: pd.DataFrame, datasets: Mapping[str, str]) -> list[Any]:
     from huggingface_hub import EvalResult
 
-    (result,) = read_cells([evaluation])
-    if result.generated:
+    asked = scores[(scores["task"] != "") & ~scores["measure"].str.endswith("_norm")]
+    if asked["task"].str.startswith(GENERATED).any():
         return []
-    asked = read_json(evaluation)["provenance"]["recipe"]["evaluation"]["tasks"]
     return [
         EvalResult(
             task_type="text-generation",
-            dataset_type=asked[task]["dataset"],
-            dataset_name=task,
-            dataset_config=task,  # two tasks of one data set are two results
-            metric_type="acc",
-            metric_name=f"zero-shot accuracy, {result.protocol[task][2]} items",
-            metric_value=round(result.accuracy[task] / 100, 6),
+            dataset_type=datasets[row.measure],
+            dataset_name=row.measure,
+            dataset_config=row.measure,  # two tasks of one data set are two results
+            metric_type=row.metric,
+            metric_name=_named(row),
+            metric_value=round(row.value / (100 if row.unit == "percent" else 1), 6),
         )
-        for task in TASKS
+        for row in asked.itertuples()
     ]
+
+
+def _named(row: Any) -> str:
+    shots = f"{row.fewshot}-shot" if row.fewshot else "zero-shot"
+    metric = "accuracy" if row.metric == "acc" else row.metric
+    return f"{shots} {metric}, {row.items} items"

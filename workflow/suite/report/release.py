@@ -16,14 +16,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from suite.artifacts.files import read_json, replacing, sha256
+from suite.artifacts.files import read_json, replacing, sha256, write_text
 from suite.artifacts.masks import mask_hash
 from suite.artifacts.tensors import load_masks, tensors_hash
 from suite.plan.methods import method_label
 from suite.report.model_card import front_matter, title
 from suite.report.sparse import SPARSE, pack_checkpoint
-from suite.tables.main import write_lines
+from suite.results.frame import CELL, Results
 from suite.tables.markdown import table
+from suite.tables.text import lines_text
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -33,32 +34,35 @@ MASK = "mask.safetensors.gz"
 
 def pack(
     cells: Mapping[str, Path],
-    evaluations: Mapping[str, Path],
+    results: Results,
     tables: Sequence[Path],
     licences: Mapping[str, str],
+    datasets: Mapping[str, str],
     target: Path,
 ) -> None:
     """Write the release folder, whole or not at all.
 
-    `cells` are the folders of hardened checkpoints by their place in the release, and `evaluations`
-    what they scored; `licences` are those of the dense models by name, which masks made from them
-    are subject to.
+    `cells` are the folders of hardened checkpoints by their place in the release, which is their
+    cell's path, and `results` what they scored; `licences` are those of the dense models by name,
+    which masks made from them are subject to; `datasets` are those of the tasks by name.
     """
     with replacing(target) as folder:
         sizes, miniatures = [], []
         for place, hardened in cells.items():
             manifest = read_json(hardened / "manifest.json")
             licence = licences.get(manifest["model"], "unknown")
-            packed = _pack_cell(hardened, manifest, licence, evaluations[place], folder / place)
+            scores = results.frame[(results.frame[CELL] == cell_of(manifest)).all(axis=1)]
+            head = front_matter(manifest, licence, scores, datasets)
+            packed = _pack_cell(hardened, manifest, licence, head, folder / place)
             sizes.append(packed)
             miniatures.append(_is_miniature(manifest))
         (folder / "tables").mkdir(parents=True)
         for table in tables:
             shutil.copy(table, folder / "tables" / table.name)
-        write_lines(folder / "README.md", _summary(list(cells), sizes, miniatures))
+        write_text(folder / "README.md", lines_text(_summary(list(cells), sizes, miniatures)))
         files = sorted(file for file in folder.rglob("*") if file.is_file())
         lines = [f"{sha256(file)}  {file.relative_to(folder)}" for file in files]
-        write_lines(folder / "SHA256SUMS", lines)
+        write_text(folder / "SHA256SUMS", lines_text(lines))
 
 
 def apply_release(model: "PreTrainedModel", folder: str | Path) -> None:
@@ -106,7 +110,7 @@ def _read_mask(path: Path) -> Mapping[str, Any]:
 
 
 def _pack_cell(
-    hardened: Path, manifest: Mapping[str, Any], licence: str, evaluation: Path, folder: Path
+    hardened: Path, manifest: Mapping[str, Any], licence: str, head: Sequence[str], folder: Path
 ) -> tuple[int, int, int]:
     """Write one cell; bytes of its mask, of the dense checkpoint in bfloat16, and packed (or 0)."""
     folder.mkdir(parents=True)
@@ -115,9 +119,14 @@ def _pack_cell(
     shutil.copy(hardened / "manifest.json", folder / "manifest.json")
     packed = pack_checkpoint(hardened, folder) if manifest["kept_weights_changed"] else 0
     sizes = len(mask), 2 * manifest["parameters"], packed
-    head = front_matter(manifest, licence, evaluation)
-    write_lines(folder / "README.md", [*head, *_card(manifest, licence, *sizes)])
+    card = [*head, *_card(manifest, licence, *sizes)]
+    write_text(folder / "README.md", lines_text(card))
     return sizes
+
+
+def cell_of(manifest: Mapping[str, Any]) -> list[Any]:
+    """What names a manifest's cell in the frame of results."""
+    return [manifest[name] for name in ("model", "method", "target_sparsity", "seed")]
 
 
 def _is_miniature(manifest: Mapping[str, Any]) -> bool:

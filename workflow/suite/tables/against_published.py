@@ -1,27 +1,25 @@
 """Our numbers beside the published ones: what was reproduced, by one stated rule."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import pandas as pd
 
 from suite.plan.methods import method_label
+from suite.results.frame import Results, written
+from suite.results.statistics import means
 from suite.tables import published_leads
-from suite.tables.evaluations import TASKS, Evaluated
 from suite.tables.generated import check_real
-from suite.tables.main import write_frame, write_lines
 from suite.tables.markdown import escaped, table
-from suite.tables.mixed import lines_below
 from suite.tables.numbers import number, perplexity
-from suite.tables.published import Published
-from suite.tables.published_leads import Lead
+from suite.tables.published import Published, read_published
+from suite.tables.text import csv_text, lines_text, mixed_lines
+from suite.tables.told import Told
 
 REPRODUCED, DEVIATES = "reproduced", "deviates"
 NOT_RUN, NOT_PUBLISHED = "not run", "not published"
 
-MEASURES = (*TASKS, "average", "ppl")
 WITHIN_ERRORS = 2.0  # accuracies: combined standard errors
 WITHIN_SHARE = 0.05  # perplexity: of the published value
 
@@ -55,40 +53,55 @@ class Comparison:
     source: str
 
 
-def compare(results: Sequence[Evaluated], published: Sequence[Published]) -> list[Comparison]:
+def against_published(results: Results, told: Told) -> Mapping[str, str]:
+    """All comparisons as CSV; averages, perplexities and LEAP's leads as Markdown."""
+    rows = compare(results, read_published())
+    headings = ["Model", "Sparsity", "Method", "Measure", "Ours", "Published", "Difference",
+                "Verdict", "Source"]  # fmt: skip
+    shown = [_texts(row) for row in rows if row.measure in ("average", "ppl")]
+    lines = ["# Against the published numbers", "", RULE, ""]
+    lines += [", ".join(f"{verdict}: {count}" for verdict, count in counts(rows).items()) + "."]
+    lines += ["", *table(headings, shown, "lrllrrrll"), *mixed_lines(results)]
+    lines += ["", "## LEAP's leads", "", *published_leads.lines(published_leads.leads(results))]
+    return {"csv": csv_text(pd.DataFrame(map(asdict, rows))), "md": lines_text(lines)}
+
+
+def compare(results: Results, published: Sequence[Published]) -> list[Comparison]:
     """Every (model, sparsity, method, measure) that was run or published.
 
-    One that was published with several values has a row for each. Raises ValueError for results on
-    generated tasks.
+    Ours are means over seeds. One that was published with several values has a row for each.
+    Raises ValueError for results on generated tasks.
     """
     check_real(results)
-    ours, theirs = _ours(results), _theirs(published)
-    places = list(dict.fromkeys([*theirs, *ours]))
-    return [row for place in places for row in _rows(place, ours.get(place), theirs.get(place, []))]
-
-
-def _ours(results: Sequence[Evaluated]) -> dict[tuple[str, str, str], list[Evaluated]]:
-    """All seeds of a place, as the published numbers have none."""
-    places: dict[tuple[str, str, str], list[Evaluated]] = {}
-    for result in results:
-        cell = result.cell
-        places.setdefault((cell.model, cell.sparsity, cell.method), []).append(result)
-    return places
+    measures = [*(task.name for task in results.tasks), "average", "ppl"]
+    found = means(results.cells, [name for m in measures for name in (m, f"{m}_stderr")])
+    ours = {(m, written(s), method): row for (m, s, method), row in found.iterrows()}
+    theirs = _theirs(published)
+    return [
+        row
+        for place in dict.fromkeys([*theirs, *ours])
+        for row in _rows(place, measures, ours.get(place), theirs.get(place, []))
+    ]
 
 
 def _theirs(published: Sequence[Published]) -> dict[tuple[str, str, str], list[Published]]:
     """All sources of a place."""
     places: dict[tuple[str, str, str], list[Published]] = {}
     for row in published:
-        places.setdefault((row.model, row.sparsity, row.method), []).append(row)
+        places.setdefault((row.model, written(float(row.sparsity)), row.method), []).append(row)
     return places
 
 
 def _rows(
-    place: tuple[str, str, str], ours: list[Evaluated] | None, theirs: list[Published]
+    place: tuple[str, str, str],
+    measures: Sequence[str],
+    ours: pd.Series | None,
+    theirs: list[Published],
 ) -> Iterator[Comparison]:
-    for measure in MEASURES:
-        value, error = _measured(ours, measure) if ours else (math.nan, math.nan)
+    for measure in measures:
+        value, error = (
+            (math.nan, math.nan) if ours is None else ours[[measure, f"{measure}_stderr"]]
+        )
         combined = math.sqrt(2) * error
         for known, source in _published(theirs, measure):
             verdict = _verdict(value, known, _margin(measure, known, combined))
@@ -106,20 +119,6 @@ def _verdict(ours: float, published: float, margin: float) -> str:
     if math.isnan(ours):
         return NOT_RUN
     return REPRODUCED if abs(ours - published) <= margin else DEVIATES
-
-
-def _measured(results: Sequence[Evaluated], measure: str) -> tuple[float, float]:
-    """Mean over seeds, and the standard error of one seed's value."""
-    values, errors = zip(*(_value(result, measure) for result in results), strict=True)
-    return sum(values) / len(values), sum(errors) / len(errors)
-
-
-def _value(result: Evaluated, measure: str) -> tuple[float, float]:
-    if measure == "ppl":
-        return result.perplexity, result.perplexity_stderr
-    if measure == "average":
-        return result.average, result.average_stderr
-    return result.accuracy[measure], result.stderr[measure]
 
 
 def _published(rows: Sequence[Published], measure: str) -> list[tuple[float, str]]:
@@ -141,24 +140,6 @@ def _published_value(row: Published, measure: str) -> float:
 def counts(rows: Sequence[Comparison]) -> dict[str, int]:
     """How many rows have each verdict, but for what was not published."""
     return {v: sum(row.verdict == v for row in rows) for v in (REPRODUCED, DEVIATES, NOT_RUN)}
-
-
-def write_against_published(
-    rows: Sequence[Comparison], leads: Sequence[Lead], csv: Path, markdown: Path, mixed: str = ""
-) -> None:
-    """Write the rows as CSV, and LEAP's leads, averages and perplexities as a page.
-
-    `mixed` says where ours were not computed alike.
-    """
-    write_frame(pd.DataFrame([asdict(row) for row in rows]), csv)
-    headings = ["Model", "Sparsity", "Method", "Measure", "Ours", "Published", "Difference",
-                "Verdict", "Source"]  # fmt: skip
-    shown = [_texts(row) for row in rows if row.measure in ("average", "ppl")]
-    lines = ["# Against the published numbers", "", RULE, ""]
-    lines += [", ".join(f"{verdict}: {count}" for verdict, count in counts(rows).items()) + "."]
-    lines += ["", *table(headings, shown, "lrllrrrll"), *lines_below(mixed)]
-    lines += ["", "## LEAP's leads", ""]
-    write_lines(markdown, [*lines, *published_leads.lines(leads)])
 
 
 def _texts(row: Comparison) -> list[str]:

@@ -1,179 +1,130 @@
-"""The paper's claim, judged on this grid: LEAP against the best of its opponents and ADMM."""
+"""The subject of a run, judged on its grid: against the best of its opponents, and single ones."""
 
+import json
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from suite.artifacts.files import write_json
-from suite.artifacts.items import read_items
-from suite.plan.cell import DENSE, LEAP, Cell
-from suite.tables.evaluations import Evaluated
-from suite.tables.mixed import sentence
-from suite.tables.paired import Paired, combine, compare
+import pandas as pd
 
-ADMM = "admm"
-ENTRIES = ("leap_minus_best_layer_wise", "leap_minus_best_of_all", "leap_minus_admm")
+from suite.plan.methods import method_label
+from suite.results.frame import PLACE, Results, is_pruned, written
+from suite.results.mixed import sentence
+from suite.results.statistics import Paired, combine, compare, means
+from suite.tables.told import Told
+
 SIGNIFICANT = 0.05  # p below which a difference counts as one
 
-# (model, sparsity) -> method -> mean over seeds
-Means = Mapping[tuple[str, str], Mapping[str, float]]
-# (model, sparsity) -> method -> seed -> value
-Values = Mapping[tuple[str, str], Mapping[str, Mapping[int, float]]]
-ItemFiles = Mapping[Cell, Path]
+
+def headline(results: Results, told: Told) -> Mapping[str, str]:
+    """`headline.json`: what `judge` finds."""
+    return {"json": json.dumps(judge(results, told), indent=2, allow_nan=False) + "\n"}
 
 
-def headline(
-    results: Sequence[Evaluated],
-    items: ItemFiles,
-    layer_wise: Sequence[str],
-    retraining: Sequence[str] = (),
-) -> dict[str, Any]:
-    """Differences LEAP minus baseline, by measure and baseline.
+def judge(results: Results, told: Told) -> dict[str, Any]:
+    """Differences subject minus baseline: `subject`, `mixed`, and a list of verdicts, `against`.
 
-    For each measure (average accuracy in percent, perplexity) there is one entry for the best
-    layer-wise method of each (model, sparsity), among those of `layer_wise` (see
-    `suite.plan.methods.opponents`), one for the best of these and of those of `retraining`, and one
-    for ADMM, as `judge` gives them, and `seeds_std`: by how much a cell's difference varies with
-    the seed (the root of the mean variance over cells; null with one seed). Those of accuracy also
-    have a paired test over the items, for each cell and for their mean. Seeds are averaged. An
-    entry is null where the grid lacks LEAP or the baseline, and that of the best of all where
-    nothing in the grid is retrained. `mixed` says where results were not computed alike.
+    A verdict has a `name`, whether it is one of the `first`, which stand before everything else,
+    and of average accuracy (percent) and perplexity the differences of all cells, as `differences`
+    gives them, with a paired test over the items of accuracy, for each cell and for their mean, and
+    `seeds_std`: by how much a cell's difference varies with the seed (the root of the mean variance
+    over cells; null with one seed). Seeds are averaged. There is none against methods that share no
+    cell with the subject, and none at all where the subject is not in the grid.
     """
-    accuracy = _judge(results, lambda result: result.average, layer_wise, retraining, more=True)
-    for name in ENTRIES:
-        if accuracy[name]:
-            _test(accuracy[name], items)
-    perplexity = _judge(
-        results, lambda result: result.perplexity, layer_wise, retraining, more=False
-    )
-    return {"average_accuracy": accuracy, "perplexity": perplexity, "mixed": sentence(results)}
+    cells = results.cells[is_pruned(results.cells)]
+    values = means(cells, ["average", "ppl"]) if len(cells) else None
+    verdicts = []
+    for name, opponents, is_first in _opponents(told):
+        if values is None:
+            break
+        accuracy = differences(values["average"], told.subject, opponents, more=True)
+        perplexity = differences(values["ppl"], told.subject, opponents, more=False)
+        if accuracy is None or perplexity is None:
+            continue
+        _test(accuracy, results, told.subject)
+        for found, measure in ((accuracy, "average"), (perplexity, "ppl")):
+            found["seeds_std"] = _seeds_std(found, cells, told.subject, measure)
+        verdicts.append(
+            {"name": name, "first": is_first, "accuracy": accuracy, "perplexity": perplexity}
+        )
+    return {"subject": told.subject, "mixed": sentence(results.cells), "against": verdicts}
 
 
-def item_files(results: Sequence[Evaluated], files: Sequence[Path]) -> ItemFiles:
-    """Each cell's file of items; both in one order."""
-    return {result.cell: file for result, file in zip(results, files, strict=True)}
+def differences(
+    values: pd.Series, subject: str, opponents: Sequence[str], more: bool
+) -> dict[str, Any] | None:
+    """Subject minus the best of `opponents` in every model and sparsity that has both.
 
-
-def write_headline(judged: Mapping[str, Any], path: Path) -> None:
-    """Write `headline.json`."""
-    write_json(path, judged)
-
-
-def judge(
-    means: Means, layer_wise: Sequence[str], more: bool, retraining: Sequence[str] = ()
-) -> dict[str, Any]:
-    """LEAP minus the best of `layer_wise`, of these and `retraining`, and minus ADMM.
-
-    Every cell, and what they sum up to.
-
-    `more` says whether more is better. Each entry has mean, minimum, maximum and standard deviation
-    of the differences (`cells_std`, null for a single cell) and the number of cells in which LEAP
-    is better.
+    `values` are indexed by model, sparsity and method; `more` says whether more is better. Mean,
+    minimum, maximum and standard deviation of the differences (`cells_std`, null for a single
+    cell), and the number of cells in which the subject is better.
     """
-    best, of_all, admm = ENTRIES
-    return {
-        "higher_is_better": more,
-        best: _differences(means, layer_wise, more),
-        of_all: _differences(means, [*layer_wise, *retraining], more) if retraining else None,
-        admm: _differences(means, [ADMM], more),
-    }
-
-
-def _judge(
-    results: Sequence[Evaluated],
-    value: Callable[[Evaluated], float],
-    layer_wise: Sequence[str],
-    retraining: Sequence[str],
-    more: bool,
-) -> dict[str, Any]:
-    """`judge` on one measure of these results, and the spread over seeds."""
-    values = _values(results, value)
-    judged = judge(_means(values), layer_wise, more, retraining)
-    for name in ENTRIES:
-        if judged[name]:
-            judged[name]["seeds_std"] = _seeds_std(judged[name], values)
-    return judged
-
-
-def _values(results: Sequence[Evaluated], value: Callable[[Evaluated], float]) -> Values:
-    values: dict[tuple[str, str], dict[str, dict[int, float]]] = {}
-    for result in results:
-        cell = result.cell
-        if cell.method != DENSE:
-            of_place = values.setdefault((cell.model, cell.sparsity), {})
-            of_place.setdefault(cell.method, {})[cell.seed] = value(result)
-    return values
-
-
-def _means(values: Values) -> Means:
-    return {
-        place: {method: statistics.fmean(seeds.values()) for method, seeds in methods.items()}
-        for place, methods in values.items()
-    }
-
-
-def _seeds_std(entry: Mapping[str, Any], values: Values) -> float | None:
-    """Root of the mean variance over seeds; a baseline that lacks a seed has its mean there."""
-    variances = []
-    for row in entry["cells"]:
-        of_place = values[row["model"], row["sparsity"]]
-        baseline = of_place[row["baseline"]]
-        differences = [
-            value - baseline.get(seed, row["baseline_value"])
-            for seed, value in of_place[LEAP].items()
-        ]
-        if len(differences) > 1:
-            variances.append(statistics.variance(differences))
-    return math.sqrt(statistics.fmean(variances)) if variances else None
-
-
-def _differences(means: Means, baselines: Sequence[str], more: bool) -> dict[str, Any] | None:
-    """LEAP minus the best of `baselines` in every cell that has both."""
-    rows: list[dict[str, Any]] = []
-    for (model, sparsity), by_method in means.items():
-        present = [name for name in baselines if name in by_method]
-        if LEAP not in by_method or not present:
+    rows = []
+    for (model, sparsity), of_place in values.groupby(level=PLACE, sort=False):
+        by_method = of_place.droplevel(PLACE)
+        present = [name for name in opponents if name in by_method.index]
+        if subject not in by_method.index or not present:
             continue
         best = (max if more else min)(present, key=by_method.__getitem__)
+        ours, theirs = float(by_method[subject]), float(by_method[best])
         rows.append(
             {
                 "model": model,
-                "sparsity": sparsity,
-                "leap": by_method[LEAP],
+                "sparsity": written(sparsity),
+                "value": ours,
                 "baseline": best,
-                "baseline_value": by_method[best],
-                "difference": by_method[LEAP] - by_method[best],
+                "baseline_value": theirs,
+                "difference": ours - theirs,
             }
         )
     if not rows:
         return None
-    differences = [row["difference"] for row in rows]
+    found = [row["difference"] for row in rows]
     return {
-        "mean": statistics.fmean(differences),
-        "min": min(differences),
-        "max": max(differences),
-        "cells_std": statistics.stdev(differences) if len(differences) > 1 else None,
-        "cells_better": sum(d > 0 if more else d < 0 for d in differences),
+        "mean": statistics.fmean(found),
+        "min": min(found),
+        "max": max(found),
+        "cells_std": statistics.stdev(found) if len(found) > 1 else None,
+        "cells_better": sum(d > 0 if more else d < 0 for d in found),
         "cells": rows,
     }
 
 
-def _test(entry: dict[str, Any], items: ItemFiles) -> None:
+def _opponents(told: Told) -> Iterator[tuple[str, Sequence[str], bool]]:
+    """Whom the subject is judged against, and whether that verdict is one of the first."""
+    yield f"the best {told.kind} baseline", told.kindred, True
+    if set(told.opponents) - set(told.kindred):
+        yield "the best of all baselines", told.opponents, True
+    for name in told.against:
+        yield method_label(name), [name], False
+
+
+def _seeds_std(
+    entry: Mapping[str, Any], cells: pd.DataFrame, subject: str, measure: str
+) -> float | None:
+    """Root of the mean variance over seeds; a baseline that lacks a seed has its mean there."""
+    seeds = cells.set_index(["model", "sparsity", "method"])[["seed", measure]].sort_index()
+    variances = []
+    for row in entry["cells"]:
+        place = (row["model"], float(row["sparsity"]))
+        ours, theirs = (
+            seeds.loc[[(*place, method)]].set_index("seed")[measure]
+            for method in (subject, row["baseline"])
+        )
+        found = ours - theirs.reindex(ours.index).fillna(row["baseline_value"])
+        if len(found) > 1:
+            variances.append(found.var())
+    return math.sqrt(statistics.fmean(variances)) if variances else None
+
+
+def _test(entry: dict[str, Any], results: Results, subject: str) -> None:
     """Add standard errors and p values of paired tests to an entry and its cells."""
     tests = []
     for row in entry["cells"]:
-        ours, baselines = (
-            [
-                read_items(file)
-                for cell, file in items.items()
-                if (cell.model, cell.sparsity, cell.method)
-                == (row["model"], row["sparsity"], method)
-            ]
-            for method in (LEAP, row["baseline"])
-        )
-        test = compare(ours, baselines)
+        place = (row["model"], float(row["sparsity"]))
+        ours, theirs = (results.scores_of(*place, name) for name in (subject, row["baseline"]))
+        test = compare(ours, theirs)
         tests.append(test)
         row |= {"standard_error": test.standard_error, "p_value": test.p_value}
     whole = combine(tests)

@@ -1,50 +1,34 @@
-"""Tables of the suite: `main.csv`, and the same numbers as GitHub Markdown and LaTeX.
+"""The main table, and those of studies that show every measure: CSV, Markdown and LaTeX.
 
-The writers take what `suite.tables.evaluations.main_table` gives, in the order in which it is
-shown. Where the tasks are generated ones, or results were not computed alike, every table says so
-itself, wherever it is pasted.
+Where the tasks are generated ones, or results were not computed alike, every table says so itself,
+wherever it is pasted.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
-from suite.artifacts.files import replacing
-from suite.plan.cell import DENSE
-from suite.plan.methods import base_method, method_label
-from suite.tables.evaluations import TASKS, Evaluated
-from suite.tables.generated import SENTENCE, any_generated, bold_sentence, task_headings
+from suite.plan.methods import FREE, base_method, method_label
+from suite.results.frame import CELL, Results, written
+from suite.results.mixed import sentence
+from suite.results.statistics import RECOVERED
+from suite.tables import generated
+from suite.tables.caption import counted, measured
 from suite.tables.markdown import escaped, table
-from suite.tables.mixed import lines_below, sentence
 from suite.tables.numbers import NONE, PLUS_MINUS, number, perplexity
-from suite.tables.recovered import DEFINITION, recovered_shares
+from suite.tables.text import csv_text, lines_text, mixed_lines
+from suite.tables.told import Told
 
-_TASK_HEADINGS = ("PIQA", "ARC-E", "ARC-C", "WinoG.", "OBQA", "MMLU")  # of TASKS
-
-_NARROW_HEADINGS = ("Method", *_TASK_HEADINGS, "Avg.", "PPL")  # of the table for two columns
-
-# By method, as written in the column; None for tables without it.
-Patterns = Mapping[str, str] | None
-
-_CAPTION = (
-    "Zero-shot accuracy (lm-evaluation-harness `acc`, in percent, higher is better), the plain "
-    "mean of the six tasks, and perplexity (lower is better). "
-    "Best pruned result of each model and sparsity in bold, where there are several methods."
-)
-_CAPTION_IN_DOMAIN = (
-    " In-domain perplexity is that of unseen documents of the kind that methods learn from."
-)
-_CAPTION_CONTROLS = " Controls are the best of nothing."
-_CAPTION_SEEDS = " Mean ± sample standard deviation where several seeds were run."
-_CAPTION_MEANS = " Means where several seeds were run."
+IN_DOMAIN = " In-domain perplexity is that of unseen documents of the kind that methods learn from."
+CONTROLS = " Controls are the best of nothing."
+_SEEDS = " Mean ± sample standard deviation where several seeds were run."
 
 
 @dataclass(frozen=True)
-class _Style:
-    """What differs between the two printed tables."""
+class Style:
+    """What differs between the printed tables."""
 
     escaped: Callable[[str], str]
     bold: str
@@ -60,167 +44,84 @@ _LATEX_ESCAPES = str.maketrans(
         **{sign: f"\\{sign}" for sign in "&%$#_{}"},
     }
 )
-_MARKDOWN = _Style(escaped, "**{}**", " ± ")
-_LATEX = _Style(lambda text: text.translate(_LATEX_ESCAPES), r"\textbf{{{}}}", r" $\pm$ ")
+_MARKDOWN = Style(escaped, "**{}**", " ± ")
+LATEX = Style(lambda text: text.translate(_LATEX_ESCAPES), r"\textbf{{{}}}", r" $\pm$ ")
 
 
-def frame_of(results: Sequence[Evaluated], patterns: Patterns = None) -> pd.DataFrame:
-    """The columns of `main.csv`, one row a cell."""
-    in_domain = _with_in_domain(results)
-    return pd.DataFrame(
-        {
-            "model": result.cell.model,
-            "method": result.cell.method,
-            "implementation": result.implementation,
-            **({"pattern": patterns[result.cell.method]} if patterns else {}),
-            "sparsity": result.cell.sparsity,
-            "seed": result.cell.seed,
-            "tasks": result.tasks,
-            "achieved_sparsity": result.achieved_sparsity,
-            "ppl": result.perplexity,
-            "ppl_stderr": result.perplexity_stderr,
-            **(_in_domain_columns(result) if in_domain else {}),
-            **{task: result.accuracy[task] for task in TASKS},
-            "average": result.average,
-            "recovered_share": share,
-            **{f"{task}_stderr": result.stderr[task] for task in TASKS},
-            "average_stderr": result.average_stderr,
-            **{f"{task}_norm": result.norm[task] for task in TASKS if task in result.norm},
-            "dtype": result.computed.dtype,
-            "versions": result.computed.packages,
-            "pruning_dtype": "" if result.cell.method == DENSE else result.pruned.dtype,
-            "hardening_versions": result.pruned.packages,
-        }
-        for result, share in zip(results, recovered_shares(results), strict=True)
+def main(results: Results, told: Told) -> Mapping[str, str]:
+    """One row a cell as CSV; means over seeds, model by model, as Markdown and LaTeX."""
+    return {
+        "csv": csv_text(main_frame(results)),
+        "md": lines_text(_markdown(results, told)),
+        "tex": lines_text(_latex(results, told)),
+    }
+
+
+def main_frame(results: Results) -> pd.DataFrame:
+    """The columns of `main.csv`, one row a cell: densest first in each model."""
+    tasks = [task.name for task in results.tasks]
+    perplexities = [name for ppl in results.perplexities for name in (ppl, f"{ppl}_stderr")]
+    cells = _sorted(results)
+    cells = cells.assign(tasks="generated" if results.generated else "real")
+    columns = [
+        *("model", "method", "implementation"),
+        *(["pattern"] if has_patterns(results) else []),
+        *("sparsity", "seed", "tasks", "achieved_sparsity", *perplexities, *tasks),
+        *("average", "recovered_share"),
+        *(f"{task}_stderr" for task in tasks),
+        "average_stderr",
+        *(f"{task}_norm" for task in tasks),
+        *("dtype", "versions", "pruning_dtype", "hardening_versions"),
+    ]
+    frame = cells[[column for column in columns if column in cells]]
+    return frame.assign(sparsity=cells["sparsity"].map(written))
+
+
+def has_patterns(results: Results) -> bool:
+    """Whether a method has a pattern such as 2:4, so that tables have a column for it."""
+    return not results.cells["pattern"].isin(["", "dense", FREE]).all()
+
+
+def caption(results: Results, told: Told, added: str = "") -> str:
+    """What every printed table says of its numbers."""
+    return (
+        f"Scale `{told.scale}`. {measured(results)}, the plain mean of {counted(results)}, and "
+        "perplexity (lower is better). Best pruned result of each model and sparsity in bold, "
+        f"where there are several methods.{added}"
     )
 
 
-def write_frame(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table as CSV, an unknown number as an empty field."""
-    with replacing(path) as temporary:
-        # Ten digits are more than any result has, and hide that 100 * 0.57 is 56.99999999999999.
-        frame.to_csv(temporary, index=False, float_format="%.10g", lineterminator="\n")
+def latex_caption(results: Results, text: str) -> str:
+    """A caption without Markdown, which ends with how results mix: nothing stands below a table."""
+    mixed = sentence(results.cells)
+    whole = LATEX.escaped(text.replace("`", "") + (f" {mixed}" if mixed else ""))
+    return f"{LATEX.bold.format(generated.SENTENCE)} {whole}" if results.generated else whole
 
 
-def write_lines(path: Path, lines: Sequence[str]) -> None:
-    """Write a text file, UTF-8 and with the same line ends everywhere."""
-    with replacing(path) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+def of_controls(results: Results) -> str:
+    """What a caption says where there are controls."""
+    return CONTROLS if results.cells["control"].any() else ""
 
 
-def write_csv(results: Sequence[Evaluated], path: Path, patterns: Patterns = None) -> None:
-    """Write `main.csv`: one row a cell, in the order given.
+def has_seeds(results: Results) -> bool:
+    """Whether a cell was run with several."""
+    return bool(results.cells.duplicated(CELL[:-1]).any())
 
-    With `patterns`, here and below, methods are told apart by them in a column of its own.
+
+def latex_titles(results: Results) -> list[str]:
+    """Headings of tasks: that generated ones are is said once above all of them."""
+    return [LATEX.escaped(task.title.removeprefix("mini-")) for task in results.tasks]
+
+
+def spanned(results: Results, before: int, columns: int) -> list[str]:
+    """What stands above the headings of generated tasks, after the first `before` columns.
+
+    Headings that each say so would be wider than the page.
     """
-    write_frame(frame_of(results, patterns), path)
-
-
-def write_markdown(
-    results: Sequence[Evaluated], path: Path, scale: str, patterns: Patterns = None
-) -> None:
-    """Write the printed table as GitHub Markdown, one block a model; `scale` is for its caption."""
-    first = _first_headings(patterns)
-    tasks = task_headings(_TASK_HEADINGS, any_generated(results))
-    second = ["In-domain perplexity"] if _with_in_domain(results) else []
-    headings = [*first, *tasks, "Average", "Recovered", "Perplexity", *second]
-    lines = [bold_sentence(any_generated(results)) + _caption(results, scale)]
-    for model, rows in _blocks(results, _MARKDOWN, patterns):
-        lines += ["", f"### {model}", ""]
-        lines += table(headings, rows, "l" + "r" * (len(headings) - 1))
-    write_lines(path, [*lines, *lines_below(sentence(results))])
-
-
-def write_latex(
-    results: Sequence[Evaluated], path: Path, scale: str, patterns: Patterns = None
-) -> None:
-    r"""Write the same as a LaTeX `longtable`, which breaks between models if a page is not enough.
-
-    The document needs \usepackage{booktabs,longtable} and one column.
-    """
-    first = _first_headings(patterns)
-    second = ["In-d."] if _with_in_domain(results) else []
-    headings = [*first, *_TASK_HEADINGS, "Avg.", "Rec.", "PPL", *second]
-    label, spacing = ("tab:patterns", "1.4pt") if patterns else ("tab:main", "2.3pt")
-    caption = _latex_caption(results, _caption(results, scale))
-    if any_generated(results):
-        caption = f"{_LATEX.bold.format(SENTENCE)} {caption}"
-    head = [
-        r"\toprule",
-        *_spanned(results, len(first), len(headings)),
-        rf"{' & '.join(headings)} \\",
-        r"\midrule",
-    ]
-    lines = [
-        # Eleven columns fit a page of the article class at this size and spacing; twelve hang into
-        # both of its margins a little.
-        rf"\begingroup\scriptsize\setlength{{\tabcolsep}}{{{spacing}}}",
-        r"\setlength{\LTleft}{0pt plus 1fill minus 15pt}\setlength{\LTright}{\LTleft}",
-        rf"\begin{{longtable}}{{@{{}}l{'r' * (len(headings) - 1)}@{{}}}}",
-        rf"\caption{{{caption}}}\label{{{label}}} \\",
-        *head,
-        r"\endfirsthead",
-        *head,
-        r"\endhead",
-    ]
-    for block, (model, rows) in enumerate(_blocks(results, _LATEX, patterns)):
-        title = rf"\multicolumn{{{len(headings)}}}{{@{{}}l}}{{\textit{{{model}}}}}"
-        body = [title, *(" & ".join(row) for row in rows)]
-        lines += [r"\midrule"] if block else []
-        lines += [rf"{line} \\*" for line in body[:-1]] + [rf"{body[-1]} \\"]
-    write_lines(path, [*lines, r"\bottomrule", r"\end{longtable}", r"\endgroup"])
-
-
-def write_tabular(results: Sequence[Evaluated], path: Path, scale: str) -> None:
-    r"""Write accuracies, average and perplexity as a LaTeX `table*` a model, for two columns.
-
-    A model is one block a sparsity, and its table has to fit on a page. The document needs
-    \usepackage{booktabs}.
-    """
-    kind = f"{_LATEX.bold.format(SENTENCE)} " if any_generated(results) else ""
-    caption = _latex_caption(results, _narrow_caption(results, scale))
-    texts = _texts(results, _LATEX, None)[["method", *TASKS, "average", "ppl"]]
-    texts = texts.map(lambda text: text.partition(_LATEX.plus_minus)[0])
-    lines: list[str] = []
-    for index, (model, rows) in enumerate(texts.groupby(level="model", sort=False), 1):
-        lines += [
-            r"\begin{table*}",
-            r"\centering\small",
-            rf"\caption{{{kind}{_LATEX.escaped(str(model))}. {caption}}}\label{{tab:main-{index}}}",
-            rf"\begin{{tabular}}{{@{{}}l{'r' * (len(_NARROW_HEADINGS) - 1)}@{{}}}}",
-            r"\toprule",
-            *_spanned(results, 1, len(_NARROW_HEADINGS)),
-            rf"{' & '.join(_NARROW_HEADINGS)} \\",
-            *_sparsity_blocks(rows),
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table*}",
-        ]
-    write_lines(path, lines)
-
-
-def _sparsity_blocks(rows: pd.DataFrame) -> Iterator[str]:
-    """The rows of a model below a title for each sparsity, which the dense model needs not."""
-    for sparsity, block in rows.groupby(level="sparsity", sort=False):
-        yield r"\midrule"
-        if sparsity:
-            title = rf"\textit{{sparsity {sparsity:g}}}"
-            yield rf"\multicolumn{{{len(_NARROW_HEADINGS)}}}{{@{{}}l}}{{{title}}} \\"
-        yield from (rf"{' & '.join(row)} \\" for row in block.to_numpy().tolist())
-
-
-def _spanned(results: Sequence[Evaluated], before: int, columns: int) -> list[str]:
-    """What stands above the headings of generated tasks.
-
-    Six headings that each say so would be wider than the page.
-    """
-    return _spanning("generated miniature tasks", before, columns) if any_generated(results) else []
-
-
-def _spanning(text: str, before: int, columns: int) -> list[str]:
-    """A heading above those of the tasks, which come after the first `before` columns."""
-    count = len(_TASK_HEADINGS)
-    heading = rf"\multicolumn{{{count}}}{{c}}{{{text}}}"
+    if not results.generated:
+        return []
+    count = len(results.tasks)
+    heading = rf"\multicolumn{{{count}}}{{c}}{{generated miniature tasks}}"
     cells = [*[""] * before, heading, *[""] * (columns - before - count)]
     return [
         rf"{' & '.join(cells)} \\",
@@ -228,57 +129,116 @@ def _spanning(text: str, before: int, columns: int) -> list[str]:
     ]
 
 
-def _first_headings(patterns: Patterns) -> list[str]:
-    return ["Method", *(["Pattern"] if patterns else []), "Sparsity"]
-
-
-def _blocks(
-    results: Sequence[Evaluated], style: _Style, patterns: Patterns
-) -> Iterator[tuple[str, list[list[str]]]]:
-    """The printed rows of each model."""
-    for model, block in _texts(results, style, patterns).groupby(level="model", sort=False):
-        yield style.escaped(str(model)), block.to_numpy().tolist()
-
-
-def _texts(results: Sequence[Evaluated], style: _Style, patterns: Patterns) -> pd.DataFrame:
+def printed(results: Results, style: Style) -> pd.DataFrame:
     """A row a model, sparsity and method: means over seeds, their spread, the best in bold."""
-    frame = frame_of(results, patterns)
-    sparsity = frame["sparsity"].astype(float)
-    groups = frame.groupby(["model", sparsity, "method"], sort=False)
-    perplexities = [name for name in ("ppl", "in_domain_ppl") if name in frame]
-    numbers = groups[[*TASKS, "average", "recovered_share", *perplexities]]
-    printed = _print(numbers.mean(), numbers.std(), perplexities)
-    # Compared as printed, so that a reader never sees two equal numbers and one of them bold.
-    scores = printed.map(_without_spread).replace(NONE, "nan").astype(float)
-    scores[perplexities] *= -1
+    cells = _sorted(results)
+    groups = cells.groupby(["model", "sparsity", "method"], sort=False)
+    tasks = [task.name for task in results.tasks]
+    numbers = groups[[*tasks, "average", "recovered_share", *results.perplexities]]
+    texts = _print(numbers.mean(), numbers.std(), results.perplexities)
+    best = _best(results, texts)
+    texts = texts.mask(best, texts.map(lambda text: _bold(text, style)))
+    texts = texts.map(lambda text: text.replace(PLUS_MINUS, style.plus_minus))
+    texts.insert(0, "sparsity", [written(sparsity) for _, sparsity, _ in texts.index])
+    methods = texts.index.get_level_values("method")
+    if has_patterns(results):
+        texts.insert(0, "pattern", groups["pattern"].first())
+        methods = methods.map(base_method)
+    texts.insert(0, "method", methods.map(method_label).map(style.escaped))
+    return texts
+
+
+def _sorted(results: Results) -> pd.DataFrame:
+    models = {model: place for place, model in enumerate(results.models)}
+    cells = results.cells.assign(place=results.cells["model"].map(models))
+    return cells.sort_values(["place", "sparsity"], kind="stable").drop(columns="place")
+
+
+def _best(results: Results, texts: pd.DataFrame) -> pd.DataFrame:
+    """Compared as printed, so that no reader sees two equal numbers and one of them bold."""
+    scores = texts.map(_without_spread).replace(NONE, "nan").astype(float)
+    scores[results.perplexities] *= -1
+    # of a metric that is no share of correct items, nothing says whether more is better
+    scores[[task.name for task in results.tasks if not task.share]] = math.nan
     # A control is never the best, nor is a method the best that has only controls beside it.
-    controls = {result.cell.method for result in results if result.control}
+    controls = set(results.cells.loc[results.cells["control"], "method"])
     scores.loc[scores.index.isin(controls, level="method")] = math.nan
     places = scores.groupby(level=["model", "sparsity"])
     best = scores == places.transform("max")
     # A method without another beside it, such as dense, is not the best of anything.
     best.loc[places["ppl"].transform("count") == 1] = False
-    texts = printed.mask(best, printed.map(lambda text: _bold(text, style)))
-    texts = texts.map(lambda text: text.replace(PLUS_MINUS, style.plus_minus))
-    texts.insert(0, "sparsity", groups["sparsity"].first())
-    methods = texts.index.get_level_values("method")
-    if patterns:
-        texts.insert(0, "pattern", methods.map(patterns))
-        methods = methods.map(base_method)
-    labels = methods.map(method_label)
-    texts.insert(0, "method", labels.map(style.escaped))
-    return texts
+    return best
 
 
-def _in_domain_columns(result: Evaluated) -> dict[str, float]:
-    return {"in_domain_ppl": result.in_domain, "in_domain_ppl_stderr": result.in_domain_stderr}
+def _markdown(results: Results, told: Told) -> list[str]:
+    second = ["In-domain perplexity"] if "in_domain_ppl" in results.perplexities else []
+    headings = [
+        *_first_headings(results),
+        *(escaped(task.title) for task in results.tasks),
+        *("Average", "Recovered", "Perplexity", *second),
+    ]
+    lines = [generated.bold_sentence(results.generated) + _caption(results, told)]
+    for model, rows in _blocks(results, _MARKDOWN):
+        lines += ["", f"### {model}", ""]
+        lines += table(headings, rows, "l" + "r" * (len(headings) - 1))
+    return [*lines, *mixed_lines(results)]
 
 
-def _with_in_domain(results: Sequence[Evaluated]) -> bool:
-    return not all(math.isnan(result.in_domain) for result in results)
+def _latex(results: Results, told: Told) -> list[str]:
+    r"""A LaTeX `longtable`, which breaks between models if a page is not enough.
+
+    The document needs \usepackage{booktabs,longtable} and one column.
+    """
+    first = _first_headings(results)
+    second = ["In-d."] if "in_domain_ppl" in results.perplexities else []
+    headings = [*first, *latex_titles(results), "Avg.", "Rec.", "PPL", *second]
+    head = [
+        r"\toprule",
+        *spanned(results, len(first), len(headings)),
+        rf"{' & '.join(headings)} \\",
+        r"\midrule",
+    ]
+    text = latex_caption(results, _caption(results, told))
+    size, spacing = _fit(results, len(headings))
+    lines = [
+        rf"\begingroup{size}\setlength{{\tabcolsep}}{{{spacing}}}",
+        r"\setlength{\LTleft}{0pt plus 1fill minus 15pt}\setlength{\LTright}{\LTleft}",
+        rf"\begin{{longtable}}{{@{{}}l{'r' * (len(headings) - 1)}@{{}}}}",
+        rf"\caption{{{text}}}\label{{tab:{told.name}}} \\",
+        *head,
+        r"\endfirsthead",
+        *head,
+        r"\endhead",
+    ]
+    for block, (model, rows) in enumerate(_blocks(results, LATEX)):
+        title = rf"\multicolumn{{{len(headings)}}}{{@{{}}l}}{{\textit{{{model}}}}}"
+        body = [title, *(" & ".join(row) for row in rows)]
+        lines += [r"\midrule"] if block else []
+        lines += [rf"{line} \\*" for line in body[:-1]] + [rf"{body[-1]} \\"]
+    return [*lines, r"\bottomrule", r"\end{longtable}", r"\endgroup"]
 
 
-def _print(means: pd.DataFrame, spreads: pd.DataFrame, perplexities: Sequence[str]) -> pd.DataFrame:
+def _fit(results: Results, columns: int) -> tuple[str, str]:
+    """Size and spacing at which so many columns fit a page of the article class.
+
+    Twelve hang into both of its margins a little.
+    """
+    if columns > 13:
+        return r"\tiny", "1.2pt"
+    return r"\scriptsize", "1.4pt" if has_patterns(results) else "2.3pt"
+
+
+def _first_headings(results: Results) -> list[str]:
+    return ["Method", *(["Pattern"] if has_patterns(results) else []), "Sparsity"]
+
+
+def _blocks(results: Results, style: Style) -> Iterator[tuple[str, list[list[str]]]]:
+    """The printed rows of each model."""
+    for model, block in printed(results, style).groupby(level="model", sort=False):
+        yield style.escaped(str(model)), block.to_numpy().tolist()
+
+
+def _print(means: pd.DataFrame, spreads: pd.DataFrame, perplexities: list[str]) -> pd.DataFrame:
     """Every number with its spread; a single seed has none."""
     columns = {
         name: [
@@ -294,35 +254,12 @@ def _without_spread(text: str) -> str:
     return text.partition(PLUS_MINUS)[0]
 
 
-def _bold(text: str, style: _Style) -> str:
+def _bold(text: str, style: Style) -> str:
     value = _without_spread(text)
     return style.bold.format(value) + text.removeprefix(value)
 
 
-def _caption(results: Sequence[Evaluated], scale: str) -> str:
-    added = f" {DEFINITION}" + (_CAPTION_IN_DOMAIN if _with_in_domain(results) else "")
-    added += _of_controls(results) + (_CAPTION_SEEDS if _has_seeds(results) else "")
-    return f"Scale `{scale}`. {_CAPTION}{added}"
-
-
-def _latex_caption(results: Sequence[Evaluated], caption: str) -> str:
-    """A caption without Markdown, which ends with how results mix: nothing stands below a table."""
-    mixed = sentence(results)
-    return _LATEX.escaped(caption.replace("`", "") + (f" {mixed}" if mixed else ""))
-
-
-def _narrow_caption(results: Sequence[Evaluated], scale: str) -> str:
-    """Of the table without recovered share, in-domain perplexity and spread."""
-    added = _of_controls(results) + (_CAPTION_MEANS if _has_seeds(results) else "")
-    return f"Scale `{scale}`. {_CAPTION}{added}"
-
-
-def _of_controls(results: Sequence[Evaluated]) -> str:
-    has_controls = any(result.control for result in results)
-    return _CAPTION_CONTROLS if has_controls else ""
-
-
-def _has_seeds(results: Sequence[Evaluated]) -> bool:
-    """Whether a cell was run with several."""
-    cells = {(result.cell.model, result.cell.method, result.cell.target) for result in results}
-    return len(results) > len(cells)
+def _caption(results: Results, told: Told) -> str:
+    added = f" {RECOVERED}" + (IN_DOMAIN if "in_domain_ppl" in results.perplexities else "")
+    added += of_controls(results) + (_SEEDS if has_seeds(results) else "")
+    return caption(results, told, added)

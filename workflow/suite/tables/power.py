@@ -15,32 +15,31 @@ the number that it has. A and B are files of `results/<run>/items`.
 import math
 import statistics
 import sys
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from suite.artifacts.items import read_items
-from suite.tables.paired import Paired, compare
+import pandas as pd
+
+from suite.results.frame import ITEM
+from suite.results.statistics import Paired, compare
 
 LEVEL, POWER = 0.05, 0.8
 
 
 def variances(paired: Paired) -> dict[str, float]:
-    """Of an item's difference, by column. Raises ValueError where a column has one item only."""
+    """Of an item's difference, by task. Raises ValueError where a task has one item only."""
     counts = items_of(paired)
-    columns: dict[str, float] = {}
-    for (column, *_), influence in paired.influence.items():
-        # an item's influence is its deviation, by the items of its column and the columns
-        part = counts[column] * (influence * len(counts) / 100) ** 2
-        columns[column] = columns.get(column, 0.0) + part
-    if single := [column for column, count in counts.items() if count < 2]:
+    if single := [task for task, count in counts.items() if count < 2]:
         raise ValueError(f"{', '.join(single)}: a variance takes two items")
-    return columns
+    # an item's influence is its deviation, by the items of its task and the tasks
+    squares = paired.influence.pow(2).groupby(level="measure", sort=False).sum()
+    return {task: counts[task] * float(squares[task]) * (len(counts) / 100) ** 2 for task in counts}
 
 
 def items_of(paired: Paired) -> dict[str, int]:
-    """How many items were asked, by column."""
-    return dict(Counter(column for column, *_ in paired.influence))
+    """How many items were asked, by task."""
+    sizes = paired.influence.groupby(level="measure", sort=False).size()
+    return {str(task): int(count) for task, count in sizes.items()}
 
 
 def standard_error(variance: Mapping[str, float], items: Mapping[str, int]) -> float:
@@ -80,11 +79,15 @@ def _plan(text: str) -> dict[str, int]:
     return plan
 
 
+def _scores(file: Path) -> pd.DataFrame:
+    return pd.read_csv(file, names=[*ITEM, "score"], header=0).set_index(ITEM)
+
+
 if __name__ == "__main__":
     if len(sys.argv) < 3:
         sys.exit(__doc__)
     try:
-        one, other = (read_items(Path(name)) for name in sys.argv[1:3])
-        print(table(compare([one], [other]), [_plan(text) for text in sys.argv[3:]]))
+        one, other = (_scores(Path(name)) for name in sys.argv[1:3])
+        print(table(compare(one, other), [_plan(text) for text in sys.argv[3:]]))
     except (OSError, ValueError) as error:
         sys.exit(str(error))

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from suite.plan.cell import DENSE, LEAP
 
 _FOLDER = Path(__file__).parents[3] / "results/published"
@@ -59,19 +61,18 @@ def baselines(rows: Sequence[Published]) -> list[str]:
     return [name for name in dict.fromkeys(row.method for row in rows) if name not in (DENSE, LEAP)]
 
 
-def by_method(rows: Sequence[Published]) -> dict[tuple[str, str], dict[str, Published]]:
-    """The rows by (model, sparsity) and method; of several of one cell that of the best average."""
-    places: dict[tuple[str, str], dict[str, Published]] = {}
+def best(rows: Sequence[Published]) -> dict[tuple[str, str, str], Published]:
+    """The rows by model, sparsity and method; of several of one cell that of the best average."""
+    found: dict[tuple[str, str, str], Published] = {}
     for row in rows:
-        of_place = places.setdefault((row.model, row.sparsity), {})
-        if row.method not in of_place or row.average > of_place[row.method].average:
-            of_place[row.method] = row
-    return places
+        place = (row.model, row.sparsity, row.method)
+        if place not in found or row.average > found[place].average:
+            found[place] = row
+    return found
 
 
-def averages(rows: Sequence[Published]) -> dict[tuple[str, str], dict[str, float]]:
-    """Averages of `by_method`, as `suite.tables.headline` takes them."""
-    return {
-        place: {method: row.average for method, row in of_place.items()}
-        for place, of_place in by_method(rows).items()
-    }
+def averages(rows: Sequence[Published]) -> pd.Series:
+    """Averages of `best`, as `suite.tables.headline.differences` takes them."""
+    values = {(m, float(s), method): row.average for (m, s, method), row in best(rows).items()}
+    index = pd.MultiIndex.from_tuples(values, names=["model", "sparsity", "method"])
+    return pd.Series([*values.values()], index=index)

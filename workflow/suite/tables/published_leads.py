@@ -4,21 +4,19 @@ import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+import pandas as pd
 
 from suite.plan.cell import LEAP
 from suite.plan.methods import method_label
-from suite.tables.evaluations import Evaluated
+from suite.results.frame import Results
+from suite.results.statistics import means
 from suite.tables.generated import check_real
-from suite.tables.headline import judge
+from suite.tables.headline import differences
 from suite.tables.markdown import escaped, table
-from suite.tables.published import Published, averages, baselines, by_method
+from suite.tables.published import Published, averages, baselines, best, read_published
 
-# Entries of `suite.tables.headline.judge`, where its layer-wise methods are the published ones.
-AGAINST = {
-    "leap_minus_best_layer_wise": "the best published baseline",
-    "leap_minus_admm": "ADMM",
-}
+ADMM = "admm"
 RULE = (
     "A lead is LEAP's average accuracy minus a baseline's, in points. The best published baseline "
     "of a cell is taken from all sources; ours is the best of the same methods here, which may be "
@@ -31,7 +29,7 @@ HEADINGS = ("Over", "Model", "Sparsity", "Published", "Baseline", "Ours", "Our b
 class Lead:
     """LEAP's average accuracy minus a baseline's in one cell, in points.
 
-    `against` is one of `AGAINST`'s names, `source` that of the published accuracies. Ours is NaN,
+    `source` that of the published accuracies. Ours is NaN,
     and our baseline empty, where LEAP or the baseline was not run.
     """
 
@@ -45,33 +43,38 @@ class Lead:
     source: str
 
 
-def leads(results: Sequence[Evaluated], published: Sequence[Published]) -> list[Lead]:
+def leads(results: Results, published: Sequence[Published] | None = None) -> list[Lead]:
     """Every published lead with ours beside it; ours are means over seeds.
 
     Raises ValueError for results on generated tasks.
     """
     check_real(results)
-    methods = baselines(published)
-    theirs = judge(averages(published), methods, more=True)
-    ours = judge(_averages(results), methods, more=True)
-    rows = by_method(published)
+    published = read_published() if published is None else published
+    theirs, ours = averages(published), means(results.cells, ["average"])["average"]
+    rows = best(published)
+    against = {"the best published baseline": baselines(published), "ADMM": [ADMM]}
     return [
         lead
-        for entry, name in AGAINST.items()
-        for lead in _leads(name, theirs[entry], ours[entry], rows)
+        for name, methods in against.items()
+        for lead in _leads(name, methods, theirs, ours, rows)
     ]
 
 
 def _leads(
     name: str,
-    theirs: Mapping[str, Any] | None,
-    ours: Mapping[str, Any] | None,
-    rows: Mapping[tuple[str, str], Mapping[str, Published]],
+    methods: Sequence[str],
+    theirs: pd.Series,
+    ours: pd.Series,
+    rows: Mapping[tuple[str, str, str], Published],
 ) -> Iterator[Lead]:
-    here = {(cell["model"], cell["sparsity"]): cell for cell in ours["cells"]} if ours else {}
-    for cell in theirs["cells"] if theirs else []:
+    published = differences(theirs, LEAP, methods, more=True)
+    measured = differences(ours, LEAP, methods, more=True)
+    here = (
+        {(cell["model"], cell["sparsity"]): cell for cell in measured["cells"]} if measured else {}
+    )
+    for cell in published["cells"] if published else []:
         place = (cell["model"], cell["sparsity"])
-        sources = [rows[place][method].source for method in (LEAP, cell["baseline"])]
+        sources = [rows[(*place, method)].source for method in (LEAP, cell["baseline"])]
         yield Lead(
             name,
             *place,
@@ -81,18 +84,6 @@ def _leads(
             here[place]["baseline"] if place in here else "",
             "; ".join(dict.fromkeys(sources)),
         )
-
-
-def _averages(results: Sequence[Evaluated]) -> dict[tuple[str, str], dict[str, float]]:
-    """Means over seeds by (model, sparsity) and method."""
-    values: dict[tuple[str, str], dict[str, list[float]]] = {}
-    for result in results:
-        of_place = values.setdefault((result.cell.model, result.cell.sparsity), {})
-        of_place.setdefault(result.cell.method, []).append(result.average)
-    return {
-        place: {method: statistics.fmean(seeds) for method, seeds in of_place.items()}
-        for place, of_place in values.items()
-    }
 
 
 def sentences(rows: Sequence[Lead]) -> list[str]:

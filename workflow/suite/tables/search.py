@@ -1,47 +1,41 @@
 """Which settings of a method give the lowest perplexity on validation text."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from suite.artifacts.files import read_json
-from suite.tables.main import write_frame, write_lines
+from suite.results.frame import Results
 from suite.tables.markdown import table
 from suite.tables.numbers import perplexity
+from suite.tables.text import csv_text, lines_text, mixed_lines
+from suite.tables.told import Told
 
 
-def ranking(validations: Sequence[Path], settings: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+def search(results: Results, told: Told) -> Mapping[str, str]:
+    """The ranking as CSV and Markdown."""
+    ranked = ranking(results, told.methods)
+    headings = [str(column) for column in ranked.columns]
+    rows = [[_print(value) for value in row] for row in ranked.to_numpy().tolist()]
+    lines = [f"**{told.note}.**", ""] if told.note else []
+    lines += [*table(headings, rows, "l" * len(headings)), *mixed_lines(results)]
+    return {"csv": csv_text(ranked), "md": lines_text(lines)}
+
+
+def ranking(results: Results, settings: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """One row a method, best first: what sets it apart, and its perplexity by model.
 
     Models are averaged by the geometric mean of their perplexities (the mean of their losses),
     seeds likewise. `settings` are those of each method; the columns are the settings that differ.
     """
-    read = pd.DataFrame(
-        {
-            "method": content["method"],
-            "model": content["model"],
-            "loss": np.log(content["perplexity"]["value"]),
-        }
-        for content in map(read_json, validations)
-    )
-    losses = read.pivot_table(index="method", columns="model", values="loss", aggfunc="mean")
+    cells = results.cells.assign(loss=np.log(results.cells["validation_ppl"]))
+    losses = cells.pivot_table(index="method", columns="model", values="loss", aggfunc="mean")
     ranked = losses.map(np.exp).rename_axis(columns=None)
     ranked.insert(0, "perplexity", losses.mean(axis=1).map(np.exp))
     for setting in reversed(_varied(settings)):
         ranked.insert(0, setting, [str(settings[method][setting]) for method in ranked.index])
     return ranked.sort_values("perplexity").reset_index()
-
-
-def write_ranking(ranked: pd.DataFrame, csv: Path, markdown: Path, note: str) -> None:
-    """Write the table as CSV and as Markdown; `note`, or "", says what the models are."""
-    headings = [str(column) for column in ranked.columns]
-    rows = [[_print(value) for value in row] for row in ranked.to_numpy().tolist()]
-    write_frame(ranked, csv)
-    lines = [f"**{note}.**", ""] if note else []
-    write_lines(markdown, [*lines, *table(headings, rows, "l" * len(headings))])
 
 
 def _varied(settings: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -4,15 +4,13 @@ Here are the places of what is drawn, in units of the SVG; the template draws it
 """
 
 import math
-import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from suite.plan.cell import DENSE, LEAP
+import pandas as pd
+
 from suite.plan.methods import method_label
-from suite.report.page.table import TASK_HEADINGS
-from suite.tables.evaluations import TASKS, Evaluated
-from suite.tables.generated import any_generated, task_headings
+from suite.results.frame import Results, is_pruned, written
 from suite.tables.numbers import number
 
 WIDTH = 260
@@ -28,7 +26,7 @@ class Bar:
     """A method's bar from 0, its standard error from `low` to `high`, and its number."""
 
     label: str
-    kind: str  # leap, control, or nothing
+    kind: str  # subject, control, or nothing
     length: float
     low: float
     high: float
@@ -59,57 +57,36 @@ class Panel:
 
 @dataclass(frozen=True)
 class _Measure:
-    """A task, or the average of all: its name, where its axis ends, and how a result has it, in
-    percent."""
+    """A task, or the average of all: its column, its title, where its axis ends, and chance."""
 
+    name: str
     title: str
     top: int
-    value: Callable[[Evaluated], float]
-    stderr: Callable[[Evaluated], float]
-    chance: Callable[[Evaluated], float]
+    chance: float
 
 
-def panels_by_sparsity(results: Sequence[Evaluated]) -> dict[str, list[Panel]]:
+def panels_by_sparsity(results: Results, model: str, subject: str) -> dict[str, list[Panel]]:
     """The panels of one model, the average's first; seeds of a method are averaged.
 
-    A task has one axis at all sparsities.
+    A task has one axis at all sparsities. What is no share of correct items has no bars.
     """
-    pruned = [result for result in results if result.cell.method != DENSE]
-    dense = [result for result in results if result.cell.method == DENSE]
-    labels = [method_label(result.cell.method) for result in pruned]
+    cells = results.cells[results.cells["model"] == model]
+    pruned, dense = cells[is_pruned(cells)], cells[~is_pruned(cells)]
+    labels = [method_label(method) for method in pruned["method"]]
     origin = 12 + _LETTER * min(_LONGEST, max(map(len, labels), default=0))
-    measures = _measures(results)
-    found = {}
-    for sparsity in sorted({result.cell.sparsity for result in pruned}, key=float):
-        of_it = [result for result in pruned if result.cell.sparsity == sparsity]
-        found[sparsity] = [_panel(each, sparsity, of_it, dense, origin) for each in measures]
-    return found
+    measures = _measures(results, cells)
+    return {
+        written(sparsity): [_panel(each, of_it, dense, subject, origin) for each in measures]
+        for sparsity, of_it in pruned.groupby("sparsity")
+    }
 
 
-def _measures(results: Sequence[Evaluated]) -> list[_Measure]:
-    headings = task_headings(TASK_HEADINGS, any_generated(results))
-    average = _Measure(
-        "Average",
-        _top(result.average for result in results),
-        lambda result: result.average,
-        lambda result: result.average_stderr,
-        lambda result: result.chance_average,
-    )
-    of_tasks = [
-        _task(title, task, _top(result.accuracy[task] for result in results))
-        for title, task in zip(headings, TASKS, strict=True)
+def _measures(results: Results, cells: pd.DataFrame) -> list[_Measure]:
+    named = [("average", "Average"), *((t.name, t.title) for t in results.tasks if t.share)]
+    return [
+        _Measure(name, title, _top(cells[name]), results.chance.get(name, math.nan))
+        for name, title in named
     ]
-    return [average, *of_tasks]
-
-
-def _task(title: str, task: str, top: int) -> _Measure:
-    return _Measure(
-        title,
-        top,
-        lambda result: result.accuracy[task],
-        lambda result: result.stderr[task],
-        lambda result: result.chance.get(task, math.nan),
-    )
 
 
 def _top(values: Iterable[float]) -> int:
@@ -119,20 +96,15 @@ def _top(values: Iterable[float]) -> int:
 
 
 def _panel(
-    measure: _Measure,
-    sparsity: str,
-    pruned: Sequence[Evaluated],
-    dense: Sequence[Evaluated],
-    origin: float,
+    measure: _Measure, pruned: pd.DataFrame, dense: pd.DataFrame, subject: str, origin: float
 ) -> Panel:
-    methods = list(dict.fromkeys(result.cell.method for result in pruned))
     unit = (WIDTH - origin - _VALUE) / measure.top
-    of_dense = measure.value(dense[0]) if dense else math.nan
-    where = f"{measure.title} at {sparsity}"
+    of_dense = float(dense[measure.name].iloc[0]) if len(dense) else math.nan
+    where = f"{measure.title} at {written(pruned['sparsity'].iloc[0])}"
     beside = "" if math.isnan(of_dense) else f", dense {number(of_dense)} %"
     bars = [
-        _bar([r for r in pruned if r.cell.method == method], measure, unit, where, beside)
-        for method in methods
+        _bar(seeds, measure, unit, where, beside, subject)
+        for _, seeds in pruned.groupby("method", sort=False)
     ]
     ticks = [(percent, f"{percent:g}") for percent in (0, measure.top / 2, measure.top)]
     return Panel(
@@ -142,20 +114,21 @@ def _panel(
         [(round(percent * unit, 1), label) for percent, label in ticks],
         bars,
         _place(of_dense, unit),
-        _place(measure.chance(pruned[0]), unit),
+        _place(measure.chance, unit),
     )
 
 
-def _bar(seeds: Sequence[Evaluated], measure: _Measure, unit: float, where: str, end: str) -> Bar:
-    method = seeds[0].cell.method
-    value = statistics.fmean(map(measure.value, seeds))
-    # all seeds answer the same items, so more seeds do not make this error smaller
-    stderr = statistics.fmean(map(measure.stderr, seeds))
+def _bar(
+    seeds: pd.DataFrame, measure: _Measure, unit: float, where: str, end: str, subject: str
+) -> Bar:
+    method = str(seeds["method"].iloc[0])
+    # all seeds answer the same items, so more seeds do not make the error smaller
+    value, stderr = (seeds[name].mean() for name in (measure.name, f"{measure.name}_stderr"))
     name = method_label(method)
     of_seeds = f", mean of {len(seeds)} seeds" if len(seeds) > 1 else ""
     return Bar(
         name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…",
-        "leap" if method == LEAP else "control" if seeds[0].control else "",
+        "subject" if method == subject else "control" if seeds["control"].any() else "",
         round(value * unit, 1),
         round((value - stderr) * unit, 1),
         round((value + stderr) * unit, 1),

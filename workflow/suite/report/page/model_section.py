@@ -1,4 +1,4 @@
-"""A section a model: its accuracies, where LEAP keeps weights, LEAP's training, its manifests."""
+"""A section a model: accuracies, where the subject keeps weights, its training, manifests."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
 from suite.artifacts.files import read_json
-from suite.plan.cell import DENSE, LEAP
-from suite.plan.grid import first_seeds
+from suite.plan.cell import DENSE, Cell
 from suite.plan.methods import method_label
 from suite.report.page.bars import Panel, panels_by_sparsity
 from suite.report.page.density_map import DensityMap, density_maps, largest_difference
 from suite.report.page.table import Body, Field, number_field
 from suite.report.page.training_curve import Chart, charts
-from suite.tables.evaluations import Evaluated
+from suite.results.frame import PLACE, Results, written
 from suite.tables.numbers import number
 from suite.tables.trainings import Training
 
@@ -25,21 +25,13 @@ CELL_HEADINGS = ("Method", "Sparsity", "Seed", "Achieved", "Seconds", "Peak GB",
 
 @dataclass(frozen=True)
 class MadeCell:
-    """A cell with what made it: its number on the page, its manifest ({} for dense), and both
-    manifest and the provenance of its evaluation as text."""
+    """A cell with what made it: its number on the page, its name for readers, and its manifest, {}
+    for dense, with how it was evaluated as text."""
 
-    result: Evaluated
     place: int
+    label: str
     manifest: Mapping[str, Any]
-    provenance: Mapping[str, Any]
     text: str
-
-    @property
-    def label(self) -> str:
-        """Its name for readers."""
-        cell = self.result.cell
-        label = f"{cell.model}, {method_label(cell.method)}, sparsity {cell.sparsity}"
-        return f"{label}, seed {cell.seed}" if cell.seed else label
 
 
 @dataclass(frozen=True)
@@ -57,41 +49,41 @@ class ModelSection:
 
 
 def model_sections(
-    results: Sequence[Evaluated],
-    evaluations: Sequence[Path],
+    results: Results,
     manifests: Mapping[str, Path],
     trainings: Sequence[Training],
+    subject: str,
 ) -> list[ModelSection]:
     """The sections, in the order of the results.
 
-    `evaluations` are the files of the results, `manifests` those of the pruned checkpoints by the
-    path of their cell, `trainings` those of LEAP.
+    `manifests` are those of the pruned checkpoints by the path of their cell, `trainings` those of
+    the subject.
     """
-    made = [
-        _made(place, result, file, manifests)
-        for place, (result, file) in enumerate(zip(results, evaluations, strict=True))
-    ]
+    made = {row.Index: _made(row, manifests) for row in results.cells.itertuples()}
     return [
         _section(
-            model,
-            [cell for cell in made if cell.result.cell.model == model],
+            results,
+            results.cells[results.cells["model"] == model],
+            made,
             [training for training in trainings if training.model == model],
+            subject,
         )
-        for model in dict.fromkeys(result.cell.model for result in results)
+        for model in results.models
     ]
 
 
-def _made(
-    place: int, result: Evaluated, evaluation: Path, manifests: Mapping[str, Path]
-) -> MadeCell:
-    file = manifests.get(result.cell.path)
+def _made(row: Any, manifests: Mapping[str, Path]) -> MadeCell:
+    cell = Cell.at(row.model, row.method, row.sparsity, row.seed)
+    file = manifests.get(cell.path)
     manifest = read_json(file) if file else {}
-    provenance = read_json(evaluation)["provenance"]
-    return MadeCell(result, place, manifest, provenance, _text(provenance, manifest))
+    label = f"{cell.model}, {method_label(cell.method)}, sparsity {cell.sparsity}"
+    label += f", seed {cell.seed}" if cell.seed else ""
+    return MadeCell(row.Index, label, manifest, _text(row, manifest))
 
 
-def _text(provenance: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
-    facts: dict[str, Any] = {"evaluation": provenance}
+def _text(row: Any, manifest: Mapping[str, Any]) -> str:
+    how = {name: getattr(row, name) for name in ("dtype", "device", "versions", "commit")}
+    facts: dict[str, Any] = {"evaluation": how}
     if manifest:
         # as long as the model has layers and tiles, and the first is what the maps show
         shown = {name: value for name, value in manifest.items() if name != "layer_sparsity"}
@@ -100,48 +92,55 @@ def _text(provenance: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
     return yaml.safe_dump(facts, sort_keys=False, allow_unicode=True, default_flow_style=None)
 
 
-def _section(model: str, cells: Sequence[MadeCell], trainings: Sequence[Training]) -> ModelSection:
-    results = [cell.result for cell in cells]
-    firsts = first_seeds([r.cell for r in results if r.cell.method == LEAP])
-    of_leap = [cell for cell in cells if cell.result.cell in firsts]
-    learned = [cell.manifest for cell in of_leap if cell.manifest]
+def _section(
+    results: Results,
+    cells: pd.DataFrame,
+    made: Mapping[int, MadeCell],
+    trainings: Sequence[Training],
+    subject: str,
+) -> ModelSection:
+    model = str(cells["model"].iloc[0])
+    firsts = cells[cells["method"] == subject].drop_duplicates(PLACE)
+    learned = [made[place].manifest for place in firsts.index if made[place].manifest]
+    rows = [_row(row, made[row.Index].manifest) for row in cells.itertuples()]
     return ModelSection(
         model,
-        _summary(results, [cell.result for cell in of_leap]),
-        panels_by_sparsity(results),
+        _summary(cells, firsts),
+        panels_by_sparsity(results, model, subject),
         density_maps(learned),
         number(largest_difference(learned), 1),
         charts(trainings),
-        cells,
-        Body([_row(cell) for cell in cells], (0, 6, 7), wide=(2, 3, 5, 7), low=(1, 2, 4, 5)),
+        [made[place] for place in cells.index],
+        Body(rows, (0, 6, 7), wide=(2, 3, 5, 7), low=(1, 2, 4, 5)),
     )
 
 
-def _summary(results: Sequence[Evaluated], of_leap: Sequence[Evaluated]) -> str:
-    """Average accuracies of the dense model and of LEAP, for readers who choose a section."""
-    dense = [f"dense {number(r.average)} %" for r in results if r.cell.method == DENSE]
-    ordered = sorted(of_leap, key=lambda result: result.cell.target)
-    leap = [f"LEAP {number(result.average)} % at {result.cell.sparsity}" for result in ordered]
-    return ", ".join(dense + leap)
+def _summary(cells: pd.DataFrame, of_subject: pd.DataFrame) -> str:
+    """Average accuracies of the dense model and of the subject, for who chooses a section."""
+    dense = [f"dense {number(value)} %" for value in cells[cells["method"] == DENSE]["average"]]
+    found = [
+        f"{method_label(row.method)} {number(row.average)} % at {written(row.sparsity)}"
+        for row in of_subject.sort_values("sparsity").itertuples()
+    ]
+    return ", ".join(dense + found)
 
 
-def _row(cell: MadeCell) -> list[Field]:
-    named, manifest = cell.result.cell, cell.manifest
-    cost = manifest["pruning"]["cost"] if manifest else {}
-    made_by = manifest["pruning"] if manifest else cell.provenance
-    commit, dirty, _ = str((manifest or cell.provenance).get("git_commit", "")).partition("-dirty")
+def _row(row: Any, manifest: Mapping[str, Any]) -> list[Field]:
+    made_by = manifest.get("pruning", {})
+    commit, dirty, _ = str(manifest.get("git_commit", row.commit)).partition("-dirty")
     return [
-        Field(method_label(named.method), link=f"#cell-{cell.place}"),
-        Field(named.sparsity),
-        Field(str(named.seed)),
-        number_field(cell.result.achieved_sparsity, lambda value: number(value, 4)),
-        number_field(cost.get("wall_time_seconds", math.nan), lambda value: number(value, 1)),
-        number_field(_peak(cost)),
-        Field(made_by.get("gpu") or made_by.get("device", "")),
+        Field(method_label(row.method), link=f"#cell-{row.Index}"),
+        Field(written(row.sparsity)),
+        Field(str(row.seed)),
+        number_field(row.achieved_sparsity, lambda value: number(value, 4)),
+        number_field(getattr(row, "wall_seconds", math.nan), lambda value: number(value, 1)),
+        number_field(_peak(row)),
+        Field(made_by.get("gpu") or made_by.get("device", "" if manifest else row.device)),
         Field(commit[:7] + dirty),
     ]
 
 
-def _peak(cost: Mapping[str, Any]) -> float:
+def _peak(row: Any) -> float:
     """Peak memory in GB, of the GPU where there is one."""
-    return (cost.get("peak_gpu_memory_bytes") or cost.get("peak_memory_bytes", math.nan)) / 1e9
+    gpu, cpu = (float(getattr(row, name, math.nan)) for name in ("peak_gpu_bytes", "peak_bytes"))
+    return (cpu if math.isnan(gpu) or not gpu else gpu) / 1e9

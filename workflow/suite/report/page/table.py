@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 
 from suite.tables.numbers import number
 
-TASK_HEADINGS = ("PIQA", "ARC-E", "ARC-C", "WinoGrande", "OBQA", "MMLU")  # of TASKS
-
 
 @dataclass(frozen=True)
 class Field:

@@ -1,0 +1,46 @@
+"""The rules table_* and figure_*: what is made of a run's results, by the name of its function."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from suite.jobs.job import job
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main() -> None:
+    """Call the function on the rule's inputs, by their names, and on what it is told."""
+    from suite.artifacts.files import write_text
+    from suite.tables.registry import TABLES, table
+    from suite.tables.told import Told
+
+    params = snakemake.params
+    given = inputs(dict(snakemake.input.items()))
+    outputs = [Path(file) for file in snakemake.output]
+    if params.kind == "table":
+        texts = table(params.function)(**given, told=Told(**params.told))
+        for form, output in zip(TABLES[params.function], outputs, strict=True):
+            write_text(output, texts[form])
+    else:
+        draw = getattr(import_module(f"suite.figures.{params.function}"), params.function)
+        draw(**given, told=Told(**params.told), outputs=outputs)
+
+
+def inputs(files: dict[str, Any]) -> dict[str, Any]:
+    """The results as frames, of other inputs one path for one file, a list for a list."""
+    from suite.results.frame import read
+
+    given: dict[str, Any] = {}
+    if "frame" in files:
+        frames = Path(files.pop("frame")), Path(files.pop("items"))
+        given["results"] = read(*frames, snakemake.params.recipes)
+    for name, value in files.items():
+        given[name] = Path(value) if isinstance(value, str) else [Path(file) for file in value]
+    return given
+
+
+if __name__ == "__main__":
+    with job(snakemake.log[0]):
+        main()

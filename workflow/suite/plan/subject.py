@@ -1,0 +1,60 @@
+"""The method that a run's verdicts are about, and whom it is judged against."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from suite.plan.cell import LEAP
+from suite.plan.methods import lent_by, mask_learners, methods_that_are, weight_learners
+from suite.plan.validation import unknown_name
+
+
+def subject_of(settings: Mapping[str, Any]) -> str:
+    """The method, LEAP where none is named."""
+    return str(settings.get("subject", LEAP))
+
+
+def judged(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """`subject`, its `opponents` in the grid, those of its kind (`kindred`, `kind`), and `against`.
+
+    Opponents are all methods of the grid but controls, the subject with its variants, and what
+    takes masks or densities from these. Of a method that retrains the weights it keeps, those that
+    do so too are its kind; of any other, the layer-wise methods that do not.
+    """
+    subject = subject_of(settings)
+    retraining = methods_that_are("retrains", settings) | weight_learners(settings)
+    opponents = [name for name in settings["grid"]["methods"] if _is_opponent(name, settings)]
+    if subject in retraining:
+        kind, kindred = "retraining", [name for name in opponents if name in retraining]
+    else:
+        learned = mask_learners(settings)
+        kind = "layer-wise"
+        kindred = [
+            name
+            for name in opponents
+            if name not in retraining and not learned & lent_by([name], settings)
+        ]
+    return {
+        "subject": subject,
+        "kind": kind,
+        "kindred": kindred,
+        "opponents": opponents,
+        "against": list(settings.get("against", [])),
+    }
+
+
+def problems(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Subjects and opponents that there are not, one line each."""
+    known = sorted(settings["methods"])
+    named = [("against", name) for name in settings.get("against", [])]
+    for setting, name in [("subject", subject_of(settings)), *named]:
+        if name not in known and (setting, name) != ("subject", LEAP):
+            yield f"{setting}: there is no method {unknown_name(name, known)} under methods"
+    if subject_of(settings) in settings.get("against", []):
+        yield f"against: {subject_of(settings)} is the subject itself; name others"
+
+
+def _is_opponent(name: str, settings: Mapping[str, Any]) -> bool:
+    implementations = settings["implementations"]
+    own = implementations.get(subject_of(settings))
+    lenders = {implementations[each] for each in lent_by([name], settings)}
+    return name not in methods_that_are("control", settings) and own not in lenders

@@ -1,0 +1,1 @@
+"""All results of a run in two frames, and the statistics that tables, figures and pages share."""

@@ -1,0 +1,62 @@
+r"""Accuracies, average and perplexity as a LaTeX `table*` a model, for documents of two columns.
+
+A model is one block a sparsity, and its table has to fit on a page. The document needs
+\usepackage{booktabs}.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import pandas as pd
+
+from suite.results.frame import Results
+from suite.tables.main import (
+    LATEX,
+    caption,
+    has_seeds,
+    latex_caption,
+    latex_titles,
+    of_controls,
+    printed,
+    spanned,
+)
+from suite.tables.text import lines_text
+from suite.tables.told import Told
+
+_MEANS = " Means where several seeds were run."
+
+
+def main_tabular(results: Results, told: Told) -> Mapping[str, str]:
+    """The table, without recovered share, in-domain perplexity and spread."""
+    headings = ["Method", *latex_titles(results), "Avg.", "PPL"]
+    added = of_controls(results) + (_MEANS if has_seeds(results) else "")
+    text = latex_caption(results, caption(results, told, added))
+    tasks = [task.name for task in results.tasks]
+    texts = printed(results, LATEX)[["method", *tasks, "average", "ppl"]]
+    texts = texts.map(lambda text: text.partition(LATEX.plus_minus)[0])
+    lines: list[str] = []
+    for index, (model, rows) in enumerate(texts.groupby(level="model", sort=False), 1):
+        name = LATEX.escaped(str(model))
+        lines += [
+            r"\begin{table*}",
+            r"\centering\small",
+            rf"\caption{{{name}. {text}}}\label{{tab:{told.name}-{index}}}",
+            rf"\begin{{tabular}}{{@{{}}l{'r' * (len(headings) - 1)}@{{}}}}",
+            r"\toprule",
+            *spanned(results, 1, len(headings)),
+            rf"{' & '.join(headings)} \\",
+            *_sparsity_blocks(rows, len(headings)),
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table*}",
+        ]
+    return {"tex": lines_text(lines)}
+
+
+def _sparsity_blocks(rows: pd.DataFrame, columns: int) -> Iterator[str]:
+    """The rows of a model below a title for each sparsity, which the dense model needs not."""
+    for sparsity, block in rows.groupby(level="sparsity", sort=False):
+        yield r"\midrule"
+        if sparsity:
+            title = rf"\textit{{sparsity {sparsity:g}}}"
+            yield rf"\multicolumn{{{columns}}}{{@{{}}l}}{{{title}}} \\"
+        yield from (rf"{' & '.join(row)} \\" for row in block.to_numpy().tolist())
