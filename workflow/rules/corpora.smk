@@ -17,7 +17,7 @@ rule miniature_world:
     message:
         "Writing the miniature world: texts and tasks"
     script:
-        "../scripts/miniature_world.py"
+        "../scripts/miniature.py"
 
 
 rule corpus:

@@ -25,4 +25,4 @@ rule miniature_checkpoint:
     message:
         "Training {wildcards.miniature} from scratch"
     script:
-        "../scripts/miniature_checkpoint.py"
+        "../scripts/miniature.py"
