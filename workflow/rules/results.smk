@@ -10,7 +10,7 @@ def folder_of(study):
 def frames_of(study):
     """The two frames."""
     folder = folder_of(study)
-    return {"frame": f"{folder}/results.parquet", "items": f"{folder}/items.parquet"}
+    return {"frame": f"{folder}/results.parquet", "answers": f"{folder}/items.parquet"}
 
 
 def cells_of(study):
@@ -69,7 +69,7 @@ rule collect:
         unpack(collected),
     output:
         frame=f"{RESULTS}{{study}}/results.parquet",
-        items=f"{RESULTS}{{study}}/items.parquet",
+        answers=f"{RESULTS}{{study}}/items.parquet",
     log:
         f"{RESULTS}/logs/collect{{study}}.log",
     wildcard_constraints:

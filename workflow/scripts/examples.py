@@ -15,7 +15,7 @@ def main() -> None:
     from suite.results.frame import read
 
     inputs, params = snakemake.input, snakemake.params
-    results = read(Path(inputs.frame), Path(inputs.items))
+    results = read(Path(inputs.frame), Path(inputs.answers))
     files, target = [Path(file) for file in inputs.files], Path(snakemake.output[0])
     kept = {Path(params.results): [Path(file) for file in inputs.get("kept", [])]}
     write_examples(params.scale, params.made_by, results, files, target, kept)

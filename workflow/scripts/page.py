@@ -31,7 +31,7 @@ def main() -> None:
         [Path(file) for file in inputs.tables],
         [Path(file) for file in inputs.journals],
     )
-    results = read(Path(inputs.frame), Path(inputs.items), params.recipes)
+    results = read(Path(inputs.frame), Path(inputs.answers), params.recipes)
     write_page(results, Told(**params.told), beside, Path(snakemake.output[0]))
 
 

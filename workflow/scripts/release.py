@@ -17,7 +17,7 @@ def main() -> None:
     params, inputs = snakemake.params, snakemake.input
     folders = [Path(file).parent for file in inputs.manifests]
     cells = dict(zip(params.places, folders, strict=True))
-    results = read(Path(inputs.frame), Path(inputs.items))
+    results = read(Path(inputs.frame), Path(inputs.answers))
     tables, target = [Path(table) for table in inputs.tables], Path(snakemake.output[0])
     pack(cells, results, tables, params.licences, params.datasets, target)
 

@@ -34,7 +34,7 @@ def inputs(files: dict[str, Any]) -> dict[str, Any]:
 
     given: dict[str, Any] = {}
     if "frame" in files:
-        frames = Path(files.pop("frame")), Path(files.pop("items"))
+        frames = Path(files.pop("frame")), Path(files.pop("answers"))
         given["results"] = read(*frames, snakemake.params.recipes)
     for name, value in files.items():
         given[name] = Path(value) if isinstance(value, str) else [Path(file) for file in value]
