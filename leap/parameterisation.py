@@ -68,7 +68,7 @@ class Draw:
 class Parameterisation(Protocol):
     """What `leap.training` asks of one. Raises ValueError for a mask or shape that does not fit.
 
-    `method` is the name of the method, whose masks are chosen by `leap/selection/<method>.py`.
+    `method` is the name of the method, whose masks `leap.selecting` chooses.
     """
 
     method: ClassVar[str]

@@ -1,11 +1,13 @@
 """From a training's result to masks, whatever the method; and masks laid over a model.
 
-How a method's logits become masks is `leap/selection/<method>.py`: a function `masks(learned)`,
-and if there is more to say of the choice, `describe(learned)`.
+How a method's logits become masks is a function `masks(learned)`, and if there is more to say of the
+choice, `describe(learned)`: in `leap/selection/<method>.py`, so that an edit asks for no other
+training, or without that in the method's parameterisation.
 """
 
 from collections.abc import Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -44,14 +46,19 @@ def density(masks: Mapping[str, Tensor]) -> float:
     return sum(int(m.sum()) for m in masks.values()) / sum(m.numel() for m in masks.values())
 
 
+def selecting_module(method: str) -> str:
+    """The module that chooses a method's masks: one of its own, or that of its parameterisation."""
+    own = f"leap.selection.{method}"
+    return own if find_spec(own) else f"leap.parameterisations.{method}"
+
+
 def _module(learned: Learned) -> Any:
     method = learned.parameterisation.method
-    name = f"leap.selection.{method}"
-    try:
-        return import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise
+    name = selecting_module(method)
+    module = import_module(name) if find_spec(name) else None
+    if not hasattr(module, "masks"):
         raise ValueError(
-            f"no selection for {method!r}: there is no module leap/selection/{method}.py"
-        ) from None
+            f"no selection for {method!r}: write a function masks(learned) into "
+            f"leap/parameterisations/{method}.py, or into leap/selection/{method}.py"
+        )
+    return module

@@ -36,9 +36,7 @@ METHODS = {
     "Add a baseline as a rule": {
         f"{FOLDER}/{name}" for name in ("rule.smk", "environment.yaml", "prune.py", "schema.yaml")
     },
-    "Add a learned method": {
-        LEARNED, "leap/selection/leap_rows.py", "workflow/schemas/methods/leap_rows.schema.yaml",
-    },
+    "Add a learned method": {LEARNED, "workflow/schemas/methods/leap_rows.schema.yaml"},
 }  # fmt: skip
 FIGURE = {"workflow/suite/figures/scatter.py", "workflow/report/scatter.rst"}
 # the baseline's example is of all models; a cell of another one stands for that

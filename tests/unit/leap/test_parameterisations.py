@@ -336,7 +336,7 @@ def test_a_method_without_a_selection_is_named():
         method = "mine"
 
     started = Learned(first_logits_of("leap"), settings_of("leap"), Mine(), shapes())
-    with pytest.raises(ValueError, match=r"there is no module leap/selection/mine\.py"):
+    with pytest.raises(ValueError, match=r"masks\(learned\) into leap/parameterisations/mine\.py"):
         select_masks(started)
 
 

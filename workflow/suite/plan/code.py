@@ -81,6 +81,11 @@ def closure(*modules: str) -> list[str]:
     return sorted(found)
 
 
+def exists(module: str) -> bool:
+    """Whether there is a module of this name in the repository."""
+    return _file(module) is not None
+
+
 @cache
 def _fingerprint(modules: frozenset[str], data: tuple[Path, ...]) -> str:
     digest = hashlib.sha256()
