@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from suite.plan import calibration, studies, tokens, variants, world
+from suite.plan import calibration, studies, subject, tokens, variants, world
 from suite.plan.cell import Cell
 from suite.plan.methods import (
     FREE,
@@ -65,6 +65,7 @@ def load(overrides: Mapping[str, Any]) -> dict[str, Any]:
     settings["methods"], settings["implementations"] = variants.resolve(written)
     _refuse(
         _name_problems(settings),
+        subject.problems(settings),
         tokens.problems(settings),
         _model_problems(settings),
         _place_problems(settings),
