@@ -85,8 +85,6 @@ FIRST = first_seeds(PRUNED)
 JUDGED = judged(config)
 SUBJECT = JUDGED["subject"]
 OF_SUBJECT = [cell for cell in FIRST if cell.method == SUBJECT]
-# whether another method stands beside the subject in some place
-IS_JUDGED = bool(OF_SUBJECT) and len(FIRST) > len(OF_SUBJECT)
 RECIPES = Recipes(config)
 TRAINED = sorted(methods_that_are("trained", config))
 LEARN_WEIGHTS = sorted(weight_learners(config))
@@ -103,8 +101,9 @@ PATTERNS = {DENSE: "dense"} | {
     name: written_pattern(config["implementations"][name], values)
     for name, values in config["methods"].items()
 }
-OF_GRID = ["main", "main_tabular", "headline", "verdict"]
-OF_GRID += ["against_published"] if PUBLISHED else []
+OF_GRID = [name for name, table in TABLES.items() if table.of_grid]
+if not PUBLISHED:
+    OF_GRID.remove("against_published")
 # what every table, figure and page is told beside the results
 TOLD = {
     **JUDGED,

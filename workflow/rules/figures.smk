@@ -1,40 +1,36 @@
 # Figures, each as SVG, PDF and PNG; a figure is a function of its own name in suite.figures.
 
-# In the order of the report: name, function, what it shows, its study ("" for the grid), inputs.
-FIGURES = [
-    ("quality", "quality", "accuracy and perplexity", "", frames_of("")),
-    *([("gain", "gain", "gain over each baseline", "", frames_of(""))] if IS_JUDGED else []),
-    *(
-        [("density", "density", "density by layer", "", {"manifests": manifests_of(OF_SUBJECT)})]
-        if OF_SUBJECT
-        else []
+# In the order of the report: name, what it shows, inputs, and whether this grid has cells for it.
+FIGURES = (
+    ("quality", "accuracy and perplexity", frames_of(""), True),
+    # where another method stands beside the subject
+    ("gain", "gain over each baseline", frames_of(""), OF_SUBJECT and len(FIRST) > len(OF_SUBJECT)),
+    ("density", "density by layer", {"manifests": manifests_of(OF_SUBJECT)}, OF_SUBJECT),
+    (
+        "training",
+        "training",
+        {"journals": journals_of(OF_SUBJECT)},
+        OF_SUBJECT and SUBJECT in LEARN_MASKS,
     ),
-    *(
-        [("training", "training", "training", "", {"journals": journals_of(OF_SUBJECT)})]
-        if OF_SUBJECT and SUBJECT in LEARN_MASKS
-        else []
-    ),
-    *(
-        [
-            (
-                *("agreement", "agreement", "agreement of masks", ""),
-                {"manifests": manifests_of(FIRST), "masks": files_of(FIRST, "mask.safetensors")},
-            )
-        ]
+    (
+        "agreement",
+        "agreement of masks",
+        {"manifests": manifests_of(FIRST), "masks": files_of(FIRST, "mask.safetensors")},
         # two methods of one model at one sparsity
-        if len({(cell.model, cell.sparsity) for cell in FIRST}) < len(FIRST)
-        else []
+        len({(cell.model, cell.sparsity) for cell in FIRST}) < len(FIRST),
     ),
-    *([("cost", "cost", "accuracy and cost", "", frames_of(""))] if PRUNED else []),
-    *(
-        (study, studies.section(study, config)["figure"], study, study, frames_of(study))
-        for study in STUDIES
-        if "figure" in studies.section(study, config)
-    ),
+    ("cost", "accuracy and cost", frames_of(""), PRUNED),
+)
+SHOWN = [name for name, _, _, is_shown in FIGURES if is_shown]
+# name, function, title, study, inputs
+DRAWN = [(name, name, title, "", inputs) for name, title, inputs, is_shown in FIGURES if is_shown]
+DRAWN += [
+    (study, studies.section(study, config)["figure"], study, study, frames_of(study))
+    for study in STUDIES
+    if "figure" in studies.section(study, config)
 ]
-SHOWN = [name for name, _, _, study, _ in FIGURES if not study]
 
-for NAME, FIGURE, TITLE, STUDY, INPUTS in FIGURES:
+for NAME, FIGURE, TITLE, STUDY, INPUTS in DRAWN:
 
     rule:
         name:

@@ -27,7 +27,7 @@ SHOWN_TABLES = [(name, name, "") for name in OF_GRID] + [
 
 def files_of_table(name, function):
     """A table in each of its formats."""
-    return [f"{RESULTS}/tables/{name}.{form}" for form in TABLES[function]]
+    return [f"{RESULTS}/tables/{name}.{form}" for form in TABLES[function].formats]
 
 
 for NAME, TABLE, STUDY in SHOWN_TABLES:

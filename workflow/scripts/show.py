@@ -21,7 +21,7 @@ def main() -> None:
     outputs = [Path(file) for file in snakemake.output]
     if params.kind == "table":
         texts = table(params.function)(**given, told=Told(**params.told))
-        for form, output in zip(TABLES[params.function], outputs, strict=True):
+        for form, output in zip(TABLES[params.function].formats, outputs, strict=True):
             write_text(output, texts[form])
     else:
         draw = getattr(import_module(f"suite.figures.{params.function}"), params.function)

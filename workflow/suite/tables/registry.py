@@ -4,28 +4,36 @@ A function takes `Results` and `Told`, and gives the text of every format.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib import import_module
 
 from suite.results.frame import Results
 from suite.tables.told import Told
 
-Table = Callable[[Results, Told], Mapping[str, str]]
 
-# its formats; those of a grid first, then those of studies
-TABLES: Mapping[str, tuple[str, ...]] = {
-    "main": ("csv", "md", "tex"),
-    "main_tabular": ("tex",),
-    "headline": ("json",),
-    "verdict": ("md",),
-    "against_published": ("csv", "md"),
-    "comparison": ("csv", "md"),
-    "tokens": ("csv", "md"),
-    "ablations": ("csv", "md"),
-    "search": ("csv", "md"),
+@dataclass(frozen=True)
+class Table:
+    """Its formats, and whether every grid has it; any other is for studies that name it."""
+
+    formats: tuple[str, ...]
+    of_grid: bool = False
+
+
+TABLES: Mapping[str, Table] = {
+    "main": Table(("csv", "md", "tex"), of_grid=True),
+    "main_tabular": Table(("tex",), of_grid=True),
+    "headline": Table(("json",), of_grid=True),
+    "verdict": Table(("md",), of_grid=True),
+    "against_published": Table(("csv", "md"), of_grid=True),  # of the paper's models
+    "comparison": Table(("csv", "md")),
+    "tokens": Table(("csv", "md")),
+    "ablations": Table(("csv", "md")),
+    "search": Table(("csv", "md")),
 }
 
 
-def table(name: str) -> Table:
+def table(name: str) -> Callable[[Results, Told], Mapping[str, str]]:
     """The function that makes a table."""
-    function: Table = getattr(import_module(f"suite.tables.{name}"), name)
+    function: Callable[[Results, Told], Mapping[str, str]]
+    function = getattr(import_module(f"suite.tables.{name}"), name)
     return function
