@@ -48,7 +48,7 @@ from suite.plan.validation import ConfigError
 from suite.plan.world import has_generated_tasks
 from suite.report.overview import Overview
 from suite.sources.mirror.check import missing
-from suite.tables.registry import TABLES
+from suite.tables.registry import STUDY_FIGURES, TABLES
 from suite.tables.published import FILES as NUMBERS
 from suite.tables.published import published_models
 
@@ -59,6 +59,7 @@ configfile: os.path.join(HERE, "config.yaml")
 config["hub_mirror"] = config.get("hub_mirror") or os.environ.get("HUB_MIRROR", "")
 try:
     config.update(load(config))
+    studies.refuse_unfit(config, {name: each.study for name, each in TABLES.items()}, STUDY_FIGURES)
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
@@ -134,7 +135,6 @@ include: "workflow/rules/results.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/tracking.smk"
 include: "workflow/rules/figures.smk"
-include: "workflow/rules/studies.smk"
 include: "workflow/rules/page.smk"
 include: "workflow/rules/release.smk"
 include: "workflow/rules/cite.smk"
@@ -224,3 +224,15 @@ rule all:
         rules.page.output,
         f"{RESULTS}/tracking/grid.json",
     localrule: True
+
+
+# After all others, whose names no target of a study can have.
+try:
+    studies.refuse_names(
+        config, [*(rule.name for rule in workflow.rules), "grid", *OF_GRID, *SHOWN]
+    )
+except ConfigError as error:
+    raise WorkflowError(str(error)) from None
+
+
+include: "workflow/rules/studies.smk"

@@ -1,6 +1,6 @@
 """From a training's result to masks, whatever the method; and masks laid over a model.
 
-How a method's logits become masks is a function `masks(learned)`, and if there is more to say of the
+How logits become masks is a function `masks(learned)`, and if there is more to say of the
 choice, `describe(learned)`: in `leap/selection/<method>.py`, so that an edit asks for no other
 training, or without that in the method's parameterisation.
 """

@@ -38,6 +38,18 @@ def test_a_target_whose_corpus_the_scale_lacks_names_the_setting(snakemake):
     assert "KeyError" not in text
 
 
+def test_studies_that_there_are_not_or_cannot_be_are_said(snakemake):
+    grid = "grid: {models: [mini-llama-3.2-1b], methods: [wanda], sparsities: [0.5], seeds: [0]}"
+    page, both = f"page: {{table: main, {grid}}}", ("--config", "scale=smoke")
+    for arguments, said in (
+        (["patterns", *both], "patterns: scale smoke has none; use mini, or write a section"),
+        ([*both, f"studies={{{page}}}"], "studies.page: the name is taken; use another"),
+    ):
+        process = snakemake(ROOT, "--dry-run", *arguments)
+        assert process.returncode != 0
+        assert said in process.stdout + process.stderr
+
+
 @pytest.fixture(scope="module")
 def dry_run(snakemake):
     """What a dry run says that succeeds."""
@@ -101,12 +113,12 @@ def test_learned_weights_need_text_and_go_the_way_of_a_layer_wise_methods(every_
 
 def test_studies_and_searches_are_planned_by_their_own_targets_and_share_cells(dry_run, counted):
     """Of each model: dense, 8 methods of the allocation, 13 more amounts of text, 3 at 0.5."""
-    methods = (
-        "opponents={methods: [admm, alps, leap]}",
-        "tokens={calibrated: {methods: [admm, alps]}, trained: {methods: [leap]}}",
-    )
+    opponents = "opponents: {grid: {methods: [admm, alps, leap]}}"
+    tokens = "tokens: {amounts: {calibrated: {methods: [admm, alps]}, trained: {methods: [leap]}}}"
     targets = ("allocation", "opponents", "tokens", "elsa_search")
-    jobs = counted(dry_run(*targets, "--config", "run=nothing-yet", *methods))
+    jobs = counted(
+        dry_run(*targets, "--config", "run=planned", f"studies={{{opponents}, {tokens}}}")
+    )
     # wanda is pruned at 0.5 as well, since LEAP starts from it
     wanted = {"prune": 2 * 18, "train": 2 * 7, "evaluate": 2 * 25, "tracking": 3}
     wanted |= {"comparison_table": 2, "token_table": 1, "figures": True}

@@ -33,21 +33,38 @@ SETTINGS = {
         "patch-tile": {"like": "patch", "mode": "tile"},
         "wanda-as-leap": {"like": "wanda", "allocation": {"from": "leap"}},
     },
-    "allocation": {
-        "models": [MODEL], "methods": ["wanda", "wanda-as-leap", "leap"],
-        "sparsities": [0.5], "seeds": [0],
-    },
-    "opponents": {
-        "models": [MODEL], "methods": ["magnitude", "leap"], "sparsities": [0.5], "seeds": [0],
-    },
-    "tokens": {
-        "models": [MODEL], "sparsity": 0.5, "seeds": [0],
-        "calibrated": {"methods": ["wanda"], "sequences": [16, 48]},
-        "trained": {"methods": ["leap"], "steps": [4, 20]},
-    },
-    "patterns": {
-        "models": [MODEL],
-        "methods": {"wanda-2-4": [0.5], "maskllm": [0.5], "patch": [0.4], "patch-tile": [0.4]},
+    "studies": {
+        "allocation": {
+            "table": "comparison",
+            "grid": {
+                "models": [MODEL], "methods": ["wanda", "wanda-as-leap", "leap"],
+                "sparsities": [0.5], "seeds": [0],
+            },
+        },
+        "opponents": {
+            "table": "comparison",
+            "grid": {
+                "models": [MODEL], "methods": ["magnitude", "leap"], "sparsities": [0.5],
+                "seeds": [0],
+            },
+        },
+        "tokens": {
+            "table": "tokens", "figure": "tokens",
+            "amounts": {
+                "models": [MODEL], "sparsity": 0.5, "seeds": [0],
+                "calibrated": {"methods": ["wanda"], "sequences": [16, 48]},
+                "trained": {"methods": ["leap"], "steps": [4, 20]},
+            },
+        },
+        "patterns": {
+            "table": "main", "figure": "patterns",
+            "grid": {
+                "models": [MODEL], "seeds": [0],
+                "methods": {
+                    "wanda-2-4": [0.5], "maskllm": [0.5], "patch": [0.4], "patch-tile": [0.4],
+                },
+            },
+        },
     },
     "corpora": {
         "in_domain": {

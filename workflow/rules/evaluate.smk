@@ -30,3 +30,29 @@ rule evaluate:
         "Evaluating {wildcards.model}, {wildcards.method} at {wildcards.sparsity}"
     script:
         "../scripts/evaluate.py"
+
+
+rule validate:
+    # Perplexity of text that is neither trained on nor reported; the tasks are not looked at.
+    input:
+        model=rules.model.output[0],
+        hardened=checkpoint_inputs,
+        validation=f"{RESULTS}/corpora/{{model}}/validation.safetensors",
+    output:
+        f"{RESULTS}/validation/{CELL}.json",
+    log:
+        f"{RESULTS}/logs/validate/{CELL}.log",
+    conda:
+        "../../envs/suite.yaml"
+    threads: asks("evaluate", "threads")
+    resources:
+        mem_mb=asks("evaluate", "mem_mb"),
+        runtime=asks("evaluate", "runtime"),
+        gpu=asks("evaluate", "gpu"),
+    params:
+        run=RUN,
+        recipe=recipe("validation"),
+    message:
+        "Validating {wildcards.model}, {wildcards.method} at {wildcards.sparsity}"
+    script:
+        "../scripts/validate.py"

@@ -18,7 +18,10 @@ rule examples:
     input:
         **frames_of(""),
         files=[
-            *(f"{RESULTS}/tables/{name}" for name in ("main.csv", "main.md", "headline.json", "verdict.md")),
+            *(
+                f"{RESULTS}/tables/{name}"
+                for name in ("main.csv", "main.md", "headline.json", "verdict.md")
+            ),
             *(formats(name)[0] for name in SHOWN),
             *(file for study in STUDIED for file in files_of_study(study)),
         ],

@@ -9,9 +9,7 @@ rule page:
         manifests=manifests_of(CELLS),
         journals=journals_of(OF_SUBJECT) if SUBJECT in LEARN_MASKS else [],
         figures=[formats(name)[0] for name in SHOWN],
-        tables=[
-            f"{RESULTS}/tables/{name}" for name in ("main.csv", "main.tex", "main_tabular.tex")
-        ],
+        tables=[f"{RESULTS}/tables/{name}" for name in ("main.csv", "main.tex", "main_tabular.tex")],
     output:
         f"{RESULTS}/report.html",
     log:

@@ -15,7 +15,10 @@ def frames_of(study):
 
 def cells_of(study):
     """The cells of the grid or of a study."""
-    return studies.cells_of(study, config) if study else CELLS
+    try:
+        return studies.cells_of(study, config) if study else CELLS
+    except ConfigError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def measure_of(study):

@@ -15,27 +15,12 @@ for NAME, TABLE, STUDY in SHOWN_TABLES:
             localrule: True
 
 
-rule validate:
-    # Perplexity of text that is neither trained on nor reported; the tasks are not looked at.
+rule no_study:
+    # What is asked for by a name that neither a rule nor a study has.
     input:
-        model=rules.model.output[0],
-        hardened=checkpoint_inputs,
-        validation=f"{RESULTS}/corpora/{{model}}/validation.safetensors",
+        lambda wildcards: evaluations_of(cells_of(wildcards.study)),
     output:
-        f"{RESULTS}/validation/{CELL}.json",
-    log:
-        f"{RESULTS}/logs/validate/{CELL}.log",
-    conda:
-        "../../envs/suite.yaml"
-    threads: asks("evaluate", "threads")
-    resources:
-        mem_mb=asks("evaluate", "mem_mb"),
-        runtime=asks("evaluate", "runtime"),
-        gpu=asks("evaluate", "gpu"),
-    params:
-        run=RUN,
-        recipe=recipe("validation"),
-    message:
-        "Validating {wildcards.model}, {wildcards.method} at {wildcards.sparsity}"
-    script:
-        "../scripts/validate.py"
+        "{study}",
+    wildcard_constraints:
+        study="[a-z][a-z0-9_]*",
+    localrule: True

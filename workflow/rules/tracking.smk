@@ -9,7 +9,7 @@ rule tracking:
     log:
         f"{RESULTS}/logs/tracking/{{cells}}.log",
     wildcard_constraints:
-        cells=one_of(["grid", *studies.STUDIES]),
+        cells=one_of(["grid", *STUDIES]),
     localrule: True
     conda:
         "../../envs/suite.yaml"

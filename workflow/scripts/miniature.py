@@ -1,4 +1,4 @@
-"""The rules miniature_world and miniature_checkpoint: texts and tasks, and a model trained on them."""
+"""The rules miniature_world and miniature_checkpoint: texts and tasks, and a model of them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

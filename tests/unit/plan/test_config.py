@@ -129,6 +129,12 @@ OF_THE_PATTERN = {
     "patch": ["pattern", "mode", "tile", "sparse_masks"],
 }
 
+
+def in_grid(study: str, **changes) -> dict:
+    """Changes of a study's grid."""
+    return {"studies": {study: {"grid": changes}}}
+
+
 BAD = {
     "unknown scale": ({"scale": "mnii"}, "scale: there is no 'mnii' (did you mean 'mini'?)"),
     "unknown key": ({"grd": {}}, "there is no setting 'grd' (did you mean 'grid'?)"),
@@ -190,19 +196,20 @@ BAD = {
         "methods.maskllm.density_strength: 7 is not one of 0 (The pattern fixes the density",
     ),
     "a sparsity that 2:4 does not have": (
-        {"patterns": {"methods": {"maskllm": [0.6]}}},
-        "patterns.methods.maskllm: 0.6 cannot be had with pattern 2:4",
+        in_grid("patterns", methods={"maskllm": [0.6]}),
+        "studies.patterns.grid.methods.maskllm.0: 0.6 cannot be had with pattern 2:4",
     ),
     "more sparsity than tiles have": (
-        {"patterns": {"methods": {"patch": [0.4, 0.55]}}},
-        "patterns.methods.patch: 0.55 cannot be had with pattern 2:4",
+        in_grid("patterns", methods={"patch": [0.4, 0.55]}),
+        "studies.patterns.grid.methods.patch.1: 0.55 cannot be had with pattern 2:4",
     ),
     "unknown method of a pattern": (
-        {"patterns": {"methods": {"ptch": [0.4]}}},
-        "patterns.methods: 'ptch' has no settings: there is no method 'ptch' (did you mean",
+        in_grid("patterns", methods={"ptch": [0.4]}),
+        "studies.patterns.grid.methods: 'ptch' has no settings: there is no method 'ptch'",
     ),
     "unknown model of the patterns": (
-        {"patterns": {"models": ["nano"]}}, "patterns.models: there is no model 'nano'",
+        in_grid("patterns", models=["nano"]),
+        "studies.patterns.grid.models: there is no model 'nano'",
     ),
     "unknown method setting": (
         {"methods": {"wanda": {"budgte": "row"}}},
@@ -231,6 +238,10 @@ BAD = {
     "densities of no method": (
         {"methods": {"wanda": {"allocation": {"from": "leep"}}}},
         "methods.wanda.allocation.from: there is no method 'leep' (did you mean 'leap'?) under",
+    ),
+    "densities at random": (
+        {"methods": {"wanda": {"allocation": {"from": "random"}}}},
+        "methods.wanda.allocation.from: there is no method 'random' (did you mean 'random-mask'?)",
     ),
     "densities of its own": (
         {"methods": {"wanda": {"allocation": {"from": "wanda"}}}},
@@ -488,8 +499,9 @@ def test_a_variant_of_a_variant_changes_what_that_one_has():
 
 def test_every_variant_of_the_ablations_differs_from_its_base():
     settings = config.load(BASE)
-    base = settings["ablations"]["base"]
-    for variant in settings["ablations"]["variants"]:
+    ablations = settings["studies"]["ablations"]["variants"]
+    base = ablations["base"]
+    for variant in ablations["variants"]:
         assert settings["methods"][f"{base}-{variant}"] != settings["methods"][base], variant
         assert settings["implementations"][f"{base}-{variant}"] == base
 

@@ -2,27 +2,39 @@
 
 import pytest
 
-from suite.plan import config, studies
+from suite.plan import config
 
 BASE = {"scale": "mini", "hub_mirror": ""}
 LEAP = "methods.leap: there is no setting 'stepz' (did you mean 'steps'?)"
 TEXT = {"hub": "a/b", "name": "", "split": "train", "column": "text"}
 OF_DIGITS = "cannot be used: it names folders, so write 0.0001 or more, with at most six decimals"
-AT_ONE_SPARSITY = ("tokens", "ablations", "leap_search", "elsa_search")  # studies of scale mini
+# studies of scale mini
+GRIDS = ("sweep", "allocation", "opponents")
+AT_ONE_SPARSITY = {
+    "tokens": "amounts", "ablations": "variants", "leap_search": "variants",
+    "elsa_search": "variants",
+}  # fmt: skip
 MODEL = {"source": {"miniature": "mini-llama-3.2-1b"}, "dtype": "float32", "bos": True}
 
-
+GRID = {
+    "models": ["mini-llama-3.2-1b"], "methods": ["wanda"], "sparsities": [0.5], "seeds": [0],
+}  # fmt: skip
 OWN = {"mine": {**MODEL, "source": {"hub": {"id": "owner/name", "revision": "0" * 40}}}}
 OWN_MODEL = (
     "{}.models: mine is not a miniature, and only miniatures know the generated data of {}: run it "
     "at scale laptop (or claim, with all methods), or set real data"
 )
 REAL_TASKS = config.scale_settings("laptop")["evaluation"]["tasks"]
-OF_LAPTOP = [study for study in studies.STUDIES if study in config.scale_settings("laptop")]
+OF_LAPTOP = config.scale_settings("laptop")["studies"]
 
 
 def learned(**settings) -> dict:
     return {"methods": {"leap": settings}}
+
+
+def of(study: str, kind: str, **changes) -> dict:
+    """Changes of how a study says its cells."""
+    return {"studies": {study: {kind: changes}}}
 
 
 def layer_wise(**settings) -> dict:
@@ -63,14 +75,15 @@ MISTAKES = {
         {"grid": {"sparsities": [0.5, 0.00001]}}, [f"grid.sparsities.1: 1e-05 {OF_DIGITS}"],
     ),
     "the sum of 0.1 and 0.2": (
-        {"sweep": {"sparsities": [0.1 + 0.2]}},
-        [f"sweep.sparsities.0: 0.30000000000000004 {OF_DIGITS}"],
+        of("sweep", "grid", sparsities=[0.1 + 0.2]),
+        [f"studies.sweep.grid.sparsities.0: 0.30000000000000004 {OF_DIGITS}"],
     ),
     "a sparsity that is no number": (
         {"grid": {"sparsities": [float("nan")]}}, [f"grid.sparsities.0: nan {OF_DIGITS}"],
     ),
     "a sparsity from the command line": (
-        {"opponents": {"sparsities": ["1.0e-5"]}}, [f"opponents.sparsities.0: 1e-05 {OF_DIGITS}"],
+        of("opponents", "grid", sparsities=["1.0e-5"]),
+        [f"studies.opponents.grid.sparsities.0: 1e-05 {OF_DIGITS}"],
     ),
     "a sparsity from the command line, which YAML takes for text": (
         {"grid": {"sparsities": ["1e-5"]}},
@@ -84,15 +97,15 @@ MISTAKES = {
         {"grid": {"sparsities": ["true"]}}, ["grid.sparsities.0: True is not of type 'number'"],
     ),
     "sparsities of all studies": (
-        {
-            **{study: {"sparsities": [1e-5]} for study in studies.GRIDS},
-            **{study: {"sparsity": 1e-5} for study in AT_ONE_SPARSITY},
-            "patterns": {"methods": {"patch": [0.4, 1e-5]}},
-        },
-        [f"{place}: 1e-05 {OF_DIGITS}" for place in (
-            *(f"{study}.sparsities.0" for study in studies.GRIDS),
-            "patterns.methods.patch.1",
-            *(f"{study}.sparsity" for study in AT_ONE_SPARSITY),
+        {"studies": {
+            "patterns": {"grid": {"methods": {"patch": [0.4, 1e-5]}}},
+            **{study: {"grid": {"sparsities": [1e-5]}} for study in GRIDS},
+            **{study: {kind: {"sparsity": 1e-5}} for study, kind in AT_ONE_SPARSITY.items()},
+        }},
+        [f"studies.{place}: 1e-05 {OF_DIGITS}" for place in (
+            "patterns.grid.methods.patch.1",
+            *(f"{study}.grid.sparsities.0" for study in GRIDS),
+            *(f"{study}.{kind}.sparsity" for study, kind in AT_ONE_SPARSITY.items()),
         )],
     ),
     # as --config hands on what is nested
@@ -159,8 +172,8 @@ MISTAKES = {
         {"methods": {"leap-start": {"stepz": 3}}}, [LEAP.replace("leap", "leap-start")],
     ),
     "a key of a study's variant": (
-        {"ablations": {"variants": {"mine": {"stepz": 3}}}},
-        [LEAP.replace("methods.leap", "ablations.variants.mine")],
+        of("ablations", "variants", variants={"mine": {"stepz": 3}}),
+        [LEAP.replace("methods.leap", "studies.ablations.variants.variants.mine")],
     ),
     "a key of a method and another of its variant": (
         {"methods": {"wanda": {"budgett": "row"}, "wanda-owl": {"alocation": "owl"}}},
@@ -186,8 +199,8 @@ MISTAKES = {
         learned(like="leep"), [f"methods.leap.like: {no_method('leep', 'leap')}"],
     ),
     "like in a study's variant": (
-        {"ablations": {"variants": {"mine": {"like": "leep"}}}},
-        [f"ablations.variants.mine.like: {no_method('leep', 'leap')}"],
+        of("ablations", "variants", variants={"mine": {"like": "leep"}}),
+        [f"studies.ablations.variants.variants.mine.like: {no_method('leep', 'leap')}"],
     ),
     "like in a circle with others behind it": (
         {"methods": {"a": {"like": "b"}, "b": {"like": "a"}, "c": {"like": "a"}}},
@@ -223,8 +236,9 @@ MISTAKES = {
         [f"methods.leap.warm_start: {no_method('randm', 'random')}"],
     ),
     "warm_start in a study": (
-        {"ablations": {"variants": {"mine": {"warm_start": "magnitud"}}}},
-        [f"ablations.variants.mine.warm_start: {no_method('magnitud', 'magnitude')}"],
+        of("ablations", "variants", variants={"mine": {"warm_start": "magnitud"}}),
+        ["studies.ablations.variants.variants.mine.warm_start: "
+         + no_method("magnitud", "magnitude")],
     ),
     "warm_start from what is trained": (
         learned(warm_start="maskllm"),
@@ -244,24 +258,94 @@ MISTAKES = {
         [f"methods.wanda.allocation.from: {no_method('leep', 'leap')}"],
     ),
     "the method of a varied study": (
-        {"ablations": {"base": "leep"}}, [f"ablations.base: {no_method('leep', 'leap')}"],
+        of("ablations", "variants", base="leep"),
+        [f"studies.ablations.variants.base: {no_method('leep', 'leap')}"],
     ),
     "a method of the tokens": (
-        {"tokens": {"calibrated": {"methods": ["admmm"]}}},
-        [f"tokens.calibrated.methods: {no_method('admmm', 'admm')}"],
+        of("tokens", "amounts", calibrated={"methods": ["admmm"]}),
+        [f"studies.tokens.amounts.calibrated.methods: {no_method('admmm', 'admm')}"],
     ),
     "a method of the tokens that is learned": (
-        {"tokens": {"calibrated": {"methods": ["leap"]}}},
-        ["tokens.calibrated.methods: leap is not calibrated; list it under tokens.trained"],
+        of("tokens", "amounts", calibrated={"methods": ["leap"]}),
+        ["studies.tokens.amounts.calibrated.methods: leap is not calibrated; list it under "
+         "studies.tokens.amounts.trained"],
     ),
     "a method of a study": (
-        {"sweep": {"methods": ["lep"]}},
-        ["sweep.methods: 'lep' has no settings: there is no method 'lep' (did you mean 'leap'?)"],
+        of("sweep", "grid", methods=["lep"]),
+        ["studies.sweep.grid.methods: 'lep' has no settings: there is no method 'lep' (did you "
+         "mean 'leap'?)"],
     ),
     "a model of a study": (
-        {"leap_search": {"models": ["mini-qwen-2.5"]}},
-        ["leap_search.models: there is no model 'mini-qwen-2.5' (did you mean "
+        of("leap_search", "variants", models=["mini-qwen-2.5"]),
+        ["studies.leap_search.variants.models: there is no model 'mini-qwen-2.5' (did you mean "
          "'mini-qwen-2.5-0.5b'?) under models"],
+    ),
+    # studies
+    "studies where they once stood": (
+        {"sweep": {"sparsities": [0.5]}, "elsa_search": {"seeds": [1]}, "gridd": {}},
+        ["sweep: belongs under studies now: studies.sweep",
+         "elsa_search: belongs under studies now: studies.elsa_search"],
+    ),
+    "a name of a study that is none of a target": (
+        {"studies": {"My-study": {"table": "main", "grid": GRID}}},
+        ["studies.My-study: 'My-study' does not match '^[a-z][a-z0-9_]*$'"],
+    ),
+    "a study that does not say its cells": (
+        {"studies": {"mine": {"table": "main"}}},
+        ["studies.mine: set one of grid, variants, amounts"],
+    ),
+    "a study that says its cells twice": (
+        of("sweep", "variants", base="leap", models=["mini-llama-3.2-1b"], sparsity=0.5,
+           seeds=[0], variants={"hard": {"hard": True}}),
+        ["studies.sweep: set one of grid, variants, amounts, not grid and variants"],
+    ),
+    "a study as they once were": (
+        {"studies": {"mine": GRID}},
+        ["studies.mine: there is no setting 'methods' (known: amounts, figure, grid, measure, "
+         "table, variants)",
+         "studies.mine: there is no setting 'models' (known: amounts, figure, grid, measure, "
+         "table, variants)",
+         "studies.mine: there is no setting 'seeds' (known: amounts, figure, grid, measure, table, "
+         "variants)",
+         "studies.mine: there is no setting 'sparsities' (known: amounts, figure, grid, measure, "
+         "table, variants)",
+         "studies.mine: table must be set"],
+    ),
+    "a measure of a study": (
+        {"studies": {"mine": {"table": "main", "measure": "tests", "grid": GRID}}},
+        ['studies.mine.measure: "tests" is not one of test, validation (test = tasks and '
+         "perplexity, which are reported; validation = perplexity of the validation corpus alone, "
+         "by which settings are chosen; test if it is not set.)"],
+    ),
+    "a list of methods without sparsities": (
+        {"studies": {"mine": {"table": "main", "grid": {"models": GRID["models"],
+                                                        "methods": ["wanda"]}}}},
+        ["studies.mine.grid: sparsities, seeds must be set"],
+    ),
+    "a mapping of methods without seeds": (
+        {"studies": {"mine": {"table": "main", "grid": {"models": GRID["models"],
+                                                        "methods": {"wanda": [0.5]}}}}},
+        ["studies.mine.grid: seeds must be set"],
+    ),
+    "a sparsity for a method that is no list": (
+        {"grid": {"methods": {"wanda": 0.5}}},
+        ["grid.methods.wanda: 0.5 is not of type 'array' (Sparsities of the method.)"],
+    ),
+    "one sparsity that variants cannot have": (
+        {"studies": {"mine": {"table": "ablations", "variants": {
+            "base": "maskllm", "models": GRID["models"], "sparsity": 0.6, "seeds": [0],
+            "variants": {"cold": {"tau": [1, 0.05]}, "large": {"batch": 32}}}}}},
+        ["studies.mine.variants.sparsity: 0.6 cannot be had with pattern 2:4"],
+    ),
+    "a variant with the name of another method": (
+        of("ablations", "variants", variants={"per-block": {"hard": True}}),
+        ["studies.ablations.variants.variants.per-block: there is another method leap-per-block; "
+         "rename one of them"],
+    ),
+    "an amount of text with the name of another method": (
+        {"methods": {"admm-512-sequences": {"like": "admm", "rho": 2.0}}},
+        ["studies.tokens.amounts.calibrated.sequences: there is another method "
+         "admm-512-sequences; rename one of them"],
     ),
     # generated data and real
     "a task in the column of another": (
@@ -314,14 +398,15 @@ MISTAKES = {
                           "corpora.perplexity.text, evaluation.tasks")],
     ),
     "a model of one's own in a study of miniatures": (
-        {"models": OWN, "sweep": {"models": ["mine"]}},
-        [OWN_MODEL.format("sweep", "corpora.calibration.text, corpora.training.text, "
+        {"models": OWN, **of("sweep", "grid", models=["mine"])},
+        [OWN_MODEL.format("studies.sweep.grid", "corpora.calibration.text, corpora.training.text, "
                           "corpora.validation.text, corpora.perplexity.text, evaluation.tasks")],
     ),
     "a real model that sees a generated text": (
         {"scale": "laptop", "models": OWN, "grid": {"models": ["mine"]},
          "corpora": {"calibration": {"text": {"miniature": "train"}}},
-         **{study: {"models": ["mine"]} for study in OF_LAPTOP}},
+         "studies": {study: {"grid" if "grid" in values else "variants": {"models": ["mine"]}}
+                     for study, values in OF_LAPTOP.items()}},
         [OWN_MODEL.format("grid", "corpora.calibration.text")],
     ),
 }  # fmt: skip

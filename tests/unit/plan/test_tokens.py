@@ -1,4 +1,4 @@
-"""The study `tokens`: its variants, what each is shown, and what is refused."""
+"""Studies of amounts of text: their variants, what each is shown, and what is refused."""
 
 import pytest
 
@@ -17,9 +17,15 @@ STUDY = {
     "trained": {"methods": ["leap"], "steps": [30, 400]},
 }
 
+PLACE = "studies.text.amounts"
+
+
+def study(amounts: dict) -> dict:
+    return {"text": {"table": "tokens", "amounts": amounts}}
+
 
 def loaded(**overrides):
-    return config.load({**BASE, "tokens": STUDY, **overrides})
+    return config.load({**BASE, "studies": study(STUDY), **overrides})
 
 
 def test_every_amount_is_a_variant_that_differs_in_nothing_else():
@@ -33,7 +39,7 @@ def test_every_amount_is_a_variant_that_differs_in_nothing_else():
 def test_tokens_seen_are_those_of_the_corpora_and_of_all_steps():
     # 128 sequences of 64 tokens calibrate, and training has 96
     lengths = {"calibration": {"length": 64}, "training": {"length": 96}}
-    found = tokens.points(loaded(corpora=lengths))
+    found = tokens.points("text", loaded(corpora=lengths))
     assert {name: point["tokens"] for name, point in found.items()} == {
         "wanda": 128 * 64, "wanda-10-sequences": 960, "wanda-200-sequences": 19200,
         "admm": 128 * 64, "admm-10-sequences": 960, "admm-200-sequences": 19200,
@@ -48,12 +54,12 @@ def test_tokens_seen_are_those_of_the_corpora_and_of_all_steps():
 
 def test_where_its_own_number_of_steps_is_another_the_method_itself_is_no_point():
     settings = loaded(methods={"leap": {"steps": 300}})
-    assert {"leap-30-steps", "leap-400-steps"} < set(tokens.points(settings))
-    assert "leap" not in tokens.points(settings)
+    assert {"leap-30-steps", "leap-400-steps"} < set(tokens.points("text", settings))
+    assert "leap" not in tokens.points("text", settings)
 
 
 def test_cells_are_dense_and_all_points_with_seeds_where_they_matter():
-    found = [cell.path for cell in studies.cells_of("tokens", loaded())]
+    found = [cell.path for cell in studies.cells_of("text", loaded())]
     layer_wise = [f"{m}{s}/0.7" for m in ("wanda", "admm")
                   for s in ("", "-10-sequences", "-200-sequences")]  # fmt: skip
     learned = [f"{m}/0.7{s}" for m in ("leap-30-steps", "leap") for s in ("", "/seed-3")]
@@ -74,18 +80,24 @@ def test_a_calibrated_method_reads_what_it_says():
 BAD = {
     "a learned method is not calibrated": (
         {"calibrated": {"methods": ["leap"]}},
-        "tokens.calibrated.methods: leap is not calibrated; list it under tokens.trained",
+        f"{PLACE}.calibrated.methods: leap is not calibrated; list it under {PLACE}.trained",
     ),
     "a layer-wise method is not trained, though it has steps": (
         {"trained": {"methods": ["alps"]}},
-        "tokens.trained.methods: alps is not trained; list it under tokens.calibrated",
+        f"{PLACE}.trained.methods: alps is not trained; list it under {PLACE}.calibrated",
     ),
     "an unknown method": (
         {"trained": {"methods": ["leep"]}},
-        "tokens.trained.methods: there is no method 'leep' (did you mean 'leap'?) under methods",
+        f"{PLACE}.trained.methods: there is no method 'leep' (did you mean 'leap'?) under methods",
     ),
-    "an unknown model": ({"models": ["nano"]}, "tokens.models: there is no model 'nano'"),
-    "no steps": ({"trained": {"steps": [0]}}, "tokens.trained.steps.0: 0 is less than"),
+    "an unknown model": (
+        {"models": ["nano"]},
+        f"{PLACE}.models: there is no model 'nano'",
+    ),
+    "no steps": (
+        {"trained": {"steps": [0]}},
+        f"{PLACE}.trained.steps.0: 0 is less than",
+    ),
 }
 
 
@@ -93,30 +105,31 @@ BAD = {
 def test_a_study_that_cannot_be_run_is_refused(name):
     changes, message = BAD[name]
     with pytest.raises(ConfigError) as error:
-        loaded(tokens=config.merge(STUDY, changes))
+        loaded(studies=study(config.merge(STUDY, changes)))
     assert message in str(error.value)
 
 
 def test_more_text_than_there_is_concerns_the_study_alone():
     settings = loaded(corpora={"training": {"sequences": 100}})
     assert Cell(MODEL, "admm-200-sequences", "0.7") in studies.all_cells(settings)
-    message = "tokens.calibrated.sequences: 200 are more than there are"
+    message = f"{PLACE}.calibrated.sequences: 200 are more than there are"
     with pytest.raises(ConfigError, match=message):
-        studies.cells_of("tokens", settings)
+        studies.cells_of("text", settings)
 
 
 def test_learned_methods_need_their_text_also_here():
-    scale = config.load(BASE)
+    scale = {**loaded(), "studies": study(STUDY)}
     del scale["corpora"]["training"]
-    scale["grid"]["methods"] = scale["sweep"]["methods"] = ["wanda"]
+    scale["grid"]["methods"] = ["wanda"]
     found = list(config._training_problems(scale))
-    assert "corpora.training: must be set, since leap is trained on it" in found
+    assert found == ["corpora.training: must be set, since leap is trained on it"]
 
 
 def test_a_method_without_the_setting_that_is_varied_is_refused(monkeypatch):
-    settings, study = loaded(), config.merge(STUDY, {"trained": {"methods": []}})
+    layer_wise = config.merge(STUDY, {"trained": {"methods": []}})
+    settings = {**loaded(), "studies": study(layer_wise)}
     monkeypatch.setattr(tokens, "method_schema", lambda method: {"properties": {}})
-    assert list(tokens.problems({**settings, "tokens": study})) == [
-        "tokens.calibrated.methods: wanda has no setting 'calibration'",
-        "tokens.calibrated.methods: admm has no setting 'calibration'",
+    assert list(tokens.problems(settings)) == [
+        f"{PLACE}.calibrated.methods: wanda has no setting 'calibration'",
+        f"{PLACE}.calibrated.methods: admm has no setting 'calibration'",
     ]

@@ -16,6 +16,7 @@ from suite.plan import calibration, studies, subject, tokens, variants, world
 from suite.plan.cell import Cell
 from suite.plan.methods import (
     FREE,
+    TakenMasks,
     can_have,
     known_methods,
     lent_by,
@@ -42,6 +43,12 @@ MINIATURES = WORKFLOW / "suite" / "miniature" / "checkpoints"
 # Names below results/ that no run can have.
 RESERVED = ("examples", "logs", "miniatures", "mlartifacts", "published")
 
+# What stood at the top before all studies had the section `studies`.
+_ONCE_SECTIONS = (
+    *("patterns", "sweep", "allocation", "opponents", "tokens", "ablations"),
+    *(f"{method}_search" for method in ("leap", "elsa", "admm", "alps", "reconstruct")),
+)
+
 # Settings that name what a `revision` beside them is of.
 _REPOSITORIES = ("hub", "dataset", "id")
 # the keys that say of which kind these settings are
@@ -58,7 +65,10 @@ def load(overrides: Mapping[str, Any]) -> dict[str, Any]:
     below = scale_settings(scale)
     schema = read_yaml(SCHEMAS / "config.schema.yaml")
     settings = typed(merge(below, {"run": scale, **overrides}), schema, schema)
+    moved = [name for name in _ONCE_SECTIONS if name in settings]
+    _refuse(f"{name}: belongs under studies now: studies.{name}" for name in moved)
     _refuse(schema_problems(settings, schema, ""))
+    _refuse(studies.kind_problems(settings))
     _refuse(_sparsity_problems(settings), studies.problems(settings))
     places, written = studies.places(settings), studies.with_variants(settings)
     _refuse(variants.problems(written, places))
@@ -78,21 +88,19 @@ def load(overrides: Mapping[str, Any]) -> dict[str, Any]:
         return variants.once(partial(check, settings), written, places)
 
     _refuse(once(_setting_problems))
-    _refuse(_training_problems(settings), once(_start_problems))
+    _refuse(_training_problems(settings), once(_lender_problems))
     calibrated = {name: place for name, place in places.items() if "calibration" in written[name]}
     sizes = {name: f"{place}.calibration.sequences" for name, place in calibrated.items()}
     _refuse(
         calibration.problems(settings, sizes),
         once(_allocation_problems),
-        once(_mask_from_problems),
-        once(_mask_pattern_problems),
         _pattern_problems(settings),
     )
     return settings
 
 
 def _refuse(*problems: Iterable[str]) -> None:
-    if lines := [*chain(*problems)]:
+    if lines := dict.fromkeys(chain(*problems)):
         raise ConfigError("\n".join(lines))
 
 
@@ -151,7 +159,7 @@ def typed(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any
 
 def _sparsity_problems(settings: Mapping[str, Any]) -> Iterator[str]:
     """Sparsities whose cells would lie in folders with names such as 1e-05, or with 17 digits."""
-    for place, sparsity in studies.sparsities(settings):
+    for place, sparsity, _ in studies.sparsities(settings):
         if not re.fullmatch(r"0\.\d{1,6}", Cell.at("", "", sparsity).sparsity):
             yield (
                 f"{place}: {sparsity} cannot be used: it names folders, so write 0.0001 or more, "
@@ -166,12 +174,12 @@ def _name_problems(settings: Mapping[str, Any]) -> Iterator[str]:
     for name, implementation in implementations.items():
         if name == implementation and name not in known:
             yield f"methods.{name}: there is no method {unknown_name(name, known, usable)}"
-    for section in _grids(settings):
-        for name in settings[section]["methods"]:
+    for place, values in studies.sections(settings).items():
+        for name in values.get("methods", []):
             if name not in settings["methods"]:
                 hint = f"there is no method {unknown_name(name, known, usable)}"
                 hint = f"give its settings under methods.{name}" if name in known else hint
-                yield f"{section}.methods: {name!r} has no settings: {hint}"
+                yield f"{place}.methods: {name!r} has no settings: {hint}"
 
 
 def _typed_methods(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,24 +194,14 @@ def _setting_problems(settings: Mapping[str, Any], name: str) -> Iterator[Proble
     return schema_findings(settings["methods"][name], schema)
 
 
-def _grids(settings: Mapping[str, Any]) -> list[str]:
-    """The sections that name the models and methods of cells."""
-    return [name for name in ("grid", "patterns", *studies.GRIDS) if name in settings]
-
-
 def _model_problems(settings: Mapping[str, Any]) -> Iterator[str]:
     defined = sorted(settings["models"])
-    for study in ("tokens", *studies.VARIED):
-        for name in settings.get(study, {}).get("models", []):
+    for place, values in studies.sections(settings).items():
+        for name in values["models"]:
             if name not in defined:
                 named = unknown_name(name, defined)
-                yield f"{study}.models: there is no model {named} under models"
+                yield f"{place}.models: there is no model {named} under models"
     miniatures = sorted(file.parent.name for file in MINIATURES.glob("*/config.json"))
-    for section in _grids(settings):
-        for name in settings[section]["models"]:
-            if name not in defined:
-                named = unknown_name(name, defined)
-                yield f"{section}.models: there is no model {named} under models"
     for name, model in settings["models"].items():
         miniature = model["source"].get("miniature")
         if miniature is not None and miniature not in miniatures:
@@ -223,7 +221,7 @@ def shown_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """What the report shows of the settings: all that has a say in the grid's results."""
     places = ("hub_mirror", "prefetch_to", "jobs_per_gpu", "tracking", "warm_worker", "replace",
               "strict", "execution")  # fmt: skip
-    hidden = (*places, "implementations", *studies.STUDIES)
+    hidden = (*places, "implementations", "studies")
     return {key: value for key, value in settings.items() if key not in hidden}
 
 
@@ -252,92 +250,66 @@ def _revision_problems(settings: Mapping[str, Any]) -> Iterator[str]:
 def _training_problems(settings: Mapping[str, Any]) -> Iterator[str]:
     """The corpus that methods which run are trained on."""
     trained = methods_that_are("trained", settings)
-    listed = [name for section in _grids(settings) for name in settings[section]["methods"]]
-    listed += settings.get("tokens", {}).get("trained", {}).get("methods", [])
+    listed = chain.from_iterable(map(studies.methods_in, studies.sections(settings).values()))
     run = lent_by(listed, settings) & trained
     if run and "training" not in settings["corpora"]:
         name = next(name for name in settings["methods"] if name in run)
         yield f"corpora.training: must be set, since {name} is trained on it"
 
 
-def _start_problems(settings: Mapping[str, Any], name: str) -> Iterator[Problem]:
-    """Masks to start from of methods that there are not, or that are trained themselves."""
+def _lender_problems(settings: Mapping[str, Any], name: str) -> Iterator[Problem]:
+    """Methods that cannot lend this one their masks or densities."""
+    for setting, masks in masks_taken(
+        settings["implementations"][name], settings["methods"][name]
+    ).items():
+        if problem := _lender_problem(settings, name, setting, masks):
+            yield "allocation.from" if setting == "allocation" else setting, problem
+
+
+def _lender_problem(settings: Mapping[str, Any], name: str, setting: str, masks: TakenMasks) -> str:
+    """That there is no such method, that it takes masks itself, or has another pattern; or ""."""
     methods, trained = settings["methods"], methods_that_are("trained", settings)
-    if name not in trained:
-        return
-    taken = masks_taken(settings["implementations"][name], methods[name])
-    for setting, source in ((setting, masks.method) for setting, masks in taken.items()):
-        if source not in methods:
-            named = unknown_name(source, ["random", *sorted(methods)])
-            yield setting, f"there is no method {named} under methods"
-        elif setting == "warm_start" and source in trained:
-            yield (
-                setting,
-                f"{source!r} is neither random nor one of the layer-wise methods that have "
-                "settings under methods",
-            )
+    source, starts = masks.method, name in trained
+    if source not in methods:
+        named = unknown_name(source, [*(["random"] if starts else []), *sorted(methods)])
+        return f"there is no method {named} under methods"
+    if setting == "warm_start" and source in trained:
+        return (
+            f"{source!r} is neither random nor one of the layer-wise methods that have settings "
+            "under methods"
+        )
+    densities = setting == "allocation"
+    if source == name and not starts:
+        own = "take its own densities" if densities else "keep its own masks; name another"
+        return f"a method cannot {own}"
+    if name in lent_by([source], settings) and not starts:
+        variant = f"a variant of it, as in NAME: {{like: {name}, allocation: ...}}"
+        instead = f"give the allocation to {variant}" if densities else "name another"
+        return f"{source} takes masks from {name} itself; {instead}"
+    pattern = written_pattern(settings["implementations"][source], methods[source])
+    if masks.pattern is None or pattern == (masks.pattern or FREE):
+        return ""
+    budget = f'with budget "{masks.pattern}"' if masks.pattern else "without an N:M budget"
+    return f"must be {'random or ' if starts else ''}a method {budget}, not {source}"
 
 
 def _allocation_problems(settings: Mapping[str, Any], name: str) -> Iterator[Problem]:
-    """Densities of methods that there are not, or for budgets that have their own."""
-    methods, values = settings["methods"], settings["methods"][name]
-    allocation = values.get("allocation", "uniform")
-    if allocation == "uniform":
-        return
-    source = allocation["from"] if isinstance(allocation, Mapping) else None
-    if source is not None and source not in methods:
-        named = unknown_name(source, sorted(methods))
-        yield "allocation.from", f"there is no method {named} under methods"
-        return
+    """Densities for budgets that have their own."""
+    values = settings["methods"][name]
     budget = values.get("budget", "")
-    if budget == "global" or pattern_of(settings["implementations"][name], values):
+    spread = budget == "global" or pattern_of(settings["implementations"][name], values)
+    if spread and values.get("allocation", "uniform") != "uniform":
         yield (
             "allocation",
             f"budget {budget} spreads sparsity itself; use another budget or allocation uniform",
         )
-    if source == name:
-        yield "allocation.from", "a method cannot take its own densities"
-    elif source is not None and name in lent_by([source], settings):
-        yield (
-            "allocation.from",
-            f"{source} takes masks from {name} itself; give the allocation to a variant of it, "
-            f"as in NAME: {{like: {name}, allocation: ...}}",
-        )
-
-
-def _mask_from_problems(settings: Mapping[str, Any], name: str) -> Iterator[Problem]:
-    """Masks to keep of methods that there are not, or that have theirs from who keeps them."""
-    methods = settings["methods"]
-    source = methods[name].get("mask_from")
-    if source is None:
-        return
-    if source not in methods:
-        named = unknown_name(source, sorted(methods))
-        yield "mask_from", f"there is no method {named} under methods"
-    elif source == name:
-        yield "mask_from", "a method cannot keep its own masks; name another"
-    elif name in lent_by([source], settings):
-        yield "mask_from", f"{source} takes masks from {name} itself; name another"
-
-
-def _mask_pattern_problems(settings: Mapping[str, Any], name: str) -> Iterator[Problem]:
-    """Masks of another pattern than is needed."""
-    methods, implementations = settings["methods"], settings["implementations"]
-    for setting, taken in masks_taken(implementations[name], methods[name]).items():
-        wanted, source = taken.pattern, taken.method
-        if wanted is None or source not in methods:
-            continue
-        if written_pattern(implementations[source], methods[source]) != (wanted or FREE):
-            budget = f'with budget "{wanted}"' if wanted else "without an N:M budget"
-            other = "" if setting == "mask_from" else "random or "
-            yield setting, f"must be {other}a method {budget}, not {source}"
 
 
 def _pattern_problems(settings: Mapping[str, Any]) -> Iterator[str]:
     """Sparsities that cannot be had with a method's pattern."""
     methods, implementations = settings["methods"], settings["implementations"]
-    for name, sparsities in settings.get("patterns", {}).get("methods", {}).items():
-        for sparsity in sparsities:
+    for place, sparsity, demanded in studies.sparsities(settings):
+        for name in demanded:
             if not can_have(implementations[name], methods[name], sparsity):
                 pattern = pattern_of(implementations[name], methods[name])
-                yield f"patterns.methods.{name}: {sparsity} cannot be had with pattern {pattern}"
+                yield f"{place}: {sparsity} cannot be had with pattern {pattern}"

@@ -19,18 +19,28 @@ def cells(settings: Mapping[str, Any]) -> list[Cell]:
 
 
 def cells_of(settings: Mapping[str, Any], grid: Mapping[str, Any]) -> list[Cell]:
-    """The cells of any grid of models, methods, sparsities and seeds."""
+    """The cells of any grid of models, methods, sparsities and seeds.
+
+    Where its methods are a mapping, each has the sparsities that it says.
+    """
     stochastic = methods_that_are("stochastic", settings)
     sparsities = {name: _sparsities(settings, grid, name) for name in grid["methods"]}
+    listed = [] if own_sparsities(grid) else grid["sparsities"]
     found = []
     for model in grid["models"]:
         found.append(Cell.dense(model))
-        for sparsity in _all(grid["sparsities"], *sparsities.values()):
+        for sparsity in _all(listed, *sparsities.values()):
             for method in grid["methods"]:
                 seeds = grid["seeds"] if method in stochastic else [0]
                 if sparsity in sparsities[method]:
                     found += [Cell.at(model, method, sparsity, seed) for seed in seeds]
     return found
+
+
+def own_sparsities(grid: Mapping[str, Any]) -> Mapping[str, list[float]]:
+    """The sparsities of those methods of a grid that have their own."""
+    methods = grid.get("methods")
+    return methods if isinstance(methods, Mapping) else {}
 
 
 def first_seeds(found: Sequence[Cell]) -> list[Cell]:
@@ -59,6 +69,9 @@ def taken_masks(settings: Mapping[str, Any], cell: Cell) -> dict[str, Cell]:
 
 
 def _sparsities(settings: Mapping[str, Any], grid: Mapping[str, Any], method: str) -> list[float]:
+    own = own_sparsities(grid)
+    if method in own:
+        return _all(own[method])
     implementation, values = settings["implementations"][method], settings["methods"][method]
     only = only_sparsity(implementation, values)
     every = _all(grid["sparsities"] if only is None else [only])

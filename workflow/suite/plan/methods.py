@@ -192,11 +192,12 @@ def masks_taken(method: str, values: Mapping[str, Any]) -> dict[str, TakenMasks]
         "any pattern": None,
         "densities": None,
     }
-    taken = {}
-    for setting, kind in method_schema(method).get("takes_masks", {}).items():
+    schema, taken = method_schema(method), {}
+    for setting, kind in schema.get("takes_masks", {}).items():
         value = values.get(setting)
         name = value.get("from") if isinstance(value, Mapping) else value
-        if name != "random" and (kind != "densities" or isinstance(value, Mapping)):
+        is_random = name == "random" and schema.get("trained", False)
+        if not is_random and (kind != "densities" or isinstance(value, Mapping)):
             taken[setting] = TakenMasks(str(name), patterns[kind])
     return taken
 

@@ -1,49 +1,56 @@
-"""Studies: cells beside the grid, each with a section of its own in the settings."""
+"""Studies: cells beside the grid, each an entry of any name in the section `studies`.
 
-from collections.abc import Iterator, Mapping
+An entry says its cells in one of three ways: as a `grid`, as `variants` of one method, or as
+`amounts` of text. Its name is that of its target.
+"""
+
+from collections.abc import Collection, Container, Iterator, Mapping
 from typing import Any
 
 from suite.plan import calibration, grid, tokens
 from suite.plan.cell import DENSE, Cell
-from suite.plan.methods import methods_that_are, written_pattern
 from suite.plan.validation import ConfigError, unknown_name
 
-# for the settings of one method, on validation text
-SEARCHES = ("leap_search", "elsa_search", "admm_search", "alps_search", "reconstruct_search")
-VARIED = ("ablations", *SEARCHES)  # variants of one method
-COMPARED = ("allocation", "opponents")  # grids of which a table has a row a method
-GRIDS = ("sweep", *COMPARED)
-STUDIES = ("patterns", *GRIDS, "tokens", *VARIED)
+KINDS = ("grid", "variants", "amounts")
 
 
-def cells_of(study: str, settings: Mapping[str, Any]) -> list[Cell]:
-    """The cells of a study. Raises ConfigError where there are none, or too little text for one."""
-    if study not in settings:
+def names(settings: Mapping[str, Any]) -> list[str]:
+    """The studies that the settings have."""
+    return list(settings.get("studies", {}))
+
+
+def section(name: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is set of a study. Raises ConfigError where there is none of that name."""
+    if name not in names(settings):
         raise ConfigError(
-            f"{study}: scale {settings['scale']} has none; use mini, or write a section {study}"
+            f"{name}: scale {settings['scale']} has none; use mini, or write a section "
+            f"studies.{name}"
         )
-    lacking = (
-        calibration.problems(settings, tokens.calibrated(settings)) if study == "tokens" else ()
-    )
-    if problems := "\n".join(lacking):
-        raise ConfigError(problems)
-    return _cells_of(study, settings)
+    return {"measure": "test", **settings["studies"][name]}
 
 
-def _cells_of(study: str, settings: Mapping[str, Any]) -> list[Cell]:
-    if study in GRIDS:
-        return grid.cells_of(settings, settings[study])
-    if study == "tokens":
-        return _token_cells(settings)
-    return _pattern_cells(settings) if study == "patterns" else _varied_cells(study, settings)
+def cells_of(name: str, settings: Mapping[str, Any]) -> list[Cell]:
+    """The cells of a study. Raises ConfigError where there are none, or too little text for one."""
+    shown = methods_in(section(name, settings).get("amounts", {}))
+    sizes = {
+        m: f"studies.{name}.amounts.{s}" for m, (s, own) in shown.items() if "calibration" in own
+    }
+    if lacking := calibration.problems(settings, sizes):
+        raise ConfigError("\n".join(lacking))
+    return _cells_of(name, settings)
 
 
 def all_cells(settings: Mapping[str, Any]) -> list[Cell]:
     """The cells of the grid and of every study that the settings have, each once."""
     found = grid.cells(settings)
-    for study in STUDIES:
-        found += _cells_of(study, settings) if study in settings else []
+    for name in names(settings):
+        found += _cells_of(name, settings)
     return list(dict.fromkeys(found))
+
+
+def methods_of(name: str, settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The settings of a study's methods, by name."""
+    return {method: settings["methods"][method] for method in _as_grid(name, settings)["methods"]}
 
 
 def recorded_stages(cell: Cell, trained: bool) -> list[str]:
@@ -53,98 +60,127 @@ def recorded_stages(cell: Cell, trained: bool) -> list[str]:
     return ["train" if trained else "prune", "harden", "evaluate"]
 
 
-def settings_of(study: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a varied study's methods, by name."""
-    return {name: settings["methods"][name] for name in _methods_of(study, settings)}
+def sections(settings: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """What says the cells of the grid and of every study, by its place in the settings."""
+    found = {"grid": settings["grid"]}
+    for name, study in settings.get("studies", {}).items():
+        found |= {f"studies.{name}.{kind}": study[kind] for kind in KINDS if kind in study}
+    return found
+
+
+def methods_in(values: Mapping[str, Any]) -> tokens.Methods:
+    """The methods that such a section has or makes."""
+    if "base" in values:
+        base, variants = values["base"], values["variants"].items()
+        made = {f"{base}-{v}": (f"variants.{v}", {"like": base, **own}) for v, own in variants}
+        return {base: ("base", {}), **made}
+    if "trained" in values:
+        return tokens.methods(values)
+    return {name: ("methods", {}) for name in values.get("methods", [])}
 
 
 def with_variants(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """`methods`, and one more for every variant of a study: <base>-<variant>."""
-    methods = {name: dict(values) for name, values in settings["methods"].items()}
-    for study in VARIED:
-        base = settings.get(study, {}).get("base")
-        for variant, changes in settings.get(study, {}).get("variants", {}).items():
-            methods[f"{base}-{variant}"] = {"like": base, **changes}
-    return methods | tokens.variants(settings)
+    """`methods`, and those that studies make: <base>-<variant>, <base>-<N>-steps and so on."""
+    found = dict(settings["methods"])
+    for values in sections(settings).values():
+        found |= {name: own for name, (_, own) in methods_in(values).items() if own}
+    return found
 
 
 def places(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Where each method is written, by its name, but for those that the study `tokens` makes."""
+    """Where each method is written, by its name, but for those that are amounts of text."""
     found = {name: f"methods.{name}" for name in settings["methods"]}
-    for study in VARIED:
-        base = settings.get(study, {}).get("base")
-        for variant in settings.get(study, {}).get("variants", {}):
-            found[f"{base}-{variant}"] = f"{study}.variants.{variant}"
+    for place, values in sections(settings).items():
+        variants = methods_in(values) if "base" in values else {}
+        found |= {name: f"{place}.{setting}" for name, (setting, own) in variants.items() if own}
     return found
 
 
-def sparsities(settings: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """Every sparsity of the grid and of the studies, behind the setting that asks for it."""
-    lists = {
-        f"{section}.sparsities": settings[section]["sparsities"]
-        for section in ("grid", *GRIDS)
-        if section in settings
-    }
-    by_method = settings.get("patterns", {}).get("methods", {})
-    lists |= {f"patterns.methods.{name}": values for name, values in by_method.items()}
-    for place, values in lists.items():
-        yield from ((f"{place}.{number}", value) for number, value in enumerate(values))
-    for study in ("tokens", *VARIED):
-        if study in settings:
-            yield f"{study}.sparsity", settings[study]["sparsity"]
+def sparsities(settings: Mapping[str, Any]) -> Iterator[tuple[str, float, list[str]]]:
+    """Every sparsity of the grid and of the studies, behind the setting that asks for it.
+
+    With it stand the methods that it is set for, if not for any.
+    """
+    for place, values in sections(settings).items():
+        for number, value in enumerate(values.get("sparsities", [])):
+            yield f"{place}.sparsities.{number}", value, []
+        for method, own in grid.own_sparsities(values).items():
+            for number, value in enumerate(own):
+                yield f"{place}.methods.{method}.{number}", value, [method]
+        if "sparsity" in values:
+            yield f"{place}.sparsity", values["sparsity"], [*methods_in(values)]
+
+
+def kind_problems(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Studies that do not say their cells in one way."""
+    for name, study in settings.get("studies", {}).items():
+        found = [kind for kind in KINDS if kind in study]
+        if len(found) != 1:
+            instead = f", not {' and '.join(found)}" if found else ""
+            yield f"studies.{name}: set one of {', '.join(KINDS)}{instead}"
 
 
 def problems(settings: Mapping[str, Any]) -> Iterator[str]:
-    """Methods that studies vary and that there are not, one line each."""
-    known, methods = sorted(settings["methods"]), with_variants(settings)
-    named = [(f"{study}.base", settings[study]["base"]) for study in VARIED if study in settings]
-    named += tokens.named(settings)
-    for setting, name in named:
-        if name not in methods:
-            yield f"{setting}: there is no method {unknown_name(name, known)} under methods"
+    """Methods that there are not, and names that two methods would have."""
+    written, methods = dict(settings["methods"]), with_variants(settings)
+    for place, values in sections(settings).items():
+        for name, (setting, own) in methods_in(values).items():
+            if own and written.setdefault(name, own) != own:
+                yield f"{place}.{setting}: there is another method {name}; rename one of them"
+            if setting != "methods" and name not in methods:
+                meant = unknown_name(name, sorted(settings["methods"]))
+                yield f"{place}.{setting}: there is no method {meant} under methods"
 
 
-def written_patterns(settings: Mapping[str, Any]) -> dict[str, str]:
-    """How the table of patterns writes the pattern of each of its methods."""
-    names = settings["patterns"]["methods"]
-    implementations, methods = settings["implementations"], settings["methods"]
-    written = {name: written_pattern(implementations[name], methods[name]) for name in names}
-    return {DENSE: "dense", **written}
+def refuse_names(settings: Mapping[str, Any], taken: Container[str]) -> None:
+    """Raise ConfigError for studies with the names of other targets or files, one line each."""
+    both = [name for name in names(settings) if name in taken]
+    if both:
+        lines = [f"studies.{name}: the name is taken; use another" for name in both]
+        raise ConfigError("\n".join(lines))
 
 
-def _methods_of(study: str, settings: Mapping[str, Any]) -> list[str]:
-    base = settings[study]["base"]
-    return [base, *(f"{base}-{variant}" for variant in settings[study]["variants"])]
+def refuse_unfit(
+    settings: Mapping[str, Any], tables: Mapping[str, str], figures: Collection[str]
+) -> None:
+    """Raise ConfigError for studies that cannot be shown so, one line each.
+
+    `tables` say which studies each is for: those with this way of saying their cells, or with the
+    measure `validation`; "" for all that are tested.
+    """
+    if lines := [*_unfit(settings, tables, figures)]:
+        raise ConfigError("\n".join(lines))
 
 
-def _varied_cells(study: str, settings: Mapping[str, Any]) -> list[Cell]:
-    """Every method of the study with every model and seed, at its one sparsity."""
-    values = settings[study]
-    stochastic = methods_that_are("stochastic", settings)
-    return [
-        Cell.at(model, method, values["sparsity"], seed)
-        for model in values["models"]
-        for method in _methods_of(study, settings)
-        for seed in (values["seeds"] if method in stochastic else [0])
-    ]
+def _unfit(
+    settings: Mapping[str, Any], tables: Mapping[str, str], figures: Collection[str]
+) -> Iterator[str]:
+    for name in names(settings):
+        study, place = section(name, settings), f"studies.{name}"
+        for key, known in (("table", tables), ("figure", figures)):
+            if key in study and study[key] not in known:
+                yield f"{place}.{key}: there is no {key} {unknown_name(study[key], known)}"
+        wanted, table = tables.get(study["table"]), study["table"]
+        if wanted in KINDS and wanted not in study:
+            yield f"{place}.table: {table} is for studies of {wanted}; name another"
+        if wanted is not None and (wanted == "validation") != (study["measure"] == "validation"):
+            yield (
+                f"{place}.table: {table} does not show what measure {study['measure']} gives; name "
+                "another table or measure"
+            )
 
 
-def _token_cells(settings: Mapping[str, Any]) -> list[Cell]:
-    """Dense and every amount of text of every method, at the study's one sparsity."""
-    values = settings["tokens"]
-    methods = list(tokens.points(settings))
-    return grid.cells_of(
-        settings, {**values, "methods": methods, "sparsities": [values["sparsity"]]}
-    )
+def _as_grid(name: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The cells of a study as a grid, with a list of its sparsity where it has one."""
+    (values,) = (values for key, values in section(name, settings).items() if key in KINDS)
+    if "methods" in values:
+        return values
+    methods = methods_in(values) if "base" in values else tokens.points(name, settings)
+    return {**values, "methods": [*methods], "sparsities": [values["sparsity"]]}
 
 
-def _pattern_cells(settings: Mapping[str, Any]) -> list[Cell]:
-    """Dense and every method at its own sparsities, with the grid's first seed."""
-    stochastic = methods_that_are("stochastic", settings)
-    found = []
-    for model in settings["patterns"]["models"]:
-        found.append(Cell.dense(model))
-        for method, sparsities in settings["patterns"]["methods"].items():
-            seed = settings["grid"]["seeds"][0] if method in stochastic else 0
-            found += [Cell.at(model, method, value, seed) for value in sparsities]
-    return found
+def _cells_of(name: str, settings: Mapping[str, Any]) -> list[Cell]:
+    """Dense and every method; but variants are compared with their base alone."""
+    values = _as_grid(name, settings)
+    found = grid.cells_of(settings, values)
+    return [cell for cell in found if cell.method != DENSE] if "base" in values else found

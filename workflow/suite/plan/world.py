@@ -78,13 +78,13 @@ def _unsuited(settings: Mapping[str, Any]) -> Iterator[str]:
             if name in miniatures
         )
     named: dict[str, str] = {}
-    for section in ("grid", *studies.STUDIES):
-        for name in settings.get(section, {}).get("models", []):
-            named.setdefault(name, section)
-    for name, section in named.items():
+    for place, values in studies.sections(settings).items():
+        for name in values["models"]:
+            named.setdefault(name, place)
+    for name, place in named.items():
         if generated and name not in miniatures:
             yield (
-                f"{section}.models: {name} is not a miniature, and only miniatures know the "
+                f"{place}.models: {name} is not a miniature, and only miniatures know the "
                 f"generated data of {', '.join(generated)}: run it at scale laptop (or claim, with "
                 "all methods), or set real data"
             )

@@ -13,10 +13,14 @@ from suite.tables.told import Told
 
 @dataclass(frozen=True)
 class Table:
-    """Its formats, and whether every grid has it; any other is for studies that name it."""
+    """Its formats, and what has it: every grid, or studies that name it.
+
+    `study` says which studies can: those that say their cells so, or the measure `validation`.
+    """
 
     formats: tuple[str, ...]
     of_grid: bool = False
+    study: str = ""
 
 
 TABLES: Mapping[str, Table] = {
@@ -26,10 +30,13 @@ TABLES: Mapping[str, Table] = {
     "verdict": Table(("md",), of_grid=True),
     "against_published": Table(("csv", "md"), of_grid=True),  # of the paper's models
     "comparison": Table(("csv", "md")),
-    "tokens": Table(("csv", "md")),
-    "ablations": Table(("csv", "md")),
-    "search": Table(("csv", "md")),
+    "tokens": Table(("csv", "md"), study="amounts"),
+    "ablations": Table(("csv", "md"), study="variants"),
+    "search": Table(("csv", "md"), study="validation"),
 }
+
+# figures of the results alone, which a study can name
+STUDY_FIGURES = ("patterns", "sweep", "tokens", "ablations", "quality", "gain", "cost")
 
 
 def table(name: str) -> Callable[[Results, Told], Mapping[str, str]]:
