@@ -54,14 +54,15 @@ def begun_run(smoke_run, copy_suite) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def counted() -> Callable[[str], dict[str, int]]:
-    """Numbers of jobs by rule that Snakemake says it has to do, figures as one."""
+    """Numbers of jobs by rule that Snakemake says it has to do, figures as one, and tables."""
 
     def count(text: str) -> dict[str, int]:
         lines = re.findall(r"^(\w+) +(\d+)$", text, flags=re.MULTILINE)
         counts = {name: int(number) for name, number in lines if name not in ("total", "all")}
-        figures = [name for name in counts if name.startswith("figure_")]
-        found = {name: number for name, number in counts.items() if name not in figures}
-        return {**found, "figures": True} if figures else found
+        kinds = {"figure_": "figures", "table_": "tables"}
+        shown = {n: kind for n in counts for begin, kind in kinds.items() if n.startswith(begin)}
+        found = {name: number for name, number in counts.items() if name not in shown}
+        return found | dict.fromkeys(shown.values(), True)
 
     return count
 

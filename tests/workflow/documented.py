@@ -1,4 +1,4 @@
-"""CONTRIBUTING's examples, as tests follow them to the letter."""
+"""The documentation's examples, as tests follow them to the letter."""
 
 import re
 from collections.abc import Iterable, Set
@@ -11,13 +11,21 @@ import yaml
 def documented_files(suite: Path, section: str) -> dict[str, str]:
     """What each fenced block of a section says, by the file named in front of it."""
     text = (suite / "CONTRIBUTING.md").read_text()
-    body = text.split(f"\n## {section}\n", 1)[1].split("\n## ", 1)[0]
-    return dict(re.findall(r"^`([^`]+)`[^`]*.*?```\w+\n(.*?)```", body, flags=re.M | re.S))
+    return files_in(text.split(f"\n## {section}\n", 1)[1].split("\n## ", 1)[0])
+
+
+def files_in(text: str) -> dict[str, str]:
+    """What each fenced block says, by the file that begins a line in front of it."""
+    return dict(re.findall(r"^`([^`]+)`[^`]*.*?```\w+\n(.*?)```", text, flags=re.M | re.S))
 
 
 def add_documented(suite: Path, section: str, new: Set[str], changed: str) -> str:
     """Write the `new` files of a section, all but the one that is `changed`; what it adds there."""
-    files = documented_files(suite, section)
+    return add_files(suite, documented_files(suite, section), new, changed)
+
+
+def add_files(suite: Path, files: dict[str, str], new: Set[str], changed: str) -> str:
+    """Write the `new` ones of `files`; what the other one says."""
     assert set(files) == {*new, changed}
     for name in new:
         assert not (suite / name).exists()

@@ -1,6 +1,7 @@
-"""CONTRIBUTING's examples, followed to the letter in one copy of a finished run.
+"""The documentation's examples, followed to the letter in one copy of a finished run.
 
-A baseline, a baseline as a rule, a learned method and a figure; what runs, and what runs again.
+Two baselines, a baseline as a rule, a learned method, a figure and a table; what runs, and what runs
+again.
 """
 
 import csv
@@ -13,14 +14,18 @@ import sys
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from leap.budget import survivors
+from leap.layers import prunable_linears
 from suite.artifacts.tensors import load_masks
 from suite.jobs.provenance import benchmarked
+from suite.stages import models
 from tests.conftest import PATH, ROOT
-from tests.workflow.documented import add_documented, in_one_grid
+from tests.workflow.documented import add_documented, add_files, files_in, in_one_grid
 
 pytestmark = pytest.mark.heavy
 
@@ -39,6 +44,9 @@ METHODS = {
     "Add a learned method": {LEARNED, "workflow/schemas/methods/leap_rows.schema.yaml"},
 }  # fmt: skip
 FIGURE = {"workflow/suite/figures/scatter.py", "workflow/report/scatter.rst"}
+TABLE = {"workflow/suite/tables/averages.py", "workflow/report/averages.rst"}
+TABLES = "workflow/suite/tables/registry.py"
+RIA = {"baselines/ria.py", "workflow/schemas/methods/ria.schema.yaml"}
 # the baseline's example is of all models; a cell of another one stands for that
 ELSEWHERE = f"{RESULTS}/evaluations/{OTHER_MODEL}/random_pruning/0.5.json"
 
@@ -60,7 +68,16 @@ def planned_with_the_figure(copy, planned) -> dict[str, int]:
 
 
 @pytest.fixture(scope="module")
-def configurations(copy, planned_with_the_figure) -> dict[str, str]:
+def planned_with_the_table(copy, planned_with_the_figure, planned) -> dict[str, int]:
+    line = add_documented(copy, "Add a table", TABLE, TABLES)
+    registry, begins = copy / TABLES, "TABLES: Mapping[str, Table] = {\n"
+    head, rest = registry.read_text().split(begins)
+    registry.write_text(f"{head}{begins}{line}{rest}")
+    return planned(copy)
+
+
+@pytest.fixture(scope="module")
+def configurations(copy, planned_with_the_table) -> dict[str, str]:
     """What each section of a method says of config.yaml; its files are written."""
     return {
         section: add_documented(copy, section, new, "config.yaml")
@@ -69,7 +86,15 @@ def configurations(copy, planned_with_the_figure) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def planned_without_settings(copy, configurations, planned) -> dict[str, int]:
+def compared(copy, planned_with_the_table) -> dict[str, Any]:
+    """What docs/compare-a-method.md says of its configuration; its files are written."""
+    files = files_in((copy / "docs/compare-a-method.md").read_text())
+    found: dict[str, Any] = yaml.safe_load(add_files(copy, files, RIA, "ria.yaml"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def planned_without_settings(copy, configurations, compared, planned) -> dict[str, int]:
     return planned(copy)
 
 
@@ -84,10 +109,14 @@ def run(snakemake) -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 @pytest.fixture(scope="module")
-def said(copy, configurations, planned_without_settings, run) -> str:
+def said(copy, configurations, compared, planned_without_settings, run) -> str:
     """What a run with all examples says."""
+    settings = in_one_grid(configurations.values())
+    settings["methods"] |= compared["methods"]
+    settings["grid"]["methods"] += ["wanda", "ria"]
+    settings |= {key: compared[key] for key in ("subject", "against")}
     with open(copy / "config.yaml", "a") as file:
-        yaml.safe_dump(in_one_grid(configurations.values()), file)
+        yaml.safe_dump(settings, file)
     process = run(copy, "all", ELSEWHERE)
     assert process.returncode == 0, process.stderr[-5000:]
     return process.stdout + process.stderr
@@ -122,6 +151,13 @@ def masks_of(suite: Path, method: str) -> dict:
     return load_masks(suite / RESULTS / "pruned" / MODEL / method / "0.5/mask.safetensors")
 
 
+def load_dense(suite: Path) -> dict[str, Any]:
+    """The prunable weights of the dense model."""
+    folder = suite / "workflow/suite/miniature/checkpoints" / MODEL
+    linears = prunable_linears(models.load_model(folder, "float32", "cpu"))
+    return {name: linear.weight.detach() for name, linear in linears.items()}
+
+
 def in_copy(suite: Path, program: str, *arguments: str) -> str:
     """What a Python program prints that imports the code of a copy."""
     process = subprocess.run(
@@ -145,8 +181,12 @@ def test_a_new_figure_runs_nothing_else(planned_with_the_figure):
     assert planned_with_the_figure == {"figures": True, "page": 1}
 
 
+def test_a_new_table_runs_nothing_else(planned_with_the_table):
+    assert planned_with_the_table == {"figures": True, "tables": True, "page": 1}
+
+
 def test_methods_without_settings_change_nothing_but_what_is_shown(planned_without_settings):
-    assert planned_without_settings == {"tables": 1, "figures": True, "page": 1}
+    assert planned_without_settings == {"tables": True, "figures": True, "page": 1}
 
 
 def test_each_configuration_is_valid_by_itself(extended, configurations):
@@ -164,10 +204,10 @@ def test_each_configuration_is_valid_by_itself(extended, configurations):
 
 
 def test_a_run_makes_the_new_cells_and_no_finished_one(said, counted):
-    # two seeds of random pruning and a second model, relative magnitude and its variant twice
+    # two seeds of random pruning and a second model, relative magnitude and its variant twice, RIA
     assert counted(said) == {
-        "prune": 4, "relative_magnitude": 2, "adopt": 2, "train": 2, "binarise": 2,
-        "harden": 8, "evaluate": 8, "tables": 1, "figures": True, "page": 1, "tracking": 1,
+        "prune": 5, "relative_magnitude": 2, "adopt": 2, "train": 2, "binarise": 2, "harden": 9,
+        "evaluate": 9, "collect": 1, "tables": True, "figures": True, "page": 1, "tracking": 1,
     }  # fmt: skip
 
 
@@ -175,7 +215,7 @@ def test_every_new_method_has_its_rows(extended):
     assert set(rows_of(extended)) == {
         ("dense", "0"), ("magnitude", "0"), ("random_pruning", "0"), ("random_pruning", "1"),
         ("relative_magnitude", "0"), ("relative_magnitude-0", "0"), ("magnitude-global", "0"),
-        ("leap_rows", "0"), ("leap_rows", "1"),
+        ("leap_rows", "0"), ("leap_rows", "1"), ("wanda", "0"), ("ria", "0"),
     }  # fmt: skip
     assert "| Random pruning |" in (extended / RESULTS / "tables/main.md").read_text()
 
@@ -259,6 +299,34 @@ def edit(suite: Path, name: str) -> None:
         file.write("\n# edited\n" if name.startswith(FOLDER) else "\n\nEDITED = True\n")
 
 
+def test_the_new_table_has_every_method(extended):
+    with open(extended / RESULTS / "tables/averages.csv") as file:
+        means = {row["method"]: float(row["average"]) for row in csv.DictReader(file)}
+    rows = rows_of(extended)
+    assert means.keys() == {method for method, _ in rows}
+    assert means["ria"] == pytest.approx(float(rows["ria", "0"]["average"]))
+
+
+def test_a_method_of_ones_own_is_what_the_verdicts_are_about(extended, said):
+    """RIA by its published formula, judged against Wanda and the best of all."""
+    judged = json.loads((extended / RESULTS / "tables/headline.json").read_text())
+    names = {found["name"]: found["accuracy"]["cells"] for found in judged["against"]}
+    assert judged["subject"] == "ria" and "Wanda" in names
+    (cell,) = names["Wanda"]
+    rows = rows_of(extended)
+    for method, value in (("ria", cell["value"]), ("wanda", cell["baseline_value"])):
+        assert value == pytest.approx(float(rows[method, "0"]["average"]))
+    assert "\nRIA vs. the best layer-wise baseline" in said
+    kept = masks_of(extended, "ria")
+    dense = load_dense(extended)
+    assert kept.keys() == dense.keys()
+    for name, mask in kept.items():  # a layer keeps its share; what it keeps is large for its place
+        size = dense[name].abs()
+        share = size / size.sum(1, keepdim=True) + size / size.sum(0, keepdim=True)
+        assert int(mask.sum()) == survivors(mask.numel(), 0.5)
+        assert share[mask].mean() > 1.5 * share[~mask].mean()
+
+
 def test_in_another_place_what_is_edited_runs_again_and_no_other_method(moved, planned):
     """Of the rule's folder every file counts, so that one of them stands for all in the plan."""
     known = [fingerprint_of_the_folder(moved)]
@@ -269,8 +337,8 @@ def test_in_another_place_what_is_edited_runs_again_and_no_other_method(moved, p
     edit(moved, BASELINE)
     edit(moved, LEARNED)
     assert planned(moved) == {
-        "prune": 2, "relative_magnitude": 2, "adopt": 2, "train": 2, "binarise": 2,
-        "harden": 6, "evaluate": 6, "tables": 1, "figures": True, "page": 1, "tracking": 1,
+        "prune": 2, "relative_magnitude": 2, "adopt": 2, "train": 2, "binarise": 2, "harden": 6,
+        "evaluate": 6, "collect": 1, "tables": True, "figures": True, "page": 1, "tracking": 1,
     }  # fmt: skip
 
 

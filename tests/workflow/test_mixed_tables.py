@@ -12,7 +12,9 @@ pytestmark = pytest.mark.heavy
 TABLE = "results/claim/tables/main.csv"
 # methods whose code has not changed since they were measured
 GRID = "grid={methods: [magnitude, wanda, admm, leap]}"
-SETTINGS = (TABLE, "--allowed-rules", "tables", "--config", "scale=claim", GRID)
+RULES = ("collect", "table_main", "table_verdict", "table_headline")
+FILES = (TABLE, "results/claim/tables/verdict.md", "results/claim/tables/headline.json")
+SETTINGS = (*FILES, "--allowed-rules", *RULES, "--config", "scale=claim", GRID)
 CELL = "smollm2-135m/wanda/0.5"
 
 

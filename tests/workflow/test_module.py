@@ -18,7 +18,7 @@ use rule * from suite as suite_*
 
 rule mine:
     default_target: True
-    input: rules.suite_tables.output.csv
+    input: rules.suite_table_main.output[0]
     output: "mine.txt"
     shell: "wc -l {{input}} > {{output}}"
 """

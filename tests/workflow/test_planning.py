@@ -121,7 +121,7 @@ def test_studies_and_searches_are_planned_by_their_own_targets_and_share_cells(d
     )
     # wanda is pruned at 0.5 as well, since LEAP starts from it
     wanted = {"prune": 2 * 18, "train": 2 * 7, "evaluate": 2 * 25, "tracking": 3}
-    wanted |= {"comparison_table": 2, "token_table": 1, "figures": True}
+    wanted |= {"collect": 4, "tables": True, "figures": True}
     # settings of learned weights, compared on validation text
     wanted |= {"train_weights": 22, "validate": 22, "elsa_search": 1}
     assert wanted.items() <= jobs.items()

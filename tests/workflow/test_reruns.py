@@ -84,8 +84,7 @@ def test_every_job_has_the_recipe_of_its_result_among_its_params(smoke_run):
         else:
             wanted[masks] = ("prune", recipes.masks(cell))
     all_recipes = {cell.path: recipes.evaluation(cell) for cell in grid}
-    wanted["tables/main.csv"] = ("tables", all_recipes)
-    wanted["report.html"] = ("page", all_recipes)
+    wanted["results.parquet"] = ("collect", all_recipes)
     recorded = recorded_params(smoke_run)
     for file, (rule, recipe) in wanted.items():
         made_by, params = recorded[f"results/smoke/{file}"]
@@ -129,7 +128,7 @@ def test_edits_of_the_selection_and_of_a_baselines_part_train_nothing_again(own_
     assert planned(own_smoke_run) == {
         "prune": MODELS,  # ADMM's
         "binarise": MODELS, "harden": 2 * MODELS, "evaluate": 2 * MODELS, "tracking": 1,
-        "tables": 1, "page": 1, "figures": True,
+        "collect": 1, "tables": True, "page": 1, "figures": True,
     }  # fmt: skip
 
 

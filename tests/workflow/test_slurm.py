@@ -275,6 +275,6 @@ def test_the_smoke_scale_after_scancel(at_once):
     assert first.process.returncode != 0, first.end()[-3000:]
     jobs = {rule for rule, _ in submitted(first.end() + second.end())}
     assert {"prune", "harden", "evaluate", "train", "binarise"} <= jobs
-    assert not {"all", "tables", "page", "tracking", "figure_quality", "figure_gain"} & jobs
+    assert not {"all", "collect", "table_main", "page", "tracking", "figure_gain"} & jobs
     assert (suite / "results/smoke/report.html").is_file()
     assert "Nothing to be done" in third.end()

@@ -138,8 +138,8 @@ def test_the_table_of_allocation_is_that_of_its_cells_and_leads_are_leaps(finish
         assert (row["cpu_seconds"] == "") == (method == "dense")
     for method in ("wanda", "wanda-as-leap"):
         lead = averages["leap"] - averages[method]
-        assert float(rows[method]["leap_lead"]) == pytest.approx(lead)
-        assert float(rows[method]["leap_lead_stderr"]) > 0
+        assert float(rows[method]["lead"]) == pytest.approx(lead)
+        assert float(rows[method]["lead_stderr"]) > 0
     leap, lent = (mask_of(finished, f"{name}/0.5") for name in ("leap", "wanda-as-leap"))
     assert {n: int(m.sum()) for n, m in leap.items()} == {n: int(m.sum()) for n, m in lent.items()}
     assert [row["method"] for row in read(finished, "opponents")] == ["dense", "magnitude", "leap"]
