@@ -47,6 +47,7 @@ from suite.plan.subject import judged
 from suite.plan.validation import ConfigError
 from suite.plan.world import has_generated_tasks
 from suite.report.overview import Overview
+from suite.sources import lm_eval_tasks
 from suite.sources.mirror.check import missing
 from suite.tables.registry import STUDY_FIGURES, TABLES
 from suite.tables.published import FILES as NUMBERS
@@ -144,6 +145,7 @@ include: "workflow/rules/examples.smk"
 
 if workflow.is_main_process:
     try:
+        lm_eval_tasks.refuse(config)
         standing.refuse_unrecorded(dict(zip(CELLS, evaluations_of(CELLS))), RECIPES)
     except ConfigError as error:
         raise WorkflowError(str(error)) from None

@@ -1,7 +1,6 @@
 """The documentation's examples, followed to the letter in one copy of a finished run.
 
-Two baselines, a baseline as a rule, a learned method, a figure and a table; what runs, and what runs
-again.
+Two baselines, a baseline as a rule, a learned method, a figure and a table; what runs, and again.
 """
 
 import csv

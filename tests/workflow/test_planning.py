@@ -29,6 +29,15 @@ def test_bad_settings_end_in_one_readable_error(snakemake):
     assert "Traceback" not in text and "suite/plan" not in text, "no frames of the code"
 
 
+def test_a_task_that_lm_eval_does_not_have_is_one_line(snakemake):
+    task = "evaluation={tasks: {swag: {task: helaswag, dataset: a/b, limit: 0}}}"
+    process = snakemake(ROOT, "--dry-run", "--config", "scale=laptop", task)
+    text = process.stdout + process.stderr
+    assert process.returncode != 0
+    assert "evaluation.tasks.swag.task: lm-eval has no task or group 'helaswag'" in text
+    assert "did you mean hellaswag, " in text and "Traceback" not in text
+
+
 def test_a_target_whose_corpus_the_scale_lacks_names_the_setting(snakemake):
     target = "results/smoke/validation/mini-llama-3.2-1b/wanda/0.5.json"
     process = snakemake(ROOT, "--dry-run", target, "--config", "scale=smoke")

@@ -1,4 +1,4 @@
-# Six zero-shot tasks and perplexity of a cell: scores in results/<run>/evaluations, items beside.
+# Tasks and perplexity of a cell: scores in results/<run>/evaluations, items beside.
 
 
 rule evaluate:

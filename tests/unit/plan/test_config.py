@@ -49,6 +49,21 @@ def test_text_from_the_command_line_becomes_what_the_schema_asks_for():
     assert settings["evaluation"]["tasks"]["piqa"]["limit"] == 7
 
 
+def test_tasks_are_added_changed_and_left_out():
+    hellaswag = {"task": "hellaswag", "dataset": "Rowan/hellaswag", "limit": 5}
+    arc = {"task": "arc_challenge", "dataset": "allenai/ai2_arc"}
+    # as text where it stands in --config
+    tasks = {"hellaswag": hellaswag, "piqa": None, "mmlu": "null", "arc_easy": arc}
+    scale = config.load({**BASE, "scale": "laptop"})["evaluation"]["tasks"]
+    arc["revision"] = scale["arc_challenge"]["revision"]
+    found = config.load({**BASE, "scale": "laptop", "evaluation": {"tasks": tasks}})
+    assert found["evaluation"]["tasks"] == {
+        "arc_easy": {**arc, "limit": 1000},  # without the title of the other
+        **{name: scale[name] for name in ("arc_challenge", "winogrande", "openbookqa")},
+        "hellaswag": hellaswag,
+    }
+
+
 def test_a_source_of_another_kind_replaces_the_one_below(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     source = {"path": str(tmp_path)}

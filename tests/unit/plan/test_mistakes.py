@@ -24,6 +24,8 @@ OWN_MODEL = (
     "{}.models: mine is not a miniature, and only miniatures know the generated data of {}: run it "
     "at scale laptop (or claim, with all methods), or set real data"
 )
+LAMBADA = {"task": "lambada_openai", "dataset": "EleutherAI/lambada_openai", "limit": 0}
+SIX = ("piqa", "arc_easy", "arc_challenge", "winogrande", "openbookqa", "mmlu")
 REAL_TASKS = config.scale_settings("laptop")["evaluation"]["tasks"]
 OF_LAPTOP = config.scale_settings("laptop")["studies"]
 
@@ -348,15 +350,14 @@ MISTAKES = {
          "admm-512-sequences; rename one of them"],
     ),
     # generated data and real
-    "a task in the column of another": (
+    "a generated task under the name of another": (
         {"evaluation": {"tasks": {"piqa": {"task": "mini_mmlu", "dataset": "mini_mmlu"}}}},
-        ["evaluation.tasks.piqa.task: mini_mmlu would stand in the column of piqa: write piqa, or "
-         "mini_piqa for miniatures"],
+        ["evaluation.tasks.piqa.task: mini_mmlu would stand under the name piqa: write mini_piqa, "
+         "or call it mmlu"],
     ),
-    "a task that there is no column for": (
+    "another task with the data of the scale's": (
         {"scale": "laptop", "evaluation": {"tasks": {"arc_easy": {"task": "hellaswag"}}}},
-        ["evaluation.tasks.arc_easy.task: hellaswag would stand in the column of arc_easy: write "
-         "arc_easy, or mini_arc_easy for miniatures"],
+        ["evaluation.tasks.arc_easy: dataset must be set"],
     ),
     "a task with the data of another": (
         {"evaluation": {"tasks": {"piqa": {"dataset": "mini_mmlu"}}}},
@@ -365,12 +366,51 @@ MISTAKES = {
     "a real task among generated ones": (
         {"evaluation": {"tasks": {"piqa": {"task": "piqa", "dataset": "baber/piqa"}}}},
         ["evaluation.tasks.piqa.task: piqa is a real task among generated ones, which cannot be "
-         "mixed: write mini_piqa"],
+         "mixed: leave out one kind (`piqa: null`)"],
     ),
     "a generated task among real ones": (
-        {"scale": "laptop", "evaluation": {"tasks": {"mmlu": {"task": "mini_mmlu"}}}},
+        {"scale": "laptop",
+         "evaluation": {"tasks": {"mmlu": {"task": "mini_mmlu", "dataset": "mini_mmlu"}}}},
         ["evaluation.tasks.mmlu.task: mini_mmlu is a generated task among real ones, which cannot "
-         "be mixed: write mmlu"],
+         "be mixed: leave out one kind (`mmlu: null`)"],
+    ),
+    # any tasks
+    "no tasks": (
+        {"evaluation": {"tasks": dict.fromkeys(SIX)}},
+        ["evaluation.tasks: {} should be non-empty (Tasks of lm-evaluation-harness by the names "
+         "that their results have; null leaves out one that the scale has.)"],
+    ),
+    "no task in the average": (
+        {"evaluation": {"tasks": {task: {"averaged": False} for task in SIX}}},
+        ["evaluation.tasks: none counts in the average; add one whose metric is a share of correct "
+         "items, such as acc, or leave out `averaged: false`"],
+    ),
+    "an average of what is no share": (
+        {"scale": "laptop", "evaluation": {"tasks": {"lambada": {
+            **LAMBADA, "metric": "perplexity", "averaged": True}}}},
+        ["evaluation.tasks.lambada.averaged: perplexity is no share of correct items, which alone "
+         "can be averaged; leave it out"],
+    ),
+    "fewer than no solved items": (
+        {"scale": "laptop", "evaluation": {"tasks": {"arc_challenge": {"fewshot": -1}}}},
+        ["evaluation.tasks.arc_challenge.fewshot: -1 is less than the minimum of 0 (How many "
+         "solved items stand before the one that is asked; 0 if it is not set.)"],
+    ),
+    "a name that results have": (
+        {"scale": "laptop", "evaluation": {"tasks": {"average": LAMBADA}}},
+        ["evaluation.tasks.average: results call something else average; take another name"],
+    ),
+    "the name of a task's other score": (
+        {"scale": "laptop", "evaluation": {"tasks": {"piqa_norm": LAMBADA}}},
+        ["evaluation.tasks.piqa_norm: results call something else piqa_norm; take another name"],
+    ),
+    "one heading twice": (
+        {"scale": "laptop", "evaluation": {"tasks": {"lambada": {**LAMBADA, "title": "PIQA"}}}},
+        ["evaluation.tasks.lambada.title: PIQA is the heading of piqa; take another"],
+    ),
+    "a task that the scale does not have": (
+        {"scale": "laptop", "evaluation": {"tasks": {"piga": None}}},
+        ["evaluation.tasks.piga: None is not of type 'object'"],
     ),
     "real tasks for a miniature": (
         {"evaluation": {"tasks": REAL_TASKS}, "grid": {"models": ["mini-llama-3.2-1b"]}},

@@ -38,6 +38,15 @@ def test_how_masks_are_selected_is_no_part_of_the_training():
     assert recipes().masks(LEAP) == recipes(**threshold).masks(LEAP)
 
 
+def test_how_tasks_are_shown_is_in_no_recipe():
+    shown = {"title": "Things", "averaged": False, "fewshot": 0, "metric": "acc"}
+    assert changed(WANDA, evaluation={"tasks": {"piqa": shown}}) == []
+    asked = {"fewshot": 2, "metric": "acc_norm", "filter": "none"}
+    assert changed(WANDA, evaluation={"tasks": {"piqa": asked}}) == [
+        f"evaluation.tasks.piqa.{key}" for key in sorted(asked)
+    ]
+
+
 def test_densities_come_with_the_recipe_of_the_masks_they_are_those_of():
     like_leap = {"methods": {"mine": {"like": "wanda", "allocation": {"from": "leap"}}}}
     cell = Cell(MODEL, "mine", "0.5")

@@ -92,6 +92,14 @@ def test_the_miniature_world_has_nothing_to_cite_but_leap_always_has(tmp_path):
     assert set(found) == {"han2015learning", "mozaffari2026leap"} | TOOLS
 
 
+def test_other_tasks_have_their_entries_by_their_names(tmp_path):
+    names = {"hellaswag": "zellers2019hellaswag", "gsm8k": "cobbe2021gsm8k", "siqa": None}
+    tasks = {name: {"task": name, "dataset": "a/b", "limit": 0} for name in names}
+    text = written(tmp_path, {"scale": "laptop", "evaluation": {"tasks": tasks}}, ["wanda"])
+    assert {"zellers2019hellaswag", "cobbe2021gsm8k", "bisk2020piqa"} <= set(parse(text))
+    assert "% Without an entry: task siqa." in text.splitlines()
+
+
 def test_what_has_no_entry_is_named(tmp_path):
     text = {"hub": "owner/news", "name": "", "split": "train", "column": "text", "documents": 9}
     overrides = {"scale": "mini", "hub_mirror": "", "corpora": {"perplexity": {"text": text}}}

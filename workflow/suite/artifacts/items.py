@@ -1,27 +1,43 @@
-"""Which items of the tasks a checkpoint answered correctly: what paired tests are made of."""
+"""How a checkpoint answered each item of the tasks: what paired tests are made of."""
 
 import csv
 import gzip
 import io
+import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 from suite.artifacts.files import replacing
 
-# column of the tables -> task or subtask of lm-eval -> number of the item -> 1 if it is correct
-Items = dict[str, dict[str, dict[int, int]]]
+# task -> task or subtask of lm-eval -> number of the item -> its score, 1 if it is correct
+Items = dict[str, dict[str, dict[int, float]]]
 
 _HEADER = ("column", "task", "item", "acc")
 
 
 def from_samples(
-    samples: Mapping[str, Sequence[Mapping]], leaves: Mapping[str, list[str]]
-) -> Items:
-    """Items by column, from lm-eval's samples by task; `leaves` are the tasks of each column."""
+    samples: Mapping[str, Sequence[Mapping[str, Any]]], metric: str, score: float
+) -> dict[str, dict[int, float]]:
+    """A task's items out of lm-eval's samples by leaf.
+
+    Nothing where the score is not the mean of the metric's numbers, as a perplexity is not.
+    """
+    values = [sample.get(metric) for each in samples.values() for sample in each]
+    numbers = [value for value in values if isinstance(value, Real)]
+    if len(numbers) < len(values) or not math.isclose(fmean(numbers), score, rel_tol=1e-9):
+        return {}
     return {
-        column: {leaf: {int(s["doc_id"]): int(s["acc"]) for s in samples[leaf]} for leaf in tasks}
-        for column, tasks in leaves.items()
+        leaf: {int(sample["doc_id"]): _number(sample[metric]) for sample in each}
+        for leaf, each in samples.items()
     }
+
+
+def _number(value: Any) -> float:
+    """A whole number as such, since most are 0 or 1."""
+    return int(value) if float(value).is_integer() else float(value)
 
 
 def write_items(items: Items, path: Path) -> None:
@@ -45,7 +61,7 @@ def read_items(path: Path) -> Items:
             raise ValueError(f"its columns are {', '.join(header)}")
         items: Items = {}
         for column, task, item, correct in rows:
-            items.setdefault(column, {}).setdefault(task, {})[int(item)] = int(correct)
+            items.setdefault(column, {}).setdefault(task, {})[int(item)] = _number(float(correct))
     except (EOFError, gzip.BadGzipFile, UnicodeDecodeError, ValueError) as error:
         raise ValueError(f"{path} is damaged ({error}): delete it and run again") from error
     return items

@@ -29,6 +29,7 @@ _OUTSIDE = (
     "suite.jobs",
     "suite.tracking",
     "suite.sources.hub",
+    "suite.sources.lm_eval_tasks",
     "suite.sources.pypi",
     "suite.sources.mirror",
     "suite.sources.revisions",

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from suite.plan import calibration, studies, subject, tokens, variants, world
+from suite.plan import calibration, studies, subject, tasks, tokens, variants, world
 from suite.plan.cell import Cell
 from suite.plan.methods import (
     FREE,
@@ -79,7 +79,7 @@ def load(overrides: Mapping[str, Any]) -> dict[str, Any]:
         tokens.problems(settings),
         _model_problems(settings),
         _place_problems(settings),
-        _revision_problems(settings),
+        tasks.problems(settings),
     )
     _refuse(world.problems(settings))
     settings["methods"] = _typed_methods(settings)
@@ -120,13 +120,20 @@ def scale_settings(scale: object, named_by: str = "scale") -> dict[str, Any]:
 
 
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """`above` laid over `below`: mappings are merged key by key, anything else is replaced."""
+    """`above` laid over `below`: mappings are merged key by key, anything else is replaced.
+
+    null in the place of a mapping takes it away, and of another task only `limit` stays.
+    """
     merged = dict(below)
+    if above.get("task", below.get("task")) != below.get("task"):
+        merged = {key: value for key, value in below.items() if key in ("task", "limit")}
     if any(key in below and above.get(key, below[key]) != below[key] for key in _REPOSITORIES):
         merged.pop("revision", None)  # which is a commit of the other repository
     for key, value in above.items():
         lower = merged.get(key)
-        if not (isinstance(lower, Mapping) and isinstance(value, Mapping)):
+        if isinstance(lower, Mapping) and value in (None, "null"):  # text in --config
+            del merged[key]
+        elif not (isinstance(lower, Mapping) and isinstance(value, Mapping)):
             merged[key] = value
         elif key in _KINDS and (kind := set(value) & _KINDS[key]) and not kind & set(lower):
             merged[key] = dict(value)  # of another kind than the one below, which it replaces
@@ -234,17 +241,6 @@ def _place_problems(settings: Mapping[str, Any]) -> Iterator[str]:
     sequences = settings["corpora"]["calibration"]["sequences"]
     if sequences < 1:
         yield "corpora.calibration.sequences: must be at least 1"
-
-
-def _revision_problems(settings: Mapping[str, Any]) -> Iterator[str]:
-    """Results name one revision of every data set that tasks read."""
-    first: dict[str, Any] = {}
-    for column, task in settings["evaluation"]["tasks"].items():
-        if first.setdefault(task["dataset"], task.get("revision")) != task.get("revision"):
-            yield (
-                f"evaluation.tasks.{column}.revision: {task['dataset']} has another revision in "
-                "another task; set one for both"
-            )
 
 
 def _training_problems(settings: Mapping[str, Any]) -> Iterator[str]:

@@ -15,19 +15,19 @@ def of_hub(settings: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
     are all rows, and revision None is the newest. The miniatures and their world need nothing.
     """
     sources = [settings["models"][name]["source"] for name in settings["grid"]["models"]]
-    tasks = settings["evaluation"]["tasks"].values()
+    tasks = {
+        (task["task"], task["dataset"]): {
+            "task": task["task"],
+            "dataset": task["dataset"],
+            "revision": task.get("revision"),
+        }
+        for task in settings["evaluation"]["tasks"].values()
+        if not is_generated(task)
+    }
     return {
         "models": [dict(source) for source in sources if set(source) & {"hub", "pypi"}],
         "texts": _texts(settings),
-        "tasks": [
-            {
-                "task": task["task"],
-                "dataset": task["dataset"],
-                "revision": task.get("revision"),
-            }
-            for task in tasks
-            if not is_generated(task)
-        ],
+        "tasks": list(tasks.values()),
     }
 
 

@@ -18,6 +18,7 @@ from suite.plan.code import ROOT, exists, fingerprint
 from suite.plan.config import MINIATURES
 from suite.plan.grid import taken_masks
 from suite.plan.methods import mask_learners, methods_that_are, pattern_of, rule_folders
+from suite.plan.tasks import asked
 from suite.plan.world import has_generated_tasks
 
 Recipe = dict[str, Any]
@@ -128,11 +129,13 @@ class Recipes:
     def evaluation(self, cell: Cell) -> Recipe:
         """Of an evaluation: the whole way of its cell."""
         corpora = self.settings["corpora"]
+        evaluation = self.settings["evaluation"]
+        tasks = {name: asked(task) for name, task in evaluation["tasks"].items()}
         recipe = {
             "model": self.model(cell.model),
             "checkpoint": self._checkpoint_read(cell),
             **{name: self.corpus(name) for name in ("perplexity", "in_domain") if name in corpora},
-            "evaluation": dict(self.settings["evaluation"]),
+            "evaluation": {**evaluation, "tasks": tasks},
             **self.computing,
             "code": fingerprint("suite.stages.evaluate", data=[_TASKS]),
         }

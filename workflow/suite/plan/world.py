@@ -8,7 +8,7 @@ from typing import Any
 
 from suite.plan import studies
 
-GENERATED = "mini_"  # how names of generated tasks begin; the rest is the column that they fill
+GENERATED = "mini_"  # how names of generated tasks begin; the rest is whose form they have
 
 
 def is_generated(task: Mapping[str, Any]) -> bool:
@@ -36,26 +36,25 @@ def problems(settings: Mapping[str, Any]) -> list[str]:
 
 
 def _misnamed(tasks: Mapping[str, Any]) -> Iterator[str]:
-    """Tasks whose scores would stand under the name of another."""
-    for column, task in tasks.items():
-        known = (column, f"{GENERATED}{column}")
-        if task["task"] not in known:
+    """Generated tasks whose scores would stand under the name of another."""
+    for name, task in tasks.items():
+        form = task["task"].removeprefix(GENERATED)
+        if is_generated(task) and not name.startswith(form):
             yield (
-                f"evaluation.tasks.{column}.task: {task['task']} would stand in the column of "
-                f"{column}: write {known[0]}, or {known[1]} for miniatures"
+                f"evaluation.tasks.{name}.task: {task['task']} would stand under the name {name}: "
+                f"write {GENERATED}{name}, or call it {form}"
             )
 
 
 def _mixed(tasks: Mapping[str, Any]) -> Iterator[str]:
     """Tasks of the kind that fewer are of."""
-    generated = [column for column, task in tasks.items() if is_generated(task)]
-    real = [column for column in tasks if column not in generated]
-    for column in min(real, generated, key=len):
-        kinds = ("generated", "real") if column in generated else ("real", "generated")
-        other = column if column in generated else f"{GENERATED}{column}"
+    generated = [name for name, task in tasks.items() if is_generated(task)]
+    real = [name for name in tasks if name not in generated]
+    for name in min(real, generated, key=len):
+        kinds = ("generated", "real") if name in generated else ("real", "generated")
         yield (
-            f"evaluation.tasks.{column}.task: {tasks[column]['task']} is a {kinds[0]} task among "
-            f"{kinds[1]} ones, which cannot be mixed: write {other}"
+            f"evaluation.tasks.{name}.task: {tasks[name]['task']} is a {kinds[0]} task among "
+            f"{kinds[1]} ones, which cannot be mixed: leave out one kind (`{name}: null`)"
         )
 
 
@@ -92,13 +91,12 @@ def _unsuited(settings: Mapping[str, Any]) -> Iterator[str]:
 
 def _of_other_data(tasks: Mapping[str, Any]) -> Iterator[str]:
     """Tasks with the data of another, or of the other kind."""
-    of_the_world = {f"{GENERATED}{column}" for column in tasks}
-    for column, task in tasks.items():
-        place, name, dataset = f"evaluation.tasks.{column}.dataset", task["task"], task["dataset"]
-        if is_generated(task) and dataset != name:
-            yield f"{place}: {dataset} is not the data of {name}: write {name}"
-        elif not is_generated(task) and dataset in of_the_world:
+    for name, task in tasks.items():
+        place, asked, dataset = f"evaluation.tasks.{name}.dataset", task["task"], task["dataset"]
+        if is_generated(task) and dataset != asked:
+            yield f"{place}: {dataset} is not the data of {asked}: write {asked}"
+        elif not is_generated(task) and dataset.startswith(GENERATED):
             yield (
-                f"{place}: {dataset} is generated, but {name} a real task: write the name of its "
+                f"{place}: {dataset} is generated, but {asked} a real task: write the name of its "
                 "data set on the hub, as scale laptop does"
             )

@@ -20,6 +20,11 @@ _TASKS = {
     "winogrande": "sakaguchi2020winogrande",
     "openbookqa": "mihaylov2018openbookqa",
     "mmlu": "hendrycks2021mmlu",
+    "hellaswag": "zellers2019hellaswag",
+    "sciq": "welbl2017sciq",
+    "lambada_openai": "paperno2016lambada",
+    "gsm8k": "cobbe2021gsm8k",
+    "boolq": "clark2019boolq",
 }
 _TEXTS = {
     "Salesforce/wikitext": "merity2017wikitext",

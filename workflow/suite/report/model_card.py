@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from suite.plan.methods import method_label
-from suite.plan.tasks import GENERATED
+from suite.plan.world import GENERATED
 
 
 def front_matter(

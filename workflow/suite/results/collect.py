@@ -15,8 +15,9 @@ import pandas as pd
 from suite.artifacts.files import read_json
 from suite.artifacts.recorded import check
 from suite.plan.cell import DENSE, Cell
-from suite.plan.tasks import GENERATED
+from suite.plan.metrics import is_share
 from suite.plan.validation import schema_problems
+from suite.plan.world import GENERATED
 from suite.results.frame import CELL, COLUMNS, ITEM_COLUMNS, Results, place_of
 from suite.results.statistics import recovered_shares
 
@@ -163,8 +164,7 @@ def _task(name: str, result: Mapping[str, Any], shown: Mapping[str, Any]) -> Ite
         if measured not in result:
             continue
         is_own = measured == metric
-        percent = (is_own and averaged) or measured in ("acc", "acc_norm", "exact_match")
-        scale, unit = (100, "percent") if percent else (1, measured)
+        scale, unit = (100, "percent") if is_share(measured) else (1, measured)
         stderr = scale * float(result.get(f"{measured}_stderr", math.nan))
         yield {
             **_measure(name if is_own else f"{name}_norm", scale * result[measured], unit, stderr),

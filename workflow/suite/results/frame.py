@@ -15,7 +15,7 @@ import pandas as pd
 from suite.artifacts.files import replacing
 from suite.plan.cell import DENSE
 from suite.plan.methods import is_control
-from suite.plan.tasks import GENERATED
+from suite.plan.world import GENERATED
 
 CELL = ["model", "method", "sparsity", "seed"]
 PLACE = ["model", "sparsity"]

@@ -7,12 +7,13 @@ Axes: R rows, T tokens of a row, N scored positions, H hidden features.
 """
 
 import logging
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from lm_eval.models.huggingface import HFLM
-from lm_eval.models.utils import has_bos_prefix
+from lm_eval.models.utils import has_bos_prefix, normalize_gen_kwargs
 from torch import Tensor
 from tqdm import tqdm
 
@@ -60,6 +61,32 @@ class PackedLM(HFLM):
         self._encoded = self._encode(text for request in requests for text in _texts(*request.args))
         return super().loglikelihood(requests, disable_tqdm)
 
+    def loglikelihood_rolling(
+        self, requests: list["Instance"], disable_tqdm: bool = False
+    ) -> list[float]:
+        """As that of HFLM, with all windows together, of which batches are made where they run."""
+        self.batch_size_per_gpu = sys.maxsize
+        return super().loglikelihood_rolling(requests, disable_tqdm)
+
+    def generate_until(self, requests: list["Instance"], disable_tqdm: bool = False) -> list[str]:
+        """As that of HFLM, with as many requests at a time as `batch_tokens` leaves room for.
+
+        Raises ValueError where an answer would leave no room for a question.
+        """
+        texts = [request.args[0] for request in requests]
+        self._encoded = self._encode(texts)
+        new, longest = 0, max(len(self.tok_encode(text)) for text in texts)
+        for request in requests:
+            options = normalize_gen_kwargs(request.args[1], self.max_gen_toks)
+            new = max(new, options["max_gen_toks"])
+            if new >= self.max_length:
+                raise ValueError(
+                    f"evaluation.tasks: answers of {request.task_name} have up to {new} tokens, as "
+                    f"many as the model's context of {self.max_length} or more: leave it out"
+                )
+        self.batch_size_per_gpu = max(1, self.batch_tokens // min(longest + new, self.max_length))
+        return super().generate_until(requests, disable_tqdm)
+
     def _encode(self, texts: Iterable[str]) -> dict[str, list[int]]:
         """The tokens of these texts, all together, but of those that begin with BOS themselves."""
         bos = self.tokenizer.decode(self.prefix_token_id)
@@ -80,7 +107,7 @@ class PackedLM(HFLM):
         if self.head is None:
             longest = max(len(context) + len(choice) for _, context, choice in requests)
             self.batch_size_per_gpu = max(1, self.batch_tokens // longest)
-            return super()._loglikelihood_tokens(requests, disable_tqdm, override_bs)
+            return super()._loglikelihood_tokens(requests, disable_tqdm)
         asked = [(tuple(context), tuple(choice)) for _, context, choice in requests]
         # each once: choices that are equal as tokens have equal scores, whatever is rounded
         distinct = list(dict.fromkeys(asked))

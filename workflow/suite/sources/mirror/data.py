@@ -58,8 +58,8 @@ def fetch_tasks(tasks: Sequence[Mapping[str, Any]], target: Path) -> None:
 
 def _splits(leaf: Any) -> list[str]:
     """The splits of a task that its definition names and its data set has."""
-    kinds = ("training", "validation", "test", "fewshot")
-    named = {getattr(leaf.config, f"{kind}_split") for kind in kinds}
+    named = {getattr(leaf.config, f"{kind}_split") for kind in ("training", "validation", "test")}
+    named.add(leaf.fewshot_cfg.split)
     return [split for split in leaf.dataset if split in named]
 
 

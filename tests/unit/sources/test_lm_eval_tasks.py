@@ -1,0 +1,204 @@
+"""What lm-eval's files say of tasks before anything is imported: every task, every mistake."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import lm_eval.tasks
+import pytest
+import yaml
+from lm_eval.tasks import TaskManager
+
+from suite.plan.config import SCALES, load
+from suite.plan.tasks import is_averaged, title
+from suite.plan.validation import ConfigError
+from suite.sources import lm_eval_tasks
+from suite.sources.lm_eval_tasks import refuse
+from suite.sources.mirror.check import missing
+from tests.conftest import ROOT
+
+HELLASWAG = {"task": "hellaswag", "dataset": "Rowan/hellaswag", "limit": 0}
+GSM8K = {
+    "task": "gsm8k", "dataset": "openai/gsm8k", "limit": 0, "metric": "exact_match",
+    "filter": "strict-match",
+}  # fmt: skip
+ARC = {"task": "arc_challenge", "dataset": "allenai/ai2_arc", "limit": 0}
+
+
+def check(tasks: dict) -> None:
+    refuse({"evaluation": {"tasks": tasks}})
+
+
+GOOD = {
+    "hellaswag": {**HELLASWAG, "metric": "acc_norm", "filter": "none", "averaged": True},
+    "arc_five": {**ARC, "fewshot": 5},
+    "gsm8k": {**GSM8K, "fewshot": 5},
+    "lambada": {**HELLASWAG, "task": "lambada_openai", "metric": "perplexity"},
+    "mmlu": {**HELLASWAG, "task": "mmlu", "fewshot": 5},
+    "wikitext": {**HELLASWAG, "task": "wikitext", "metric": "word_perplexity"},
+    # by functions that are run in the job only
+    "minerva_math": {**HELLASWAG, "task": "minerva_math", "metric": "exact_match", "fewshot": 4},
+    "xlsum": {**HELLASWAG, "task": "xlsum_amharic_prompt_1", "metric": "rougeL"},
+    "piqa_five": {**HELLASWAG, "task": "mini_piqa"},
+}  # fmt: skip
+
+MISTAKES = {
+    "an unknown task": (
+        {"swag": {**HELLASWAG, "task": "helaswag"}},
+        ["swag.task: lm-eval has no task or group 'helaswag' with a score of its own (did you mean "
+         "hellaswag, "],
+    ),
+    "an unknown generated task": (
+        {"piqa": {**HELLASWAG, "task": "mini_pica"}},
+        ["piqa.task: lm-eval has no task or group 'mini_pica' with a score of its own (did you "
+         "mean mini_piqa"],
+    ),
+    "several tasks by one name": (
+        {"arc": {**ARC, "task": "ai2_arc"}}, ["arc.task: lm-eval has no task or group 'ai2_arc'"]
+    ),
+    "a task under the name of another": (
+        {"piqa": HELLASWAG}, ["piqa.task: lm-eval calls another task piqa: call this one hellaswag"]
+    ),
+    "a metric": (
+        {"piqa": {**ARC, "task": "piqa", "metric": "f1"}},
+        ["piqa.metric: piqa has no metric f1; it has acc, acc_norm"],
+    ),
+    "no metric where acc is none": (
+        {"gsm8k": {"task": "gsm8k", "dataset": "openai/gsm8k", "limit": 0}},
+        ["gsm8k.metric: gsm8k has no metric acc; it has exact_match",
+         "gsm8k.filter: must be set, since gsm8k has several: strict-match, flexible-extract"],
+    ),
+    "a group's metric": (
+        {"mmlu": {**ARC, "task": "mmlu", "metric": "acc_norm"}},
+        ["mmlu.metric: the group mmlu has no metric acc_norm; it has acc"],
+    ),
+    "a filter": (
+        {"gsm8k": {**GSM8K, "filter": "strict"}},
+        ["gsm8k.filter: gsm8k has no filter strict; it has strict-match, flexible-extract"],
+    ),
+    "the filter of a task without": (
+        {"arc": {**ARC, "filter": "strict-match"}},
+        ["arc.filter: arc_challenge has no filter strict-match; it has none"],
+    ),
+    "solved items out of those that are asked": (
+        {"lambada": {**HELLASWAG, "task": "lambada_openai", "fewshot": 3}},
+        ["lambada.fewshot: lambada_openai has no solved items but those that it asks: leave it "
+         "out"],
+    ),
+    "solved items of a generated task": (
+        {"piqa": {**HELLASWAG, "task": "mini_piqa", "fewshot": 2}},
+        ["piqa.fewshot: mini_piqa has no solved items but those that it asks: leave it out"],
+    ),
+    "solved items where lm-eval allows none": (
+        {"chat": {**ARC, "task": "arc_challenge_chat", "metric": "exact_match", "fewshot": 2}},
+        ["chat.fewshot: lm-eval asks arc_challenge_chat without solved items, always: leave it "
+         "out"],
+    ),
+    "more solved items than are listed": (
+        {"penguins": {**ARC, "task": "leaderboard_bbh_penguins_in_a_table", "metric": "acc_norm",
+                      "fewshot": 5}},
+        ["penguins.fewshot: leaderboard_bbh_penguins_in_a_table has 3 solved items: lower it"],
+    ),
+    "solved items before whole texts": (
+        {"text": {**ARC, "task": "wikitext", "metric": "word_perplexity", "fewshot": 1}},
+        ["text.fewshot: wikitext is a perplexity of whole texts, before which nothing can stand"],
+    ),
+    "a group without a score": (
+        {"all": {**ARC, "task": "darija_summarization"}},
+        ["all.task: darija_summarization is a group without a score of its own: name its tasks"],
+    ),
+    "a task made in Python": (
+        {"squad": {**ARC, "task": "squadv2"}},
+        ["squad.task: squadv2 has its data from code of lm-eval, at no revision that could be "
+         "kept"],
+    ),
+    "code that would be run": (
+        {"code": {**ARC, "task": "humaneval"}},
+        ["code.task: humaneval runs what the model writes as a program, which is not safe"],
+    ),
+    "images": (
+        {"see": {**ARC, "task": "mmmu_val_finance"}},
+        ["see.task: mmmu_val_finance shows images or plays sounds, and models here read text"],
+    ),
+    "answers drawn at random": (
+        {"cot": {**ARC, "task": "gsm8k_cot_self_consistency", "metric": "exact_match"}},
+        ["cot.task: gsm8k_cot_self_consistency has its answers drawn at random, so that no score "
+         "would be the same"],
+    ),
+}  # fmt: skip
+
+
+def test_what_can_be_asked_is_not_refused():
+    check(GOOD)
+
+
+def test_the_settings_beside_the_invented_data_are_good():
+    settings = yaml.safe_load((ROOT / "tests/data/any_tasks.yaml").read_text())
+    tiny = str(SCALES.parent / "suite/miniature/checkpoints/mini-llama-3.2-1b")
+    settings["models"]["tiny"]["source"] = {"path": tiny}
+    settings["hub_mirror"] = str(ROOT / "tests/data/hub")
+    found = load(settings)
+    refuse(found)
+    assert missing(found, ROOT / "tests/data/hub") == []
+    tasks = found["evaluation"]["tasks"]
+    assert len(tasks) == 12
+    assert {name for name, task in tasks.items() if not is_averaged(task)} == {
+        "arc_zero", "lambada_ppl",
+    }  # fmt: skip
+    assert title("winogrande", tasks["winogrande"]) == "WinoG."
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_a_line_that_names_the_setting(name):
+    tasks, lines = MISTAKES[name]
+    with pytest.raises(ConfigError) as error:
+        check(tasks)
+    found = str(error.value).splitlines()
+    assert len(found) == len(lines)
+    for said, line in zip(found, lines, strict=True):
+        assert said.startswith(f"evaluation.tasks.{line}")
+
+
+@pytest.mark.parametrize("scale", ["smoke", "mini", "laptop", "claim", "workstation", "paper"])
+def test_the_tasks_of_scales_are_known_without_lm_eval(scale, monkeypatch):
+    monkeypatch.setattr(lm_eval_tasks, "_installed", lambda: pytest.fail("looked for lm-eval"))
+    refuse(load({"scale": scale, "hub_mirror": ""}))
+
+
+def test_nothing_that_is_slow_is_imported():
+    code = (
+        "import sys\nfrom suite.sources.lm_eval_tasks import refuse\n"
+        f"refuse({{'evaluation': {{'tasks': {GOOD!r}}}}})\n"
+        "print(*{'torch', 'lm_eval', 'transformers', 'datasets'} & set(sys.modules))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+        cwd=ROOT / "workflow", env={"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert found.stdout.strip() == ""
+
+
+def test_without_lm_eval_beside_snakemake_it_is_left_to_the_job(monkeypatch):
+    monkeypatch.setattr(lm_eval_tasks, "_installed", lambda: None)
+    check({"swag": {**HELLASWAG, "task": "helaswag"}})
+
+
+@pytest.mark.heavy
+def test_every_task_and_group_of_lm_eval_is_found_and_read_as_it_does():
+    manager = TaskManager()
+    folder = lm_eval_tasks._installed()
+    assert folder is not None
+    files = lm_eval_tasks._files(folder)
+    names = {*manager.all_subtasks, *manager.all_groups}
+    assert len(names) > 10_000 and names <= files.keys()
+    for name in sorted(names)[::50]:
+        entry, definition = manager.task_index[name], lm_eval_tasks._definition(name, folder)
+        assert definition is not None
+        assert _without_folders(entry.cfg) == _without_folders(definition)
+
+
+def _without_folders(definition: dict) -> str:
+    """The definition as text, in which functions are as we have them."""
+    own = str(Path(lm_eval.tasks.__file__).parent)
+    return re.sub(f"{own}[^']*/", "/", str(dict(sorted(definition.items()))))

@@ -1,0 +1,187 @@
+"""Scores of tasks, and of their items, through lm-evaluation-harness."""
+
+import logging
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from suite.artifacts.items import Items, from_samples
+from suite.plan.metrics import DEFAULT
+from suite.sources.tasks import build, check_task, commits, leaves, revisions, task_manager
+
+# task of lm-eval, its data set, how many of its items, how many solved ones before each
+Asked = tuple[str, str, int, int]
+
+
+def run_tasks(
+    model: Any,
+    tokenizer: Any,
+    bos: bool,
+    settings: Mapping[str, Any],
+    miniature_data: Path | None,
+) -> tuple[dict[str, dict[str, Any]], Items, dict[str, Any]]:
+    """Results by task (scores and chance as lm-eval has them), items, and what else to record.
+
+    All that can be goes through one call of lm-eval, in batches of a fixed composition. It is
+    `evaluate`, since `simple_evaluate` also asks pip for the installed packages, a second a cell.
+    """
+    from suite.stages.packed import PackedLM
+
+    # and not that a loaded model may ignore arguments, nor what definitions leave to defaults
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    lm = PackedLM(
+        model, tokenizer=tokenizer, batch_tokens=settings["batch_tokens"], add_bos_token=bos
+    )
+    _check_bos(lm, tokenizer, bos)
+    manager = task_manager(miniature_data is not None)
+    wanted = settings["tasks"]
+    of_hub = [] if miniature_data is not None else list(wanted.values())
+    loaded = commits(of_hub)
+    built: dict[Asked, Any] = {}
+    for task in wanted.values():
+        if _asked(task) not in built:
+            built[_asked(task)] = build(manager, task, miniature_data, loaded.get(task["dataset"]))
+        check_task(manager, task, built[_asked(task)])
+    logging.getLogger("lm_eval").setLevel(logging.WARNING)
+    found: dict[Asked, Mapping[str, Any]] = {}
+    for together in _without_repetition(built):
+        found |= dict.fromkeys(together, _evaluate(lm, manager, together))
+    tasks: dict[str, dict[str, Any]] = {}
+    items: Items = {}
+    for name, task in wanted.items():
+        tasks[name], of_task = _task_result(found[_asked(task)], built[_asked(task)], task)
+        items |= {name: of_task} if of_task else {}
+    shots = {name: task["fewshot"] for name, task in wanted.items() if "fewshot" in task}
+    versions = {"num_fewshot": shots or 0, "datasets": revisions(of_hub, loaded)}
+    return tasks, items, versions
+
+
+def _asked(task: Mapping[str, Any]) -> Asked:
+    """What is asked, of which several scores may be wanted."""
+    return task["task"], task["dataset"], task["limit"], task.get("fewshot", 0)
+
+
+def _without_repetition(built: Mapping[Asked, Any]) -> list[dict[Asked, Any]]:
+    """As few parts as can be in which no task of lm-eval, nor a subtask, comes twice."""
+    parts: list[tuple[dict[Asked, Any], set[str]]] = []
+    for asked, task in built.items():
+        names = {leaf.task_name for leaf in leaves(task)}
+        part, taken = next((part for part in parts if not part[1] & names), ({}, set()))
+        if not part:
+            parts.append((part, taken))
+        part[asked] = task
+        taken |= names
+    return [part for part, _ in parts]
+
+
+def _evaluate(lm: Any, manager: Any, built: Mapping[Asked, Any]) -> Mapping[str, Any]:
+    import lm_eval
+
+    for task in built.values():
+        for leaf in leaves(task):
+            _without_resampling(leaf)
+    results = lm_eval.evaluate(
+        lm,
+        manager.load(list(built.values())),
+        samples=_first_items(built),
+        log_samples=True,
+        # means have an analytic standard error; 0 would turn every stderr into N/A
+        bootstrap_iters=1,
+    )
+    assert results is not None, "evaluate returns None on other ranks than 0 only"
+    return results
+
+
+def _without_resampling(leaf: Any) -> None:
+    """Let lm-eval take no standard errors from resampled items, by which it knows functions.
+
+    They cost minutes, and are for scores that are no means.
+    """
+    from lm_eval.api.metrics import mean
+
+    given = leaf.aggregation
+    leaf.aggregation = lambda: {
+        metric: function if function is mean else partial(function)
+        for metric, function in given().items()
+    }
+
+
+def _first_items(built: Mapping[Asked, Any]) -> dict[str, range]:
+    """The first `limit` items of each task, or of each subtask of a group; limit 0 means all."""
+    return {
+        leaf.task_name: range(min(limit or len(leaf.eval_docs), len(leaf.eval_docs)))
+        for (*_, limit, _), task in built.items()
+        for leaf in leaves(task)
+    }
+
+
+def _task_result(
+    results: Mapping[str, Any], built: Any, task: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, dict[int, float]]]:
+    """What is written of a task, and its items."""
+    name, metric = task["task"], task.get("metric", DEFAULT)
+    parts = leaves(built)
+    kinds = {sample["filter"] for leaf in parts for sample in results["samples"][leaf.task_name]}
+    kind = task.get("filter") or kinds.pop()
+    values = {
+        key.removesuffix(f",{kind}"): float(value)
+        for key, value in results["results"][name].items()
+        if key.endswith(f",{kind}") and value != "N/A"
+    }
+    if metric not in values:
+        scores = ", ".join(key for key in values if not key.endswith("_stderr"))
+        raise ValueError(f"evaluation.tasks: {name} has no metric {metric}; it has {scores}")
+    samples = {
+        leaf.task_name: [s for s in results["samples"][leaf.task_name] if s["filter"] == kind]
+        for leaf in parts
+    }
+    result = {
+        "task": name,
+        **({} if metric == DEFAULT else {"metric": metric}),
+        **{
+            score: values[score]
+            for each in dict.fromkeys((DEFAULT, "acc_norm", metric))
+            for score in (each, f"{each}_stderr")
+            if score in values
+        },
+        **({"chance": chance(chain(*samples.values()))} if _has_chance(parts, metric) else {}),
+        "samples": sum(results["n-samples"][leaf.task_name]["effective"] for leaf in parts),
+        "version": str(results["versions"][name]),
+        **({"fewshot": task["fewshot"]} if "fewshot" in task else {}),
+    }
+    return result, from_samples(samples, metric, values[metric])
+
+
+def _has_chance(parts: Sequence[Any], metric: str) -> bool:
+    """Whether the score is a share of items of which one choice each is right, and is picked."""
+    return metric.startswith("acc") and all(
+        leaf.OUTPUT_TYPE == "multiple_choice"
+        and not leaf.multiple_target
+        and leaf.config.process_results is None
+        for leaf in parts
+    )
+
+
+def chance(samples: Iterable[Mapping[str, Any]]) -> float:
+    """The accuracy, as a fraction, of guessing evenly among the choices of each of these samples.
+
+    The number of choices is lm-eval's own: it asks for the likelihood of each, once more without
+    its question for acc_mutual_info. Items of one task may differ in it, as some of ARC's have 3
+    or 5.
+    """
+    return statistics.fmean(
+        (2 if "acc_mutual_info" in sample["metrics"] else 1) / len(sample["arguments"])
+        for sample in samples
+    )
+
+
+def _check_bos(lm: Any, tokenizer: Any, bos: bool) -> None:
+    begins = lm.tok_encode("the")[:1] == [tokenizer.bos_token_id]
+    if begins != bos:
+        raise ValueError(
+            f"the model's `bos` is {bos}, but lm-eval's encodings say otherwise: scores "
+            "would not be comparable with the calibration"
+        )
