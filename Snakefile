@@ -52,6 +52,7 @@ from suite.sources.mirror.check import missing
 from suite.tables.registry import STUDY_FIGURES, TABLES
 from suite.tables.published import FILES as NUMBERS
 from suite.tables.published import published_models
+from suite.tracking.store import store_uri
 
 
 configfile: os.path.join(HERE, "config.yaml")
@@ -164,9 +165,10 @@ onstart:
         if job.rule.name in ("train", "train_weights")
     }
     try:
+        store_uri()
         found = standing.remade(Path(RESULTS), trainings, RECIPES)
         lines = standing.announce(found, config.get("replace", False))
-    except ConfigError as error:
+    except ValueError as error:
         raise WorkflowError(str(error)) from None
     if any(job.rule.name == "collect" for job in jobs):
         if config.get("strict", False):
@@ -192,12 +194,6 @@ onstart:
             if handler.name == "DefaultStreamHandler":  # not Snakemake's own log file
                 handler.addFilter(overview)
                 handler.setFormatter(overview)
-    # before any job writes to it: two processes that make the schema at once break each other
-    if config["tracking"]["live"]:
-        from suite.tracking.run import RESULTS as STORE_FOLDER
-        from suite.tracking.store import default_uri, initialise_store
-
-        initialise_store(default_uri(STORE_FOLDER))
     if workflow.is_main_process and workflow.local_exec:
         # Nothing here has to be spared by a limit of jobs a second, with which (Snakemake 9.27) every
         # finished job adds one more round of scheduling a second, until they take a whole core.

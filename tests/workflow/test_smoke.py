@@ -74,31 +74,23 @@ def test_checkpoints_load_and_their_sparsity_is_exact(finished, model, method):
         assert not (finished / f"results/smoke/training/{model}/leap/0.5").exists()
 
 
-def test_every_job_is_a_run_in_mlflow(finished):
+def test_every_cell_is_a_run_in_mlflow_with_the_numbers_of_the_table(finished):
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(f"sqlite:///{finished / 'results/mlflow.db'}")
     experiment = client.get_experiment_by_name("leap-suite/smoke")
-    runs = client.search_runs([experiment.experiment_id])
-    stages = [run.data.tags["stage"] for run in runs]
-    assert {stage: stages.count(stage) for stage in set(stages)} == {
-        "prune": 6, "train": 2, "harden": 8, "evaluate": 10,
-    }  # fmt: skip
-    assert {run.info.status for run in runs} == {"FINISHED"}
-    (one,) = [
-        run for run in runs
-        if run.data.tags["group"] == "smoke/mini-llama-3.2-1b/wanda/0.5/0"
-        and run.data.tags["stage"] == "evaluate"
-    ]  # fmt: skip
-    evaluation = finished / "results/smoke/evaluations/mini-llama-3.2-1b/wanda/0.5.json"
-    found = one.data.metrics
-    assert found["perplexity"] == json.loads(evaluation.read_text())["perplexity"]["value"]
-    (row,) = [
-        row for row in rows_of(finished / "results/smoke")
-        if (row["model"], row["method"], row["sparsity"]) == ("mini-llama-3.2-1b", "wanda", "0.5")
-    ]  # fmt: skip
-    assert found["average"] == pytest.approx(float(row["average"]))
-    assert found["recovered_share"] == pytest.approx(float(row["recovered_share"]))
+    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+    rows = rows_of(finished / "results/smoke")
+    assert len(runs) == len(rows)
+    for row in rows:
+        run = runs[f"{row['model']} {row['method']} {row['sparsity']}"]
+        found = {**run.data.metrics, "ppl": run.data.metrics["perplexity"]}
+        measures = [name for name in ("ppl", "average", "recovered_share", *TASKS) if row[name]]
+        assert [found[m] for m in measures] == pytest.approx([float(row[m]) for m in measures])
+        assert ("lm_loss" in found) == (row["method"] == "leap")
+        if row["method"] == "wanda":
+            assert run.data.params == {"budget": "row"}
 
 
 def rows_of(folder: Path) -> list[dict[str, str]]:

@@ -11,7 +11,6 @@ rule prune:
         weights=f"{RESULTS}/pruned/{CELL}/weights.safetensors",
         mask=f"{RESULTS}/pruned/{CELL}/mask.safetensors",
         report=f"{RESULTS}/pruned/{CELL}/pruning.json",
-        journal=f"{RESULTS}/journals/prune/{CELL}.jsonl",
     log:
         f"{RESULTS}/logs/prune/{CELL}.log",
     benchmark:
@@ -26,7 +25,7 @@ rule prune:
         runtime=asks("prune", "runtime"),
         gpu=asks("prune", "gpu"),
     params:
-        run=RUN,
+        run=RUN,  # without it, Snakemake would make the cells of earlier versions again
         recipe=recipe("masks"),
     message:
         "Pruning {wildcards.model} to {wildcards.sparsity} with {wildcards.method}"
@@ -51,7 +50,6 @@ rule adopt:
         weights=f"{RESULTS}/pruned/{CELL}/weights.safetensors",
         mask=f"{RESULTS}/pruned/{CELL}/mask.safetensors",
         report=f"{RESULTS}/pruned/{CELL}/pruning.json",
-        journal=f"{RESULTS}/journals/prune/{CELL}.jsonl",
     log:
         f"{RESULTS}/logs/adopt/{CELL}.log",
     wildcard_constraints:
@@ -63,7 +61,7 @@ rule adopt:
         mem_mb=asks("harden", "mem_mb"),
         runtime=asks("harden", "runtime"),
     params:
-        run=RUN,
+        run=RUN,  # without it, Snakemake would make the cells of earlier versions again
         recipe=recipe("masks"),
     message:
         "Checking what {wildcards.method} made of {wildcards.model} at {wildcards.sparsity}"

@@ -144,14 +144,15 @@ def shown(*modules, data=()):
     return fingerprint(*(f"suite.{module}" for module in modules), data=[*described, *data])
 
 
-def journals(wildcards):
-    """The journal of every job of prune, train, harden and evaluate."""
-    found = CELLS if wildcards.cells == "grid" else studies.cells_of(wildcards.cells, config)
-    return [
-        f"{RESULTS}/journals/{stage}/{cell.path}.jsonl"
-        for cell in found
-        for stage in studies.recorded_stages(cell, cell.method in TRAINED)
-    ]
+def tracked(wildcards):
+    """The results of the grid or a study, and the records of how its cells were made."""
+    study = "" if wildcards.cells == "grid" else wildcards.cells
+    cells = cells_of(study)
+    return {
+        "results": frames_of(study)["frame"],
+        "journals": journals_of([cell for cell in cells if cell.method in TRAINED]),
+        "manifests": manifests_of(cells),
+    }
 
 
 def prefetch_target(wildcards):

@@ -11,7 +11,6 @@ rule evaluate:
     output:
         evaluation=f"{RESULTS}/evaluations/{CELL}.json",
         answers=f"{RESULTS}/items/{CELL}.csv.gz",
-        journal=f"{RESULTS}/journals/evaluate/{CELL}.jsonl",
     log:
         f"{RESULTS}/logs/evaluate/{CELL}.log",
     benchmark:

@@ -13,7 +13,6 @@ rule harden:
         ),
         mask=f"{RESULTS}/hardened/{CELL}/mask.safetensors",
         manifest=f"{RESULTS}/hardened/{CELL}/manifest.json",
-        journal=f"{RESULTS}/journals/harden/{CELL}.jsonl",
     log:
         f"{RESULTS}/logs/harden/{CELL}.log",
     benchmark:

@@ -1,9 +1,9 @@
-# MLflow: the runs of all jobs, made or completed from the jobs' journals; of the grid, or a study.
+# MLflow: a run for every cell of the grid or a study, made or completed.
 
 
 rule tracking:
     input:
-        journals,
+        unpack(tracked),
     output:
         f"{RESULTS}/tracking/{{cells}}.json",
     log:
@@ -19,6 +19,6 @@ rule tracking:
     params:
         run=RUN,
     message:
-        "Completing the runs in MLflow"
+        "Sending {wildcards.cells} to MLflow"
     script:
         "../scripts/tracking.py"

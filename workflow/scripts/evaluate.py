@@ -7,7 +7,6 @@ from suite.jobs.determinism import use_determinism
 from suite.jobs.gpus import use_gpus
 from suite.jobs.job import job, use_threads
 from suite.plan.cell import Cell
-from suite.tracking.run import open_run
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -15,25 +14,21 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Evaluate the cell; write its scores and its items."""
-    params, inputs = snakemake.params, snakemake.input
-    cell = Cell.of(snakemake.wildcards)
-    with open_run(snakemake.output.journal, "evaluate", params.run, cell, {}) as run:
-        from suite.stages.evaluate import evaluate
+    from suite.stages.evaluate import evaluate
 
-        scores = evaluate(
-            Path(inputs.model).parent,
-            Path(inputs.hardened[0]).parent if inputs.hardened else None,
-            Path(inputs.perplexity),
-            Path(inputs.in_domain) if inputs.in_domain else None,
-            cell,
-            params.run,
-            params.recipe,
-            Path(inputs.world).parent / "tasks" if inputs.world else None,
-            Path(snakemake.output.evaluation),
-            Path(snakemake.output.answers),
-        )
-        run.metrics(scores)
-        run.artifact(snakemake.output.evaluation)
+    params, inputs = snakemake.params, snakemake.input
+    evaluate(
+        Path(inputs.model).parent,
+        Path(inputs.hardened[0]).parent if inputs.hardened else None,
+        Path(inputs.perplexity),
+        Path(inputs.in_domain) if inputs.in_domain else None,
+        Cell.of(snakemake.wildcards),
+        params.run,
+        params.recipe,
+        Path(inputs.world).parent / "tasks" if inputs.world else None,
+        Path(snakemake.output.evaluation),
+        Path(snakemake.output.answers),
+    )
 
 
 if __name__ == "__main__":

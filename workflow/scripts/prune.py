@@ -7,7 +7,6 @@ from suite.jobs.determinism import use_determinism
 from suite.jobs.gpus import use_gpus
 from suite.jobs.job import job, use_threads
 from suite.plan.cell import Cell
-from suite.tracking.run import open_run
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -15,16 +14,13 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Prune the model and write weights, mask and report."""
-    params, inputs, outputs = snakemake.params, snakemake.input, snakemake.output
-    cell, settings = Cell.of(snakemake.wildcards), params.recipe["method"]
-    with open_run(outputs.journal, "prune", params.run, cell, settings) as run:
-        from suite.stages.prune import prune
+    from suite.stages.prune import prune
 
-        model, calibration = Path(inputs.model).parent, Path(inputs.calibration)
-        names = ("allocation", "mask_from", "weights_from")
-        taken = {name: Path(inputs[name]) for name in names if inputs.get(name)}
-        run.metrics(prune(model, calibration, cell, params.recipe, outputs, taken))
-        run.artifact(outputs.report)
+    inputs, cell = snakemake.input, Cell.of(snakemake.wildcards)
+    model, calibration = Path(inputs.model).parent, Path(inputs.calibration)
+    names = ("allocation", "mask_from", "weights_from")
+    taken = {name: Path(inputs[name]) for name in names if inputs.get(name)}
+    prune(model, calibration, cell, snakemake.params.recipe, snakemake.output, taken)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Rule tracking: every job's run in MLflow, complete."""
+"""Rule tracking: every cell's run in MLflow, complete."""
 
-from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suite.jobs.job import job
@@ -12,13 +12,11 @@ if TYPE_CHECKING:
 def main() -> None:
     """Upload what the store does not have yet."""
     from suite.artifacts.files import write_json
-    from suite.tracking.run import RESULTS
-    from suite.tracking.store import default_uri, experiment_name
-    from suite.tracking.upload import upload_all
+    from suite.tracking.store import store_uri
+    from suite.tracking.upload import upload
 
-    uri = default_uri(RESULTS)
-    counts = upload_all(snakemake.input, uri, experiment_name(snakemake.params.run))
-    write_json(snakemake.output[0], {"uri": uri, **asdict(counts)})
+    results, run = Path(snakemake.input.results), snakemake.params.run
+    write_json(snakemake.output[0], upload([results], Path("results") / run, run, store_uri()))
 
 
 if __name__ == "__main__":

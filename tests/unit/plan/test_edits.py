@@ -72,7 +72,7 @@ EDITS: dict[str, Jobs] = {
     # a figure
     "leap/parameterisations/patch.py": {},
     "workflow/suite/jobs/job.py": {},
-    "workflow/suite/tracking/shown.py": {},
+    "workflow/suite/tracking/runs.py": {},
     "workflow/suite/plan/cost/estimate.py": {},
     "workflow/suite/figures/gain.py": {},
 }  # fmt: skip

@@ -42,7 +42,8 @@ def prune(place: Path, cell: Cell, files: dict[str, str]) -> None:
 
 def harden(place: Path, cell: Cell, files: dict[str, str], target: Path, **overrides) -> dict:
     recipe = recipes(**overrides).checkpoint(cell)
-    return harden_stage.harden(place / "model", files, cell, "test", recipe, target)
+    harden_stage.harden(place / "model", files, cell, "test", recipe, target)
+    return read_json(target / "manifest.json")
 
 
 def test_pruning_nothing_gives_exactly_the_dense_scores(place):
@@ -52,8 +53,7 @@ def test_pruning_nothing_gives_exactly_the_dense_scores(place):
     files = {key: str(place / "pruned" / key) for key in ("weights", "mask", "report")}
     cell = Cell(MODEL, "wanda", "0.0")
     prune(place, cell, files)
-    counts = harden(place, cell, files, place / "hardened")
-    assert counts["achieved_sparsity"] == 0
+    assert harden(place, cell, files, place / "hardened")["achieved_sparsity"] == 0
     pruned = evaluate(place, cell, known.evaluation(cell), place / "hardened")
     assert pruned["tasks"] == dense["tasks"]
     assert pruned["perplexity"] == dense["perplexity"]
@@ -192,10 +192,9 @@ def test_masks_of_learned_logits_are_selected_by_their_rule(place, tmp_path, rul
     report = {"layers": layers, "settings": {"sparsity": 0.6, "seed": 0}}
     write_json(files["report"], {**report, "recipe": known.masks(cell)})
     binarise(tmp_path / "logits", tmp_path / "report", None, "leap", known.selection(cell), files)
-    counts = harden(place, cell, files, tmp_path / "hardened", **overrides)
+    manifest = harden(place, cell, files, tmp_path / "hardened", **overrides)
     kept = survivors(weights, 0.6) if rule == "exact" else positive
-    assert counts["survivors"] == kept
-    manifest = read_json(tmp_path / "hardened/manifest.json")
+    assert manifest["survivors"] == kept
     assert manifest["selection"] == {
         "rule": rule,
         "threshold_density": positive / weights,

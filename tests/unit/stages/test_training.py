@@ -56,8 +56,8 @@ def test_learned_weights_are_written_as_a_layer_wise_method_writes_its_own(place
     assert report["recipe"] == known.masks(cell)
     assert report["cost"]["training_seconds"] > 0
     assert not (tmp_path / "state").exists()
-    steps = [point for point in read_journal(outputs["journal"]).points if point.name == "lm_loss"]
-    assert [point.step for point in steps] == [0, 1, 2]
+    _, curve = read_journal(Path(outputs["journal"]))
+    assert [point.step for point in curve if point.name == "lm_loss"] == [0, 1, 2]
     pruned = {key: outputs[key] for key in ("weights", "mask", "report")}
     harden(place / "model", pruned, cell, "test", known.checkpoint(cell), tmp_path / "hardened")
     manifest = read_json(tmp_path / "hardened/manifest.json")

@@ -53,13 +53,6 @@ def methods_of(name: str, settings: Mapping[str, Any]) -> dict[str, dict[str, An
     return {method: settings["methods"][method] for method in _as_grid(name, settings)["methods"]}
 
 
-def recorded_stages(cell: Cell, trained: bool) -> list[str]:
-    """The jobs that lead to a cell's evaluation, and that are recorded."""
-    if cell.method == DENSE:
-        return ["evaluate"]
-    return ["train" if trained else "prune", "harden", "evaluate"]
-
-
 def sections(settings: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """What says the cells of the grid and of every study, by its place in the settings."""
     found = {"grid": settings["grid"]}

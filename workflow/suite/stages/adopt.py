@@ -29,8 +29,8 @@ def adopt(
     cell: Cell,
     recipe: Mapping[str, Any],
     outputs: Mapping[str, str],
-) -> dict[str, float]:
-    """Write the outputs `weights`, `mask` and `report` of a cell; return what its rule cost.
+) -> None:
+    """Write the outputs `weights`, `mask` and `report` of a cell.
 
     `files` are the rule's `mask` and `weights`, and Snakemake's `benchmark` of it. Raises
     ValueError that names the file and what is wrong: a layer that is missing or unknown, a shape
@@ -43,7 +43,6 @@ def adopt(
     masks = _masks(Path(files["mask"]), linears)
     _check_count(Path(files["mask"]), masks, cell, recipe["pattern"])
     weights = _changed(_weights(Path(files["weights"]), linears), masks, linears)
-    cost = benchmarked(files["benchmark"])
     save_tensors(weights, outputs["weights"])
     save_masks(masks, outputs["mask"])
     write_json(
@@ -53,11 +52,10 @@ def adopt(
             "settings": dict(recipe["method"]),
             "recipe": dict(recipe),
             "dtype": dtype,
-            "cost": cost,
+            "cost": benchmarked(files["benchmark"]),
             "events": [],
         },
     )
-    return cost
 
 
 def _masks(file: Path, linears: Mapping[str, "Linear"]) -> dict[str, "Tensor"]:

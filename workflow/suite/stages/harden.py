@@ -30,7 +30,7 @@ def harden(
     run: str,
     recipe: Mapping[str, Any],
     target: Path,
-) -> dict[str, float]:
+) -> None:
     """Write the checkpoint, mask.safetensors and manifest.json of one cell into `target`.
 
     `pruned` names the files `mask` and `report`; `weights` of a layer-wise method, which holds the
@@ -40,8 +40,7 @@ def harden(
     manifest comes last. Raises ValueError where a file was made by another recipe, where the
     number of survivors is further from round((1 - sparsity) * weights) than the choice allows
     (for all rules but `threshold` and PATCH: not at all), where a group of an N:M method does not
-    keep N, where a removed weight is not zero, or where a weight is NaN or infinite. Returns the
-    counts.
+    keep N, where a removed weight is not zero, or where a weight is NaN or infinite.
     """
     meter = Meter()
     masks = load_masks(pruned["mask"])
@@ -84,7 +83,6 @@ def harden(
         grant(folder, new_mode(folder / "new"))
         for file in sorted(folder.iterdir(), key=lambda file: file.name == "manifest.json"):
             os.replace(file, target / file.name)
-    return {key: counts[key] for key in ("achieved_sparsity", "weights", "survivors", "zeros")}
 
 
 def verify(

@@ -31,8 +31,8 @@ def prune(
     recipe: Mapping[str, Any],
     outputs: Mapping[str, str],
     taken: Mapping[str, Path] | None = None,
-) -> dict[str, float]:
-    """Prune and write the three outputs; return what the job cost, for its journal.
+) -> None:
+    """Prune and write the three outputs.
 
     `recipe` is that of the cell's masks (see `suite.plan.recipe`). `taken` are files of another
     method: the masks that layers have their densities from (`allocation`), or those that are kept
@@ -72,7 +72,6 @@ def prune(
     weights = {f"{name}.weight": weight_OI.contiguous() for name, weight_OI in changed}
     save_tensors(weights, outputs["weights"])
     save_masks(pruned.masks, outputs["mask"])
-    cost = meter.read()
     write_json(
         outputs["report"],
         {
@@ -81,11 +80,10 @@ def prune(
             "settings": {**asdict(chosen), **of_suite},
             "calibration": {**corpus, **text, "batch": batch},
             **compute_setting(dtype, device, model),
-            "cost": cost,
+            "cost": meter.read(),
             "events": pruned.events,
         },
     )
-    return cost
 
 
 def _start(taken: Mapping[str, Path]) -> "tuple[Mapping[str, Tensor], dict[str, Tensor]]":

@@ -16,7 +16,7 @@ from suite.jobs.precision import compute_dtype
 from suite.jobs.provenance import Meter, choose_device, compute_setting
 from suite.plan.cell import Cell
 from suite.stages import corpora, models
-from suite.tracking.run import open_run
+from suite.tracking.journal import open_journal
 from suite.tracking.watch import Watch
 
 if TYPE_CHECKING:
@@ -53,19 +53,17 @@ def run_training(
     parallel.start()
     first = parallel.rank() == 0
     values = recipe["method"]
-    journal = open_run(outputs["journal"], "train", run_name, cell, values) if first else None
-    with journal or nullcontext() as run:
+    journal = open_journal(outputs["journal"], run_name, cell, values) if first else nullcontext()
+    with journal as record:
         device = choose_device()
         dtype = compute_dtype(models.describe(model_directory, recipe["model"])["dtype"], device)
         checkpoint = models.intact_checkpoint(model_directory)
         blocks_ST, described = corpora.read(corpus, recipe["training"])
         model = models.load_model(checkpoint, dtype, device)
-        watch = Watch(values["steps"], run)
+        watch = Watch(values["steps"], record)
         own = train(model, torch.from_numpy(blocks_ST), watch.report)
-        if run is None:
+        if record is None:
             return
-        # the steps of all attempts, where the job was interrupted
-        cost = {**meter.read(), "training_seconds": round(watch.seconds, 3)}
         write_json(
             outputs["report"],
             {
@@ -76,10 +74,9 @@ def run_training(
                 "processes": parallel.world_size(),
                 "execution": asdict(execution),
                 **compute_setting(dtype, device, model),
-                "cost": cost,
+                # the steps of all attempts, where the job was interrupted
+                "cost": {**meter.read(), "training_seconds": round(watch.seconds, 3)},
                 "events": [],
             },
         )
-        run.metrics(cost)
-        run.artifact(outputs["report"])
     shutil.rmtree(state, ignore_errors=True)

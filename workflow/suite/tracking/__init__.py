@@ -1,7 +1,6 @@
-"""Carries journals (``suite.tracking.journal``) to MLflow.
+"""MLflow: one run a cell, with its settings, the curve of its training and its scores.
 
-The journals are the record, and MLflow is a view of them: an upload can always complete, repair or
-repeat what was sent before. ``store`` finds and makes the store, ``upload`` sends journals whole,
-``live`` sends one as it is written, ``fill`` sends those of a copied folder, ``shown`` says how a
-run looks there. MLflow takes seconds to import, so that happens when the store is first used.
+MLflow is a view of the results' frame, the manifests and the trainings' journals, so that an upload
+can complete, repair or repeat what was sent before. MLflow takes seconds to import, so that happens
+when the store is first used.
 """

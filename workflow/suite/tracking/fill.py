@@ -1,37 +1,31 @@
-"""Fills an MLflow store from the journals of a run's folder, for one copied from another machine.
+"""Fills an MLflow store from a run's folder, as one that was copied from another machine.
 
     PYTHONPATH=.:workflow python -m suite.tracking.fill results/<run>
 
-The store is that of MLFLOW_TRACKING_URI, or `results/mlflow.db`, and the folder's name that of the
-experiment. Doing it again sends what is new.
+The store is that of MLFLOW_TRACKING_URI, or `results/mlflow.db`. Doing it again sends what is new.
 """
 
 import sys
 from pathlib import Path
+from typing import Any
 
-from suite.tracking.run import RESULTS
-from suite.tracking.store import TrackingUnavailable, default_uri, experiment_name
-from suite.tracking.upload import upload_all
+from suite.tracking.store import store_uri
+from suite.tracking.upload import upload
 
 
-def fill(folder: Path) -> str:
-    """Send the journals of a run's folder; says how many went where.
-
-    Raises ValueError where there are none, and as `upload_all` does.
-    """
-    journals = sorted((folder / "journals").rglob("*.jsonl"))
-    if not journals:
-        raise ValueError(f"{folder}/journals has no journals: give a run's folder, results/<run>")
-    uri, experiment = default_uri(RESULTS), experiment_name(folder.resolve().name)
-    counts = upload_all(journals, uri, experiment)
-    there = f"; {counts.complete} were there" if counts.complete else ""
-    return f"{counts.sent} runs sent to {uri}, experiment {experiment}{there}"
+def fill(folder: Path) -> dict[str, Any]:
+    """Send the grid and all studies. Raises ValueError where there are none, and as `upload`."""
+    results = [*folder.glob("results.parquet"), *sorted(folder.glob("studies/*/results.parquet"))]
+    if not results:
+        raise ValueError(f"{folder} has no results.parquet: give a run's folder, results/<run>")
+    return upload(results, folder, folder.resolve().name, store_uri())
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     try:
-        print(fill(Path(sys.argv[1])))
-    except (TrackingUnavailable, ValueError) as error:
+        done = fill(Path(sys.argv[1]))
+    except ValueError as error:
         sys.exit(str(error))
+    print(f"{done['sent']} cells sent, {done['complete']} were there: {done['leaderboard']}")

@@ -1,93 +1,77 @@
-"""A journal's events in MLflow while its job is at work, for long jobs that someone watches."""
+"""The curve of a training in MLflow while it runs, for those that someone watches."""
 
 import logging
 import queue
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
-from suite.tracking.journal import Event, points_of, start_of
-from suite.tracking.store import checked_uri, connect, first_line
-from suite.tracking.upload import find_experiment, open_run, send_params, send_points
+from suite.plan.cell import Cell
+from suite.tracking.runs import Point, log, parameters, runs_of, shown_tags
+from suite.tracking.store import connect, first_line, store_uri
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 logger = logging.getLogger(__name__)
 
-_QUEUE_EVENTS = 10_000
 _PAUSE_SECONDS = 2.0
 _PAUSE_SECONDS_AFTER_FAILURE = 60.0
+_CLOSE_SECONDS = 10.0
 
 
-class LiveMirror:
-    """Sends a journal's events to MLflow while the job works, from a thread of its own.
+@contextmanager
+def following(
+    run: str, cell: Cell, execution: str, settings: Mapping[str, Any]
+) -> Iterator[Callable[[Sequence[Point]], None]]:
+    """What takes the points of each step, for a thread that sends them to the cell's run.
 
-    Whatever goes wrong with the store, the job does not notice: events that find the queue full,
-    or the store closed to the end, are left to ``upload_all``, after which MLflow holds each once.
-    ``close`` waits ``close_seconds`` at most for what is queued.
-
-    Raises ValueError for an address that is neither SQLite file nor http(s).
+    Whatever goes wrong with the store, the training does not notice: it waits at its end only, and
+    then for some seconds. What did not arrive by then is left to the rule `tracking`.
     """
+    waiting: queue.SimpleQueue[Sequence[Point]] = queue.SimpleQueue()
+    ended, status = threading.Event(), "FAILED"
 
-    def __init__(self, uri: str, experiment: str, close_seconds: float = 10.0) -> None:
-        self._uri = checked_uri(uri)
-        self._experiment = experiment
-        self._close_seconds = close_seconds
-        self._client: MlflowClient | None = None
-        self._run_id = ""
-        self._queue: queue.Queue[Event] = queue.Queue(_QUEUE_EVENTS)
-        self._behind = False
-        self._closing = threading.Event()
-        # A daemon, so that one stuck in the store cannot keep the process alive.
-        self._thread = threading.Thread(target=self._work, name="live-tracking", daemon=True)
-        self._thread.start()
-
-    def send(self, event: Event) -> None:
-        """Queue one event; never waits."""
-        try:
-            self._queue.put_nowait(event)
-        except queue.Full:
-            self._behind = True
-
-    def close(self) -> None:
-        """Send what is queued, within ``close_seconds``."""
-        self._closing.set()
-        self._thread.join(self._close_seconds)
-        if self._thread.is_alive() or self._behind:
-            logger.warning("live tracking is behind; the upload after the job completes it")
-
-    def _work(self) -> None:
-        """Send batches until closed and empty; after a failure, the same batch again, later."""
-        batch: list[Event] = []
-        while True:
-            last = self._closing.is_set()
-            batch = batch or [self._queue.get_nowait() for _ in range(self._queue.qsize())]
+    def work() -> None:
+        ours: tuple[MlflowClient, str] | None = None
+        unsent: list[Point] = []
+        pause, is_last = 0.0, False
+        while not is_last:
+            is_last = ended.wait(pause)
+            for _ in range(waiting.qsize()):
+                unsent += waiting.get()
             try:
-                self._deliver(batch)
+                ours = ours or _begin(run, cell, execution, settings)
+                log(*ours, unsent, {})
+                if is_last:
+                    ours[0].set_terminated(ours[1], status)
+                unsent, pause = [], _PAUSE_SECONDS
             except Exception as error:
-                if last:
-                    self._behind = True
-                    return
-                logger.warning("live tracking: %s; trying again", first_line(error))
-                self._closing.wait(_PAUSE_SECONDS_AFTER_FAILURE)
-            else:
-                if last and self._queue.empty():
-                    return
-                batch = []
-                self._closing.wait(_PAUSE_SECONDS)
+                logger.warning("live tracking: %s", first_line(error))
+                pause = _PAUSE_SECONDS_AFTER_FAILURE
 
-    def _deliver(self, events: list[Event]) -> None:
-        """Send events; doing so twice does no harm."""
-        if not events:
-            return
-        if self._client is None:
-            self._client = connect(self._uri)
-        if events[0]["event"] == "start":
-            start = start_of(events[0])
-            experiment_id = find_experiment(self._client, self._uri, self._experiment)
-            self._run_id = open_run(self._client, experiment_id, start).info.run_id
-            send_params(self._client, self._run_id, start.params)
-        points = [point for event in events for point in points_of(event)]
-        send_points(self._client, self._run_id, points)
-        if events[-1]["event"] == "end":
-            self._client.set_terminated(self._run_id, events[-1]["status"], events[-1]["time"])
+    # A daemon, so that one stuck in the store cannot keep the process alive.
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield waiting.put
+        status = "FINISHED"
+    finally:
+        ended.set()
+        thread.join(_CLOSE_SECONDS)
+        if thread.is_alive():
+            logger.warning("live tracking is behind; the rule `tracking` completes it")
+
+
+def _begin(
+    run: str, cell: Cell, execution: str, settings: Mapping[str, Any]
+) -> "tuple[MlflowClient, str]":
+    """The cell's run, made anew: one that is there is of a result that is now made again."""
+    client, experiment = connect(store_uri(), run)
+    for earlier in runs_of(client, experiment, run, cell):
+        client.delete_run(earlier.info.run_id)
+    tags = {**shown_tags(run, cell), "training": execution}
+    run_id = client.create_run(experiment, tags=tags).info.run_id
+    log(client, run_id, [], parameters(settings))
+    return client, run_id

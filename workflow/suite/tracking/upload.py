@@ -1,190 +1,142 @@
-"""Journals into runs. A run is found by its tag ``journal.run``."""
+"""A run's frame of results, manifests and journals into MLflow, one run a cell."""
 
-import logging
-import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
-from functools import partial
+import math
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from suite.tracking.journal import Point, Record, Start, read_journal
-from suite.tracking.shown import charted, layer_table, run_name, summary
-from suite.tracking.store import (
-    TrackingUnavailable,
-    checked_uri,
-    connect,
-    outage,
-    patiently,
-    sqlite_path,
-)
+from suite.artifacts.files import read_json
+from suite.plan.cell import Cell
+from suite.tracking.journal import read_journal
+from suite.tracking.runs import LAYER, Point, log, parameters, runs_of, shown_tags
+from suite.tracking.store import connect, first_line, leaderboard
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
-logger = logging.getLogger(__name__)
-
-_PARAM_CHARACTERS = 6000  # the longest value MLflow takes
-# MLflow's pages for training models, and not those for applications of language models
-_KIND = ("mlflow.experimentKind", "custom_model_development")
+_COLUMNS = ["model", "method", "sparsity", "seed", "measure", "value"]
+_NAMES = {"ppl": "perplexity", "in_domain_ppl": "perplexity_in_domain"}
+_DRAWN_STEPS = 320
 
 
-@dataclass(frozen=True)
-class Uploaded:
-    """Counts of one ``upload_all``.
+class _Content(NamedTuple):
+    """What MLflow shows of a cell."""
 
-    ``complete`` runs were in the store already. ``killed`` are those of the ``sent`` that have no
-    end, ``missing_artifacts`` the files that journals name and that are gone.
+    tags: dict[str, str]
+    params: dict[str, str]
+    scores: dict[str, float]
+    curve: Sequence[Point]
+
+
+def upload(results: Iterable[Path], folder: Path, run: str, uri: str) -> dict[str, Any]:
+    """Make or complete the MLflow run of every cell of the frames `results`.
+
+    `folder` is results/<run>, with the manifests and journals. Repeating this changes nothing; a
+    cell that was computed again gets a new run in place of the one that it had. Returns how many
+    were `sent` and how many `complete`, and the address of the `leaderboard`. Raises ValueError
+    if the store cannot be used now, and for a damaged manifest or journal.
     """
-
-    sent: int = 0
-    complete: int = 0
-    killed: int = 0
-    missing_artifacts: int = 0
-
-
-def upload_all(
-    journal_paths: Iterable[str | os.PathLike[str]], uri: str, experiment: str
-) -> Uploaded:
-    """Make or complete the MLflow run of every journal; repeating it changes nothing.
-
-    A run gets the journal's tags, parameters, metrics and artifacts with their own times, an
-    evaluation's ``summary`` or a training's ``layer_table``, its status (KILLED without an end)
-    and, once it has an end, the tag ``journal.complete``, by which later uploads skip it. What
-    could not be carried over as it is stands in ``journal.note``. Runs that the user deleted in
-    MLflow stay deleted. With SQLite, artifacts go to ``mlartifacts`` beside the database; a server
-    puts them where it likes.
-
-    Raises TrackingUnavailable if the store cannot be used, ValueError for a malformed journal,
-    evaluation or address, or a deleted experiment.
-    """
-    uri = checked_uri(uri)
-    records = [read_journal(path) for path in journal_paths]
-    done: list[Uploaded] = []
-    try:
-        client = connect(uri)
-        experiment_id = patiently(partial(find_experiment, client, uri, experiment))
-        for record in records:
-            done.append(patiently(partial(_upload, client, experiment_id, record)))
-    except Exception as error:
-        reason = outage(error)
-        if reason is None:
-            raise
-        raise TrackingUnavailable(
-            f"{len(records) - len(done)} of {len(records)} runs wait to be recorded in {uri} "
-            f"({reason}). The results themselves are complete. Start the server or free the "
-            "database, or unset MLFLOW_TRACKING_URI to record in the results directory; then run "
-            "snakemake again."
-        ) from error
-    counts = Uploaded(*map(sum, zip(*map(astuple, done), strict=True)))
-    logger.info("MLflow experiment %s: %s", experiment, counts)
-    return counts
-
-
-def find_experiment(client: "MlflowClient", uri: str, name: str) -> str:
-    """The id of an experiment, made if need be. Raises ValueError if the user deleted it."""
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
-    experiment = client.get_experiment_by_name(name)
-    if experiment is None:
-        database = sqlite_path(uri)
-        location = None  # a server decides
-        if database is not None:
-            location = (database.absolute().parent / "mlartifacts" / name).as_uri()
-        try:
-            return client.create_experiment(name, artifact_location=location, tags=dict([_KIND]))
-        except MlflowException:
-            # Another process may have made it just now.
-            experiment = client.get_experiment_by_name(name)
-            if experiment is None:
-                raise
-    if experiment.lifecycle_stage == "deleted":
+    contents = {c: _content(run, c, scores, folder) for c, scores in _scores(results).items()}
+    done: list[bool] = []
+    try:
+        client, experiment = connect(uri, run)
+        for cell, content in contents.items():
+            there = runs_of(client, experiment, run, cell)
+            done.append(_bring(client, experiment, there, content))
+    except (MlflowException, SQLAlchemyError, OSError) as error:
         raise ValueError(
-            f"MLflow experiment {name} is deleted: bring it back with `mlflow experiments restore "
-            f"--experiment-id {experiment.experiment_id}`, or remove it for good with `mlflow gc`"
-        )
-    if _KIND[0] not in experiment.tags:  # what the user chose stays
-        client.set_experiment_tag(experiment.experiment_id, *_KIND)
-    return str(experiment.experiment_id)
+            f"{len(contents) - len(done)} of {len(contents)} cells wait to be recorded in {uri} "
+            f"({first_line(error)}). The results themselves are complete. Start the server or free "
+            "the database, or unset MLFLOW_TRACKING_URI to record in the results directory; then "
+            "run snakemake again."
+        ) from error
+    counts = {"sent": sum(done), "complete": len(done) - sum(done)}
+    return {"uri": uri, **counts, "leaderboard": leaderboard(uri, experiment)}
 
 
-def open_run(client: "MlflowClient", experiment_id: str, start: Start) -> "Run":
-    """The run of a journal, made if there is none. Of several, all but one are deleted.
+def _scores(results: Iterable[Path]) -> dict[Cell, dict[str, float]]:
+    """The measures of each cell that have a value, under MLflow's names."""
+    import pandas as pd
 
-    Several come from a request to make one that a server answered too late and still obeyed.
+    found: dict[Cell, dict[str, float]] = {}
+    for file in results:
+        rows = pd.read_parquet(file, columns=_COLUMNS).dropna()
+        for *place, measure, value in rows.itertuples(index=False):
+            found.setdefault(Cell.at(*place), {})[_NAMES.get(measure, measure)] = value
+    return found
+
+
+def _content(run: str, cell: Cell, scores: dict[str, float], folder: Path) -> _Content:
+    tags = shown_tags(run, cell)
+    manifest = folder / "hardened" / cell.path / "manifest.json"
+    recipe = read_json(manifest)["recipe"] if manifest.is_file() else {"masks": {"method": {}}}
+    journal = folder / "journals/train" / f"{cell.path}.jsonl"
+    curve: list[Point] = []
+    if journal.is_file():
+        tags["training"], curve = read_journal(journal)
+    return _Content(tags, parameters(recipe["masks"]["method"]), scores, curve)
+
+
+def _bring(
+    client: "MlflowClient", experiment: str, there: "Sequence[Run]", content: _Content
+) -> bool:
+    """Make, complete or renew a cell's run, of those that are `there`; False if it was complete.
+
+    Scores come last, so that a run which has them all has everything.
     """
-    from mlflow.entities import ViewType
-
-    ours = f"tags.`journal.run` = '{start.run}'"
-    runs = client.search_runs([experiment_id], ours, run_view_type=ViewType.ALL)
-    active = [run for run in runs if run.info.lifecycle_stage == "active"]
-    for surplus in active[1:]:
-        client.delete_run(surplus.info.run_id)
-    if runs:
-        return (active or runs)[0]
-    # Earlier, killed executions of the same job may have left runs open through live tracking.
-    # Their journal is overwritten, so no upload will end them.
-    earlier = f"tags.`journal.origin` = '{start.origin}' and attributes.status = 'RUNNING'"
-    for run in client.search_runs([experiment_id], earlier):
-        client.set_tag(run.info.run_id, "journal.note", "its job was killed and run again")
-        client.set_terminated(run.info.run_id, "KILLED")
-    tags = {**start.tags, "journal.run": start.run, "journal.origin": start.origin}
-    return client.create_run(experiment_id, start.time, tags, run_name=run_name(start.tags))
-
-
-def send_params(client: "MlflowClient", run_id: str, params: Mapping[str, Any]) -> list[str]:
-    """Log parameters; returns a note for each value too long for MLflow, which is cut."""
-    from mlflow.entities import Param
-
-    texts = {name: str(value) for name, value in params.items()}
-    client.log_batch(
-        run_id, params=[Param(name, text[:_PARAM_CHARACTERS]) for name, text in texts.items()]
-    )
-    return [
-        f"parameter {name} cut to {_PARAM_CHARACTERS} characters"
-        for name, text in texts.items()
-        if len(text) > _PARAM_CHARACTERS
-    ]
-
-
-def send_points(client: "MlflowClient", run_id: str, points: Sequence[Point]) -> None:
-    """Log metric points as they are shown; MLflow itself leaves out those it has."""
-    from mlflow.entities import Metric
-
-    client.log_batch(run_id, [Metric(p.name, p.value, p.time, p.step) for p in charted(points)])
-
-
-def _upload(client: "MlflowClient", experiment_id: str, record: Record) -> Uploaded:
-    run = open_run(client, experiment_id, record.start)
-    if run.data.tags.get("journal.complete") == "true" or run.info.lifecycle_stage == "deleted":
-        return Uploaded(complete=1)
-    run_id = run.info.run_id
-    notes = send_params(client, run_id, record.start.params)
-    send_points(client, run_id, [*record.points, *summary(record)])
-    if layers := layer_table(record.points):
-        client.log_text(run_id, layers, "layer_density.csv")
-    missing = _send_artifacts(client, run_id, record.artifacts)
+    tags, params, scores, curve = content
+    ours = next((found for found in there if _fits(found, content)), None)
+    begin, end = (curve[0].time, curve[-1].time) if curve else (None, None)
+    ours = ours or client.create_run(experiment, begin, tags)
+    run_id, metrics = ours.info.run_id, ours.data.metrics
+    missing = [name for name in scores if name not in metrics]
     if missing:
-        notes.append(f"artifacts gone before the upload: {', '.join(missing)}")
-    if record.status is None:
-        notes.append("the journal has no end: its job was killed")
-    if record.torn:
-        notes.append("the journal's last line was cut short and is left out")
-    if notes:
-        client.set_tag(run_id, "journal.note", "; ".join(notes))
-    client.set_terminated(run_id, record.status or "KILLED", record.end_time)
-    if record.status is not None:
-        client.set_tag(run_id, "journal.complete", "true")
-    return Uploaded(sent=1, killed=record.status is None, missing_artifacts=len(missing))
+        if not _agree(metrics, {p.name: p.value for p in curve if not p.name.startswith(LAYER)}):
+            log(client, run_id, _thinned(curve), {})
+        if layers := layer_table(curve):
+            client.log_text(run_id, layers, "layer_density.csv")
+        client.set_terminated(run_id, "FINISHED", end)
+        now = time.time_ns() // 1_000_000
+        log(client, run_id, [Point(n, scores[n], now, 0) for n in missing], params)
+    for other in there:
+        if other is not ours:
+            client.delete_run(other.info.run_id)
+    return bool(missing)
 
 
-def _send_artifacts(client: "MlflowClient", run_id: str, artifacts: Iterable[Path]) -> list[str]:
-    """Log the files that exist; returns the names of the others."""
-    missing = []
-    for artifact in artifacts:
-        if artifact.is_file():
-            client.log_artifact(run_id, str(artifact))
-        else:
-            missing.append(artifact.name)
-    return missing
+def _thinned(curve: Sequence[Point]) -> Iterator[Point]:
+    """Of a long training no more steps than MLflow draws; each costs it a millisecond or two."""
+    last = max(point.step for point in curve)
+    every = last // _DRAWN_STEPS + 1
+    return (point for point in curve if point.step % every == 0 or point.step == last)
+
+
+def _fits(run: "Run", content: _Content) -> bool:
+    """Whether nothing that a run has differs from what the cell has now."""
+    tags, params, metrics = run.data.tags, run.data.params, run.data.metrics
+    scores = {name: metrics.get(name, value) for name, value in content.scores.items()}
+    return (
+        all(tags.get(key, value) == value for key, value in content.tags.items())
+        and params.items() <= content.params.items()
+        and _agree(scores, content.scores)
+    )
+
+
+def _agree(found: Mapping[str, float], wanted: Mapping[str, float]) -> bool:
+    return all(name in found and math.isclose(found[name], wanted[name]) for name in wanted)
+
+
+def layer_table(curve: Sequence[Point]) -> str:
+    """The layers' densities as CSV, a row a layer and a column a step; "" where there are none."""
+    import pandas as pd
+
+    layers = [point for point in curve if point.name.startswith(LAYER)]
+    frame = pd.DataFrame(layers, columns=["layer", "density", "time", "step"])
+    frame["layer"] = frame["layer"].str.removeprefix(LAYER)
+    table = frame.pivot_table("density", "layer", "step", aggfunc="last", sort=False)
+    return str(table.sort_index(axis="columns").to_csv()) if layers else ""

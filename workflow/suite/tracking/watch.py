@@ -5,7 +5,8 @@ import time
 from collections import deque
 
 from suite.jobs.log import SECONDS_BETWEEN_LINES
-from suite.tracking.journal import Journal
+from suite.tracking.journal import Record
+from suite.tracking.runs import LAYER
 
 logger = logging.getLogger("suite")
 
@@ -15,11 +16,11 @@ _LAYER_POINTS = 50  # how often each layer's density is recorded over a training
 
 
 class Watch:
-    """Takes the metrics of each step as they come; `journal` is None in all processes but one."""
+    """Takes the metrics of each step as they come; `record` is None in all processes but one."""
 
-    def __init__(self, steps: int, journal: Journal | None) -> None:
+    def __init__(self, steps: int, record: Record | None) -> None:
         self.steps = steps
-        self.journal = journal
+        self.record = record
         self.seconds = 0.0
         self._recent: deque[float] = deque(maxlen=20)
         self._last_line = time.monotonic()
@@ -27,11 +28,11 @@ class Watch:
     def report(self, step: int, values: dict[str, float]) -> None:
         """Record one step (`leap.trainer.Report`)."""
         self.seconds += values["seconds"]
-        if self.journal is None:
+        if self.record is None:
             return
         layers = step % max(1, self.steps // _LAYER_POINTS) == 0 or step == self.steps - 1
-        chosen = {k: v for k, v in values.items() if layers or not k.startswith("density/")}
-        self.journal.metrics(chosen, step)
+        kept = {k: v for k, v in values.items() if layers or not k.startswith(LAYER)}
+        self.record(kept, step)
         self._recent.append(values["seconds"])
         self._show(step, values)
 
