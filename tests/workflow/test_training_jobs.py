@@ -31,10 +31,9 @@ OTHERS = (
 
 @dataclass(frozen=True)
 class Trained:
-    """A method, the script of its job, and the file of what it learned."""
+    """A method, and the file of what it learned."""
 
     method: str
-    script: str
     file: str
 
     @property
@@ -54,9 +53,9 @@ class Trained:
         return f"results/smoke/journals/train/{self.cell}.jsonl"
 
 
-LEAP = Trained("leap", "train.py", "logits.safetensors")
-ELSA = Trained("elsa", "train_weights.py", "weights.safetensors")
-UNDISTURBED = Trained("elsa-undisturbed", "train_weights.py", "weights.safetensors")
+LEAP = Trained("leap", "logits.safetensors")
+ELSA = Trained("elsa", "weights.safetensors")
+UNDISTURBED = Trained("elsa-undisturbed", "weights.safetensors")
 BOTH = (LEAP, ELSA)
 IN_ONE, IN_TWO = (
     f"results/smoke/pruned/{OTHER}/{method}/0.5/logits.safetensors"
@@ -65,13 +64,11 @@ IN_ONE, IN_TWO = (
 
 
 def job_of(copy: Path, trained: Trained) -> int | None:
-    """Process id of the training."""
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+    """Process id of the training: what has its journal open."""
+    for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
         try:
-            if trained.script in entry.read_text() and os.readlink(entry.parent / "cwd") == str(
-                copy
-            ):
-                return int(entry.parent.name)
+            if os.readlink(descriptor) == str(copy / trained.journal):
+                return int(descriptor.parts[2])
         except OSError:
             continue
     return None

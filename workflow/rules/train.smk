@@ -97,4 +97,4 @@ rule train_weights:
     message:
         "Learning weights of {wildcards.model} at {wildcards.sparsity} with {wildcards.method}"
     script:
-        "../scripts/train_weights.py"
+        "../scripts/train.py"

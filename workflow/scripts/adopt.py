@@ -1,13 +1,9 @@
 """Rule adopt: what a baseline's own rule wrote, as a pruned cell."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from suite.jobs.job import job, use_threads
 from suite.plan.cell import Cell
-
-if TYPE_CHECKING:
-    from snakemake.iocontainers import snakemake
 
 
 def main() -> None:

@@ -1,12 +1,8 @@
 """Rule binarise: the mask of one trained cell."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from suite.jobs.job import job, use_threads
-
-if TYPE_CHECKING:
-    from snakemake.iocontainers import snakemake
 
 
 def main() -> None:

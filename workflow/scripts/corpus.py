@@ -1,12 +1,8 @@
 """Rule corpus: token blocks of one corpus for one model."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from suite.jobs.job import job, use_threads
-
-if TYPE_CHECKING:
-    from snakemake.iocontainers import snakemake
 
 
 def main() -> None:

@@ -1,13 +1,9 @@
 """Rule harden: checkpoint, mask and manifest of one cell."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from suite.jobs.job import job, use_threads
 from suite.plan.cell import Cell
-
-if TYPE_CHECKING:
-    from snakemake.iocontainers import snakemake
 
 
 def main() -> None:

@@ -1,18 +1,14 @@
 """The rules miniature_world and miniature_checkpoint: texts and tasks, and a model of them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from suite.jobs.job import job, progress, use_threads
-
-if TYPE_CHECKING:
-    from snakemake.iocontainers import snakemake
 
 
 def main() -> None:
     """Write the world's folder, or train a miniature from scratch and write its checkpoint's."""
     target = Path(snakemake.output[0])
-    if snakemake.rule == "miniature_world":
+    if snakemake.output.get("index"):
         from suite.miniature.dataset import write_world
 
         write_world(target.parent)

@@ -1,15 +1,11 @@
 """Rule prune: one cell with a layer-wise method."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from suite.jobs.determinism import use_determinism
 from suite.jobs.gpus import use_gpus
 from suite.jobs.job import job, use_threads
 from suite.plan.cell import Cell
-
-if TYPE_CHECKING:
-    from snakemake.iocontainers import snakemake
 
 
 def main() -> None:

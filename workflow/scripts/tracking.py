@@ -1,12 +1,8 @@
 """Rule tracking: every cell's run in MLflow, complete."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from suite.jobs.job import job
-
-if TYPE_CHECKING:
-    from snakemake.iocontainers import snakemake
 
 
 def main() -> None:

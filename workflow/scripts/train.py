@@ -1,36 +1,29 @@
-"""Rule train: learned logits of one cell. With several GPUs, one process on each."""
+"""The rules train and train_weights: one learned cell. With several GPUs, one process on each."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from suite.jobs.determinism import use_determinism
 from suite.jobs.gpus import use_gpus
 from suite.jobs.job import job, use_threads
 from suite.jobs.processes import log_of, one_on_each
 
-if TYPE_CHECKING:
-    from snakemake.iocontainers import snakemake
-
 
 def main() -> None:
-    """Train and write logits, report and journal."""
+    """Train and write logits, or weights with their mask; a report and a journal."""
     from suite.plan.cell import Cell
+    from suite.stages import train, train_weights
     from suite.stages.execution import execution_of
-    from suite.stages.train import learn
 
     params, inputs = snakemake.params, snakemake.input
     model, cell = Path(inputs.model).parent, Cell.of(snakemake.wildcards)
-    learn(
-        model,
-        Path(inputs.training),
-        {name: Path(inputs[name]) for name in ("warm_start", "sparse_masks") if inputs.get(name)},
-        cell,
-        params.run,
-        params.recipe,
-        Path(params.state),
-        execution_of(model, params.recipe["implementation"], cell.method, snakemake.config),
-        snakemake.output,
-    )
+    names = ("warm_start", "sparse_masks")
+    masks = {name: Path(inputs[name]) for name in names if inputs.get(name)}
+    execution = execution_of(model, params.recipe["implementation"], cell.method, snakemake.config)
+    common = (cell, params.run, params.recipe, Path(params.state), execution, snakemake.output)
+    if snakemake.output.get("logits"):
+        train.learn(model, Path(inputs.training), masks, *common)
+    else:
+        train_weights.learn(model, Path(inputs.training), *common)
 
 
 if __name__ == "__main__":

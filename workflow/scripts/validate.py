@@ -1,14 +1,10 @@
 """Rule validate: perplexity of one checkpoint on the validation corpus."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from suite.jobs.determinism import use_determinism
 from suite.jobs.gpus import use_gpus
 from suite.jobs.job import job, use_threads
-
-if TYPE_CHECKING:
-    from snakemake.iocontainers import snakemake
 
 
 def main() -> None:

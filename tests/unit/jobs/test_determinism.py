@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 from tests.unit.recipes import MODEL, recipes
 from tests.warm import write_program
 
-SCRIPTS = ("prune", "train", "train_weights", "evaluate", "validate")
+SCRIPTS = ("prune", "train", "evaluate", "validate")
 
 STATE = """
 import json, os, torch
