@@ -18,7 +18,7 @@ from suite.plan.cell import DENSE, Cell
 from suite.plan.metrics import is_share
 from suite.plan.validation import schema_problems
 from suite.plan.world import GENERATED
-from suite.results.frame import CELL, COLUMNS, ITEM_COLUMNS, Results, place_of
+from suite.results.frame import CELL, COLUMNS, ITEM_COLUMNS, Results, place_of, read_items
 from suite.results.statistics import recovered_shares
 
 UNKNOWN = "unknown"  # what was not recorded
@@ -132,7 +132,7 @@ def _rows(
     provenance = evaluation.get("provenance", {})
     _check_cell(path, files.evaluation, evaluation)
     _check_recipe(path, files.evaluation, provenance.get("recipe"), recipes)
-    manifest = read_json(files.manifest) if files.manifest else {}
+    manifest = _read(files.manifest) if files.manifest else {}
     facts = _cell(evaluation, provenance.get("recipe", {}), shown)
     facts |= _computed(provenance) | _pruned(manifest)
     yield facts | _measure("achieved_sparsity", evaluation["achieved_sparsity"], "fraction")
@@ -140,6 +140,10 @@ def _rows(
         if key in evaluation:
             yield facts | _perplexity(name, evaluation[key])
     for name, result in evaluation["tasks"].items():
+        if (metric := result.get("metric", "acc")) not in result:
+            raise ValueError(
+                f"{files.evaluation}: tasks.{name} has no {metric}: delete it and run again"
+            )
         yield from (facts | row for row in _task(name, result, shown.tasks.get(name, {})))
     cost = manifest.get("pruning", {}).get("cost", {})
     for name, key in _COSTS.items():
@@ -255,12 +259,8 @@ def _versions(record: Mapping[str, Any], names: Sequence[str]) -> str:
 
 def _items(path: str, file: Path) -> pd.DataFrame:
     model, method, sparsity, *seed = path.split("/")
-    try:
-        items = pd.read_csv(file, names=ITEM_COLUMNS[len(CELL) :], header=0)
-    except (EOFError, OSError, ValueError) as error:
-        raise ValueError(f"{file} is damaged ({error}): delete it and run again") from error
     cell = (model, method, float(sparsity), int(seed[0].removeprefix("seed-")) if seed else 0)
-    return items.assign(**dict(zip(CELL, cell, strict=True)))[ITEM_COLUMNS]
+    return read_items(file).assign(**dict(zip(CELL, cell, strict=True)))[ITEM_COLUMNS]
 
 
 # Checks

@@ -5,7 +5,8 @@
 has one row a model, method, sparsity, seed and measure. docs/architecture.md lists its columns.
 """
 
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -162,11 +163,15 @@ def _read(path: Path, recipes: str) -> pd.DataFrame:
     return table
 
 
+def read_items(file: Path) -> pd.DataFrame:
+    """The items of one cell, with columns `ITEM` and `score`. Raises ValueError, naming the file,
+    for a missing or damaged one."""
+    try:
+        return pd.read_csv(file).set_axis([*ITEM, "score"], axis="columns")
+    except (EOFError, OSError, ValueError, zlib.error) as error:
+        raise ValueError(f"{file} is damaged ({error}): delete it and run again") from error
+
+
 def written(sparsity: float) -> str:
     """A sparsity as paths and tables have it: "0.5"."""
     return repr(float(sparsity))
-
-
-def in_order(values: Sequence[str]) -> list[str]:
-    """Each once, in the order of its first place."""
-    return list(dict.fromkeys(values))

@@ -18,9 +18,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pandas as pd
-
-from suite.results.frame import ITEM
+from suite.results.frame import ITEM, read_items
 from suite.results.statistics import Paired, compare
 
 LEVEL, POWER = 0.05, 0.8
@@ -79,15 +77,11 @@ def _plan(text: str) -> dict[str, int]:
     return plan
 
 
-def _scores(file: Path) -> pd.DataFrame:
-    return pd.read_csv(file, names=[*ITEM, "score"], header=0).set_index(ITEM)
-
-
 if __name__ == "__main__":
     if len(sys.argv) < 3:
         sys.exit(__doc__)
     try:
-        one, other = (_scores(Path(name)) for name in sys.argv[1:3])
+        one, other = (read_items(Path(name)).set_index(ITEM) for name in sys.argv[1:3])
         print(table(compare(one, other), [_plan(text) for text in sys.argv[3:]]))
     except (OSError, ValueError) as error:
         sys.exit(str(error))
