@@ -26,16 +26,22 @@ def means(cells: pd.DataFrame, measures: Sequence[str]) -> pd.DataFrame:
     """Means over seeds: a row a model, sparsity and method, in the order of `cells`.
 
     A measure's `_stderr` is averaged too: all seeds answer the same items, so that more of them do
-    not make it smaller.
+    not make it smaller. What no cell has is NaN.
     """
     groups = cells.groupby(["model", "sparsity", "method"], sort=False)
-    return groups[list(measures)].mean()
+    known = [measure for measure in measures if measure in cells]
+    return groups[known].mean().reindex(columns=list(measures))
 
 
 def over_places(cells: pd.DataFrame, measure: str, geometric: bool = False) -> float:
-    """Of one method: the mean over seeds, then over places, each counting the same."""
+    """Of one method: the mean over seeds, then over places, each counting the same.
+
+    NaN where the measure is not known of every cell.
+    """
+    if measure not in cells or cells[measure].isna().any():
+        return math.nan
     values = np.log(cells[measure]) if geometric else cells[measure]
-    mean = values.groupby([cells["model"], cells["sparsity"]]).mean().mean(skipna=False)
+    mean = values.groupby([cells["model"], cells["sparsity"]]).mean().mean()
     return float(np.exp(mean)) if geometric else float(mean)
 
 
@@ -77,9 +83,9 @@ def compare(first: pd.DataFrame, second: pd.DataFrame) -> Paired:
     """First minus second, of scores with a row an item and a column a seed, which are averaged.
 
     The average is the plain mean of the measures' scores, a measure's the mean of its items. Raises
-    ValueError where the two have other items.
+    ValueError where the two, or two seeds, have other items.
     """
-    ours, theirs = (scores.dropna(how="all").mean(axis=1) for scores in (first, second))
+    ours, theirs = _mean_over_seeds(first), _mean_over_seeds(second)
     if not ours.index.sort_values().equals(theirs.index.sort_values()):
         raise ValueError("the two checkpoints did not answer the same items: evaluate both again")
     return _mean_of(ours - theirs)
@@ -87,7 +93,7 @@ def compare(first: pd.DataFrame, second: pd.DataFrame) -> Paired:
 
 def average(scores: pd.DataFrame) -> Paired:
     """The average accuracy of one checkpoint, as its difference to one that is never right."""
-    return _mean_of(scores.dropna(how="all").mean(axis=1))
+    return _mean_of(_mean_over_seeds(scores))
 
 
 def combine(parts: Iterable[Paired]) -> Paired:
@@ -107,6 +113,14 @@ def two_sided(difference: float, error: float) -> float:
     if error == 0:
         return 1.0 if difference == 0 else 0.0
     return math.erfc(abs(difference) / error / math.sqrt(2))
+
+
+def _mean_over_seeds(scores: pd.DataFrame) -> pd.Series:
+    """Item by item; what no seed answered is another model's or sparsity's."""
+    answered = scores.dropna(how="all")
+    if answered.isna().any(axis=None):
+        raise ValueError("the seeds of a checkpoint did not answer the same items: evaluate again")
+    return answered.mean(axis=1)
 
 
 def _mean_of(differences: pd.Series) -> Paired:

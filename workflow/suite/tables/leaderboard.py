@@ -12,11 +12,12 @@ HEADINGS = ("#", "Method", "Accuracy", "Mean rank", "Recovered", "Perplexity", "
 
 
 def leaderboard(results: Results) -> pd.DataFrame:
-    """A row a method, best accuracy first: `method, average, rank, recovered_share, ppl, seconds`.
+    """A row a method, best accuracy first: `method, average, rank, recovered_share, ppl,
+    wall_seconds`.
 
     Seeds are averaged. Accuracy and recovered share are in percent; perplexity's mean is geometric;
     `rank` is the mean of its ranks by average accuracy, 1 the best, methods that are even share the
-    mean of theirs; `seconds` is the wall time of the job that prunes or trains. NaN where something
+    mean of theirs; `wall_seconds` are those of the job that prunes or trains. NaN where something
     was not recorded. Left out are the dense model, controls, and methods that lack a place which
     another one has.
     """
@@ -58,7 +59,4 @@ _MEASURES = {"recovered_share": False, "ppl": True, "wall_seconds": False}  # ge
 
 
 def _means(cells: pd.DataFrame) -> dict[str, float]:
-    return {
-        measure: over_places(cells, measure, geometric) if measure in cells else float("nan")
-        for measure, geometric in _MEASURES.items()
-    }
+    return {name: over_places(cells, name, geometric) for name, geometric in _MEASURES.items()}

@@ -32,7 +32,7 @@ def token_rows(results: Results, told: Told) -> pd.DataFrame:
     `method` is the one that is varied, `amount` how much it is shown in words ("" for dense) and
     `tokens` in numbers. `average`, the mean accuracy, and its standard error are in percent.
     """
-    found = means(results.cells, [name for name in _MEASURES if name in results.cells])
+    found = means(results.cells, _MEASURES)
     seeds = results.cells.groupby(["model", "sparsity", "method"], sort=False).size()
     order = {name: place for place, name in enumerate([DENSE, *told.points])}
     rows = []
