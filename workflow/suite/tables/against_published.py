@@ -13,13 +13,14 @@ from suite.tables import published_leads
 from suite.tables.generated import check_real
 from suite.tables.markdown import escaped, table
 from suite.tables.numbers import number, perplexity
-from suite.tables.published import Published, read_published
+from suite.tables.published import TASKS, Published, comparable, read_published
 from suite.tables.text import csv_text, lines_text, mixed_lines
 from suite.tables.told import Told
 
 REPRODUCED, DEVIATES = "reproduced", "deviates"
 NOT_RUN, NOT_PUBLISHED = "not run", "not published"
 
+MEASURES = (*TASKS, "average", "ppl")
 WITHIN_ERRORS = 2.0  # accuracies: combined standard errors
 WITHIN_SHARE = 0.05  # perplexity: of the published value
 
@@ -67,20 +68,20 @@ def against_published(results: Results, told: Told) -> Mapping[str, str]:
 
 
 def compare(results: Results, published: Sequence[Published]) -> list[Comparison]:
-    """Every (model, sparsity, method, measure) that was run or published.
+    """Every published measure of every (model, sparsity, method) that was run or published.
 
     Ours are means over seeds. One that was published with several values has a row for each.
     Raises ValueError for results on generated tasks.
     """
     check_real(results)
-    measures = [*(task.name for task in results.tasks), "average", "ppl"]
-    found = means(results.cells, [name for m in measures for name in (m, f"{m}_stderr")])
+    found = means(results.cells, [n for m in comparable(results) for n in (m, f"{m}_stderr")])
+    found = found.reindex(columns=[name for m in MEASURES for name in (m, f"{m}_stderr")])
     ours = {(m, written(s), method): row for (m, s, method), row in found.iterrows()}
     theirs = _theirs(published)
     return [
         row
         for place in dict.fromkeys([*theirs, *ours])
-        for row in _rows(place, measures, ours.get(place), theirs.get(place, []))
+        for row in _rows(place, ours.get(place), theirs.get(place, []))
     ]
 
 
@@ -93,12 +94,9 @@ def _theirs(published: Sequence[Published]) -> dict[tuple[str, str, str], list[P
 
 
 def _rows(
-    place: tuple[str, str, str],
-    measures: Sequence[str],
-    ours: pd.Series | None,
-    theirs: list[Published],
+    place: tuple[str, str, str], ours: pd.Series | None, theirs: list[Published]
 ) -> Iterator[Comparison]:
-    for measure in measures:
+    for measure in MEASURES:
         value, error = (
             (math.nan, math.nan) if ours is None else ours[[measure, f"{measure}_stderr"]]
         )

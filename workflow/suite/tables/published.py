@@ -8,13 +8,14 @@ from pathlib import Path
 import pandas as pd
 
 from suite.plan.cell import DENSE, LEAP
+from suite.results.frame import Results
 
 _FOLDER = Path(__file__).parents[3] / "results/published"
 
 FILES = (_FOLDER / "leap.csv", _FOLDER / "thesis.csv")
 
-# Columns that are no task.
-_OTHER = ("model", "method", "sparsity", "ppl", "average", "source")
+# What averages are published over: accuracies without examples.
+TASKS = ("piqa", "arc_easy", "arc_challenge", "winogrande", "openbookqa", "mmlu")
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def _read(path: Path) -> list[Published]:
                 row["method"],
                 row["sparsity"],
                 float(row["ppl"]),
-                {key: float(row[key]) for key in row if key not in _OTHER and row[key]},
+                {task: float(row[task]) for task in TASKS if row[task]},
                 float(row["average"]),
                 row["source"],
             )
@@ -54,6 +55,16 @@ def _read(path: Path) -> list[Published]:
 def published_models(paths: Sequence[Path] = FILES) -> set[str]:
     """Names of the models of which something was published."""
     return {row.model for row in read_published(paths)}
+
+
+def comparable(results: Results) -> list[str]:
+    """The measures that are what was published: not tasks of the same names that were asked in
+    another way, nor an average over other tasks."""
+    same = [
+        t.name for t in results.tasks if t.name in TASKS and (t.metric, t.fewshot) == ("acc", 0)
+    ]
+    averaged = {task.name for task in results.tasks if task.averaged}
+    return [*same, *(["average"] if averaged == {*same} == {*TASKS} else []), "ppl"]
 
 
 def baselines(rows: Sequence[Published]) -> list[str]:
