@@ -8,7 +8,7 @@ import pandas as pd
 
 from suite.results.frame import Results
 from suite.tables.markdown import table
-from suite.tables.numbers import perplexity
+from suite.tables.numbers import NONE, perplexity
 from suite.tables.text import csv_text, lines_text, mixed_lines
 from suite.tables.told import Told
 
@@ -34,14 +34,16 @@ def ranking(results: Results, settings: Mapping[str, Mapping[str, Any]]) -> pd.D
     ranked = losses.map(np.exp).rename_axis(columns=None)
     ranked.insert(0, "perplexity", losses.mean(axis=1).map(np.exp))
     for setting in reversed(_varied(settings)):
-        ranked.insert(0, setting, [str(settings[method][setting]) for method in ranked.index])
+        values = [str(settings[method].get(setting, NONE)) for method in ranked.index]
+        ranked.insert(0, setting, values)
     return ranked.sort_values("perplexity").reset_index()
 
 
 def _varied(settings: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Names of the settings that are not the same in all methods."""
+    names = dict.fromkeys(name for values in settings.values() for name in values)
     first, *others = settings.values()
-    return [name for name in first if any(other[name] != first[name] for other in others)]
+    return [name for name in names if any(o.get(name) != first.get(name) for o in others)]
 
 
 def _print(value: Any) -> str:
