@@ -1,7 +1,8 @@
 """The tables of README and docs/results.md, written from the results that are tracked.
 
-`make docs` fills what stands between `<!-- table: NAME -->` and `<!-- end -->` in both. A test says
-when they are not what it would write.
+`make docs` fills what stands between `<!-- table: NAME -->` and `<!-- end -->` in both. Before, it
+writes the tables of runs whose evaluations are tracked, in results/examples, as the runs did. Tests
+say when they are not what it would write.
 """
 
 import re
@@ -12,15 +13,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from suite.artifacts.files import replacing
-from suite.plan import tasks
+from suite.artifacts.files import write_text
+from suite.plan import grid, tasks
 from suite.plan.cell import DENSE
-from suite.plan.config import scale_settings
+from suite.plan.config import load, scale_settings
+from suite.plan.subject import judged
 from suite.results.collect import Files, Shown, collect
 from suite.results.frame import Results
 from suite.results.statistics import compare
 from suite.tables import numbers, verdict
 from suite.tables.main import main_frame
+from suite.tables.registry import table
+from suite.tables.told import Told
 
 ROOT = Path(__file__).parents[3]
 PAGES = ("README.md", "docs/results.md")
@@ -149,6 +153,16 @@ def tracked(run: str, cells: Iterable[str]) -> Results:
     return collect(files, Shown(tasks.shown(scale_settings(run))))
 
 
+def tables_of(run: str) -> dict[Path, str]:
+    """Files of the grid's tables in results/examples, made of the run's tracked evaluations."""
+    settings = load({"scale": run, "hub_mirror": ""})
+    results = tracked(run, (cell.path for cell in grid.cells(settings)))
+    told = Told(scale=run, about=settings["about"], **judged(settings))
+    texts = {name: table(name)(results, told) for name in ("main", "headline", "verdict")}
+    kept = [("main", "csv"), ("main", "md"), ("headline", "json"), ("verdict", "md")]
+    return {_EXAMPLES / run / f"{name}.{form}": texts[name][form] for name, form in kept}
+
+
 def _beside(run: str, methods: Sequence[str]) -> pd.DataFrame:
     """The columns of main.csv for cells outside the grid, from their evaluations.
 
@@ -232,6 +246,7 @@ def filled(text: str) -> str:
 
 
 if __name__ == "__main__":
+    for file, text in tables_of("claim").items():
+        write_text(file, text)
     for page in PAGES:
-        with replacing(ROOT / page) as new:
-            new.write_text(filled((ROOT / page).read_text(encoding="utf-8")), encoding="utf-8")
+        write_text(ROOT / page, filled((ROOT / page).read_text(encoding="utf-8")))
