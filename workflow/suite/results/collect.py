@@ -99,10 +99,15 @@ def collect(
     naming the file, where one is missing or malformed, of another cell or recipe, or where two
     cells answered different tasks.
     """
-    rows = [row for path, of in files.items() for row in _rows(path, of, shown, recipes)]
+    rows, items = [], []
+    for path, of in files.items():
+        measured = [*_rows(path, of, shown, recipes)]
+        rows += measured
+        if of.items:
+            items.append(_items(path, of.items))
+            _check_items(of.items, items[-1], measured)
     frame = _with_averages(pd.DataFrame(rows, columns=COLUMNS))
     _check_comparable(frame, files)
-    items = [_items(path, of.items) for path, of in files.items() if of.items]
     whole = pd.concat(items, ignore_index=True) if items else pd.DataFrame(columns=ITEM_COLUMNS)
     return Results(frame, whole)
 
@@ -298,6 +303,19 @@ def _check_recipe(
             f"{file} does not say what settings it was made with: run it again (delete the file)"
         )
     check(file, recorded, recipes[path])
+
+
+def _check_items(file: Path, items: pd.DataFrame, measured: Sequence[Record]) -> None:
+    """Refuse items that are not those of the tasks that count: errors would be of others."""
+    counts = items["measure"].value_counts()
+    for row in measured:
+        found, name = counts.get(row["measure"], 0), row["measure"]
+        if row["averaged"] and found != row["items"]:
+            raise ValueError(
+                f"{file} has {found} items of {name}, of which {row['items']} were asked: evaluate "
+                f"again, or, where its score is no mean over items, set "
+                f"evaluation.tasks.{name}.averaged to false"
+            )
 
 
 def _check_comparable(frame: pd.DataFrame, files: Mapping[str, Files]) -> None:

@@ -167,7 +167,7 @@ def read_items(file: Path) -> pd.DataFrame:
     """The items of one cell, with columns `ITEM` and `score`. Raises ValueError, naming the file,
     for a missing or damaged one."""
     try:
-        return pd.read_csv(file).set_axis([*ITEM, "score"], axis="columns")
+        return pd.read_csv(file, compression="gzip").set_axis([*ITEM, "score"], axis="columns")
     except (EOFError, OSError, ValueError, zlib.error) as error:
         raise ValueError(f"{file} is damaged ({error}): delete it and run again") from error
 
