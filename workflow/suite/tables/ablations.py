@@ -39,7 +39,7 @@ def ablation_rows(results: Results, told: Told) -> pd.DataFrame:
     varied = told.study["variants"]
     base = varied["base"]
     methods = {BASE: base, **{name: f"{base}-{name}" for name in varied["variants"]}}
-    cells = results.cells.set_index(["model", "method", "seed"])
+    cells = results.cells.set_index(["model", "method", "seed"]).sort_index()
     return pd.DataFrame(
         {
             "model": model,
