@@ -6,14 +6,15 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from suite.artifacts.files import read_json
-from suite.artifacts.items import Items, read_items
 from suite.plan.config import scale_settings
 from suite.plan.methods import is_control
 from suite.report.documentation import PAGES, TABLES
-from suite.tables.paired import Paired, combine, compare, two_sided
+from suite.results.frame import ITEM, read_items
+from suite.results.statistics import Paired, combine, compare, two_sided
 from tests.conftest import ROOT
 
 README, RESULTS, STATISTICS = "README.md", "docs/results.md", "docs/statistics.md"
@@ -41,13 +42,16 @@ def average(method: str, cell: str) -> float:
     return 100 * statistics.fmean(task["acc"] for task in tasks)
 
 
-def items(method: str, cell: str) -> Items:
-    return read_items(CLAIM / "items/smollm2-135m" / method / f"{cell}.csv.gz")
+def scores(method: str, *cells: str) -> pd.DataFrame:
+    """A row an item, a column a cell."""
+    files = [CLAIM / "items/smollm2-135m" / method / f"{cell}.csv.gz" for cell in cells]
+    items = [read_items(file).set_index(ITEM)["score"] for file in files]
+    return pd.concat(items, axis="columns", keys=cells)
 
 
 def lead(method: str, *cells: str) -> Paired:
     """LEAP's over a method, one cell of LEAP for each seed."""
-    return compare([items("leap", cell) for cell in cells], [items(method, cells[0])])
+    return compare(scores("leap", *cells), scores(method, cells[0]))
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
@@ -78,7 +82,7 @@ def test_the_number_of_methods_is_that_of_the_grid():
 @pytest.fixture
 def seeds() -> Paired:
     """The second training of LEAP at 0.6 minus the first."""
-    return compare([items("leap", "0.6/seed-1")], [items("leap", "0.6")])
+    return compare(scores("leap", "0.6/seed-1"), scores("leap", "0.6"))
 
 
 def test_two_trainings_are_as_far_apart_as_is_said(seeds):
@@ -171,7 +175,7 @@ def shares_of_the_lead(sparsity: str) -> dict[str, float]:
 def test_elsa_is_as_far_behind_as_is_said():
     perplexity = evaluation("elsa", "0.6")["perplexity"]["value"]
     assert_said(f"diverged at 0.6 (perplexity {perplexity:,.0f})", RESULTS)
-    leap, admm = (compare([items(m, "0.5")], [items("elsa", "0.5")]) for m in ("leap", "admm"))
+    leap, admm = (compare(scores(m, "0.5"), scores("elsa", "0.5")) for m in ("leap", "admm"))
     assert_said(
         f"{leap.difference:.2f} ± {leap.standard_error:.2f} points behind LEAP, and "
         f"{admm.difference:.2f} ± {admm.standard_error:.2f} behind ADMM",

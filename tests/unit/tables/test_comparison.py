@@ -1,89 +1,55 @@
-"""A row a method: means and errors against numpy, LEAP's lead, what is not there, the tables."""
+"""A row a method: means and errors against numpy, the subject's lead, what is not there."""
 
 import csv
-import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from suite.plan.cell import DENSE, Cell
-from suite.tables.comparison import (
-    comparison_rows,
-    write_comparison_csv,
-    write_comparison_markdown,
-)
-from suite.tables.evaluations import TASKS, Evaluated
-from suite.tables.seconds import Seconds, mean_seconds, read_seconds
+from suite.results.frame import Results
+from suite.tables.comparison import comparison, comparison_rows
+from suite.tables.told import Told
+from tests.unit.results.example import GENERATED, TASKS, WITH_CHANCE, ran, results
 
-MODELS, SPARSITIES = ["qwen", "llama"], ["0.5", "0.6"]
-CHANCE = 25.0
-COUNT = 40  # items a task
-
-
-def cells(methods: dict[str, list[int]]) -> list[Cell]:
-    """Dense and every method with its seeds on every model and sparsity."""
-    found = []
-    for model in MODELS:
-        found.append(Cell.dense(model))
-        for sparsity in SPARSITIES:
-            for method, seeds in methods.items():
-                found += [Cell(model, method, sparsity, seed) for seed in seeds]
-    return found
+METHODS = {"dense": [0], "wanda": [0], "leap-per-block": [0, 1], "leap": [0, 1]}
+PLACES = [("qwen", "0.5"), ("qwen", "0.6"), ("llama", "0.5"), ("llama", "0.6")]
+DRAW = np.random.default_rng(3)
+# what is right, [tasks, items], by place, method and seed
+RIGHT = {
+    (*place, method, seed): (DRAW.random((6, 40)) < {"dense": 0.9, "leap": 0.8}.get(method, 0.5))
+    * 1
+    for place in PLACES
+    for method, seeds in METHODS.items()
+    for seed in seeds
+    if method != "dense" or place[1] == "0.5"
+}
+PPL = {key: 2 + 10 * DRAW.random() for key in RIGHT}
+WALL = {key: 10 * DRAW.random() for key in RIGHT}
 
 
-def answered(cell: Cell, random: np.random.Generator) -> np.ndarray:
-    """Which items are right, [tasks, items]."""
-    chance = {DENSE: 0.9, "leap": 0.8}.get(cell.method, 0.5)
-    return (random.random((len(TASKS), COUNT)) < chance).astype(int)
-
-
-def evaluated(cell: Cell, right: np.ndarray, perplexity: float, task: str = "") -> Evaluated:
-    return Evaluated(
-        cell, 0.0 if cell.method == DENSE else cell.target, perplexity, 0.1,
-        accuracy={t: 100 * float(r.mean()) for t, r in zip(TASKS, right, strict=True)},
-        stderr=dict.fromkeys(TASKS, 1.0), norm={},
-        protocol={t: (f"{task}{t}", "1", COUNT) for t in TASKS},
-        chance=dict.fromkeys(TASKS, CHANCE),
+def study(tasks=WITH_CHANCE, without=()) -> Results:
+    return results(
+        [
+            ran(method, ppl=PPL[key], sparsity=sparsity, model=model, seed=seed,
+                right=right.tolist(), wall=WALL[key])
+            for key, right in RIGHT.items()
+            for model, sparsity, method, seed in [key]
+            if (method, sparsity) not in without
+        ],
+        tasks,
     )  # fmt: skip
 
 
-def items(right: np.ndarray) -> dict:
-    return {t: {t: dict(enumerate(r.tolist()))} for t, r in zip(TASKS, right, strict=True)}
+@pytest.fixture(scope="module")
+def rows():
+    return comparison_rows(study(), Told("mini")).set_index("method")
 
 
-class Study:
-    """A study whose cells answered at random."""
-
-    def __init__(self, methods: dict[str, list[int]], task: str = "") -> None:
-        random = np.random.default_rng(3)
-        self.right = {cell: answered(cell, random) for cell in cells(methods)}
-        self.perplexity = {cell: 2 + 10 * random.random() for cell in self.right}
-        self.results = [
-            evaluated(cell, right, self.perplexity[cell], task)
-            for cell, right in self.right.items()
-        ]
-        self.items = {cell: items(right) for cell, right in self.right.items()}
-        self.seconds = {
-            cell: Seconds(10 * random.random(), random.random())
-            for cell in self.right
-            if cell.method != DENSE
-        }
-
-    def rows(self):
-        return {row.method: row for row in comparison_rows(self.results, self.items, self.seconds)}
-
-    def of(self, method: str) -> np.ndarray:
-        """What is right in the mean over seeds, [cells, tasks, items]."""
-        places: dict[tuple[str, str], list[np.ndarray]] = {}
-        for cell, right in self.right.items():
-            if cell.method == method:
-                places.setdefault((cell.model, cell.sparsity), []).append(right)
-        return np.array([np.mean(seeds, axis=0) for seeds in places.values()])
-
-
-METHODS = {"wanda": [0], "leap-per-block": [0, 1], "leap": [0, 1]}
+def of(method: str) -> np.ndarray:
+    """What is right in the mean over seeds, [places, tasks, items]."""
+    places = dict.fromkeys(key[:2] for key in RIGHT if key[2] == method)
+    seeds = METHODS[method]
+    return np.array([np.mean([RIGHT[*p, method, s] for s in seeds], axis=0) for p in places])
 
 
 def clustered(values_KTN: np.ndarray) -> float:
@@ -93,106 +59,75 @@ def clustered(values_KTN: np.ndarray) -> float:
     return 100 * math.sqrt(variances.sum()) / len(per_item_TN)
 
 
-def test_means_over_seeds_then_cells_and_their_errors() -> None:
-    study = Study(METHODS)
-    rows = study.rows()
-    assert list(rows) == [DENSE, "wanda", "leap-per-block", "leap"]
-    assert {name: row.cells for name, row in rows.items()} == {
-        DENSE: 2, "wanda": 4, "leap-per-block": 4, "leap": 4,
-    }  # fmt: skip
-    for method, row in rows.items():
-        values = study.of(method)
-        assert row.average == pytest.approx(100 * values.mean())
-        assert row.average_stderr == pytest.approx(clustered(values))
-        ppl = [p for cell, p in study.perplexity.items() if cell.method == method]
-        # every cell has as many seeds
-        assert row.ppl == pytest.approx(np.exp(np.mean(np.log(ppl))))
+def test_means_over_seeds_then_cells_and_their_errors(rows):
+    assert rows.index.tolist() == list(METHODS) and rows["cells"].tolist() == [2, 4, 4, 4]
+    for method, row in rows.iterrows():
+        assert row["average"] == pytest.approx(100 * of(method).mean())
+        assert row["average_stderr"] == pytest.approx(clustered(of(method)))
+        # every place has as many seeds
+        logs = [np.log(value) for key, value in PPL.items() if key[2] == method]
+        assert row["ppl"] == pytest.approx(np.exp(np.mean(logs)))
+    dense = {model: 100 * RIGHT[model, "0.5", "dense", 0].mean() for model in ("qwen", "llama")}
+    chance = 100 * sum(task["chance"] for task in WITH_CHANCE.values()) / 6
+    shares = [
+        100 * (100 * right.mean() - chance) / (dense[model] - chance)
+        for (model, _, method, _), right in RIGHT.items()
+        if method == "wanda"
+    ]
+    assert rows["recovered_share"]["wanda"] == pytest.approx(np.mean(shares))
+    wall = np.mean([seconds for key, seconds in WALL.items() if key[2] == "wanda"])
+    assert rows["wall_seconds"]["wanda"] == pytest.approx(wall)
+    assert rows["recovered_share"]["dense"] == pytest.approx(100)
+    assert math.isnan(rows["wall_seconds"]["dense"])
 
 
-def test_the_lead_is_leaps_over_the_method_item_by_item() -> None:
-    study = Study(METHODS)
+def test_the_lead_is_the_subjects_over_the_method_item_by_item(rows):
     for method in ("wanda", "leap-per-block"):
-        difference = study.of("leap") - study.of(method)
-        row = study.rows()[method]
-        assert row.leap_lead == pytest.approx(100 * difference.mean())
-        assert row.leap_lead_stderr == pytest.approx(clustered(difference))
-    assert math.isnan(study.rows()["leap"].leap_lead)
-    assert math.isnan(study.rows()[DENSE].leap_lead), "dense has no cell at LEAP's sparsities"
+        difference = of("leap") - of(method)
+        assert rows["lead"][method] == pytest.approx(100 * difference.mean())
+        assert rows["lead_stderr"][method] == pytest.approx(clustered(difference))
+    assert rows.loc[["leap", "dense"], ["lead", "lead_stderr"]].isna().all(axis=None)
+    other = comparison_rows(study(), Told("mini", subject="wanda")).set_index("method")["lead"]
+    assert other["leap"] == pytest.approx(-rows["lead"]["wanda"]) and math.isnan(other["wanda"])
 
 
-def test_a_lead_is_over_the_cells_that_both_have() -> None:
-    study = Study(METHODS)
-    missing = [cell for cell in study.right if cell.method == "wanda" and cell.sparsity == "0.6"]
-    study.results = [result for result in study.results if result.cell not in missing]
-    for cell in missing:
-        del study.right[cell]
-    row = study.rows()["wanda"]
-    difference = study.of("leap")[::2] - study.of("wanda")
-    assert row.cells == 2
-    assert row.leap_lead == pytest.approx(100 * difference.mean())
-    without = Study({"wanda": [0]}).rows()["wanda"]
-    assert math.isnan(without.leap_lead) and math.isnan(without.leap_lead_stderr)
+def test_a_lead_is_over_the_cells_that_both_have():
+    found = comparison_rows(study(without=[("wanda", "0.6")]), Told("mini")).set_index("method")
+    difference = of("leap")[::2] - of("wanda")[::2]
+    assert found["cells"]["wanda"] == 2
+    assert found["lead"]["wanda"] == pytest.approx(100 * difference.mean())
+    alone = comparison_rows(study(without=[("leap", "0.5"), ("leap", "0.6")]), Told("mini"))
+    assert alone["lead"].isna().all()
 
 
-def test_recovered_shares_are_averaged_and_seconds_too() -> None:
-    study = Study(METHODS)
-    shares, wall, cpu = [], [], []
-    for cell, right in study.right.items():
-        if cell.method == "wanda":
-            dense = 100 * study.right[Cell.dense(cell.model)].mean()
-            shares.append(100 * (100 * right.mean() - CHANCE) / (dense - CHANCE))
-            wall.append(study.seconds[cell].wall)
-            cpu.append(study.seconds[cell].cpu)
-    row = study.rows()["wanda"]
-    assert row.recovered_share == pytest.approx(np.mean(shares))
-    assert (row.wall_seconds, row.cpu_seconds) == pytest.approx((np.mean(wall), np.mean(cpu)))
-    dense = study.rows()[DENSE]
-    assert dense.recovered_share == pytest.approx(100)
-    assert math.isnan(dense.wall_seconds) and math.isnan(dense.cpu_seconds)
-
-
-def test_other_items_are_refused() -> None:
-    study = Study(METHODS)
-    study.items[Cell("qwen", "wanda", "0.5")]["piqa"]["piqa"].pop(0)
+def test_other_items_are_refused():
+    found = study()
+    first = found.items["method"].eq("wanda").idxmax()
     with pytest.raises(ValueError, match="did not answer the same items"):
-        study.rows()
+        comparison_rows(Results(found.frame, found.items.drop(first)), Told("mini"))
 
 
-def test_tables_have_all_numbers_and_leave_out_what_there_is_not(tmp_path: Path) -> None:
-    study = Study(METHODS, task="mini_")
-    rows = list(study.rows().values())
-    write_comparison_csv(rows, tmp_path / "a.csv")
-    write_comparison_markdown(rows, tmp_path / "a.md", "mini")
-    with (tmp_path / "a.csv").open(newline="") as file:
-        read = list(csv.DictReader(file))
-    assert [row["method"] for row in read] == [DENSE, "wanda", "leap-per-block", "leap"]
+def test_tables_have_all_numbers_and_leave_out_what_there_is_not(rows):
+    texts = comparison(study(GENERATED), Told("mini"))
+    read = list(csv.DictReader(texts["csv"].splitlines()))
+    assert [row["method"] for row in read] == list(METHODS)
     assert {row["tasks"] for row in read} == {"generated"}
-    assert float(read[1]["leap_lead"]) == pytest.approx(rows[1].leap_lead)
-    assert read[3]["leap_lead"] == read[0]["cpu_seconds"] == ""
-    text = (tmp_path / "a.md").read_text()
-    assert text.startswith("**Generated tasks") and "Scale `mini`" in text
-    assert "| Mini-task accuracy (%) |" in text
-    wanda = rows[1]
+    assert float(read[1]["lead"]) == pytest.approx(rows["lead"]["wanda"])
+    assert read[3]["lead"] == read[0]["cpu_seconds"] == read[1]["recovered_share"] == ""
+    assert texts["md"].startswith("**Generated tasks") and "Scale `mini`" in texts["md"]
+    assert "| Mini-task accuracy (%) | Perplexity | Recovered (%) | LEAP's lead (po" in texts["md"]
+    lines = comparison(study(), Told("mini"))["md"].splitlines()
+    wanda = rows.loc["wanda"]
     assert (
-        f"| Wanda | 4 | {wanda.average:.2f} ± {wanda.average_stderr:.2f} | {wanda.ppl:.2f} | "
-        f"{wanda.recovered_share:.2f} | {wanda.leap_lead:+.2f} ± {wanda.leap_lead_stderr:.2f} | "
-        f"{wanda.wall_seconds:.1f} | {wanda.cpu_seconds:.1f} |"
-    ) in text.splitlines()
-    assert any(line.startswith("| LEAP | 4 ") and " | – | " in line for line in text.splitlines())
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.md"]
+        f"| Wanda | 4 | {wanda['average']:.2f} ± {wanda.average_stderr:.2f} | {wanda.ppl:.2f} | "
+        f"{wanda.recovered_share:.2f} | {wanda.lead:+.2f} ± {wanda.lead_stderr:.2f} | "
+        f"{wanda.wall_seconds:.1f} | 20.0 |"
+    ) in lines
+    assert any(line.startswith("| LEAP | 4 ") and " | – | " in line for line in lines)
 
 
-def test_seconds_are_those_of_the_manifests(tmp_path: Path) -> None:
-    cost = {"wall_time_seconds": 3.5, "cpu_seconds": 7.0}
-    place = {"model": "qwen", "method": "leap", "target_sparsity": 0.5}
-    manifests = []
-    for seed, recorded in enumerate([cost, {"wall_time_seconds": 4.5}]):
-        manifests.append(tmp_path / f"{seed}.json")
-        content = {**place, "seed": seed, "pruning": {"cost": recorded}}
-        manifests[-1].write_text(json.dumps(content))
-    seconds = read_seconds(manifests)
-    first, second = (Cell("qwen", "leap", "0.5", seed) for seed in (0, 1))
-    assert seconds[first] == Seconds(3.5, 7.0)
-    assert math.isnan(seconds[second].cpu), "of before it was recorded, or of foreign code"
-    both = mean_seconds([first, second], seconds)
-    assert both.wall == 4.0 and math.isnan(both.cpu)
+def test_what_no_cell_has_recorded_is_left_out():
+    found = study(TASKS)
+    seconds = found.frame["measure"].isin(["cpu_seconds", "wall_seconds"])
+    bare = comparison_rows(Results(found.frame[~seconds], found.items), Told("mini"))
+    assert bare[["cpu_seconds", "wall_seconds", "recovered_share"]].isna().all(axis=None)

@@ -1,55 +1,53 @@
-"""How numbers are printed: the form of each size, at its bounds, and errors in the same form."""
+"""How numbers and tables are printed: the form of each size, errors, signs, and Markdown."""
 
 import math
 
 import pytest
 
+from suite.tables.markdown import escaped, table
 from suite.tables.numbers import number, perplexity
 
 
 @pytest.mark.parametrize(
-    ("value", "text"),
+    ("printed", "text"),
     [
-        (2.155, "2.15"),
-        (99.994, "99.99"),
-        (99.996, "100.0"),
-        (557.1749, "557.2"),
-        (4338.6, "4338.6"),
-        (9999.94, "9999.9"),
-        (9999.96, "1.0e+04"),
-        (4569943924.0, "4.6e+09"),
-        (math.inf, "inf"),
-        (math.nan, "–"),
+        # one form for its size, at the bounds
+        (perplexity(2.155), "2.15"),
+        (perplexity(99.994), "99.99"),
+        (perplexity(99.996), "100.0"),
+        (perplexity(9999.94), "9999.9"),
+        (perplexity(9999.96), "1.0e+04"),
+        (perplexity(4569943924.0), "4.6e+09"),
+        (perplexity(math.inf), "inf"),
+        (perplexity(math.nan), "–"),
+        # the decimals that a table asks for
+        (perplexity(2.3134, 3), "2.313"),
+        (perplexity(144.526, 3), "144.5"),
+        (perplexity(99.9996, 3), "100.0"),
+        (perplexity(99.996, 3), "99.996"),
+        # a difference with its sign
+        (perplexity(0.004, 3, "+"), "+0.004"),
+        (perplexity(-250.36, 3, "+"), "-250.4"),
+        (perplexity(2.5e6, 3, "+"), "+2.5e+06"),
+        (number(-0.001, 2, "+"), "+0.00"),
+        (number(100), "100.00"),
+        (number(12345.678, 1), "12345.7"),
+        # an error in the form of its number
+        (perplexity(557.17, error=17.006), "557.2 ± 17.0"),
+        (perplexity(4.57e9, error=1.01e9), "4.6e+09 ± 1.0e+09"),
+        (number(1.57, 2, "+", 0.6), "+1.57 ± 0.60"),
+        (number(1.57, error=math.nan), "1.57"),
+        (number(math.nan, error=0.5), "–"),
     ],
 )
-def test_a_perplexity_has_one_form_for_its_size(value, text):
-    assert perplexity(value) == text
+def test_a_number_has_its_form(printed, text):
+    assert printed == text
 
 
-def test_small_perplexities_have_the_decimals_that_a_table_asks_for():
-    assert perplexity(2.3134, 3) == "2.313"
-    assert perplexity(144.526, 3) == "144.5"
-    assert perplexity(99.9996, 3) == "100.0"
-    assert perplexity(99.996, 3) == "99.996"
-
-
-def test_a_difference_has_its_sign_whatever_its_size():
-    assert perplexity(0.004, 3, "+") == "+0.004"
-    assert perplexity(-250.36, 3, "+") == "-250.4"
-    assert perplexity(2.5e6, 3, "+") == "+2.5e+06"
-    assert number(-0.001, 2, "+") == "+0.00"
-
-
-def test_other_numbers_keep_their_decimals():
-    assert number(100) == "100.00"
-    assert number(12345.678, 1) == "12345.7"
-    assert number(math.nan) == "–"
-
-
-def test_an_error_has_the_form_of_its_number():
-    assert perplexity(49.93, error=1.448) == "49.93 ± 1.45"
-    assert perplexity(557.17, error=17.006) == "557.2 ± 17.0"
-    assert perplexity(4.57e9, error=1.01e9) == "4.6e+09 ± 1.0e+09"
-    assert number(1.57, 2, "+", 0.6) == "+1.57 ± 0.60"
-    assert number(1.57, error=math.nan) == "1.57"
-    assert number(math.nan, error=0.5) == "–"
+def test_a_markdown_table_is_headings_a_rule_and_rows_of_one_width():
+    lines = ["| Model | Value |", "| --- | ---: |", "| a | 1 |", "| **b** | 2 |"]
+    assert table(["Model", "Value"], [["a", "1"], ["**b**", "2"]], "lr") == lines
+    for headings, row in ((["a"], ["1", "2"]), (["a", "b"], ["1"])):
+        with pytest.raises(ValueError, match=r"a row of 1 in a table of 2"):
+            table(headings, [row], "lr")
+    assert escaped("a|b_c*`<d>[#]\\") == r"a\|b\_c\*\`\<d\>\[\#\]\\"

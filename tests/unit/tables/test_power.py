@@ -1,78 +1,75 @@
 """How small a difference a number of items can show, against drawing the items."""
 
-import random
-import statistics
 import subprocess
 import sys
-from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
-from suite.artifacts.items import Items, write_items
-from suite.tables.paired import compare
+from suite.artifacts.items import write_items
+from suite.results.frame import ITEM
+from suite.results.statistics import compare
 from suite.tables.power import smallest_difference, standard_error, table, variances
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).parents[3]
 # chances that one alone is right, the other alone, of two tasks
 CHANCES = {"piqa": (0.20, 0.12), "mmlu": (0.10, 0.09)}
 ITEMS = {"piqa": 400, "mmlu": 900}
 
 
-def drawn(generator: random.Random, items: dict[str, int]) -> tuple[Items, Items]:
-    first: Items = {}
-    second: Items = {}
-    for column, (one, other) in CHANCES.items():
-        first[column], second[column] = {"a": {}, "b": {}}, {"a": {}, "b": {}}
-        for number in range(items[column]):
-            task, chance = "ab"[number % 2], generator.random()
-            right = (1, 0) if chance < one else (0, 1) if chance < one + other else (1, 1)
-            first[column][task][number], second[column][task][number] = right
-    return first, second
+def drawn(seed, items=ITEMS):
+    """Scores of two methods; every second item is of another part of its task."""
+    generator = np.random.default_rng(seed)
+    keys = [(task, "ab"[n % 2], n) for task, count in items.items() for n in range(count)]
+    index = pd.MultiIndex.from_tuples(keys, names=ITEM)
+    one, other = (index.get_level_values(0).map(lambda t, k=k: CHANCES[t][k]) for k in (0, 1))
+    draw = generator.random(len(index))
+    first, second = draw < one, (draw >= one) & (draw < one + other)
+    both = ~first & ~second
+    return [pd.DataFrame({0: (right | both) * 1.0}, index) for right in (first, second)]
 
 
-def test_the_error_is_that_of_the_paired_test():
-    first, second = drawn(random.Random(0), ITEMS)
-    paired = compare([first], [second])
-    assert standard_error(variances(paired), ITEMS) == pytest.approx(
-        paired.standard_error, rel=1e-9
-    )
+@pytest.fixture
+def files(tmp_path):
+    names = [tmp_path / name for name in ("first", "second")]
+    for name, scores in zip(names, drawn(2), strict=True):
+        items = {}
+        for (task, part, item), score in scores[0].items():
+            items.setdefault(task, {}).setdefault(part, {})[item] = int(score)
+        write_items(items, name)
+    return names
 
 
-def test_the_variance_is_that_of_an_items_difference():
-    first, second = drawn(random.Random(4), ITEMS)
-    for column, found in variances(compare([first], [second])).items():
-        differences = [
-            right - second[column][task][item]
-            for task, answers in first[column].items()
-            for item, right in answers.items()
-        ]
-        assert found == pytest.approx(statistics.variance(differences), rel=1e-9)
+def run(*arguments):
+    command = [sys.executable, "-m", "suite.tables.power", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT / "workflow", text=True, capture_output=True)
+
+
+def test_variance_and_error_are_those_of_items_differences_and_of_the_paired_test():
+    first, second = drawn(0)
+    paired = compare(first, second)
+    found = variances(paired)
+    assert standard_error(found, ITEMS) == pytest.approx(paired.standard_error, rel=1e-9)
+    for task, variance in found.items():
+        difference = (first - second).loc[task][0]
+        assert variance == pytest.approx(np.var(difference, ddof=1), rel=1e-9)
 
 
 def test_the_smallest_difference_is_seen_in_four_of_five_draws():
-    generator = random.Random(1)
     variance = {c: a + b - (a - b) ** 2 for c, (a, b) in CHANCES.items()}
     true = 100 * sum(a - b for a, b in CHANCES.values()) / len(CHANCES)
     # the number of items at which the true difference is the smallest one
     scale = (smallest_difference(variance, ITEMS) / true) ** 2
-    items = {column: round(count * scale) for column, count in ITEMS.items()}
+    items = {task: round(count * scale) for task, count in ITEMS.items()}
     assert smallest_difference(variance, items) == pytest.approx(true, rel=0.01)
-    draws = 400
-    seen = sum(
-        compare([first], [second]).p_value < 0.05
-        for first, second in (drawn(generator, items) for _ in range(draws))
-    )
-    assert seen / draws == pytest.approx(0.8, abs=0.06)  # three standard errors of 400 draws
+    seen = [compare(*drawn(seed, items)).p_value < 0.05 for seed in range(200)]
+    assert np.mean(seen) == pytest.approx(0.8, abs=0.085)  # three standard errors of 200 draws
 
 
-def test_the_table_has_what_was_asked_and_every_plan(tmp_path):
-    first, second = drawn(random.Random(2), ITEMS)
-    names = [str(tmp_path / "first"), str(tmp_path / "second")]
-    write_items(first, Path(names[0]))
-    write_items(second, Path(names[1]))
-    command = [sys.executable, "-m", "suite.tables.power", *names, "mmlu=3600,piqa=1600", "piqa=1"]
-    run = subprocess.run(command, cwd=ROOT / "workflow", text=True, capture_output=True, check=True)
-    heads, _, asked, larger, _ = (line.split(" | ") for line in run.stdout.strip().splitlines())
+def test_the_table_has_what_was_asked_and_every_plan(files):
+    found = run(*files, "mmlu=3600,piqa=1600", "piqa=1")
+    heads, _, asked, larger, _ = (line.split(" | ") for line in found.stdout.strip().splitlines())
     assert heads[:3] == ["| piqa", "mmlu", "Items in all"]
     assert asked[:3] == ["| 400", "900", "1,300"]
     assert larger[:3] == ["| 1,600", "3,600", "5,200"]
@@ -81,23 +78,19 @@ def test_the_table_has_what_was_asked_and_every_plan(tmp_path):
 
 
 def test_what_cannot_be_compared_is_refused():
-    first, second = drawn(random.Random(3), ITEMS)
-    del second["mmlu"]["a"][0]
+    first, second = drawn(3)
     with pytest.raises(ValueError, match="the same items"):
-        compare([first], [second])
+        compare(first, second[1:])
     with pytest.raises(ValueError, match="no items of arc"):
-        table(compare([first], [first]), [{"arc": 3}])
-    one = {"piqa": {"piqa": {0: 1}}}
+        table(compare(first, first), [{"arc": 3}])
     with pytest.raises(ValueError, match="two items"):
-        variances(compare([one], [one]))
+        variances(compare(first[:1], first[:1]))
 
 
 @pytest.mark.parametrize("wrong", ["piqa", "piqa=0", "piqa=many", "arc=3"])
-def test_a_plan_that_cannot_be_is_said_in_one_line(tmp_path, wrong):
-    names = [str(tmp_path / "first"), str(tmp_path / "second")]
-    for items, name in zip(drawn(random.Random(2), ITEMS), names, strict=True):
-        write_items(items, Path(name))
-    command = [sys.executable, "-m", "suite.tables.power", *names, wrong]
-    run = subprocess.run(command, cwd=ROOT / "workflow", text=True, capture_output=True)
-    assert run.returncode == 1 and len(run.stderr.splitlines()) == 1
-    assert wrong.split("=")[0] in run.stderr
+def test_a_plan_that_cannot_be_is_said_in_one_line(files, wrong):
+    found = run(*files, wrong)
+    assert found.returncode == 1 and len(found.stderr.splitlines()) == 1
+    assert wrong.split("=")[0] in found.stderr
+    files[0].write_bytes(files[0].read_bytes()[:50])
+    assert "first is damaged" in run(*files).stderr

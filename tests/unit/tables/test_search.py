@@ -1,57 +1,62 @@
 """The ranking of settings by validation perplexity."""
 
-import json
-
 import pytest
 
-from suite.tables.search import ranking, write_ranking
+from suite.artifacts.files import write_json
+from suite.results.collect import Shown, collect_validations
+from suite.tables.search import ranking, search
+from suite.tables.told import Told
 
 SETTINGS = {
     "leap": {"steps": 200, "alpha": [100, 350], "noise": "logistic"},
     "leap-short": {"steps": 100, "alpha": [100, 350], "noise": "logistic"},
-    "leap-low": {"steps": 200, "alpha": [25, 350], "noise": "logistic"},
+    "leap-low": {"steps": 200, "alpha": [25, 350], "noise": "logistic", "prior": 2.0},
 }
 
 
-def validations(tmp_path, perplexities):
-    paths = []
-    for number, (method, model, value) in enumerate(perplexities):
-        paths.append(tmp_path / f"{number}.json")
-        content = {"method": method, "model": model, "perplexity": {"value": value}}
-        paths[-1].write_text(json.dumps(content))
-    return paths
+@pytest.fixture
+def validated(tmp_path):
+    """Results of these methods, models, seeds and perplexities."""
+
+    def make(*cells):
+        files = {}
+        for method, model, seed, value in cells:
+            path = f"{model}/{method}/0.5" + (f"/seed-{seed}" if seed else "")
+            content = {"model": model, "method": method, "sparsity": "0.5", "seed": seed}
+            files[path] = tmp_path / f"{len(files)}.json"
+            write_json(files[path], content | {"perplexity": {"value": value}})
+        return collect_validations(files, Shown({}))
+
+    return make
 
 
-def test_best_settings_come_first_by_the_geometric_mean_over_models(tmp_path):
-    read = validations(tmp_path, [
-        ("leap", "a", 2.0), ("leap", "b", 8.0),
-        ("leap-short", "a", 3.0), ("leap-short", "b", 3.0),
-        ("leap-low", "a", 4.0), ("leap-low", "b", 5.0),
-    ])  # fmt: skip
-    table = ranking(read, SETTINGS)
+def test_best_settings_come_first_by_the_geometric_mean_over_models(validated):
+    found = validated(
+        ("leap", "a", 0, 2.0), ("leap", "b", 0, 8.0), ("leap-short", "a", 0, 3.0),
+        ("leap-short", "b", 0, 3.0), ("leap-low", "a", 0, 4.0), ("leap-low", "b", 0, 5.0),
+    )  # fmt: skip
+    table = ranking(found, SETTINGS)
     assert table["method"].tolist() == ["leap-short", "leap", "leap-low"]
     assert table["perplexity"].tolist() == pytest.approx([3.0, 4.0, 20**0.5])
     assert table["b"].tolist() == pytest.approx([3.0, 8.0, 5.0])
-    # only what differs is shown
-    assert list(table.columns) == ["method", "steps", "alpha", "perplexity", "a", "b"]
-
-
-def test_seeds_are_averaged_and_the_table_is_written(tmp_path):
-    read = validations(tmp_path, [
-        ("leap", "a", 2.0), ("leap", "a", 8.0), ("leap-short", "a", 4.5), ("leap-low", "a", 9.0),
-    ])  # fmt: skip
-    table = ranking(read, SETTINGS)
-    assert table["perplexity"].tolist() == pytest.approx([4.0, 4.5, 9.0])
-    write_ranking(table, tmp_path / "search.csv", tmp_path / "search.md", "")
-    assert (tmp_path / "search.csv").read_text().splitlines()[1].startswith('leap,200,"[100, 350]"')
-    assert (
-        "| leap-short | 100 | [100, 350] | 4.500 | 4.500 |" in (tmp_path / "search.md").read_text()
-    )
+    # what differs is shown, and also what one method alone has
+    assert list(table.columns) == ["method", "steps", "alpha", "prior", "perplexity", "a", "b"]
+    assert table["prior"].tolist() == ["–", "–", "2.0"]
 
 
 @pytest.mark.parametrize("note", ["", "Miniature models"])
-def test_the_table_begins_with_what_its_models_are(tmp_path, note):
-    ranked = ranking(validations(tmp_path, [("leap", "a", 2.0)]), {"leap": SETTINGS["leap"]})
-    write_ranking(ranked, tmp_path / "search.csv", tmp_path / "search.md", note)
-    first = (tmp_path / "search.md").read_text().splitlines()[0]
-    assert first == ("**Miniature models.**" if note else "| method | perplexity | a |")
+def test_seeds_are_averaged_and_the_table_says_what_its_models_are(validated, note):
+    found = validated(("leap", "a", 0, 2.0), ("leap", "a", 1, 8.0), ("leap-short", "a", 0, 4.5))
+    methods = {name: SETTINGS[name] for name in ("leap", "leap-short")}
+    texts = search(found, Told("mini", note=note, methods=methods))
+    assert texts["csv"].splitlines()[:2] == ["method,steps,perplexity,a", "leap,200,4,4"]
+    first, *_, last = texts["md"].splitlines()
+    assert last == "| leap-short | 100 | 4.500 | 4.500 |"
+    assert first == (f"**{note}.**" if note else "| method | steps | perplexity | a |")
+
+
+def test_validations_that_were_not_computed_alike_are_said(validated):
+    found = validated(("leap", "a", 0, 2.0), ("leap", "b", 0, 2.0))
+    found.frame.loc[0, "dtype"] = "float32"
+    text = search(found, Told("mini", methods={"leap": SETTINGS["leap"]}))["md"]
+    assert text.endswith("\nMixed: 1 cell evaluated in float32, 1 unknown.\n")

@@ -2,182 +2,127 @@
 
 import csv
 import re
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from suite.figures.tokens import tokens
-from suite.plan.cell import Cell
-from suite.tables.evaluations import TASKS, Evaluated
-from suite.tables.seconds import Seconds
-from suite.tables.tokens import Row, token_rows, write_token_csv, write_token_markdown
+from suite.figures.tokens import tokens as figure
+from suite.tables.tokens import token_rows, tokens
+from suite.tables.told import Told
+from tests.unit.results.example import GENERATED, ran, results
 
 MODELS = ["qwen", "llama"]
-POINTS = {
-    "admm": {"method": "admm", "amount": "as it is", "tokens": 16384},
-    "wanda": {"method": "wanda", "amount": "as it is", "tokens": 16384},
-    "admm-512-sequences": {"method": "admm", "amount": "512 sequences", "tokens": 65536},
-    "admm-64-sequences": {"method": "admm", "amount": "64 sequences", "tokens": 8192},
-    "wanda-512-sequences": {"method": "wanda", "amount": "512 sequences", "tokens": 65536},
-    "leap-25-steps": {"method": "leap", "amount": "25 steps", "tokens": 51200},
-    "leap": {"method": "leap", "amount": "400 steps", "tokens": 819200},
-}
+TOLD = Told(
+    "mini",
+    points={
+        name: {"method": method, "amount": amount, "tokens": number}
+        for name, method, amount, number in [
+            ("admm", "admm", "as it is", 16384),
+            ("wanda", "wanda", "as it is", 16384),
+            ("admm-512-sequences", "admm", "512 sequences", 65536),
+            ("admm-64-sequences", "admm", "64 sequences", 8192),
+            ("wanda-512-sequences", "wanda", "512 sequences", 65536),
+            ("leap-25-steps", "leap", "25 steps", 51200),
+            ("leap", "leap", "400 steps", 819200),
+        ]
+    },
+)
+DRAW = np.random.default_rng(1)
+# LEAP with two seeds, the others with one, in the order of the cells of a grid
+CELLS = [
+    ran(name, 0.5 + 0.3 * DRAW.random(), 2 + 5 * DRAW.random(), "0.6", model, seed, wall=1.0 + seed)
+    for model in MODELS
+    for name in ("dense", *TOLD.points)
+    for seed in ((0, 1) if name.startswith("leap") else (0,))
+]
 
 
-def cell(place: Cell, perplexity: float, accuracy: float, task: str = "") -> Evaluated:
-    return Evaluated(
-        place, place.target, perplexity, perplexity / 100, dict.fromkeys(TASKS, accuracy),
-        dict.fromkeys(TASKS, accuracy / 10), {}, {t: (f"{task}{t}", "1", 9) for t in TASKS},
-    )  # fmt: skip
+@pytest.fixture(scope="module")
+def study():
+    return results(CELLS)
 
 
-def study(task: str = "") -> dict[Cell, Evaluated]:
-    """LEAP with two seeds, the others with one, in the order of the cells of a grid."""
-    random = np.random.default_rng(1)
-    places = []
-    for model in MODELS:
-        places.append(Cell.dense(model))
-        for method in POINTS:
-            seeds = (0, 1) if POINTS[method]["method"] == "leap" else (0,)
-            places += [Cell(model, method, "0.6", seed) for seed in seeds]
-    return {p: cell(p, 2 + 5 * random.random(), 50 + 30 * random.random(), task) for p in places}
+@pytest.fixture(scope="module")
+def rows(study):
+    return token_rows(study, TOLD)
 
 
-def rows(found: dict[Cell, Evaluated]) -> list[Row]:
-    taken = {c: Seconds(1.0 + c.seed, 0.5) for c in found if c.method != "dense"}
-    return token_rows(list(found.values()), POINTS, taken)
-
-
-def draw(folder: Path, found: list[Row]) -> str:
-    write_token_csv(found, folder / "tokens.csv")
-    tokens(folder / "tokens.csv", [folder / "figure.svg"], note="")
-    return (folder / "figure.svg").read_text()
-
-
-def test_rows_are_the_points_in_order_with_seeds_averaged() -> None:
-    found = study()
-    table = rows(found)
-    order = [("dense", ""), *((p["method"], p["amount"]) for p in POINTS.values())]
-    assert [(r.model, r.method, r.amount) for r in table] == [
-        (m, *o) for m in MODELS for o in order
-    ]
-    for row, name in zip(table[:8], ["dense", *POINTS], strict=True):
-        seeds = [r for c, r in found.items() if (c.model, c.method) == ("qwen", name)]
-        assert row.seeds == len(seeds)
-        assert row.average == pytest.approx(np.mean([r.average for r in seeds]))
-        assert row.average_stderr == pytest.approx(row.average / 10 / np.sqrt(6))
-        assert row.ppl == pytest.approx(np.mean([r.perplexity for r in seeds]))
-        assert row.ppl_stderr == pytest.approx(row.ppl / 100)
-    assert (table[0].tokens, table[7].tokens) == (0, 819200)
-    assert (table[7].wall_seconds, table[7].cpu_seconds) == (1.5, 0.5)
-    assert {row.sparsity for row in table} == {"0.0", "0.6"}
-
-
-def test_tables(tmp_path: Path) -> None:
-    found = rows(study("mini_"))
-    write_token_csv(found, tmp_path / "tokens.csv")
-    write_token_markdown(found, tmp_path / "tokens.md", "mini")
-    with (tmp_path / "tokens.csv").open(newline="") as file:
-        read = list(csv.DictReader(file))
-    assert [row["tokens"] for row in read[:3]] == ["0", "16384", "16384"]
-    assert (read[0]["wall_seconds"], read[0]["amount"]) == ("", "")
-    text = (tmp_path / "tokens.md").read_text()
-    assert text.startswith("**Generated tasks for miniature models") and "### llama" in text
-    row = found[7]
-    assert (
-        f"| LEAP | 400 steps | 819,200 | {row.average:.2f} ± {row.average_stderr:.2f} | "
-        f"{row.ppl:.3f} ± {row.ppl_stderr:.3f} | 1.5 | 0.5 |"
-    ) in text.splitlines()
-    dense = found[0]
-    assert (
-        f"| Dense | – | – | {dense.average:.2f} ± {dense.average_stderr:.2f} | "
-        f"{dense.ppl:.3f} ± {dense.ppl_stderr:.3f} | – | – |"
-    ) in text.splitlines()
-
-
-# Figure
-
-
-def test_figure_names_everything_and_is_repeatable(tmp_path: Path) -> None:
-    table = tmp_path / "tokens.csv"
-    write_token_csv(rows(study()), table)
-    first, second = (
-        [tmp_path / name / f"figure.{suffix}" for suffix in ("svg", "pdf", "png")]
-        for name in ("first", "second")
-    )
-    tokens(table, first, note="")
-    tokens(table, second, note="")
-    svg, pdf, png = (path.read_bytes() for path in first)
-    assert (svg[:5], pdf[:5], png[:4]) == (b"<?xml", b"%PDF-", b"\x89PNG")
-    assert [path.read_bytes() for path in second] == [svg, pdf, png]
-    for text in [*MODELS, "ADMM", "Wanda", "LEAP", "Dense", "Tokens seen (log scale)",
-                 "layer-wise, as it is", "the best of these"]:  # fmt: skip
-        assert f">{text}<" in svg.decode(), text
-
-
-def panels(monkeypatch: pytest.MonkeyPatch, folder: Path, found: list[Row]) -> list[Any]:
-    """The axes of the figure of these rows: perplexity of all models, then accuracy."""
+@pytest.fixture
+def axes(study, monkeypatch):
+    """The figure's: perplexity of all models, then accuracy."""
     kept = []
     monkeypatch.setattr("suite.figures.tokens.save", lambda figure, *_: kept.append(figure))
-    write_token_csv(found, folder / "tokens.csv")
-    tokens(folder / "tokens.csv", [], note="")
+    figure(study, TOLD, [])
     return kept[0].axes
 
 
-def test_points_lie_at_their_tokens_and_values_and_lines_at_dense_and_the_best(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = rows(study())
-    axes = panels(monkeypatch, tmp_path, found)
-    for panel, (model, measure, best) in zip(
-        axes, [(m, *x) for x in (("ppl", min), ("average", max)) for m in MODELS], strict=True
+def test_rows_are_the_points_in_order_with_seeds_averaged(rows):
+    order = [("dense", "")] + [(p["method"], p["amount"]) for p in TOLD.points.values()]
+    found = rows[["model", "method", "amount"]].itertuples(index=False, name=None)
+    assert list(found) == [(model, *point) for model in MODELS for point in order]
+    for row, name in zip(rows[:8].itertuples(), ["dense", *TOLD.points], strict=True):
+        seeds = [c for c in CELLS if (c["cell"].model, c["cell"].method) == ("qwen", name)]
+        assert row.seeds == len(seeds)
+        assert row.average == pytest.approx(100 * np.mean([cell["acc"] for cell in seeds]))
+        assert row.average_stderr == pytest.approx(3 / np.sqrt(6))
+        assert row.ppl == pytest.approx(np.mean([cell["ppl"] for cell in seeds]))
+        assert row.ppl_stderr == pytest.approx(row.ppl / 100)
+    assert rows["tokens"].tolist()[:8:7] == [0, 819200]
+    assert rows["wall_seconds"].tolist()[7] == 1.5 and set(rows["sparsity"]) == {"0.0", "0.6"}
+
+
+def test_tables(rows):
+    texts = tokens(results(CELLS, GENERATED), TOLD)
+    read = list(csv.DictReader(texts["csv"].splitlines()))
+    assert [row["tokens"] for row in read[:3]] == ["0", "16384", "16384"]
+    assert (read[0]["wall_seconds"], read[0]["amount"]) == ("", "")
+    lines = texts["md"].splitlines()
+    assert lines[0].startswith("**Generated tasks for miniature models") and "### llama" in lines
+    for place, begin, end in (
+        (7, "LEAP | 400 steps | 819,200", "1.5 | 20.0"),
+        (0, "Dense | – | –", "– | –"),
     ):
-        of_model = [row for row in found if row.model == model]
+        row = rows.loc[place]
+        quality = (
+            f"{row.average:.2f} ± {row.average_stderr:.2f} | {row.ppl:.3f} ± {row.ppl_stderr:.3f}"
+        )
+        assert f"| {begin} | {quality} | {end} |" in lines
+
+
+def test_points_lie_at_their_tokens_and_values_and_lines_at_dense_and_the_best(axes, rows):
+    measures = [(model, *each) for each in (("ppl", min), ("average", max)) for model in MODELS]
+    for panel, (model, measure, best) in zip(axes, measures, strict=True):
+        of_model = rows[rows["model"] == model]
         assert panel.get_xscale() == "log"
         lines = [tuple(map(tuple, line.get_xydata())) for line in panel.lines]
+        as_it_is = of_model["amount"] == "as it is"
         for method in ("admm", "wanda", "leap"):
-            points = [(r.tokens, getattr(r, measure)) for r in of_model if r.method == method]
-            alone = [r for r in of_model if (r.method, r.amount) == (method, "as it is")]
-            own = [(r.tokens, getattr(r, measure)) for r in alone]
-            expected = sorted(point for point in points if point not in own)
-            assert any(np.allclose(line, expected) for line in lines if len(line) == len(expected))
-            assert all(any(np.allclose(line, [p]) for line in lines if len(line) == 1) for p in own)
-        as_it_is = [getattr(r, measure) for r in of_model if r.amount == "as it is"]
+            for alone in (True, False):
+                part = of_model[(of_model["method"] == method) & (as_it_is == alone)]
+                points = sorted(zip(part["tokens"], part[measure], strict=True))
+                same = [line for line in lines if len(line) == len(points)]
+                assert not points or any(np.allclose(line, points) for line in same)
         levels = {line[0][1] for line in lines if len(line) == 2 and line[0][0] == 0}
-        dense = getattr(of_model[0], measure)
-        assert sorted(levels) == pytest.approx(sorted([dense, best(as_it_is)]))
+        expected = [of_model[measure].iloc[0], best(of_model[measure][as_it_is])]
+        assert sorted(levels) == pytest.approx(sorted(expected))
 
 
-def test_bars_are_standard_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = rows(study())
-    for panel, measure in zip(
-        panels(monkeypatch, tmp_path, found)[::2], ("ppl", "average"), strict=True
-    ):
-        ends = {
-            (round(low, 6), round(high, 6))
-            for bars in panel.collections
-            for (_, low), (_, high) in bars.get_segments()
-        }
-        expected = {
-            (
-                round(getattr(r, measure) - getattr(r, f"{measure}_stderr"), 6),
-                round(getattr(r, measure) + getattr(r, f"{measure}_stderr"), 6),
-            )
-            for r in found
-            if r.model == "qwen" and r.method != "dense"
-        }
-        assert ends == expected
+def test_bars_are_standard_errors(axes, rows):
+    pruned = rows[(rows["model"] == "qwen") & (rows["method"] != "dense")]
+    for panel, measure in zip(axes[::2], ("ppl", "average"), strict=True):
+        ends = [
+            (low, high) for bars in panel.collections for (_, low), (_, high) in bars.get_segments()
+        ]
+        values, errors = pruned[measure], pruned[f"{measure}_stderr"]
+        expected = sorted(zip(values - errors, values + errors, strict=True))
+        assert np.allclose(sorted(ends), expected)
 
 
-def test_numbers_of_tokens_on_the_axis_are_those_of_their_ticks(tmp_path: Path) -> None:
-    svg = draw(tmp_path, [row for row in rows(study()) if row.model == "qwen"])
-    found = re.findall(r">(\d+k)</text>", svg)
-    assert {"10k", "100k"} <= set(found) and found.count("100k") == 2, "once below each panel"
-
-
-def test_unusable_tables_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "tokens.csv").write_text("model,method,amount,tokens,ppl,ppl_stderr,average\n")
-    with pytest.raises(ValueError, match=r"tokens\.csv: no column average_stderr"):
-        tokens(tmp_path / "tokens.csv", [tmp_path / "figure.svg"], note="")
+def test_figure_names_everything_and_numbers_its_ticks(study, tmp_path):
+    figure(study.of(study.cells["model"] == "qwen"), TOLD, [tmp_path / "figure.svg"])
+    svg = (tmp_path / "figure.svg").read_text()
+    for text in ["qwen", "ADMM", "Wanda", "LEAP", "Dense", "Tokens seen (log scale)",
+                 "layer-wise, as it is", "the best of these"]:  # fmt: skip
+        assert f">{text}<" in svg, text
+    ticks = re.findall(r">(\d+k)</text>", svg)
+    assert {"10k", "100k"} <= set(ticks) and ticks.count("100k") == 2, "once below each panel"

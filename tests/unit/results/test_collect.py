@@ -1,0 +1,296 @@
+"""Files of cells become two frames: what stands there, by slow sums, and what is refused."""
+
+import math
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from suite.artifacts.files import write_json
+from suite.artifacts.items import write_items
+from suite.results.collect import Files, Shown, collect, collect_validations
+from suite.results.frame import COLUMNS, ITEM_COLUMNS, read_items
+from tests.unit.results.example import (
+    CHANCES,
+    GENERATED,
+    MANY,
+    PACKAGES,
+    TASKS,
+    WITH_CHANCE,
+    edit,
+    ran,
+    results,
+    write,
+)
+
+CELL = "m/wanda/0.5"
+VERSIONS = ", ".join(f"{name} {version}" for name, version in PACKAGES.items())
+
+
+def by_measure(cells, tasks=TASKS, method="wanda"):
+    frame = results(cells, tasks).frame
+    return frame[frame["method"] == method].set_index("measure")
+
+
+# What stands in the frames
+
+
+def test_the_frames_have_the_promised_columns_and_cells_in_the_given_order():
+    cells = [ran("leap", model="b", seed=1), ran("dense", model="a"), ran("wanda", model="b")]
+    found = results(cells)
+    assert list(found.frame) == COLUMNS and list(found.items) == ITEM_COLUMNS
+    place = found.cells[["model", "method", "sparsity", "seed"]].to_numpy().tolist()
+    assert place == [["b", "leap", 0.5, 1], ["a", "dense", 0.0, 0], ["b", "wanda", 0.5, 0]]
+    assert found.models == ["b", "a"]
+    assert list(found.frame["measure"])[:10] == [
+        *("achieved_sparsity", "ppl", *TASKS, "wall_seconds", "cpu_seconds")
+    ]
+    assert not found.frame.duplicated(["model", "method", "sparsity", "seed", "measure"]).any()
+
+
+def test_measures_have_their_units_errors_and_items():
+    tasks = {**TASKS, "mmlu": {"title": "MMLU", "acc_norm": 0.31}}
+    found = by_measure(
+        [ran("wanda", 0.57, 12.25, achieved=0.4999, in_domain=30.0, wall=3.5)], tasks
+    )
+    values = found[["value", "unit", "title"]].T.to_dict("list")
+    assert values["piqa"] == [pytest.approx(57), "percent", "PIQA"]
+    assert values["mmlu_norm"] == [pytest.approx(31), "percent", "MMLU (norm)"]
+    assert values["ppl"] == [12.25, "perplexity", "ppl"]
+    assert values["in_domain_ppl"][0] == 30.0
+    assert values["achieved_sparsity"][:2] == [0.4999, "fraction"]
+    assert values["wall_seconds"][:2] == [3.5, "seconds"]
+    assert values["average"] == [pytest.approx(57), "percent", "Average"]
+    errors = found["stderr"]
+    assert (errors["piqa"], errors["ppl"], errors["in_domain_ppl"]) == (3, 0.1225, 0.3)
+    assert math.isnan(errors["mmlu_norm"]) and math.isnan(errors["wall_seconds"])
+    assert found["items"]["piqa"] == 100 and found["task"]["piqa"] == "piqa"
+    assert found["averaged"][found["averaged"]].index.tolist() == list(TASKS)
+
+
+def test_generated_tasks_are_called_so():
+    found = by_measure([ran("wanda")], GENERATED)
+    assert (found["title"]["piqa"], found["task"]["piqa"]) == ("mini-PIQA", "mini_piqa")
+
+
+def test_a_cell_says_what_it_is_of_and_how_it_was_computed(tmp_path):
+    cells = [ran("dense"), ran("coin", implementation="random-mask"), ran("wanda")]
+    files = write(tmp_path, cells)
+    edit(files["m/coin/0.5"].evaluation, lambda e: e["provenance"].update(gpu="H200", dtype="f4"))
+    # of a method that brings its own rule, whose dtype is that of the weights that it handed over
+    edit(files[CELL].manifest, lambda m: m["pruning"].pop("device"))
+    edit(files[CELL].evaluation, lambda e: e["provenance"]["packages"].pop("torch"))
+    found = collect(files, Shown(TASKS, {"coin": "2:4", "dense": "dense"})).cells
+    dense, coin, wanda = found.to_dict("records")
+    assert [dense[name] for name in ("implementation", "pattern", "pruning_dtype")] == [
+        *("", "dense", "")
+    ]
+    names = (
+        "implementation",
+        "pattern",
+        "dtype",
+        "asked_dtype",
+        "pruning_dtype",
+        "device",
+        "commit",
+    )
+    assert [coin[name] for name in names] == [
+        *("random-mask", "2:4", "f4", "bfloat16", "bfloat16", "H200", "abc")
+    ]
+    assert (
+        coin["versions"] == VERSIONS and coin["hardening_versions"] + ", lm-eval 0.4.13" == VERSIONS
+    )
+    assert wanda["pruning_dtype"] == "unknown" and wanda["versions"].startswith("torch unknown, ")
+    assert found["control"].tolist() == [False, True, False]
+
+
+def test_a_cell_that_recorded_nothing_is_read_and_known_by_its_name(tmp_path):
+    files = write(tmp_path, [ran("random-mask-2-4", sparsity="0.5")])
+    (path,) = files
+    edit(files[path].evaluation, lambda e: e.pop("provenance"))
+    edit(files[path].manifest, lambda m: m["pruning"].update(cost={"wall_time_seconds": 1.0}))
+    (cell,) = collect(files, Shown(TASKS)).cells.to_dict("records")
+    assert cell["dtype"] == "unknown" and cell["implementation"] == "" and cell["control"]
+    assert "cpu_seconds" not in cell
+
+
+def test_what_counts_in_the_average_is_said_by_the_settings():
+    accuracies = [0.6, 0.5, 0.4, 0.5, 0.3, 0.25, 0.2, 25.5]
+    found = by_measure([ran("dense", [0.9] * 7 + [9.0]), ran("wanda", accuracies)], MANY)
+    assert found["value"]["average"] == pytest.approx(100 * sum(accuracies[:7]) / 7)
+    assert (found["value"]["lambada"], found["stderr"]["lambada"]) == (25.5, 0.7)
+    assert (found["unit"]["lambada"], found["unit"]["gsm8k"]) == ("perplexity", "percent")
+    assert math.isnan(found["value"]["recovered_share"]), "GSM8K has no chance"
+    tasks = {task.name: task for task in results([ran("wanda", accuracies)], MANY).tasks}
+    assert list(tasks) == list(MANY)
+    assert (tasks["gsm8k"].fewshot, tasks["gsm8k"].metric) == (5, "exact_match")
+    assert not tasks["lambada"].share and not tasks["lambada"].averaged
+
+
+SHARES = st.integers(0, 20).map(lambda right: right / 20)
+ACCURACIES = st.lists(SHARES, min_size=6, max_size=6)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.dictionaries(
+        st.tuples(st.sampled_from("abc"), st.sampled_from(["dense", "wanda", "leap"])),
+        ACCURACIES, min_size=1, max_size=6,
+    ),
+    st.sampled_from(["", "piqa"]),
+)  # fmt: skip
+def test_averages_errors_and_shares_are_those_of_slow_sums(accuracies, unknown):
+    """A share is of the distance from chance that the same model has undamaged."""
+    tasks = {
+        name: {**task, **({} if name == unknown else {"chance": CHANCES[name]}), "stderr": 0.01 * n}
+        for n, (name, task) in enumerate(TASKS.items())
+    }
+    cells = [ran(method, values, model=model) for (model, method), values in accuracies.items()]
+    found = results(cells, tasks).cells.set_index(["model", "method"])
+    chance = sum(CHANCES.values()) / 6
+    for place, values in accuracies.items():
+        average, dense = sum(values) / 6, accuracies.get((place[0], "dense"))
+        assert found["average"][place] == pytest.approx(100 * average)
+        error = math.sqrt(sum(n**2 for n in range(6))) / 6
+        assert found["average_stderr"][place] == pytest.approx(error)
+        above = sum(dense) / 6 - chance if dense else 0
+        share = found["recovered_share"][place]
+        if unknown or above <= 1e-9:
+            assert math.isnan(share) or abs(above) < 1e-9
+        else:
+            # neither cut at zero nor at a hundred
+            assert share == pytest.approx(100 * (average - chance) / above)
+
+
+# What is refused
+
+MALFORMED = {
+    "no model": (lambda e: e.pop("model"), "model"),
+    "no perplexity": (lambda e: e.pop("perplexity"), "perplexity must be set"),
+    "perplexity of nothing": (lambda e: e["perplexity"].update(value=0), "perplexity.value"),
+    "sparsity is a number": (lambda e: e.update(sparsity=0.5), "sparsity"),
+    "sparsity is a word": (lambda e: e.update(sparsity="half"), "sparsity"),
+    "seed is text": (lambda e: e.update(seed="0"), "seed"),
+    "accuracy in percent": (lambda e: e["tasks"]["piqa"].update(acc=71.0), "tasks.piqa.acc"),
+    "no stderr": (lambda e: e["tasks"]["piqa"].update(acc_stderr="N/A"), "tasks.piqa.acc_stderr"),
+    "no score": (lambda e: e["tasks"]["mmlu"].pop("acc"), "tasks.mmlu has no acc"),
+    "another score": (lambda e: e["tasks"]["mmlu"].update(metric="f1"), "tasks.mmlu has no f1"),
+    "another seed": (lambda e: e.update(seed=1), f"is of {CELL}/seed-1, not of {CELL}"),
+    "dense": (lambda e: e.update(method="dense"), "is of m/dense/0.5, not of"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "message"), MALFORMED.values(), ids=MALFORMED.keys())
+def test_malformed_and_foreign_evaluations_are_refused_by_name(tmp_path, change, message):
+    files = write(tmp_path, [ran("wanda")])
+    edit(files[CELL].evaluation, change)
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        collect(files, Shown(TASKS))
+    assert str(files[CELL].evaluation) in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["evaluation", "manifest", "items"])
+@pytest.mark.parametrize("content", [None, b"", b"[]", b"{", b"piqa,piqa,0,1\n"])
+def test_missing_and_damaged_files_are_refused_by_name(tmp_path, kind, content):
+    files = write(tmp_path, [ran("wanda")])
+    file: Path = getattr(files[CELL], kind)
+    file.unlink()
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"{re.escape(str(file))} is (not there|damaged)"):
+        collect(files, Shown(TASKS))
+
+
+def test_every_changed_byte_of_items_is_noticed(tmp_path):
+    (of,) = write(tmp_path, [ran("wanda", right=[[1, 0]])], {"piqa": {}}).values()
+    whole = of.items.read_bytes()
+    for place in range(10, len(whole)):
+        of.items.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        with pytest.raises(ValueError, match="is damaged"):
+            read_items(of.items)
+
+
+def test_items_have_to_be_those_of_the_tasks_that_count(tmp_path):
+    tasks = {"piqa": {}, "f1": {"averaged": False}}
+    files = write(tmp_path, [ran("wanda", right=[[1, 0], [1, 0]])], tasks)
+    write_items({"piqa": {"piqa": {0: 1, 1: 0}}}, files[CELL].items)
+    assert len(collect(files, Shown(tasks)).items) == 2
+    write_items({"piqa": {"piqa": {0: 1}}, "f1": {"f1": {0: 1, 1: 0}}}, files[CELL].items)
+    with pytest.raises(
+        ValueError, match=r"wanda/0\.5\.csv\.gz has 1 items of piqa, of which 2 were"
+    ):
+        collect(files, Shown(tasks))
+
+
+OTHER = {
+    "task": {"task": "piqa_2"}, "version": {"version": "2"}, "items": {"samples": 99},
+    "examples": {"fewshot": 5}, "chance": {"chance": 0.2}, "norm": {"acc_norm": 0.4},
+    "metric": {"metric": "acc_norm", "acc_norm": 0.4},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", OTHER.values(), ids=OTHER.keys())
+def test_cells_that_answered_other_questions_are_refused(tmp_path, change):
+    cells = [ran("wanda"), ran("leap")]
+    files = {p: Files(of.evaluation) for p, of in write(tmp_path, cells, WITH_CHANCE).items()}
+    edit(files["m/leap/0.5"].evaluation, lambda e: e["tasks"]["piqa"].update(change))
+    named = r"leap/0\.5\.json and .*wanda/0\.5\.json answered .*piqa.* in different ways"
+    with pytest.raises(ValueError, match=named):
+        collect(files, Shown(TASKS))
+    edit(files["m/leap/0.5"].evaluation, lambda e: e["tasks"].pop("piqa"))
+    with pytest.raises(ValueError, match="answered piqa in different ways"):
+        collect(files, Shown(TASKS))
+
+
+def test_an_evaluation_of_other_settings_is_refused_with_what_differs(tmp_path):
+    files = write(tmp_path, [ran("wanda"), ran("leap", seed=1)])
+    recipe = {"masks": {"method": {"budget": "row", "steps": [1, 2]}, "code": "a" * 16}}
+    recipes = dict.fromkeys(files, recipe)
+    with pytest.raises(ValueError, match="made with other settings or code"):
+        collect(files, Shown(TASKS), recipes)
+    for of in files.values():
+        edit(of.evaluation, lambda e: e["provenance"].update(recipe=recipe))
+    assert len(collect(files, Shown(TASKS), recipes).cells) == 2
+    file = files[CELL].evaluation
+    other = {"masks": {"method": {"budget": "layer", "steps": [1, 2]}, "code": "b" * 16}}
+    with pytest.raises(ValueError) as caught:
+        collect(files, Shown(TASKS), {**recipes, CELL: other})
+    assert str(caught.value) == (
+        f"{file} was made with other settings or code than this run's: masks.method.budget was "
+        "'row', now 'layer'; masks.code was aaaaaaaa, now bbbbbbbb. Delete it and run again, or "
+        "give this run a name of its own: run=NAME"
+    )
+    with pytest.raises(ValueError, match=rf"wanda/0\.5\.json: {CELL} is no cell of this run"):
+        collect(files, Shown(TASKS), {"m/leap/0.5/seed-1": recipe})
+    edit(file, lambda e: e["provenance"].pop("recipe"))
+    with pytest.raises(ValueError, match=r"wanda/0\.5\.json does not say what settings"):
+        collect(files, Shown(TASKS), recipes)
+
+
+# Validation studies
+
+
+def validation(folder: Path, method: str, value: float, **more) -> Path:
+    file = folder / f"{method}.json"
+    content = {"model": "m", "method": method, "sparsity": "0.6", "seed": 0, "dtype": "bfloat16"}
+    write_json(file, {**content, "perplexity": {"value": value}, "recipe": {"of": method}, **more})
+    return file
+
+
+def test_validations_are_frames_of_perplexities_checked_like_evaluations(tmp_path):
+    files = {f"m/{name}/0.6": validation(tmp_path, name, v) for name, v in (("a", 9.5), ("b", 7))}
+    recipes = {path: {"of": path.split("/")[1]} for path in files}
+    found = collect_validations(files, Shown({}, {"b": "2:4"}), recipes)
+    assert list(found.frame) == COLUMNS and not len(found.items) and found.tasks == []
+    assert found.perplexities == ["validation_ppl"]
+    assert found.cells["validation_ppl"].tolist() == [9.5, 7]
+    assert found.cells["pattern"].tolist() == ["", "2:4"]
+    assert found.cells["dtype"].tolist() == ["bfloat16"] * 2
+    with pytest.raises(ValueError, match=r"b\.json was made with other settings"):
+        collect_validations(files, Shown({}), {**recipes, "m/b/0.6": {"of": "a"}})
+    shutil.copy(files["m/a/0.6"], files["m/b/0.6"])
+    with pytest.raises(ValueError, match=r"b\.json is of m/a/0\.6, not of m/b/0\.6"):
+        collect_validations(files, Shown({}))

@@ -1,0 +1,164 @@
+"""Paired tests over items, against drawing signs at random; over cells, against slow formulas."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from suite.results.frame import ITEM
+from suite.results.statistics import (
+    average,
+    combine,
+    compare,
+    means,
+    over_places,
+    recovered_shares,
+    two_sided,
+)
+
+
+def scores(*seeds, start=0):
+    """A column a seed, of lists of values by task, whose items are numbered from `start`."""
+    columns = [
+        {(task, task, n): v for task, values in tasks.items() for n, v in enumerate(values, start)}
+        for tasks in seeds
+    ]
+    index = pd.MultiIndex.from_tuples(dict.fromkeys(k for c in columns for k in c), names=ITEM)
+    return pd.DataFrame([[column.get(n, math.nan) for column in columns] for n in index], index)
+
+
+@pytest.mark.parametrize(("seed", "better"), [(0, 0.0), (1, 0.1), (2, 0.15)])
+def test_p_is_that_of_swapping_the_two_at_random(seed, better):
+    random = np.random.default_rng(seed)
+    first_TN, second_TN = random.random((2, 2, 150)) < [[[0.5 + better]], [[0.5]]]
+    test = compare(*(scores({"a": a, "b": b}) for a, b in (first_TN * 1, second_TN * 1)))
+    difference_TN = first_TN * 1.0 - second_TN
+    assert test.difference == pytest.approx(100 * difference_TN.mean())
+    signs_DTN = random.choice([-1, 1], (4000, *difference_TN.shape))
+    swapped_D = np.abs(100 * (signs_DTN * difference_TN).mean(axis=(1, 2)))
+    # an equal one counts half, since differences come in steps and the normal does not
+    excess_D = np.round(swapped_D - abs(test.difference), 9)
+    assert ((1 + np.sign(excess_D)) / 2).mean() == pytest.approx(test.p_value, abs=0.03)
+
+
+def test_p_is_that_of_a_normal_deviation():
+    assert two_sided(-3.0, 2.5) == pytest.approx(0.2301, abs=1e-4)
+    assert (two_sided(0, 0), two_sided(1, 0)) == (1, 0)
+
+
+def test_seeds_are_averaged_item_by_item():
+    test = compare(scores({"a": [1, 0, 1, 1]}, {"a": [1, 1, 0, 0]}), scores({"a": [1, 0, 0, 0]}))
+    # differences 0, 1/2, 1/2, 1/2
+    assert (test.difference, test.standard_error) == pytest.approx((37.5, 12.5))
+
+
+def test_tasks_count_alike_whatever_their_size():
+    first = scores({"a": [1] * 10, "b": [0, 1] * 50})
+    second = scores({"a": [0] * 10, "b": [0, 1] * 50})
+    test = compare(first, second)
+    assert (test.difference, test.standard_error, test.p_value) == (50.0, 0.0, 0.0)
+
+
+def test_other_items_are_refused_also_of_another_seed():
+    two, three = {"a": [1, 0]}, {"a": [1, 0, 1]}
+    with pytest.raises(ValueError, match="two checkpoints did not answer the same items"):
+        compare(scores(two), scores(three))
+    with pytest.raises(ValueError, match="seeds of a checkpoint did not answer the same items"):
+        compare(scores(three, two), scores(three))
+    # what neither answered is an item of other cells
+    assert compare(scores(two).reindex(scores(three).index), scores(two)).p_value == 1.0
+
+
+# Several cells. A cell is here task -> differences by item, from -1 to 1
+
+
+def cell(tasks, start=0):
+    """The comparison that has these differences."""
+    signs = ({t: [max(sign * d, 0) for d in v] for t, v in tasks.items()} for sign in (1, -1))
+    return compare(*(scores(of, start=start) for of in signs))
+
+
+def covariances(cells):
+    """The variance of the mean as the sum of all covariances of two cells: all have all items."""
+    variance = 0.0
+    for task, values in cells[0].items():
+        if len(values) > 1:
+            values_KN = np.array([tasks[task] for tasks in cells])
+            covariance_KK = np.atleast_2d(np.cov(values_KN, ddof=1)) / len(values)
+            variance += covariance_KK.sum() / len(cells) ** 2 / len(cells[0]) ** 2
+    return variance
+
+
+@st.composite
+def several(draw):
+    """Up to five cells with the same items of up to three tasks."""
+    counts = {name: draw(st.integers(1, 8)) for name in draw(st.sampled_from(["a", "ab", "abc"]))}
+    cell = st.fixed_dictionaries(
+        {t: st.lists(st.integers(-1, 1), min_size=n, max_size=n) for t, n in counts.items()}
+    )
+    return draw(st.lists(cell, min_size=1, max_size=5))
+
+
+@settings(max_examples=60, deadline=None)
+@given(several())
+def test_an_item_of_several_cells_is_one_draw(cells):
+    whole = combine(map(cell, cells))
+    assert whole.standard_error == pytest.approx(100 * math.sqrt(covariances(cells)), abs=1e-9)
+    each = [np.mean([np.mean(values) for values in tasks.values()]) for tasks in cells]
+    assert whole.difference == pytest.approx(100 * np.mean(each))
+    # and cells of other items are independent
+    apart = [cell(tasks, 100 * k) for k, tasks in enumerate(cells)]
+    error = math.hypot(*(part.standard_error for part in apart)) / len(apart)
+    assert combine(apart).standard_error == pytest.approx(error)
+
+
+def test_the_error_is_how_far_the_mean_really_scatters_over_draws_of_items():
+    """Four cells answer the same 80 items, of which some are hard for one method in every cell."""
+    random = np.random.default_rng(11)
+    found, errors, naive = [], [], []
+    index = scores({"a": [0] * 80}).index
+    for _ in range(120):
+        hard_N = random.choice([-0.5, 0.0, 0.7], 80)
+        chance_KN = np.clip(0.4 + hard_N + random.normal(0, 0.2, (4, 80)), 0, 1)
+        right_KN = (random.random((4, 80)) < chance_KN).astype(int)
+        parts = [average(pd.DataFrame({0: right_N}, index)) for right_N in right_KN]
+        whole = combine(parts)
+        found.append(whole.difference)
+        errors.append(whole.standard_error)
+        naive.append(math.sqrt(sum(part.standard_error**2 for part in parts)) / 4)
+    assert np.mean(errors) == pytest.approx(np.std(found), rel=0.15)
+    assert np.mean(naive) < 0.75 * np.std(found), "as if all cells had items of their own"
+
+
+# Means over seeds and places, and recovered shares
+
+PLACES = pd.DataFrame(
+    [("m", "a", 0.5, 0, 2.0, 1.0), ("m", "a", 0.5, 1, 8.0, 3.0), ("m", "a", 0.6, 0, 9.0, 5.0),
+     ("n", "a", 0.5, 0, 3.0, math.nan)],
+    columns=["model", "method", "sparsity", "seed", "ppl", "seconds"],
+)  # fmt: skip
+
+
+def test_seeds_are_averaged_before_places():
+    found = means(PLACES, ["ppl", "none"])
+    assert found.index.tolist() == [("m", 0.5, "a"), ("m", 0.6, "a"), ("n", 0.5, "a")]
+    assert found["ppl"].tolist() == [5, 9, 3] and found["none"].isna().all()
+    assert over_places(PLACES, "ppl") == pytest.approx(17 / 3)
+    assert over_places(PLACES, "ppl", geometric=True) == pytest.approx((4 * 9 * 3) ** (1 / 3))
+    assert over_places(PLACES[:3], "seconds") == 3.5
+    assert math.isnan(over_places(PLACES, "seconds")) and math.isnan(over_places(PLACES, "none"))
+
+
+@pytest.mark.parametrize(
+    ("dense", "pruned", "chance", "share"),
+    [(130 / 3, 40, 100 / 3, 200 / 3), (50, 20, 30, -50), (50, 52, 30, 110),  # neither is cut
+     (25, 60, 25, None), (20, 60, 25, None), (90, 60, math.nan, None)],
+)  # fmt: skip
+def test_a_recovered_share_is_of_what_dense_has_above_chance(dense, pruned, chance, share):
+    rows = {"method": ["a", "dense"], "value": [pruned, dense], "chance": chance}
+    found = recovered_shares(pd.DataFrame({**rows, "model": "m"}))[0]
+    assert math.isnan(found) if share is None else found == pytest.approx(share)
+    assert math.isnan(recovered_shares(pd.DataFrame({**rows, "model": ["m", "another"]}))[0])

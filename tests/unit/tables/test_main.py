@@ -1,0 +1,248 @@
+"""The main table: order of rows, numbers, bold, what it says of itself, escaping, LaTeX."""
+
+import csv
+import re
+import shutil
+import subprocess
+from itertools import product
+
+import pytest
+
+from suite.tables.main import main
+from suite.tables.main_tabular import main_tabular
+from suite.tables.told import Told
+from tests.unit.results.example import GENERATED, MANY, TASKS, WITH_CHANCE, printed, ran, results
+
+MODELS = ["qwen_tiny", "llama-tiny"]
+ACCURACIES = {"wanda": 0.65, "sparsegpt": 0.6, "leap": 0.7}
+TOLD = Told("mini", published=False)
+# dense, and three methods of which the last is the best, all with one perplexity
+GRID = [
+    ran(method, acc, ppl, sparsity, model)
+    for model in MODELS
+    for method, acc, ppl, sparsity in [
+        ("dense", 0.8, 5.0, "0.0"),
+        *((m, a, 10.0, s) for s in ("0.6", "0.5") for m, a in ACCURACIES.items()),
+    ]
+]  # fmt: skip
+
+
+def tables(cells, tasks=TASKS, patterns=None, told=TOLD):
+    return main(results(cells, tasks, patterns), told)
+
+
+def rows(cells, tasks=TASKS):
+    """What stands behind the sparsity, by method, of cells of one model and sparsity."""
+    found = printed(tables(cells, tasks)["md"])
+    assert {row[1] for row in found} <= {"0.0", "0.5"}
+    return {row[0]: row[2:] for row in found}
+
+
+def read(text):
+    return list(csv.DictReader(text.splitlines()))
+
+
+def test_csv_has_one_row_a_cell_the_densest_first():
+    found = read(tables(GRID)["csv"])
+    of_model = [("dense", "0.0"), *((m, s) for s in ("0.5", "0.6") for m in ACCURACIES)]
+    assert [(row["model"], row["method"], row["sparsity"]) for row in found] == [
+        (model, *cell) for model in MODELS for cell in of_model
+    ]
+
+
+def test_csv_columns_and_numbers():
+    norm = {name: {**WITH_CHANCE[name], "acc_norm": 0.51} for name in ("piqa", "mmlu")}
+    cell = ran("wanda", [0.57 + n / 100 for n in range(6)], 12.25, in_domain=30.0)
+    dense = ran("dense", 0.75, in_domain=20.0)
+    found = read(tables([dense, cell], WITH_CHANCE | norm)["csv"])
+    assert list(found[0]) == [
+        *("model", "method", "implementation", "sparsity", "seed", "tasks", "achieved_sparsity"),
+        *("ppl", "ppl_stderr", "in_domain_ppl", "in_domain_ppl_stderr"),
+        *(*TASKS, "average", "recovered_share", *(f"{task}_stderr" for task in TASKS)),
+        *("average_stderr", "piqa_norm", "mmlu_norm"),
+        *("dtype", "versions", "pruning_dtype", "hardening_versions"),
+    ]
+    row = found[1]
+    assert [row[task] for task in TASKS] == ["57", "58", "59", "60", "61", "62"]
+    names = ("average", "ppl", "ppl_stderr", "in_domain_ppl", "piqa_stderr", "piqa_norm", "seed")
+    assert [row[name] for name in names] == ["59.5", "12.25", "0.1225", "30", "3", "51", "0"]
+    assert float(row["average_stderr"]) == pytest.approx(3 / 6**0.5)
+    # chance is (2 x 50 + 4 x 25) / 6 = 100/3: the dense model is 125/3 above it
+    assert float(row["recovered_share"]) == pytest.approx(100 * (59.5 - 100 / 3) / (125 / 3))
+    assert {row["tasks"] for row in found} == {"real"} and row["implementation"] == "wanda"
+    assert read(tables([cell])["csv"])[0]["recovered_share"] == ""
+
+
+def test_markdown_has_a_block_a_model_and_bold_for_the_best_as_printed():
+    text = tables(GRID)["md"]
+    assert re.findall("^### .*", text, re.M) == [r"### qwen\_tiny", "### llama-tiny"]
+    found = printed(text)
+    assert len(found) == 14
+    assert found[0] == ["Dense", "0.0", *["80.00"] * 7, "–", "5.00"], "dense is never bold"
+    # a tie: all are bold
+    assert found[1] == ["Wanda", "0.5", *["65.00"] * 7, "–", "**10.00**"]
+    assert found[3] == ["LEAP", "0.5", *["**70.00**"] * 7, "–", "**10.00**"]
+    close = rows([ran("wanda", 0.50001, 9.5), ran("leap", 0.50002, 11.5), ran("alps", 0.4, 2.5e9)])
+    assert close["Wanda"] == [*["**50.00**"] * 7, "–", "**9.50**"]
+    assert close["LEAP"] == [*["**50.00**"] * 7, "–", "11.50"]
+    assert close["ALPS"] == [*["40.00"] * 7, "–", "2.5e+09"]
+
+
+def test_a_control_is_the_best_of_nothing_by_what_it_is_a_variant_of():
+    pair = [ran("wanda", 0.3), ran("sparsegpt", 0.2)]
+    lucky = ran("coin", 0.9, 1.0, implementation="random-mask")
+    lookalike = ran("random-mask-2-4", 0.4, 2.5, implementation="wanda")
+    found = rows([*pair, lucky, lookalike])
+    assert found["coin"] == [*["90.00"] * 7, "–", "1.00"]
+    assert found["Random mask 2:4"] == [*["**40.00**"] * 7, "–", "**2.50**"]
+    assert "**" not in str(rows([pair[0], lucky])), "nor is what has only controls beside it"
+    for cells in ([*pair, lucky], pair):
+        for text in (tables(cells)["md"], main_tabular(results(cells), TOLD)["tex"]):
+            assert ("Controls are the best of nothing." in text) == (lucky in cells)
+
+
+def test_several_seeds_become_mean_and_standard_deviation():
+    cells = [ran("wanda", acc, 10.0 + seed, seed=seed) for seed, acc in enumerate((0.5, 0.6, 0.7))]
+    cells += [ran("leap", 0.4, 20.0), ran("dense", 0.75)]
+    found, texts = rows(cells, WITH_CHANCE), tables(cells, WITH_CHANCE)
+    assert found["LEAP"][-3:] == ["40.00", "16.00", "20.00"]
+    best = ["**60.00** ± 10.00"] * 7
+    assert found["Wanda"] == [*best, "**64.00** ± 24.00", "**11.00** ± 1.00"]
+    assert "standard deviation" in texts["md"] and r"\textbf{60.00} $\pm$ 10.00" in texts["tex"]
+    assert "standard deviation" not in tables(cells[2:])["md"]
+
+
+def test_a_second_perplexity_has_columns_of_its_own_where_there_is_one():
+    cells = [ran("wanda", in_domain=22.0), ran("leap", 0.6, in_domain=23.0)]
+    texts = tables(cells)
+    assert "| Perplexity | In-domain perplexity |" in texts["md"] and "unseen doc" in texts["md"]
+    assert r"PPL & In-d. \\" in texts["tex"]
+    assert [row[-1] for row in printed(texts["md"])] == ["**22.00**", "23.00"]
+    assert not any("n-domain" in text for text in tables(GRID).values())
+
+
+def test_methods_of_several_patterns_are_told_apart():
+    cells = [ran("dense", 0.9), ran("patch", 0.8, sparsity="0.35"), ran("wanda-2-4", 0.4),
+             ran("leap", 0.7)]  # fmt: skip
+    patterns = {"dense": "dense", "patch": "dense or 2:4", "wanda-2-4": "2:4", "leap": "free"}
+    texts = tables(cells, patterns=patterns, told=Told("mini", name="patterns"))
+    assert [row["pattern"] for row in read(texts["csv"])] == list(patterns.values())
+    assert "| Method | Pattern | Sparsity | PIQA" in texts["md"]
+    found = [row[:4] for row in printed(texts["md"])]
+    # alone at its sparsity, so the best of nothing
+    assert found[1] == ["PATCH", "dense or 2:4", "0.35", "80.00"]
+    assert found[2:] == [["Wanda", "2:4", "0.5", "40.00"], ["LEAP", "free", "0.5", "**70.00**"]]
+    assert r"\label{tab:patterns}" in texts["tex"]
+    assert r"LEAP & free & 0.5 & \textbf{70.00}" in texts["tex"]
+    assert "Pattern" not in tables(cells[:1], patterns={"dense": "dense"})["md"]
+
+
+def test_tasks_of_other_metrics_are_shown_and_named_and_not_all_counted():
+    cells = [ran("wanda", [0.5] * 7 + [30.0]), ran("leap", [0.6] * 6 + [0.7, 20.0])]
+    text = tables(cells, MANY)["md"]
+    assert "Accuracy (lm-evaluation-harness `acc`" in text and "Zero-shot" not in text
+    assert "; GSM8K `exact_match` 5-shot, LAMBADA `perplexity`)" in text
+    assert "the seven tasks that count (PIQA, ARC-E, ARC-C, WinoG., OBQA, MMLU, GSM8K)" in text
+    wanda, leap = printed(text)
+    assert wanda[8:11] == ["50.00", "30.00", "50.00"]
+    # of a metric that is no share, nothing says whether more is better
+    assert leap[8:11] == ["**70.00**", "20.00", "**61.43**"]
+    assert "Zero-shot accuracy" in tables(GRID)["md"] and "the six tasks," in tables(GRID)["md"]
+
+
+@pytest.mark.parametrize("tasks", [GENERATED, TASKS], ids=["generated", "real"])
+def test_generated_tasks_are_named_so_wherever_they_are_shown(tasks):
+    is_generated = tasks is GENERATED
+    texts = tables(GRID, tasks) | {"tabular": main_tabular(results(GRID, tasks), TOLD)["tex"]}
+    assert {row["tasks"] for row in read(texts["csv"])} == {"generated" if is_generated else "real"}
+    bold = "Generated tasks for miniature models: not PIQA"
+    assert texts["md"].startswith(f"**{bold}") == is_generated
+    assert texts["md"].count("| mini-PIQA | mini-ARC-E |") == (2 if is_generated else 0)
+    heading = r"\multicolumn{6}{c}{generated miniature tasks}"
+    for name in ("tex", "tabular"):
+        assert (rf"\textbf{{{bold}" in texts[name]) == is_generated
+        assert texts[name].count(heading) == (2 if is_generated else 0), "a head, or a model"
+        assert "mini-" not in texts[name].replace("-tiny", "")
+
+
+def test_latex_is_escaped_and_well_formed():
+    name = "a_b%c&d#e$f{g}h~i^j\\k"
+    cells = [ran("new_method", model="m"), ran("wanda", model="n")]
+    found = results(cells, GENERATED)
+    found.frame["model"] = found.frame["model"].replace("m", name)
+    text = main(found, TOLD)["tex"]
+    assert r"a\_b\%c\&d\#e\$f\{g\}h\textasciitilde{}i\textasciicircum{}j\textbackslash{}k" in text
+    assert r"new\_method & 0.5 &" in text
+    unescaped = re.sub(r"\\[&%$#_{}]", "", text)
+    assert unescaped.count("{") == unescaped.count("}")
+    body = [line for line in unescaped.splitlines() if " & " in line]
+    assert [line.count("&") for line in body if "generated" in line] == [5, 5], "one a head"
+    assert {line.count("&") for line in body if "generated" not in line} == {10}
+    assert text.count(r"\midrule") == 3, "one below each head, one between the two models"
+    assert "Scale mini." in text and not re.search(r"(?<!\\)[%#_]", text)
+    assert text.endswith("\\end{longtable}\n\\endgroup\n")
+    markdown = tables([ran("a|b_c")])["md"]
+    assert r"| a\|b\_c | 0.5 |" in markdown
+
+
+def test_the_tabular_has_a_table_a_model_and_a_block_a_sparsity():
+    cells = [*GRID, ran("leap", 0.8, 4338.6, "0.6", MODELS[0], seed=1)]
+    text = main_tabular(results(cells, GENERATED), TOLD)["tex"]
+    first, second = text.split(r"\end{table*}")[:-1]
+    assert r"\caption{qwen\_tiny. " in first and r"\label{tab:main-1}" in first
+    assert r"\caption{llama-tiny. " in second and r"\label{tab:main-2}" in second
+    assert "Means where several seeds were run." in first
+    best = r"\textbf{70.00}"
+    assert first.split(r"\toprule")[1].splitlines()[1:-1] == [
+        r" & \multicolumn{6}{c}{generated miniature tasks} &  &  \\",
+        r"\cmidrule(lr){2-7}",
+        r"Method & PIQA & ARC-E & ARC-C & WinoG. & OBQA & MMLU & Avg. & PPL \\",
+        r"\midrule",
+        rf"Dense & {' & '.join(['80.00'] * 7)} & 5.00 \\",
+        r"\midrule",
+        r"\multicolumn{9}{@{}l}{\textit{sparsity 0.5}} \\",
+        rf"Wanda & {' & '.join(['65.00'] * 7)} & \textbf{{10.00}} \\",
+        rf"SparseGPT & {' & '.join(['60.00'] * 7)} & \textbf{{10.00}} \\",
+        rf"LEAP & {' & '.join([best] * 7)} & \textbf{{10.00}} \\",
+        r"\midrule",
+        r"\multicolumn{9}{@{}l}{\textit{sparsity 0.6}} \\",
+        rf"Wanda & {' & '.join(['65.00'] * 7)} & \textbf{{10.00}} \\",
+        rf"SparseGPT & {' & '.join(['60.00'] * 7)} & \textbf{{10.00}} \\",
+        rf"LEAP & {' & '.join([best.replace('70', '75')] * 7)} & 2174.3 \\",
+        r"\bottomrule",
+    ], "the mean of two seeds, and no spread"
+    assert "pm" not in text and "Recovered" not in text and "n-domain" not in text
+
+
+def compiled(folder, text, options=""):
+    """What LaTeX says of a document with this table."""
+    (folder / "page.tex").write_text(
+        f"\\documentclass{options}{{article}}\n\\usepackage{{booktabs,longtable}}\n"
+        f"\\begin{{document}}\n{text}\n\\end{{document}}\n"
+    )
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
+    for _ in range(3):  # longtable settles its widths over runs
+        run = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        assert run.returncode == 0, run.stdout
+    assert not re.search("Overfull|too large|Warning", run.stdout), run.stdout
+    return run.stdout
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+@pytest.mark.heavy
+@pytest.mark.parametrize("generated", [True, False])
+def test_latex_of_the_papers_grid_and_of_patterns_compiles_and_fits_its_pages(tmp_path, generated):
+    methods = ["wanda", "sparsegpt", "thanos", "admm", "leap"]
+    models = [f"model-{number}" for number in range(5)]
+    cells = [ran("dense", 0.9, model=model) for model in models]
+    # with the widest perplexities
+    grid = product(methods, [0.5], [123456.0], ["0.5", "0.6"], models)
+    cells += [ran(*cell) for cell in grid]
+    tasks = {n: {**WITH_CHANCE[n], **(GENERATED[n] if generated else {})} for n in TASKS}
+    found = results(cells, tasks)
+    assert "(2 pages" in compiled(tmp_path, main(found, Told("paper"))["tex"])
+    compiled(tmp_path, main_tabular(found, Told("paper"))["tex"], "[twocolumn]")
+    patterns = {"dense": "dense", "sparsegpt": "2:4", "patch": "dense or 2:4", "leap": "free"}
+    cells = [ran("dense", 0.9), *(ran("patch", sparsity=s) for s in ("0.35", "0.45")),
+             ran("sparsegpt", ppl=123456.0), ran("leap", ppl=123456.0)]  # fmt: skip
+    compiled(tmp_path, main(results(cells, tasks, patterns), Told("paper", "patterns"))["tex"])
