@@ -1,4 +1,4 @@
-"""What every figure shares: style, looks, axes, reading the table, saving without traces."""
+"""What every figure shares: style, looks, axes, saving without traces."""
 
 import math
 import textwrap
@@ -196,7 +196,7 @@ def label_log_axis(axis: Axis, most: int = 7) -> None:
             break
     else:
         ticks = [t for t in MaxNLocator(5).tick_values(low, high) if low <= t <= high]
-    axis.set_major_locator(FixedLocator(ticks[:: math.ceil(len(ticks) / most)]))
+    axis.set_major_locator(FixedLocator(ticks[:: math.ceil(len(ticks) / most) or 1]))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda tick, _: _plain(tick)))
 
