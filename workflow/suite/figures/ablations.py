@@ -1,14 +1,11 @@
 """What each part of a method contributes."""
 
-import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
-from matplotlib.artist import Artist
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -36,33 +33,6 @@ _LOG_FROM = 3.0  # ratio of the largest to the smallest perplexity
 _ROOM, _OFFSET = 0.72, 0.24
 
 
-@dataclass(frozen=True)
-class _Dot:
-    """A mean over seeds and its standard deviation, NaN for a single seed."""
-
-    value: float
-    deviation: float
-
-    @property
-    def ends(self) -> tuple[float, float]:
-        """Both ends of the error bar."""
-        deviation = 0.0 if math.isnan(self.deviation) else self.deviation
-        return self.value - deviation, self.value + deviation
-
-
-@dataclass(frozen=True)
-class _Row:
-    """One variant on one model: a perplexity, an accuracy in percent, a sparsity in percent."""
-
-    model: str
-    method: str
-    variant: str
-    seeds: int
-    sparsity: float
-    perplexity: _Dot
-    accuracy: _Dot
-
-
 def ablations(results: Results, told: Told, outputs: list[Path]) -> None:
     """Draw perplexity and average accuracy of the base method and its variants, a row each.
 
@@ -71,55 +41,47 @@ def ablations(results: Results, told: Told, outputs: list[Path]) -> None:
     A variant whose sparsity is half a percentage point or more from the base's has it below its
     name. The format of each output follows its suffix: .svg, .pdf or .png.
     """
-    rows = [_row(record) for record in ablation_rows(results, told).itertuples()]
+    rows = ablation_rows(results, told)
     with style():
         save(_draw(rows), outputs, told.note)
 
 
-def _row(record: Any) -> _Row:
-    return _Row(
-        model=record.model,
-        method=record.method,
-        variant=record.variant,
-        seeds=record.seeds,
-        sparsity=100 * record.achieved_sparsity,
-        perplexity=_Dot(record.ppl, record.ppl_std),
-        accuracy=_Dot(record.average, record.average_std),
-    )
-
-
-def _draw(rows: Sequence[_Row]) -> Figure:
-    variants = distinct([row.variant for row in rows])
-    looks = shades(distinct([row.model for row in rows]))
+def _draw(rows: pd.DataFrame) -> Figure:
+    variants = distinct(rows["variant"])
+    looks = shades(distinct(rows["model"]))
     height = 0.75 + len(variants) * (0.2 + 0.07 * len(looks)) + 0.2 * (len(looks) > 1)
     figure = Figure(figsize=(width("ablations", 2), height), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
-    _draw_panel(left, [(row, row.perplexity) for row in rows], variants, looks)
-    _draw_panel(right, [(row, row.accuracy) for row in rows], variants, looks)
+    _draw_panel(left, rows, "ppl", variants, looks)
+    _draw_panel(right, rows, "average", variants, looks)
     left.set_xlabel(f"Perplexity{_scale_perplexity(left, rows)} – lower is better")
     right.set_xlabel("Average accuracy (%) – higher is better")
-    _label_variants(left, rows, variants)
-    figure.supxlabel(_explanation(rows[0], len(looks)), fontsize=mpl.rcParams["xtick.labelsize"])
+    left.set_yticks(range(len(variants)), [_label(variant, rows) for variant in variants])
+    left.set_ylim(len(variants) - 0.5, -0.5)
+    explanation = _explanation(rows.iloc[0], len(looks))
+    figure.supxlabel(explanation, fontsize=mpl.rcParams["xtick.labelsize"])
     if len(looks) > 1:
-        _add_legend(figure, looks)
+        handles = [Line2D([], [], label=model, **line_style(look)) for model, look in looks.items()]
+        add_legend(figure, handles)
     return figure
 
 
 def _draw_panel(
     axes: Axes,
-    dots: Sequence[tuple[_Row, _Dot]],
+    rows: pd.DataFrame,
+    measure: str,
     variants: Sequence[str],
     looks: Mapping[str, Look],
 ) -> None:
     for rank, (model, look) in enumerate(looks.items()):
-        of_model = [(row, dot) for row, dot in dots if row.model == model]
-        base = next(dot.value for row, dot in of_model if row.variant == BASE)
+        of_model = rows[rows["model"] == model]
+        base = of_model.loc[of_model["variant"] == BASE, measure].iloc[0]
         axes.axvline(base, color=look.colour, linestyle=look.dashes, linewidth=0.9, zorder=1)
         offset = min(_OFFSET, _ROOM / len(looks)) * (rank - (len(looks) - 1) / 2)
         axes.errorbar(
-            [dot.value for _, dot in of_model],
-            [variants.index(row.variant) + offset for row, _ in of_model],
-            xerr=[dot.deviation for _, dot in of_model],
+            of_model[measure],
+            [variants.index(variant) + offset for variant in of_model["variant"]],
+            xerr=of_model[f"{measure}_std"],
             elinewidth=0.9,
             capsize=CAP,
             **{**line_style(look), "linestyle": "none"},
@@ -138,47 +100,34 @@ def _draw_background(axes: Axes, rows: int) -> None:
     axes.tick_params(axis="y", length=0)
 
 
-def _scale_perplexity(axes: Axes, rows: Sequence[_Row]) -> str:
+def _scale_perplexity(axes: Axes, rows: pd.DataFrame) -> str:
     """Make the axis logarithmic if the perplexities ask for it; returns what its label says."""
-    values = [row.perplexity.value for row in rows]
-    if max(values) <= _LOG_FROM * min(values):
+    values, spreads = rows["ppl"], rows["ppl_std"].fillna(0)
+    if values.max() <= _LOG_FROM * values.min():
         return ""
     axes.set_xscale("log")
-    ends = [end for row in rows for end in row.perplexity.ends]
     # A bar that reaches towards zero, or below it, ends at the panel's edge.
-    low, high = max(min(ends), min(values) / 1.5), max(ends)
+    low, high = max((values - spreads).min(), values.min() / 1.5), (values + spreads).max()
     margin = (high / low) ** 0.05
     axes.set_xlim(low / margin, high * margin)
     label_log_axis(axes.xaxis)
     return " (log scale)"
 
 
-def _label_variants(axes: Axes, rows: Sequence[_Row], variants: Sequence[str]) -> None:
-    """Names on the left, the first on top."""
-    labels = [_label([row for row in rows if row.variant == name], rows) for name in variants]
-    axes.set_yticks(range(len(variants)), labels)
-    axes.set_ylim(len(variants) - 0.5, -0.5)
-
-
-def _label(of_variant: Sequence[_Row], rows: Sequence[_Row]) -> str:
-    label = textwrap.fill(variant_label(of_variant[0].variant, of_variant[0].method), 24)
-    of_base = {row.model: row.sparsity for row in rows if row.variant == BASE}
-    if all(abs(row.sparsity - of_base[row.model]) < 0.5 for row in of_variant):
+def _label(variant: str, rows: pd.DataFrame) -> str:
+    """A variant's name, with its sparsities where they are not the base's."""
+    percent = 100 * rows.set_index(["variant", "model"])["achieved_sparsity"]
+    method = rows.loc[rows["variant"] == variant, "method"].iloc[0]
+    label = textwrap.fill(variant_label(variant, method), 24)
+    own = percent[variant]
+    if (own - percent[BASE]).abs().max() < 0.5:
         return label
-    sparsities = sorted(row.sparsity for row in of_variant)
-    ends = distinct([f"{sparsity:.2f}" for sparsity in (sparsities[0], sparsities[-1])])
+    ends = distinct([f"{own.min():.2f}", f"{own.max():.2f}"])
     return f"{label}\n({'–'.join(ends)} % sparse)"
 
 
-def _explanation(base: _Row, models: int) -> str:
-    line = f"vertical line{'s' * (models > 1)}: {method_label(base.method)}"
-    if base.seeds == 1:
+def _explanation(base: pd.Series, models: int) -> str:
+    line = f"vertical line{'s' * (models > 1)}: {method_label(base['method'])}"
+    if base["seeds"] == 1:
         return f"One seed; {line}"
-    return f"Mean ± standard deviation over {base.seeds} seeds; {line}"
-
-
-def _add_legend(figure: Figure, looks: Mapping[str, Look]) -> None:
-    handles: list[Artist] = [
-        Line2D([], [], label=model, **line_style(look)) for model, look in looks.items()
-    ]
-    add_legend(figure, handles)
+    return f"Mean ± standard deviation over {base['seeds']} seeds; {line}"
