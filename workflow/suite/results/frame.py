@@ -60,8 +60,7 @@ class Results:
         cells = self.frame.drop_duplicates(CELL).set_index(CELL)[facts]
         values = self.frame.pivot(index=CELL, columns="measure", values="value")
         errors = self.frame.pivot(index=CELL, columns="measure", values="stderr")
-        errors = errors.dropna(axis="columns", how="all").add_suffix("_stderr")
-        wide = cells.join(values).join(errors).reset_index()
+        wide = cells.join(values).join(errors.add_suffix("_stderr")).reset_index()
         named = zip(wide["implementation"], wide["method"], strict=True)
         # by the method's name where nothing else was recorded
         return wide.assign(control=[is_control(kind or method) for kind, method in named])

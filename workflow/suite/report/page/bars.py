@@ -124,14 +124,15 @@ def _bar(
     method = str(seeds["method"].iloc[0])
     # all seeds answer the same items, so more seeds do not make the error smaller
     value, stderr = (seeds[name].mean() for name in (measure.name, f"{measure.name}_stderr"))
+    reach = 0.0 if math.isnan(stderr) else stderr
     name = method_label(method)
     of_seeds = f", mean of {len(seeds)} seeds" if len(seeds) > 1 else ""
     return Bar(
         name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…",
         "subject" if method == subject else "control" if seeds["control"].any() else "",
         round(value * unit, 1),
-        round((value - stderr) * unit, 1),
-        round((value + stderr) * unit, 1),
+        round((value - reach) * unit, 1),
+        round((value + reach) * unit, 1),
         number(value, 1),
         f"{name}, {where}: {number(value, error=stderr)} %{of_seeds}{end}",
     )
