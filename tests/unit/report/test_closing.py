@@ -1,24 +1,35 @@
-"""The last lines of a run: the verdict, what it is worth, the page and the time."""
+"""The last lines of a run: the verdicts or the leaderboard, the page and the time."""
+
+import re
 
 import pytest
 
-from suite.artifacts.files import read_json, write_json
+from suite.artifacts.files import write_json
 from suite.report.closing import closing_lines
-from suite.tables.headline import ENTRIES
+from suite.results.frame import Results
+from suite.tables.headline import headline
+from suite.tables.told import Told
+from suite.tables.verdict import verdict
+from tests.unit.made import Made, collected, made
 
 ABOUT = "What these results can tell."
-BASELINES = ("admm", "wanda", "admm")
-ENTRY = {"mean": 1.3227, "standard_error": 0.4629, "p_value": 0.0043, "cells_better": 2,
-         "cells": [{"baseline": name} for name in BASELINES]}  # fmt: skip
-OF_ALL = {"mean": -0.8551, "standard_error": 0.1763, "p_value": 1e-6, "cells_better": 0,
-          "cells": [{"baseline": "elsa"}] * 3}  # fmt: skip
+ENTRY = {"mean": 1.3227, "standard_error": 0.4629, "p_value": 0.0043, "cells_better": 2}
+OF_ALL = {"mean": -0.8551, "standard_error": 0.1763, "p_value": 1e-6, "cells_better": 0}
+RIGHT = {"dense": 90, "magnitude": 30, "wanda": 50, "admm": 70, "reconstruct": 80, "elsa": 75,
+         "leap": 65, "random-mask": 20}  # fmt: skip
 
 
-def run(folder, entry, of_all=None):
-    """A run's folder with entries of the best layer-wise baseline and the best of all baselines."""
-    accuracy = dict.fromkeys(ENTRIES) | dict(zip(ENTRIES, (entry, of_all), strict=False))
-    (folder / "tables").mkdir()
-    write_json(folder / "tables/headline.json", {"average_accuracy": accuracy})
+def run(folder, *, first=ENTRY, of_all=OF_ALL, mixed=""):
+    """A run's folder, with numbers of the first verdicts."""
+    names = ("the best layer-wise baseline", "the best of all baselines", "ADMM")
+    baselines = (["admm", "wanda", "admm"], ["elsa"] * 3, ["admm"] * 3)
+    against = [
+        {"name": name, "first": name != "ADMM",
+         "accuracy": {**numbers, "cells": [{"baseline": b} for b in of]}}
+        for name, numbers, of in zip(names, (first, of_all, ENTRY), baselines, strict=True)
+    ]  # fmt: skip
+    judged = {"subject": "leap", "mixed": mixed, "against": against}
+    write_json(folder / "tables/headline.json", judged)
     (folder / "report.html").touch()
     return folder
 
@@ -27,10 +38,12 @@ def lines(folder, seconds=62.4, generated=False):
     return closing_lines(folder, seconds, ABOUT, generated)
 
 
-def test_verdict_page_and_time(tmp_path):
-    assert lines(run(tmp_path, ENTRY)) == [
+def test_verdicts_page_and_time(tmp_path):
+    assert lines(run(tmp_path)) == [
         "LEAP vs. the best layer-wise baseline: holds. "
         "Accuracy +1.32 ± 0.46 points, p = 0.004, better in 2 of 3 cells.",
+        "LEAP vs. the best of all baselines (ELSA in 3 of 3 cells): contradicted. "
+        "Accuracy -0.86 ± 0.18 points, p < 0.001, better in 0 of 3 cells.",
         ABOUT,
         f"Verdicts, tables and figures: {tmp_path}/report.html",
         "This run took 1 min 2 s.",
@@ -38,31 +51,13 @@ def test_verdict_page_and_time(tmp_path):
 
 
 def test_where_results_mix_it_says_so(tmp_path):
-    headline = run(tmp_path, ENTRY) / "tables/headline.json"
-    whole = lines(tmp_path)
-    for mixed in ("", "Mixed: 28 cells evaluated in bfloat16, 1 in float32."):
-        write_json(headline, {**read_json(headline), "mixed": mixed})
-        assert lines(tmp_path) == [whole[0], *filter(None, [mixed]), *whole[1:]]
-
-
-def test_a_verdict_against_the_best_of_all_baselines_stands_beside_the_first(tmp_path):
-    first, second, *others = lines(run(tmp_path, ENTRY, OF_ALL))
-    assert first.startswith("LEAP vs. the best layer-wise baseline: holds. Accuracy +1.32 ")
-    assert second == (
-        "LEAP vs. the best of all baselines (ELSA in 3 of 3 cells): contradicted. "
-        "Accuracy -0.86 ± 0.18 points, p < 0.001, better in 0 of 3 cells."
-    )
-    assert len(others) == 3
-
-
-def test_what_was_not_run_leaves_its_line_to_the_other(tmp_path):
-    found, *others = lines(run(tmp_path, None, OF_ALL))
-    assert found.startswith("LEAP vs. the best of all baselines (ELSA in 3 of 3 cells): ")
-    assert len(others) == 3
+    whole = lines(run(tmp_path))
+    mixed = "Mixed: 28 cells evaluated in bfloat16, 1 in float32."
+    assert lines(run(tmp_path, mixed=mixed)) == [*whole[:2], mixed, *whole[2:]]
 
 
 def test_of_generated_tasks_it_says_that_models_and_tasks_are_miniatures(tmp_path):
-    assert lines(run(tmp_path, ENTRY, OF_ALL), generated=True)[:2] == [
+    assert lines(run(tmp_path), generated=True)[:2] == [
         "LEAP vs. the best layer-wise baseline, generated tasks for miniature models: holds. "
         "Mini-task accuracy +1.32 ± 0.46 points, p = 0.004, better in 2 of 3 cells.",
         "LEAP vs. the best of all baselines (ELSA in 3 of 3 cells), generated tasks for miniature "
@@ -79,24 +74,96 @@ def test_of_generated_tasks_it_says_that_models_and_tasks_are_miniatures(tmp_pat
     ],
 )
 def test_the_claim_is_worded_as_in_the_verdict(tmp_path, change, claim):
-    assert f"baseline: {claim}Accuracy " in lines(run(tmp_path, ENTRY | change))[0]
+    assert f"baseline: {claim}Accuracy " in lines(run(tmp_path, first=ENTRY | change))[0]
 
 
-def test_a_grid_without_leap_has_no_verdict(tmp_path):
-    found, *others = lines(run(tmp_path, None))
-    assert found == "LEAP vs. the best layer-wise baseline: not run."
-    assert len(others) == 3
+def results_of(folder, methods):
+    """Two models' results on a hundred items of a task."""
+    files: Made = {}
+    for model in ("m", "n"):
+        for method in methods:
+            right = RIGHT[method]
+            answers = {"piqa": [1] * right + [0] * (100 - right)}
+            tasks = {
+                "piqa": {"acc": right / 100, "acc_stderr": 0.04, "samples": 100, "version": ""}
+            }
+            files |= made(folder / "cells", model, method, answers=answers, tasks=tasks)
+    return collected(files)
+
+
+def closed(folder, results: Results, generated=False, **told):
+    """The lines, without the last three, of a run whose tables are written by the suite."""
+    tables = folder / "tables"
+    tables.mkdir()
+    asked = Told("test", about=ABOUT, **told)
+    (tables / "headline.json").write_text(headline(results, asked)["json"])
+    (tables / "verdict.md").write_text(verdict(results, asked)["md"])
+    (folder / "report.html").touch()
+    return lines(folder, generated=generated)[:-3]
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (
+            {"subject": "wanda", "kindred": ["magnitude", "admm"],
+             "opponents": ["magnitude", "admm", "elsa"], "against": ["magnitude"]},
+            ["Wanda vs. the best layer-wise baseline (ADMM in 2 of 2 cells): contradicted. "
+             "Accuracy -20.00 ±",
+             "Wanda vs. the best of all baselines (ELSA in 2 of 2 cells): contradicted. "
+             "Accuracy -25.00 ±"],
+        ),
+        (
+            {"subject": "reconstruct", "kind": "retraining", "kindred": ["elsa"],
+             "opponents": ["magnitude", "wanda", "admm", "elsa"]},
+            ["Reconstruction vs. the best retraining baseline (ELSA in 2 of 2 cells): holds. "
+             "Accuracy +5.00 ±",
+             "Reconstruction vs. the best of all baselines (ELSA in 2 of 2 cells): holds. "
+             "Accuracy +5.00 ±"],
+        ),
+        # none of its kind is in the grid
+        (
+            {"subject": "wanda", "opponents": ["elsa"]},
+            ["Wanda vs. the best of all baselines (ELSA in 2 of 2 cells): contradicted. "
+             "Accuracy -25.00 ±"],
+        ),
+        # nor any opponent, but one by name
+        (
+            {"subject": "elsa", "kind": "retraining", "against": ["random-mask"]},
+            ["ELSA vs. Random mask (Random mask in 2 of 2 cells): holds. Accuracy +55.00 ±"],
+        ),
+    ],
+)  # fmt: skip
+def test_any_method_can_be_the_subject(tmp_path, told, expected):
+    results = results_of(tmp_path, [method for method in RIGHT if method != "leap"])
+    found = closed(tmp_path, results, **told)
+    assert [line.partition("±")[0] + "±" for line in found] == expected
+    assert "LEAP" not in " ".join(found)
+
+
+@pytest.mark.parametrize("published", [False, True])
+@pytest.mark.parametrize("generated", [False, True])
+def test_a_grid_without_the_subject_has_a_leaderboard(tmp_path, generated, published):
+    methods = ["wanda", "admm"]
+    results = results_of(tmp_path, ["dense", "random-mask", *methods])
+    told = {"kindred": methods, "opponents": methods, "against": ["admm"], "published": published}
+    title, head, rule, *rows = closed(tmp_path, results, generated, **told)
+    assert title == "Leaderboard" + ": generated tasks for miniature models" * generated
+    assert head.startswith("| # | Method | Accuracy |") and set(rule) <= set("| -:")
+    assert [re.findall(r"[^| ]+", row)[:3] for row in rows] == [
+        ["1", "ADMM", "70.00"], ["2", "Wanda", "50.00"],
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("missing", ["tables/headline.json", "report.html"])
 def test_nothing_is_said_where_a_file_is_missing(tmp_path, missing):
-    run(tmp_path, ENTRY)
+    run(tmp_path)
     (tmp_path / missing).unlink()
     assert lines(tmp_path) == []
 
 
 def test_a_damaged_headline_is_named(tmp_path):
-    headline = run(tmp_path, ENTRY) / "tables/headline.json"
+    headline = run(tmp_path) / "tables/headline.json"
     headline.write_text(headline.read_text()[:-9])
     found, *others = lines(tmp_path)
     assert f"{headline} is damaged" in found and len(others) == 3
@@ -107,4 +174,4 @@ def test_a_damaged_headline_is_named(tmp_path):
     [(0.4, "0 s"), (59.6, "1 min 0 s"), (3599, "59 min 59 s"), (100_000, "27 h 46 min")],
 )
 def test_durations(tmp_path, seconds, text):
-    assert lines(run(tmp_path, ENTRY), seconds)[-1] == f"This run took {text}."
+    assert lines(run(tmp_path), seconds)[-1] == f"This run took {text}."
