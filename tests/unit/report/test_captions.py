@@ -1,54 +1,115 @@
-"""Captions of the page and of Snakemake's report, with the real settings of scales."""
+"""Captions of the page and of Snakemake's report: of every table and figure, at every scale."""
 
+from dataclasses import fields
 from types import SimpleNamespace
 
 import pytest
 from jinja2 import Environment, StrictUndefined, Template
 
+from suite.plan import studies
 from suite.plan.config import load
 from suite.plan.recipe import synthetic_note
+from suite.plan.subject import judged
+from suite.tables.registry import STUDY_FIGURES, TABLES
+from suite.tables.told import Told
 from tests.conftest import ROOT
+from tests.unit.figures.conftest import FIGURES
 
-CAPTIONS = sorted((ROOT / "workflow/report").glob("*.rst"))
-OF_PUBLISHED = "against_published"  # of real models only
+CAPTIONS = {file.stem: file for file in (ROOT / "workflow/report").glob("*.rst")}
+SCALES = sorted(file.stem for file in (ROOT / "workflow/scales").glob("*.yaml"))
+OF_GRID = [
+    *(name for name, table in TABLES.items() if table.of_grid),
+    *("quality", "gain", "density", "training", "agreement", "cost"),
+]
+OF_SUBJECT = {"gain", "density", "training", "verdict", "headline", "comparison"}
 
 
-def job(settings, note):
-    """What a caption sees of the job that made its file."""
-    wildcards = SimpleNamespace(study="allocation")
-    return SimpleNamespace(config=settings, params=SimpleNamespace(note=note), wildcards=wildcards)
+def settings_of(scale, **overrides):
+    return load({"scale": scale, "hub_mirror": "", **overrides})
 
 
-def rendered(settings):
-    """Every caption by its name, as the page renders it; both have `config` and `params.note`."""
-    snakemake = job(settings, synthetic_note(settings))
-    return {
-        file.stem: Template(file.read_text(), undefined=StrictUndefined).render(snakemake=snakemake)
-        for file in CAPTIONS
+def job(settings, study="", name=""):
+    """What a caption sees of the job that made its file, as the rules of tables and figures do."""
+    told = {
+        **judged(settings),
+        "scale": settings["scale"],
+        "about": settings["about"],
+        "note": synthetic_note(settings),
+        "published": False,
+        "name": study or name,
+        "study": studies.section(study, settings) if study else {},
+        "methods": studies.methods_of(study, settings) if study else {},
+        "points": {},
     }
+    assert told.keys() == {field.name for field in fields(Told)}
+    return SimpleNamespace(config=settings, params=SimpleNamespace(told=told))
 
 
-def test_captions_of_miniatures_begin_with_what_they_are_of():
-    captions = rendered(load({"scale": "mini", "hub_mirror": ""}))
-    assert captions.keys() >= {"main_table", "verdict", "quality", "patterns", OF_PUBLISHED}
-    del captions[OF_PUBLISHED]
-    for name, caption in captions.items():
-        assert caption.startswith("Miniature models, generated tasks. "), name
+def rendered(name, snakemake):
+    """As the page has it, and as Snakemake's report does, which drops the line ends of blocks."""
+    text = CAPTIONS[name].read_text()
+    here = Template(text, undefined=StrictUndefined).render(snakemake=snakemake)
+    there = Environment(trim_blocks=True, lstrip_blocks=True).from_string(text)
+    assert there.render(snakemake=snakemake) == here
+    return here
 
 
-def test_captions_of_real_models_say_nothing_of_miniatures():
-    # with the studies of mini, which this scale lacks
-    studies = load({"scale": "mini", "hub_mirror": ""})["studies"]
-    captions = rendered({**load({"scale": "laptop", "hub_mirror": ""}), "studies": studies})
-    for name, caption in captions.items():
-        assert caption[0].isupper() and "miniature" not in caption.lower(), name
+def captions(settings):
+    """Every caption of the grid and of its studies, by its name and study."""
+    found = {(name, ""): rendered(name, job(settings, name=name)) for name in OF_GRID}
+    for study in studies.names(settings):
+        section = studies.section(study, settings)
+        for name in filter(None, (section["table"], section.get("figure"))):
+            found[name, study] = rendered(name, job(settings, study))
+    return found
 
 
-@pytest.mark.parametrize("file", CAPTIONS, ids=lambda file: file.stem)
-def test_snakemakes_report_renders_the_same(file):
-    """Its environment drops the line ends of blocks."""
-    settings = load({"scale": "mini", "hub_mirror": ""})
-    snakemake = job(settings, "Miniature models")
-    there = Environment(trim_blocks=True, lstrip_blocks=True).from_string(file.read_text())
-    here = Template(file.read_text())
-    assert there.render(snakemake=snakemake) == here.render(snakemake=snakemake)
+def test_every_table_and_figure_has_its_caption():
+    assert CAPTIONS.keys() == {*TABLES, *FIGURES}
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_captions_begin_with_what_their_numbers_are_of(scale):
+    settings = settings_of(scale)
+    note = synthetic_note(settings)
+    for (name, study), caption in captions(settings).items():
+        assert caption.startswith(f"{note}. " if note else ""), name
+        rest = caption.removeprefix(f"{note}. ") if note else caption
+        assert rest[0].isupper() and "miniature" not in rest.lower(), (name, study)
+        assert caption == " ".join(caption.split()), (name, study)
+        if study:
+            assert f"Study {study} of scale {scale}" in caption, name
+
+
+@pytest.mark.parametrize("subject", ["wanda", "reconstruct"])
+def test_no_other_subject_is_named(subject):
+    settings = settings_of("mini", subject=subject, grid={"methods": ["wanda", "reconstruct"]})
+    for (name, study), caption in captions(settings).items():
+        assert name not in OF_SUBJECT or subject in caption, name
+        assert study or name == "against_published" or "leap" not in caption.lower(), name
+
+
+def studied(kind):
+    """A study that says its cells in this way."""
+    cells = {"models": ["mini-llama-3.2-1b"], "seeds": [0]}
+    return {
+        "grid": {**cells, "methods": ["wanda", "leap"], "sparsities": [0.5, 0.6]},
+        "own sparsities": {**cells, "methods": {"wanda-2-4": [0.5], "patch": [0.35]}},
+        "variants": {**cells, "sparsity": 0.6, "base": "wanda", "variants": {"x": {}}},
+        "amounts": {
+            **cells, "sparsity": 0.6, "calibrated": {"methods": ["admm"], "sequences": [128]},
+            "trained": {"methods": ["leap"], "steps": [25]},
+        },
+    }[kind]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["grid", "own sparsities", "variants", "amounts"])
+def test_a_study_of_any_name_can_have_any_table_and_figure_of_its_kind(kind):
+    key = "grid" if kind == "own sparsities" else kind
+    settings = settings_of("mini", studies={"by_myself": {"table": "main", key: studied(kind)}})
+    shown = [name for name, table in TABLES.items() if table.study in ("", "validation", key)]
+    only = {"ablations": "variants", "tokens": "amounts"}
+    for name in [*shown, *(name for name in STUDY_FIGURES if only.get(name, key) == key)]:
+        caption = rendered(name, job(settings, "by_myself"))
+        assert "Study by_myself of scale mini" in caption or name == "against_published", name
+        assert "Undefined" not in caption and "  " not in caption, name
