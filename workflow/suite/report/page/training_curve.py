@@ -1,4 +1,4 @@
-"""How LEAP's trainings of a model went: loss and density by step, from the jobs' journals.
+"""How the subject's trainings of a model went: loss and density by step, from the jobs' journals.
 
 Here are the places of what is drawn, in units of the SVG; the template draws it.
 """

@@ -20,6 +20,7 @@ from suite.results.frame import Results, written
 from suite.results.statistics import RECOVERED
 from suite.tables import against_published, leaderboard, published_leads, verdict
 from suite.tables.against_published import Comparison
+from suite.tables.caption import counted, measured
 from suite.tables.generated import accuracy
 from suite.tables.headline import judge
 from suite.tables.numbers import number, perplexity
@@ -56,11 +57,12 @@ def write_page(results: Results, told: Told, beside: Beside, output: Path) -> No
         trim_blocks=True,
     )
     judged, generated = judge(results, told), results.generated
+    in_grid = told.subject in set(results.cells["method"])
     text = environment.get_template(TEMPLATE.name).render(
         scale=told.scale,
         note=told.note,
         about=told.about,
-        subject=method_label(told.subject),
+        subject=method_label(told.subject) if in_grid else "",
         rule=verdict.rule(told),
         no_verdict="" if judged["against"] else verdict.no_verdict(told),
         mixed=judged["mixed"],
@@ -80,6 +82,7 @@ def write_page(results: Results, told: Told, beside: Beside, output: Path) -> No
         cell_headings=CELL_HEADINGS,
         bars=bars,
         curve=training_curve,
+        trained=bool(beside.journals),
         settings=yaml.safe_dump(dict(beside.settings), sort_keys=False, allow_unicode=True),
     )
     write_text(output, text)
@@ -120,7 +123,7 @@ def _verdict(found: Mapping[str, Any], told: Told, generated: bool) -> dict[str,
     header = ["Model", "Sparsity", "Baseline by accuracy", f"{accuracy(generated)}: {label} (%)",
               "Baseline (%)", "Difference", "p", "Baseline by perplexity", f"Perplexity: {label}",
               "Perplexity: baseline"]  # fmt: skip
-    body = Body(rows, (0, 2, 7), wide=(3, 4), low=(8, 9))
+    body = Body(rows, (0, 2, 7), wide=(3, 4, 7, 8, 9), low=(8, 9))
     return {
         "name": found["name"],
         **_claim(of_accuracy),
@@ -134,16 +137,17 @@ def _published(results: Results) -> dict[str, Any] | None:
     """Comparisons with the published numbers; None of generated tasks, which have none."""
     if results.generated:
         return None
-    comparisons = against_published.compare(results, read_published())
+    published = read_published()
+    comparisons = against_published.compare(results, published)
     counts = against_published.counts(comparisons)
     header = ["Model", "Sparsity", "Method", "Measure", "Ours", "Published", "Difference",
               "Combined s.e.", "Verdict", "Source"]  # fmt: skip
     return {
         "summary": ", ".join(f"{name}: {count}" for name, count in counts.items()) + ".",
         "header": header,
-        "body": Body([_compared(row) for row in comparisons], (0, 2, 3, 8, 9)),
+        "body": Body([_compared(row) for row in comparisons], (0, 2, 3, 8, 9), wide=(6, 7, 9)),
         "rule": against_published.RULE.replace("`", ""),
-        "leads": _leads(published_leads.leads(results)),
+        "leads": _leads(published_leads.leads(results, published)),
     }
 
 
@@ -157,12 +161,15 @@ def _compared(row: Comparison) -> list[Field]:
     ]  # fmt: skip
 
 
-def _leads(leads: Sequence[Lead]) -> dict[str, Any]:
+def _leads(leads: Sequence[Lead]) -> dict[str, Any] | None:
+    """LEAP's published leads beside ours; None where there are none of ours."""
+    if all(math.isnan(lead.ours) for lead in leads):
+        return None
     rows = [[Field(text) for text in published_leads.texts(lead)] for lead in leads]
     return {
         "sentences": published_leads.sentences(leads),
         "header": published_leads.HEADINGS,
-        "body": Body(rows, (0, 1, 4, 6, 7)),
+        "body": Body(rows, (0, 1, 4, 6, 7), wide=(4, 6, 7)),
         "rule": published_leads.RULE,
     }
 
@@ -191,12 +198,18 @@ def _leaderboard(lines: pd.DataFrame) -> dict[str, Any]:
 
 
 def _results(results: Results) -> dict[str, Any]:
-    header = ["Model", "Method", "Sparsity", "Seed", *(task.title for task in results.tasks),
-              "Average", "Recovered", "Perplexity"]  # fmt: skip
+    header = ["Model", "Method", "Sparsity", "Seed", "Average", "Recovered", "Perplexity",
+              *(task.title for task in results.tasks)]  # fmt: skip
     rows = [_result(cell, results) for _, cell in results.cells.iterrows()]
-    wide, last = tuple(range(3, len(header) - 3)), len(header) - 1
-    body = Body(rows, (0, 1), filters=(0, 1, 2), wide=wide, low=(2, 3, last))
-    return {"header": header, "body": body, "definition": RECOVERED}
+    wide = (3, 5, *range(7, len(header)))
+    body = Body(rows, (0, 1), filters=(0, 1, 2), wide=wide, low=(2, 3, 6))
+    return {
+        "header": header,
+        "body": body,
+        "measured": measured(results).replace("`", ""),
+        "averaged": counted(results),
+        "definition": RECOVERED,
+    }
 
 
 def _result(cell: pd.Series, results: Results) -> list[Field]:
@@ -206,10 +219,13 @@ def _result(cell: pd.Series, results: Results) -> list[Field]:
         Field(method_label(cell["method"]), link=f"#cell-{cell.name}"),
         Field(written(cell["sparsity"])),
         Field(str(cell["seed"])),
-        *(number_field(cell[task.name]) for task in results.tasks),
-        Field(f"{average:.2f} ± {error:.2f}", average),
+        Field(number(average, error=error), average),
         number_field(cell["recovered_share"]),
         _perplexity(cell["ppl"]),
+        *(
+            number_field(cell[task.name], number if task.share else perplexity)
+            for task in results.tasks
+        ),
     ]
 
 
