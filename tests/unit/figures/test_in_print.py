@@ -1,9 +1,10 @@
 """Figures as they are printed: width, type, scales, and what tells one line or dot from another."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, product
 from pathlib import Path
 
 import pytest
@@ -26,73 +27,69 @@ from suite.figures.sweep import sweep
 from suite.figures.tokens import tokens
 from suite.figures.training import training
 from suite.plan.methods import known_methods
+from suite.tables.told import Told
 from tests.unit.figures.conftest import FIGURES, figures_kept
-from tests.unit.figures.test_figures import main_csv
-from tests.unit.figures.test_figures_of_results import answered, cell, journal
+from tests.unit.figures.test_figures_of_results import journal
+from tests.unit.made import Made, collected, made, scored
 
 METHODS = ["magnitude", "wanda", "admm", "admm-cubic", "leap"]
-PATTERNS = (
-    "model,method,pattern,achieved_sparsity,average,average_stderr,ppl",
-    "{m},dense,dense,0,90,0,2",
-    "{m},patch,dense or 2:4,0.351,85,1,2.1",
-    "{m},patch,dense or 2:4,0.452,82,1,2.15",
-    "{m},wanda-2-4,2:4,0.5,50,1,9",
-    "{m},admm-2-4,2:4,0.5,52,1,8",
-    "{m},leap,free,0.5,80,1,2.2",
-)
-TOKENS = (
-    "model,method,amount,tokens,average,average_stderr,ppl,ppl_stderr",
-    "{m},dense,,0,90,0.5,2,0.1",
-    "{m},admm,as it is,16384,60,0.5,4,0.1",
-    "{m},admm,128 sequences,16384,60,0.5,4,0.1",
-    "{m},leap,25 steps,51200,60,0.5,4,0.1",
-    "{m},leap,50 steps,102400,70,0.5,3,0.1",
-)
-ABLATIONS = (
-    "model,method,variant,seeds,achieved_sparsity,ppl,ppl_std,average,average_std",
-    "{m},leap,(base),3,0.6,2.3,0.1,80,1",
-    "{m},leap-short,short,3,0.6,2.4,0.1,79,1",
-)
+PATTERNS = {"leap": "free", "wanda-2-4": "2:4", "admm-2-4": "2:4", "patch": "dense or 2:4"}
+OF_PATTERNS = [  # method, target, achieved, accuracy, perplexity
+    ("dense", 0.0, 0.0, 90, 2.0),
+    ("patch", 0.35, 0.351, 85, 2.1),
+    ("patch", 0.45, 0.452, 82, 2.15),
+    ("wanda-2-4", 0.5, 0.5, 50, 9.0),
+    ("admm-2-4", 0.5, 0.5, 52, 8.0),
+    ("leap", 0.5, 0.5, 80, 2.2),
+]
+POINTS = {
+    "admm": {"method": "admm", "amount": "as it is", "tokens": 16384},
+    "admm-128-sequences": {"method": "admm", "amount": "128 sequences", "tokens": 16384},
+    "leap-25-steps": {"method": "leap", "amount": "25 steps", "tokens": 51200},
+    "leap": {"method": "leap", "amount": "50 steps", "tokens": 102400},
+}
+VARIANTS = {"variants": {"base": "leap", "variants": {"short": {"steps": 2}}}}
 
 
-def table(folder: Path, lines: tuple[str, ...], models: list[str]) -> Path:
-    path = folder / "table.csv"
-    rows = [line.format(m=model) for model in models for line in lines[1:]]
-    path.write_text("\n".join([lines[0], *rows]) + "\n")
-    return path
-
-
-def draw(name: str, folder: Path, models: list[str]) -> None:
+def draw(name: str, folder: Path, models: Sequence[str]) -> None:
     """One of the suite's figures, of invented numbers."""
-    rest = {"outputs": [folder / f"{name}.svg"], "note": ""}
-    places = [
-        cell(folder, m, method, s) for m in models for method in METHODS for s in "0.5 0.6".split()
-    ]
-    evaluations = [place / "evaluation.json" for place in places]
-    manifests = [place / "manifest.json" for place in places]
-    if name in ("quality", "sweep"):
-        draw_it = {"quality": quality, "sweep": sweep}[name]
-        draw_it(main_csv(folder, models, METHODS, ["0.5", "0.6"]), **rest)
-    elif name == "gain":
-        (folder / "gain").mkdir()
-        inputs = answered(folder / "gain", {(m, n, 0): [1, 0] for m in models for n in METHODS})
-        gain(**inputs, **rest)
-    elif name == "cost":
-        cost(evaluations, manifests, **rest)
+    told, outputs = Told("test"), [folder / f"{name}.svg"]
+    files: Made = {}
+    if name in ("quality", "sweep", "gain", "cost", "density", "agreement"):
+        answers = {"piqa": [1, 0]}
+        for place in product(models, METHODS, (0.5, 0.6)):
+            files |= made(folder, *place, answers=answers)
+        for model in models:
+            files |= made(folder, model, "dense", answers=answers)
+    if name in ("quality", "sweep", "gain", "cost"):
+        function = {"quality": quality, "sweep": sweep, "gain": gain, "cost": cost}[name]
+        function(collected(files), told, outputs)
     elif name == "density":
-        density([m for m in manifests if "leap" in m.parts], **rest)
+        density(
+            [files[f"{m}/leap/{s}"].manifest for m in models for s in (0.5, 0.6)], told, outputs
+        )
     elif name == "training":
-        training([journal(folder / f"{m}.jsonl", list(range(9)), m) for m in models], **rest)
+        training([journal(folder / f"{m}.jsonl", model=m) for m in models], told, outputs)
     elif name == "agreement":
-        for place in places:
-            save_masks({"x": torch.ones(2, 4).bool()}, place / "mask.safetensors")
-        agreement(manifests, [place / "mask.safetensors" for place in places], **rest)
+        manifests = [file.manifest for file in files.values() if file.manifest]
+        masks = [manifest.with_name("mask.safetensors") for manifest in manifests]
+        for mask in masks:
+            save_masks({"x": torch.ones(2, 4).bool()}, mask)
+        agreement(manifests, masks, told, outputs)
     elif name == "patterns":
-        patterns(table(folder, PATTERNS, models), **rest)
+        for model, (method, target, achieved, accuracy, ppl) in product(models, OF_PATTERNS):
+            tasks = {"piqa": scored(accuracy / 100)}
+            files |= made(folder, model, method, target, tasks=tasks, ppl=ppl, achieved=achieved)
+        patterns(collected(files, patterns=PATTERNS), told, outputs)
     elif name == "tokens":
-        tokens(table(folder, TOKENS, models), **rest)
+        for place in product(models, ["dense", *POINTS]):
+            files |= made(folder, *place, 0.6)
+        tokens(collected(files), replace(told, points=POINTS), outputs)
     else:
-        ablations(table(folder, ABLATIONS, models), **rest)
+        places = product(models, ["leap", "leap-short"], range(3))
+        for shift, (model, method, seed) in enumerate(places):
+            files |= made(folder, model, method, 0.6, seed, ppl=9 + shift / 10)
+        ablations(collected(files), replace(told, study=VARIANTS), outputs)
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +99,7 @@ def drawing(tmp_path_factory) -> Callable[..., Figure]:
     @cache
     def drawing(name: str, *models: str) -> Figure:
         with figures_kept() as figures:
-            draw(name, tmp_path_factory.mktemp(name), list(models))
+            draw(name, tmp_path_factory.mktemp(name), models)
         (figure,) = figures
         return figure
 

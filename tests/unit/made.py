@@ -1,0 +1,85 @@
+"""Cells of invented numbers in files, as stages write them, and the results that are collected."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from suite.artifacts.items import write_items
+from suite.plan.cell import DENSE, Cell
+from suite.results.collect import Files, Shown, collect
+from suite.results.frame import Results
+
+KINDS = ("q", "k", "v", "o", "gate", "up", "down")
+Made = dict[str, Files]  # by the path of the cell
+
+
+def scored(acc: float = 0.5, **more: Any) -> dict[str, Any]:
+    """What an evaluation says of a task."""
+    return {"acc": acc, "acc_stderr": 0.01, "samples": 9, "version": "1", **more}
+
+
+def made(
+    folder: Path,
+    model: str,
+    method: str,
+    sparsity: float = 0.5,
+    seed: int = 0,
+    *,
+    tasks: Mapping[str, Mapping[str, Any]] | None = None,
+    answers: Mapping[str, Sequence[float]] | None = None,
+    ppl: float = 9.0,
+    achieved: float | None = None,
+    implementation: str = "",
+    provenance: Mapping[str, Any] | None = None,
+    manifest: Mapping[str, Any] | None = None,
+    cost: Mapping[str, float] | None = None,
+) -> Made:
+    """One cell; `answers` are the scores of every item by task, all others have defaults."""
+    cell = Cell.at(model, method, 0.0 if method == DENSE else sparsity, seed)
+    target = cell.target
+    place = folder / cell.path
+    place.mkdir(parents=True)
+    recipe = {"checkpoint": {"masks": {"implementation": implementation}}}
+    named = {"model": model, "method": method, "seed": seed}
+    evaluation = {
+        **named,
+        "sparsity": cell.sparsity,
+        "achieved_sparsity": target if achieved is None else achieved,
+        "perplexity": {"value": ppl, "stderr": 0.1},
+        "tasks": {
+            task: {"task": task, **entry} for task, entry in (tasks or {"piqa": scored()}).items()
+        },
+        "provenance": {"recipe": recipe, **(provenance or {})},
+    }
+    layers = [f"model.layers.{block}.part.{kind}_proj" for block in range(2) for kind in KINDS]
+    facts = {
+        **named,
+        "target_sparsity": target,
+        "layer_sparsity": dict.fromkeys(layers, target),
+        "selection": {"rule": "exact"},
+        "pruning": {"cost": {"wall_time_seconds": 3.0, **(cost or {})}},
+        **(manifest or {}),
+    }
+    files = Files(
+        _json(place / "evaluation.json", evaluation),
+        place / "items.csv.gz" if answers else None,
+        None if method == DENSE else _json(place / "manifest.json", facts),
+    )
+    if answers:
+        write_items({t: {t: dict(enumerate(of))} for t, of in answers.items()}, files.items)
+    return {cell.path: files}
+
+
+def collected(
+    files: Made,
+    tasks: Mapping[str, Mapping[str, Any]] | None = None,
+    patterns: Mapping[str, str] | None = None,
+) -> Results:
+    """The results; `tasks` say how they are shown."""
+    return collect(files, Shown(tasks or {}, patterns or {}))
+
+
+def _json(path: Path, content: Mapping[str, Any]) -> Path:
+    path.write_text(json.dumps(content))
+    return path
