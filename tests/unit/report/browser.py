@@ -13,6 +13,15 @@ import pytest
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
+# Chromium's windows have 500 pixels at least, so that a page is shown in a frame, which has the
+# colours that the one around it asks for. What the page posts is what is found.
+FRAME = """<!doctype html><meta name="color-scheme" content="light dark">
+<iframe src="page.html" width="{width}" height="900" style="border: 0"></iframe>
+<pre id="found"></pre>
+<script>addEventListener("message", event => {{
+  document.getElementById("found").textContent = event.data;
+}});</script>"""
+
 
 def found_in(page: Path, width: int, *options: str, time: int = 5000) -> Any:
     """What `page` writes into its element `found`, as JSON; `time` are virtual milliseconds."""

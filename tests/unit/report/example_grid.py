@@ -1,67 +1,112 @@
 """A report of a whole grid for tests: three models, ten methods, two sparsities, some seeds.
 
-main.csv and headline.json are what the suite writes of the grid's evaluations and items. No two
-results are equal, and a cell's best baseline by accuracy is never its best by perplexity.
+The tasks are the usual six, and two that do not count in the average: exact matches after examples,
+and one whose score is a perplexity. Any method can be the subject. No two
+results are equal, and a cell's best baseline by accuracy is hardly ever its best by perplexity.
 """
 
 import csv
 import json
+import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 
-from suite.artifacts.items import write_items
 from suite.plan.cell import Cell
-from suite.report.page.write import write_page
-from suite.tables.against_published import compare
-from suite.tables.evaluations import TASKS, main_table, read_cells
-from suite.tables.headline import headline, item_files, write_headline
-from suite.tables.main import write_csv
+from suite.plan.config import load
+from suite.plan.methods import method_label
+from suite.plan.subject import judged
+from suite.report.page import write
+from suite.report.page.write import Beside, write_page
+from suite.results.frame import Results
+from suite.tables.headline import judge
 from suite.tables.published import read_published
-from suite.tables.published_leads import leads
+from suite.tables.told import Told
+from tests.unit.made import Made, collected, made
+from tests.unit.report.example_page import TITLES, manifests
 
 MODELS = ("model-a", "model-b", "model-c")
 SPARSITIES = ("0.5", "0.6")
-LAYER_WISE = ("wanda", "sparsegpt", "admm", "alps", "thanos")
+LAYER_WISE = ("magnitude", "wanda", "sparsegpt", "admm", "alps", "thanos")
 RETRAINING = ("reconstruct", "elsa")
 CONTROL = "random-mask"
-METHODS = ("dense", CONTROL, "magnitude", *LAYER_WISE, *RETRAINING, "leap")
+METHODS = (CONTROL, *LAYER_WISE, *RETRAINING, "leap")
 LACKS = ("model-c", "thanos", "0.6")  # not run: no line of the leaderboard
 SEEDS = {("model-a", "leap"): 2, ("model-b", "admm"): 2}
 ITEMS = 100  # of a task
 STEPS = 5  # of a training, too few to be averaged
 PUBLISHED = ("dense", "wanda", "admm", "leap")
+# tasks that do not count, by their heading
+OTHERS = {"gsm8k": "GSM8K", "lambada": "LAMBADA"}
+TASKS = {**TITLES, **OTHERS}
+# whom the page says that a subject is against, by the methods that may be the best
+AGAINST: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "leap": {
+        "the best layer-wise baseline": LAYER_WISE,
+        "the best of all baselines": (*LAYER_WISE, *RETRAINING),
+        "ADMM": ("admm",),
+    },
+    # of those that retrain or are trained, two start from Wanda's masks
+    "wanda": {
+        "the best layer-wise baseline": ("magnitude", "sparsegpt", "admm", "alps", "thanos"),
+        "the best of all baselines": ("magnitude", "sparsegpt", "admm", "alps", "thanos", "elsa"),
+        "ADMM": ("admm",),
+    },
+    "reconstruct": {
+        "the best retraining baseline": ("elsa",),
+        "the best of all baselines": (*LAYER_WISE, "elsa", "leap"),
+        "ADMM": ("admm",),
+    },
+    "not in the grid": {},
+}
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The report, and the files that its numbers come from."""
+    """The report about one subject, and the files that its numbers come from."""
 
     folder: Path
-    evaluations: Sequence[Path]
-    manifests: Mapping[str, Path]  # by the path of their cell
+    subject: str
+    told: Told
+    files: Made
+    results: Results
     journals: Mapping[tuple[str, str], Path]  # by model and sparsity
     published: Sequence[Path]
 
+    @property
+    def against(self) -> Mapping[str, Sequence[str]]:
+        """The verdicts that there are to be."""
+        return AGAINST[self.subject]
+
+    @property
+    def label(self) -> str:
+        """The subject for readers."""
+        return method_label(self.subject)
+
     @cached_property
     def main(self) -> pd.DataFrame:
-        """main.csv, with sparsities as they are written."""
-        return pd.read_csv(self.folder / "main.csv", dtype={"sparsity": str})
+        """A row a cell, computed from the evaluations and manifests alone."""
+        frame = pd.DataFrame(_row(file.evaluation, file.manifest) for file in self.files.values())
+        dense = frame[frame["method"] == "dense"].set_index("model")
+        above = frame["average"] - frame["chance"]
+        of_dense = (dense["average"] - dense["chance"]).reindex(frame["model"]).to_numpy()
+        return frame.assign(recovered_share=100 * above / of_dense)
 
     @cached_property
     def means(self) -> pd.DataFrame:
-        """Means of main.csv's numbers over seeds, by model, sparsity and method."""
+        """Means of its numbers over seeds, by model, sparsity and method."""
         return self.main.groupby(["model", "sparsity", "method"]).mean(numeric_only=True)
 
     @cached_property
-    def headline(self) -> dict[str, Any]:
-        """headline.json."""
-        return json.loads((self.folder / "headline.json").read_text())
+    def headline(self) -> list[dict[str, Any]]:
+        """The verdicts, whose errors are held by tests of their own."""
+        return judge(self.results, self.told)["against"]
 
     @property
     def page(self) -> Path:
@@ -69,25 +114,48 @@ class Grid:
         return self.folder / "report.html"
 
 
-def cells() -> list[Cell]:
+def _row(evaluation: Path, manifest: Path | None) -> dict[str, Any]:
+    found = json.loads(evaluation.read_text())
+    tasks, cost = found["tasks"], {}
+    if manifest:
+        cost = json.loads(manifest.read_text())["pruning"]["cost"]
+    row = {name: found[name] for name in ("model", "method", "sparsity", "seed")}
+    for task, metric, scale in (
+        *((task, "acc", 100) for task in TITLES),
+        *(("gsm8k", "exact_match", 100), ("lambada", "perplexity", 1)),
+    ):
+        row[task] = scale * tasks[task][metric]
+        row[f"{task}_stderr"] = scale * tasks[task].get(f"{metric}_stderr", math.nan)
+    return row | {
+        "average": sum(row[task] for task in TITLES) / 6,
+        "average_stderr": math.hypot(*(row[f"{task}_stderr"] for task in TITLES)) / 6,
+        "chance": 100 * sum(tasks[task]["chance"] for task in TITLES) / 6,
+        "ppl": found["perplexity"]["value"],
+        "ppl_stderr": found["perplexity"]["stderr"],
+        "achieved_sparsity": float(found["achieved_sparsity"]),
+        "seconds": cost.get("wall_time_seconds", math.nan),
+        "peak": cost.get("peak_memory_bytes", math.nan) / 1e9,
+    }
+
+
+def cells() -> Iterator[Cell]:
     """All cells, in an order other than that of main.csv."""
-    found = [
-        Cell(model, method, sparsity, seed)
-        for method in METHODS
-        for model in MODELS
-        for sparsity in (("0.0",) if method == "dense" else SPARSITIES)
-        for seed in range(SEEDS.get((model, method), 1))
-    ]
-    return [cell for cell in found if (cell.model, cell.method, cell.sparsity) != LACKS]
+    for method in ("dense", *METHODS):
+        for model in MODELS:
+            for sparsity in ("0.0",) if method == "dense" else SPARSITIES:
+                for seed in range(SEEDS.get((model, method), 1)):
+                    if (model, method, sparsity) != LACKS:
+                        yield Cell(model, method, sparsity, seed)
 
 
 def scores(cell: Cell) -> tuple[int, float]:
-    """How many items of all tasks are correct, and the perplexity."""
+    """How many items of the six tasks are correct, and the perplexity."""
     place = 2 * MODELS.index(cell.model) + (cell.sparsity == "0.6")
-    if cell.method in LAYER_WISE:
+    if cell.method in LAYER_WISE[1:]:
         # the best is another one in each place, and by perplexity not the one by accuracy
-        ranks = [(LAYER_WISE.index(cell.method) - place - shift) % 5 for shift in (0, 2)]
-        correct, perplexity = 330 - 11 * ranks[0], 30 + 3.1 * ranks[1]
+        rank = LAYER_WISE[1:].index(cell.method)
+        by_accuracy, by_perplexity = ((rank - place - shift) % 5 for shift in (0, 2))
+        correct, perplexity = 330 - 11 * by_accuracy, 30 + 3.1 * by_perplexity
     else:
         correct, perplexity = {
             "dense": (540, 9.0), CONTROL: (180, 4.6e9), "magnitude": (220, 1234.5),
@@ -97,74 +165,73 @@ def scores(cell: Cell) -> tuple[int, float]:
     return correct + place + 6 * cell.seed, perplexity * (1 + 0.013 * place + 0.11 * cell.seed)
 
 
-def correct_items(cell: Cell) -> dict[str, set[int]]:
-    """The items that are answered correctly, by task."""
-    draw = random.Random(cell.path)
-    every = [(task, item) for task in TASKS for item in range(ITEMS)]
-    chosen = draw.sample(every, scores(cell)[0])
-    return {task: {item for of, item in chosen if of == task} for task in TASKS}
+def write_cells(folder: Path) -> Made:
+    """The files of all cells."""
+    files: Made = {}
+    for place, cell in enumerate(cells()):
+        draw = random.Random(f"errors of {cell.path}")
+        answers = _answers(cell)
+        files |= made(
+            folder, cell.model, cell.method, cell.target, cell.seed,
+            answers=answers, tasks=_tasks(cell, answers), ppl=scores(cell)[1],
+            achieved=cell.target and cell.target + draw.uniform(0, 0.01),
+            provenance={"git_commit": f"{draw.getrandbits(60):015x}", "device": "cpu"},
+            manifest=_manifest(cell, place),
+        )  # fmt: skip
+    return files
 
 
-def write_grid(folder: Path) -> Grid:
-    """Write all files and the page."""
-    every = cells()
-    answers = [_items(folder / "items" / f"{i}.csv.gz", cell) for i, cell in enumerate(every)]
+def write_grid(files: Made, subject: str, folder: Path) -> Grid:
+    """Write the page."""
+    if subject not in METHODS:
+        files = {path: of for path, of in files.items() if "/leap/" not in path}
+    settings = load({"scale": "mini", "hub_mirror": "", "grid": {"methods": [*METHODS]}})
+    named = {"subject": subject} if subject in METHODS else {}
+    judgement = judged({**settings, **named, "against": ["admm"]})
+    tasks = {name: {"title": title, "averaged": name in TITLES} for name, title in TASKS.items()}
     grid = Grid(
-        folder,
-        [_evaluation(folder / "evaluations" / f"{i}.json", cell) for i, cell in enumerate(every)],
-        {
-            cell.path: _manifest(folder / "manifests" / f"{i}.json", cell, i)
-            for i, cell in enumerate(every)
-            if cell.method != "dense"
-        },
+        folder, subject,
+        Told("test", about="What it says.", published=True, **judgement),
+        files, collected(files, tasks),
         {(m, s): _journal(folder / f"{m}-{s}.jsonl", m, s) for m in MODELS for s in SPARSITIES},
         [_published(folder / f"published-{i}.csv", i) for i in range(2)],
-    )
-    results = read_cells(grid.evaluations)
-    write_csv(main_table(grid.evaluations, MODELS, METHODS), folder / "main.csv")
-    write_headline(
-        headline(results, item_files(results, answers), LAYER_WISE, RETRAINING),
-        folder / "headline.json",
-    )
-    published = read_published(grid.published)
-    write_page(
-        "test", "What it says.", grid.evaluations, grid.manifests, folder / "headline.json",
-        compare(results, published), [], {}, grid.page, "", leads=leads(results, published),
-        tables=[folder / "main.csv"], journals=list(grid.journals.values()),
     )  # fmt: skip
+    (folder / "main.csv").write_text("model\n")
+    journals = [*grid.journals.values()] if subject == "leap" else []
+    beside = Beside(manifests(files), [], {}, [folder / "main.csv"], journals)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(write, "read_published", lambda: read_published(grid.published))
+        write_page(grid.results, grid.told, beside, grid.page)
     return grid
 
 
-def _written(path: Path, text: str) -> Path:
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(text)
-    return path
+def _answers(cell: Cell) -> dict[str, list[int]]:
+    """Whether each item is answered correctly, by task."""
+    draw = random.Random(cell.path)
+    every = [(task, item) for task in TITLES for item in range(ITEMS)]
+    chosen = set(draw.sample(every, scores(cell)[0]))
+    found = {task: [int((task, item) in chosen) for item in range(ITEMS)] for task in TITLES}
+    return found | {"gsm8k": [int(draw.random() < 0.2) for _ in range(ITEMS)]}
 
 
-def _items(path: Path, cell: Cell) -> Path:
-    path.parent.mkdir(exist_ok=True)
-    correct = correct_items(cell)
-    write_items({t: {t: {i: int(i in correct[t]) for i in range(ITEMS)}} for t in TASKS}, path)
-    return path
-
-
-def _evaluation(path: Path, cell: Cell) -> Path:
-    draw = random.Random(f"errors of {cell.path}")
-    tasks = {
-        task: {"task": task, "acc": len(correct) / ITEMS, "acc_stderr": draw.uniform(0.01, 0.05),
-               "samples": ITEMS, "version": "1", "chance": 0.2 + 0.01 * TASKS.index(task)}
-        for task, correct in correct_items(cell).items()
+def _tasks(cell: Cell, answers: Mapping[str, Sequence[int]]) -> dict[str, dict[str, Any]]:
+    draw = random.Random(f"tasks of {cell.path}")
+    asked: dict[str, Any] = {"samples": ITEMS, "version": "1"}
+    found = {
+        task: {"acc": sum(answers[task]) / ITEMS, "acc_stderr": draw.uniform(0.01, 0.05),
+               "chance": 0.2 + 0.01 * place, **asked}
+        for place, task in enumerate(TITLES)
     }  # fmt: skip
-    facts = {
-        "model": cell.model, "method": cell.method, "sparsity": cell.sparsity, "seed": cell.seed,
-        "achieved_sparsity": cell.target and cell.target + draw.uniform(0, 0.01),
-        "perplexity": {"value": scores(cell)[1], "stderr": draw.uniform(0.1, 0.5)}, "tasks": tasks,
-        "provenance": {"git_commit": f"{draw.getrandbits(60):015x}", "device": "cpu"},
+    found["gsm8k"] = {
+        "metric": "exact_match", "exact_match": sum(answers["gsm8k"]) / ITEMS,
+        "exact_match_stderr": draw.uniform(0.01, 0.05), "fewshot": 5, **asked,
     }  # fmt: skip
-    return _written(path, json.dumps(facts))
+    # of which lm-eval gives no error
+    found["lambada"] = {"metric": "perplexity", "perplexity": 3 * scores(cell)[1] ** 1.1, **asked}
+    return found
 
 
-def _manifest(path: Path, cell: Cell, place: int) -> Path:
+def _manifest(cell: Cell, place: int) -> dict[str, Any]:
     draw = random.Random(f"layers of {cell.path}")
     layers = {
         f"model.layers.{block}.part.{kind}_proj": cell.target + draw.uniform(-0.2, 0.2)
@@ -172,13 +239,11 @@ def _manifest(path: Path, cell: Cell, place: int) -> Path:
         for kind in ("q", "k", "down")
     }
     cost = {"wall_time_seconds": 10 + 1.7 * place, "peak_memory_bytes": 10**9 + place * 3 * 10**7}
-    facts = {
-        "model": cell.model, "method": cell.method, "seed": cell.seed,
-        "target_sparsity": cell.target, "layer_sparsity": layers, "selection": {"rule": "exact"},
+    return {
+        "layer_sparsity": layers,
         "pruning": {"settings": {}, "device": f"machine {place}", "gpu": "", "cost": cost},
         "git_commit": f"{draw.getrandbits(60):015x}",
-    }  # fmt: skip
-    return _written(path, json.dumps(facts))
+    }
 
 
 def _journal(path: Path, model: str, sparsity: str) -> Path:
@@ -189,7 +254,8 @@ def _journal(path: Path, model: str, sparsity: str) -> Path:
     for step in range(STEPS):
         values = {"lm_loss": draw.uniform(2, 4), "density": draw.uniform(0.3, 0.6)}
         events.append({"event": "metrics", "step": step, "values": values})
-    return _written(path, "\n".join(map(json.dumps, events)))
+    path.write_text("\n".join(map(json.dumps, events)))
+    return path
 
 
 def _published(path: Path, source: int) -> Path:
@@ -200,8 +266,8 @@ def _published(path: Path, source: int) -> Path:
             continue
         draw = random.Random(f"{cell.path} as published in {source}")
         correct, perplexity = scores(cell)
-        percent = 100 * correct / ITEMS / len(TASKS)
-        tasks = {t: "" if source else f"{percent + draw.uniform(-15, 15):.2f}" for t in TASKS}
+        percent = 100 * correct / ITEMS / len(TITLES)
+        tasks = {t: "" if source else f"{percent + draw.uniform(-15, 15):.2f}" for t in TITLES}
         rows.append(
             {"model": cell.model, "sparsity": cell.sparsity, "method": cell.method,
              "ppl": f"{perplexity * draw.uniform(0.9, 1.1):.2f}", **tasks,

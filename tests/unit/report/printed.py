@@ -9,11 +9,7 @@ from suite.plan.methods import method_label
 from tests.unit.report.example_grid import METHODS
 from tests.unit.report.html_tree import Element
 
-METHOD_OF = {method_label(method): method for method in METHODS}
-TASK_OF = {
-    "PIQA": "piqa", "ARC-E": "arc_easy", "ARC-C": "arc_challenge", "WinoGrande": "winogrande",
-    "OBQA": "openbookqa", "MMLU": "mmlu",
-}  # fmt: skip
+METHOD_OF = {method_label(method): method for method in ("dense", *METHODS)}
 NUMBER = r"[+-]?\d+(?:\.\d+)?(?:e[+-]\d+)?"
 
 # a text, a number, or a number with its error

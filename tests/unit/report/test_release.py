@@ -1,13 +1,13 @@
 """What is released gives the evaluated checkpoint again, or says why it cannot."""
 
 import gzip
-import json
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 import torch
+from huggingface_hub import ModelCard
 
 from leap.layers import prunable_linears
 from suite.artifacts.files import read_json, write_json
@@ -20,24 +20,11 @@ from suite.stages import harden as harden_stage
 from suite.stages import models
 from suite.stages import prune as pruning
 from suite.stages.binarise import binarise
-from suite.tables.evaluations import TASKS
+from tests.unit.made import collected, made, scored
 from tests.unit.recipes import MODEL, recipes
 
 METHODS = ("magnitude", "wanda", "leap", "sparsegpt", "thanos", "admm")
 KEEPS_WEIGHTS = METHODS[:3]
-
-
-def scored(folder, cell):
-    """What an evaluation of generated tasks says."""
-    model, method, sparsity = cell.split("/")
-    tasks = {t: {"task": f"mini_{t}", "acc": 0.5, "acc_stderr": 0.1, "samples": 9, "version": "1"}
-             for t in TASKS}  # fmt: skip
-    path = folder / f"{cell}.json"
-    path.parent.mkdir(parents=True)
-    found = {"model": model, "method": method, "sparsity": sparsity, "seed": 0, "tasks": tasks}
-    of_text = {"value": 9.0, "stderr": 0.1}
-    path.write_text(json.dumps({**found, "achieved_sparsity": 0.6, "perplexity": of_text}))
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +53,12 @@ def released(place, tmp_path_factory):
         harden_stage.harden(place / "model", files, cell, "test", recipe, target)
     cells = {f"mini-gemma-3-1b/{method}/0.6": folder / "hardened" / method for method in METHODS}
     (folder / "main.csv").write_text("model\n")
-    evaluations = {cell: scored(folder / "evaluations", cell) for cell in cells}
+    tasks, evaluated = {"piqa": scored(task="mini_piqa")}, {}
+    for method in METHODS:
+        evaluated |= made(folder / "evaluated", MODEL, method, 0.6, tasks=tasks)
     licences = {"mini-gemma-3-1b": "apache-2.0"}
-    pack(cells, evaluations, [folder / "main.csv"], licences, folder / "release")
+    results, tables = collected(evaluated), [folder / "main.csv"]
+    pack(cells, results, tables, licences, {"piqa": "mini_piqa"}, folder / "release")
     return folder
 
 
@@ -159,6 +149,22 @@ def test_checksums_cards_and_sizes_are_those_of_the_files(released):
     assert f"({packed:,} bytes" in (release / "mini-gemma-3-1b/admm/0.6/README.md").read_text()
     assert f"Mask: {mask:,} bytes" in card
     assert f"{2 * parameters:,} bytes" in card
+
+
+def test_a_card_has_the_scores_of_its_own_cell(released, tmp_path):
+    shares = {"magnitude": 0.25, "wanda": 0.75}
+    evaluated, cells = {}, {}
+    for method, share in shares.items():
+        for seed in (0, 1):
+            tasks = {"piqa": scored(share + seed / 10)}
+            evaluated |= made(tmp_path / "evaluated", MODEL, method, 0.6, seed, tasks=tasks)
+        cells[f"{MODEL}/{method}/0.6"] = released / "hardened" / method
+    pack(cells, collected(evaluated), [], {}, {"piqa": "baber/piqa"}, tmp_path / "release")
+    for method, share in shares.items():
+        (result,) = ModelCard.load(
+            tmp_path / f"release/{MODEL}/{method}/0.6/README.md"
+        ).data.eval_results
+        assert (result.dataset_type, result.metric_value) == ("baber/piqa", share)
 
 
 def test_a_damaged_or_foreign_mask_is_refused(place, released, tmp_path):

@@ -1,24 +1,17 @@
-"""Every number in the sections of models against evaluations, manifests, journals and main.csv."""
+"""Every number in the sections of models against evaluations, manifests and journals."""
 
 import itertools
 import json
-import math
 import re
 
 import pytest
 
 from suite.plan.methods import method_label
-from tests.unit.report.example_grid import CONTROL, MODELS, SPARSITIES, STEPS
-from tests.unit.report.printed import (
-    METHOD_OF,
-    NUMBER,
-    TASK_OF,
-    check_row,
-    check_sentence,
-    is_printed,
-)
+from tests.unit.report.example_grid import CONTROL, MODELS, SPARSITIES, STEPS, TASKS, TITLES
+from tests.unit.report.printed import METHOD_OF, NUMBER, check_row, check_sentence, is_printed
 
-MEASURES = {"Average": "average", **TASK_OF}
+# of shares of correct items alone
+MEASURES = {"average": "Average", **TITLES, "gsm8k": TASKS["gsm8k"]}
 
 
 @pytest.fixture(params=MODELS)
@@ -35,53 +28,48 @@ def section(html, model):
 
 
 def test_what_made_the_numbers(grid, section, model):
-    evaluations = {
-        (of["method"], of["sparsity"], of["seed"]): of
-        for of in (json.loads(path.read_text()) for path in grid.evaluations)
-        if of["model"] == model
-    }
+    results = grid.main[grid.main["model"] == model].set_index(["method", "sparsity", "seed"])
+    found = []
     for row in section.one("table", class_="sortable").rows():
         method, sparsity = METHOD_OF[row["Method"].text], row["Sparsity"].text
         seed = int(row["Seed"].text)
-        evaluation = evaluations.pop((method, sparsity, seed))
-        path = f"{model}/{method}/{sparsity}" + (f"/seed-{seed}" if seed else "")
-        if path in grid.manifests:
-            manifest = json.loads(grid.manifests[path].read_text())
-            device, cost = manifest["pruning"]["device"], manifest["pruning"]["cost"]
+        files = grid.files[f"{model}/{method}/{sparsity}" + (f"/seed-{seed}" if seed else "")]
+        if files.manifest:
+            made = json.loads(files.manifest.read_text())
+            device = made["pruning"]["device"]
         else:  # of the dense model
-            assert method == "dense"
-            manifest, cost = evaluation["provenance"], {}
-            device = manifest["device"]
+            made = json.loads(files.evaluation.read_text())["provenance"]
+            device = made["device"]
+        result = results.loc[method, sparsity, seed]
         expected = {
             "Method": method_label(method),
             "Sparsity": sparsity,
             "Seed": str(seed),
-            "Achieved": float(evaluation["achieved_sparsity"]),
-            "Seconds": cost.get("wall_time_seconds", math.nan),
-            "Peak GB": cost.get("peak_memory_bytes", math.nan) / 1e9,
+            "Achieved": result["achieved_sparsity"],
+            "Seconds": result["seconds"],
+            "Peak GB": result["peak"],
             "Device": device,
-            "Commit": manifest["git_commit"][:7],
+            "Commit": made["git_commit"][:7],
         }
         check_row(row, expected)
-    assert evaluations == {}
+        found.append((method, sparsity, seed))
+    assert sorted(found) == sorted(results.index)
 
 
 def test_summary(grid, section, model):
     first = grid.main.query("model == @model and seed == 0").set_index(["method", "sparsity"])
-    dense, *leap = (
-        first.loc[place, "average"]
-        for place in (("dense", "0.0"), *(("leap", sparsity) for sparsity in SPARSITIES))
-    )
+    numbers = [first.loc[("dense", "0.0"), "average"]]
+    for sparsity in SPARSITIES if grid.against else ():
+        numbers += [first.loc[(grid.subject, sparsity), "average"], float(sparsity)]
     text = section.all("summary")[0].one("span").text
-    assert re.fullmatch(r"dense \S+ %(, LEAP \S+ % at 0\.\d)+", text)
-    places = zip(leap, map(float, SPARSITIES), strict=True)
-    check_sentence(text, dense, *itertools.chain(*places))
+    assert re.fullmatch(rf"dense \S+ %(, {grid.label} \S+ % at 0\.\d)*", text)
+    check_sentence(text, *numbers)
 
 
 def test_bars(grid, section, model):
     charts = [svg for svg in section.all("svg") if svg.all("rect")]
     places = itertools.product(SPARSITIES, MEASURES.items())
-    for svg, (sparsity, (title, measure)) in zip(charts, places, strict=True):
+    for svg, (sparsity, (measure, title)) in zip(charts, places, strict=True):
         where = f"{title} at {sparsity}"
         assert svg.attributes["aria-label"] == f"{where}: accuracy in percent by method"
         results = grid.means.loc[model, sparsity]
@@ -106,16 +94,26 @@ def test_bars(grid, section, model):
             assert label == tip[1] and is_printed(printed, value)
             width = float(mark.one("rect", class_="bar").attributes["width"])
             assert width == pytest.approx(value * unit, abs=0.2)
-            assert ("leap" in mark.classes) == (method == "leap")
+            assert ("subject" in mark.classes) == (method == grid.subject)
             assert ("control" in mark.classes) == (method == CONTROL)
-        line = svg.one("path", class_="dense").attributes["d"]
-        assert float(line[1:].partition(" ")[0]) == pytest.approx(dense * unit, abs=0.2)
+        assert place_of(svg.all("path", class_="dense")) == pytest.approx([dense * unit], abs=0.2)
+        chance = [20 + tuple(TITLES).index(measure)] if measure in TITLES else []
+        chance += [22.5] if measure == "average" else []
+        at = [percent * unit for percent in chance]
+        assert place_of(svg.all("path", class_="chance")) == pytest.approx(at, abs=0.2)
+
+
+def place_of(lines):
+    return [float(line.attributes["d"][1:].partition(" ")[0]) for line in lines]
 
 
 def test_density_maps(grid, section, model):
+    if not grid.against:
+        assert not section.all("div", class_="maps")
+        return
     figures, largest = section.one("div", class_="maps").all("figure"), 0.0
     for figure, sparsity in zip(figures, SPARSITIES, strict=True):
-        manifest = json.loads(grid.manifests[f"{model}/leap/{sparsity}"].read_text())
+        manifest = json.loads(grid.files[f"{model}/{grid.subject}/{sparsity}"].manifest.read_text())
         target = 100 * (1 - float(sparsity))
         check_sentence(figure.one("figcaption").text, float(sparsity), target)
         layers = dict(manifest["layer_sparsity"])
@@ -133,6 +131,9 @@ def test_density_maps(grid, section, model):
 
 
 def test_training_curves(grid, section, model):
+    if grid.subject != "leap":
+        assert not section.all("div", class_="of-two")
+        return
     figures = section.one("div", class_="of-two").all("figure")
     for figure, (name, scale) in zip(figures, (("lm_loss", 1), ("density", 100)), strict=True):
         curves, ends = [group for group in figure.all("g") if group.all("polyline")], []
