@@ -45,7 +45,7 @@ types: $(READY)
 	mypy
 
 ui: $(READY)
-	@sed -n 's/.*"leaderboard": "\(.*\)".*/Cells: \1/p' results/*/tracking/*.json 2>/dev/null | sort -u
+	@grep -Hos 'http[^"]*leaderboard[^"]*' results/*/tracking/*.json || true
 	mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///results/mlflow.db --workers 1
 
 # Writes the tables of README and docs from the results that are tracked.

@@ -102,7 +102,7 @@ def test_only_what_shows_an_edit_runs_again(fresh_checkout, snakemake):
         ("leap/budget.py", '"""Exact numbers', '"""The exact numbers'),
         ("leap/parameterisations/patch.py", "clamp_(-0.99", "clamp_(-0.98"),
         ("workflow/suite/jobs/job.py", '"%s %d/%s, %.0f s left"', '"%s: %d of %s, %.0f s left"'),
-        ("workflow/suite/tracking/runs.py", "f\" seed {cell.seed}\"", "f\" s{cell.seed}\""),
+        ("workflow/suite/tracking/runs.py", 'f" seed {cell.seed}"', 'f" s{cell.seed}"'),
         ("workflow/suite/plan/cost/estimate.py", "_TOKENS = 10e6", "_TOKENS = 9e6"),
         ("workflow/suite/figures/gain.py", "(points)", "(percentage points)"),
     ):

@@ -5,19 +5,19 @@ from pathlib import Path
 import pytest
 
 from suite.plan.cell import Cell
-from suite.tracking.runs import Point, parameters, shown_tags
+from suite.tracking.runs import Point, parameters, tags_of
 from suite.tracking.store import store_uri
 from suite.tracking.upload import layer_table
 
 
 def test_names_and_places() -> None:
-    assert shown_tags("paper", Cell("llama-3.2-1b", "leap", "0.6")) == {
+    assert tags_of("paper", Cell("llama-3.2-1b", "leap", "0.6")) == {
         "run": "paper", "model": "llama-3.2-1b", "method": "leap", "sparsity": "0.6", "seed": "0",
         "mlflow.runName": "llama-3.2-1b leap 0.6",
         "evaluation": "results/paper/evaluations/llama-3.2-1b/leap/0.6.json",
         "checkpoint": "results/paper/hardened/llama-3.2-1b/leap/0.6",
     }  # fmt: skip
-    assert shown_tags("p", Cell("m", "leap", "0.6", 1))["mlflow.runName"] == "m leap 0.6 seed 1"
+    assert tags_of("p", Cell("m", "leap", "0.6", 1))["mlflow.runName"] == "m leap 0.6 seed 1"
 
 
 def test_nested_settings_have_dotted_names() -> None:

@@ -35,9 +35,9 @@ def open_journal(path: str, run: str, cell: Cell, settings: Mapping[str, Any]) -
     LEAP_SUITE_LIVE_TRACKING=1 (set by the configuration's tracking.live) MLflow gets the settings
     and the steps as they come.
     """
-    execution = uuid.uuid4().hex
+    execution, tags = uuid.uuid4().hex, tags_of(run, cell)
     is_live = os.environ.get("LEAP_SUITE_LIVE_TRACKING") == "1"
-    live = following(run, cell, execution, settings) if is_live else nullcontext()
+    live = following({**tags, "training": execution}, settings) if is_live else nullcontext()
     with open(path, "w", encoding="utf-8") as file, live as follow:
 
         def write(event: Mapping[str, Any]) -> None:
@@ -52,7 +52,7 @@ def open_journal(path: str, run: str, cell: Cell, settings: Mapping[str, Any]) -
             if follow is not None:
                 follow(_points(event))
 
-        write({"event": "start", "run": execution, "tags": tags_of(run, cell)})
+        write({"event": "start", "run": execution, "tags": tags})
         yield record
 
 

@@ -3,12 +3,12 @@
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from suite.plan.cell import Cell
-from suite.tracking.runs import Point, log, parameters, runs_of, shown_tags
+from suite.tracking.runs import Point, log, parameters, runs_of
 from suite.tracking.store import connect, first_line, store_uri
 
 if TYPE_CHECKING:
@@ -23,15 +23,16 @@ _CLOSE_SECONDS = 10.0
 
 @contextmanager
 def following(
-    run: str, cell: Cell, execution: str, settings: Mapping[str, Any]
+    tags: Mapping[str, str], settings: Mapping[str, Any]
 ) -> Iterator[Callable[[Sequence[Point]], None]]:
-    """What takes the points of each step, for a thread that sends them to the cell's run.
+    """What takes the points of each step, for a thread that sends them to the run with these tags.
 
     Whatever goes wrong with the store, the training does not notice: it waits at its end only, and
     then for some seconds. What did not arrive by then is left to the rule `tracking`.
     """
     waiting: queue.SimpleQueue[Sequence[Point]] = queue.SimpleQueue()
     ended, status = threading.Event(), "FAILED"
+    began = time.time_ns() // 1_000_000
 
     def work() -> None:
         ours: tuple[MlflowClient, str] | None = None
@@ -42,7 +43,7 @@ def following(
             for _ in range(waiting.qsize()):
                 unsent += waiting.get()
             try:
-                ours = ours or _begin(run, cell, execution, settings)
+                ours = ours or _begin(tags, settings, began)
                 log(*ours, unsent, {})
                 if is_last:
                     ours[0].set_terminated(ours[1], status)
@@ -65,13 +66,12 @@ def following(
 
 
 def _begin(
-    run: str, cell: Cell, execution: str, settings: Mapping[str, Any]
+    tags: Mapping[str, str], settings: Mapping[str, Any], began: int
 ) -> "tuple[MlflowClient, str]":
     """The cell's run, made anew: one that is there is of a result that is now made again."""
-    client, experiment = connect(store_uri(), run)
-    for earlier in runs_of(client, experiment, run, cell):
+    client, experiment = connect(store_uri(), tags["run"])
+    for earlier in runs_of(client, experiment, tags):
         client.delete_run(earlier.info.run_id)
-    tags = {**shown_tags(run, cell), "training": execution}
-    run_id = client.create_run(experiment, tags=tags).info.run_id
+    run_id = client.create_run(experiment, began, {**tags}).info.run_id
     log(client, run_id, [], parameters(settings))
     return client, run_id

@@ -23,25 +23,24 @@ class Point(NamedTuple):
 
 
 def tags_of(run: str, cell: Cell) -> dict[str, str]:
-    """What a cell's run is found by in MLflow."""
-    return {"run": run, **{key: str(value) for key, value in asdict(cell).items()}}
+    """What a cell's run is found by and called, as `llama-3.2-1b leap 0.6`, and where its files lie.
 
-
-def runs_of(client: "MlflowClient", experiment: str, run: str, cell: Cell) -> "list[Run]":
-    """The runs that are the cell's: one, or none yet, or also some that have to give way."""
-    wanted = (f"tags.`{key}` = '{value}'" for key, value in tags_of(run, cell).items())
-    return list(client.search_runs([experiment], " and ".join(wanted)))
-
-
-def shown_tags(run: str, cell: Cell) -> dict[str, str]:
-    """These, where the cell's files lie, and a name as `llama-3.2-1b leap 0.6`, or `... seed 1`."""
+    A seed other than 0 is part of the name.
+    """
+    place = {"run": run, **{key: str(value) for key, value in asdict(cell).items()}}
     seed = f" seed {cell.seed}" if cell.seed else ""
-    return {
-        **tags_of(run, cell),
+    return place | {
         "mlflow.runName": f"{cell.model} {cell.method} {cell.sparsity}{seed}",
         "evaluation": f"results/{run}/evaluations/{cell.path}.json",
         "checkpoint": f"results/{run}/hardened/{cell.path}",
     }
+
+
+def runs_of(client: "MlflowClient", experiment: str, tags: Mapping[str, str]) -> "list[Run]":
+    """The runs of a cell with these tags: one, or none yet, or also some that have to give way."""
+    place = ("run", "model", "method", "sparsity", "seed")
+    wanted = " and ".join(f"tags.{key} = '{tags[key]}'" for key in place)
+    return list(client.search_runs([experiment], wanted))
 
 
 def parameters(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

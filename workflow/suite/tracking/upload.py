@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from suite.artifacts.files import read_json
 from suite.plan.cell import Cell
 from suite.tracking.journal import read_journal
-from suite.tracking.runs import LAYER, Point, log, parameters, runs_of, shown_tags
+from suite.tracking.runs import LAYER, Point, log, parameters, runs_of, tags_of
 from suite.tracking.store import connect, first_line, leaderboard
 
 if TYPE_CHECKING:
@@ -41,13 +41,12 @@ def upload(results: Iterable[Path], folder: Path, run: str, uri: str) -> dict[st
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    contents = {c: _content(run, c, scores, folder) for c, scores in _scores(results).items()}
+    contents = [_content(run, cell, scores, folder) for cell, scores in _scores(results).items()]
     done: list[bool] = []
     try:
         client, experiment = connect(uri, run)
-        for cell, content in contents.items():
-            there = runs_of(client, experiment, run, cell)
-            done.append(_bring(client, experiment, there, content))
+        for content in contents:
+            done.append(_bring(client, experiment, content))
     except (MlflowException, SQLAlchemyError, OSError) as error:
         raise ValueError(
             f"{len(contents) - len(done)} of {len(contents)} cells wait to be recorded in {uri} "
@@ -72,7 +71,7 @@ def _scores(results: Iterable[Path]) -> dict[Cell, dict[str, float]]:
 
 
 def _content(run: str, cell: Cell, scores: dict[str, float], folder: Path) -> _Content:
-    tags = shown_tags(run, cell)
+    tags = tags_of(run, cell)
     manifest = folder / "hardened" / cell.path / "manifest.json"
     recipe = read_json(manifest)["recipe"] if manifest.is_file() else {"masks": {"method": {}}}
     journal = folder / "journals/train" / f"{cell.path}.jsonl"
@@ -82,14 +81,13 @@ def _content(run: str, cell: Cell, scores: dict[str, float], folder: Path) -> _C
     return _Content(tags, parameters(recipe["masks"]["method"]), scores, curve)
 
 
-def _bring(
-    client: "MlflowClient", experiment: str, there: "Sequence[Run]", content: _Content
-) -> bool:
-    """Make, complete or renew a cell's run, of those that are `there`; False if it was complete.
+def _bring(client: "MlflowClient", experiment: str, content: _Content) -> bool:
+    """Make, complete or renew a cell's run; False if it was complete.
 
     Scores come last, so that a run which has them all has everything.
     """
     tags, params, scores, curve = content
+    there = runs_of(client, experiment, tags)
     ours = next((found for found in there if _fits(found, content)), None)
     begin, end = (curve[0].time, curve[-1].time) if curve else (None, None)
     ours = ours or client.create_run(experiment, begin, tags)
