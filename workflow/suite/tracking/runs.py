@@ -23,7 +23,7 @@ class Point(NamedTuple):
 
 
 def tags_of(run: str, cell: Cell) -> dict[str, str]:
-    """What a cell's run is found by and called, as `llama-3.2-1b leap 0.6`, and where its files lie.
+    """What a cell's run is found by, its name (`llama-3.2-1b leap 0.6`) and its files' places.
 
     A seed other than 0 is part of the name.
     """
