@@ -1,6 +1,7 @@
 """Cells of invented numbers in files, as stages write them, and the results that are collected."""
 
 import json
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,11 +36,16 @@ def made(
     manifest: Mapping[str, Any] | None = None,
     cost: Mapping[str, float] | None = None,
 ) -> Made:
-    """One cell; `answers` are the scores of every item by task, all others have defaults."""
+    """One cell; `answers` are the scores of every item by task, whose mean a task's own is then."""
     cell = Cell.at(model, method, 0.0 if method == DENSE else sparsity, seed)
     target = cell.target
     place = folder / cell.path
     place.mkdir(parents=True)
+    if tasks is None:
+        means = {
+            t: scored(statistics.fmean(of), samples=len(of)) for t, of in (answers or {}).items()
+        }
+        tasks = means or {"piqa": scored()}
     recipe = {"checkpoint": {"masks": {"implementation": implementation}}}
     named = {"model": model, "method": method, "seed": seed}
     evaluation = {
@@ -47,9 +53,7 @@ def made(
         "sparsity": cell.sparsity,
         "achieved_sparsity": target if achieved is None else achieved,
         "perplexity": {"value": ppl, "stderr": 0.1},
-        "tasks": {
-            task: {"task": task, **entry} for task, entry in (tasks or {"piqa": scored()}).items()
-        },
+        "tasks": {task: {"task": task, **entry} for task, entry in tasks.items()},
         "provenance": {"recipe": recipe, **(provenance or {})},
     }
     layers = [f"model.layers.{block}.part.{kind}_proj" for block in range(2) for kind in KINDS]
