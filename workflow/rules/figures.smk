@@ -1,10 +1,14 @@
 # Figures, each as SVG, PDF and PNG; a figure is a function of its own name in suite.figures.
 
+# of methods that are no controls
+COUNTED = [cell for cell in FIRST if cell.method not in methods_that_are("control", config)]
+OF_OTHERS = {(cell.model, cell.sparsity) for cell in COUNTED if cell.method != SUBJECT}
+HAS_OPPONENTS = any((cell.model, cell.sparsity) in OF_OTHERS for cell in OF_SUBJECT)
+
 # In the order of the report: name, what it shows, inputs, and whether this grid has cells for it.
 FIGURES = (
     ("quality", "accuracy and perplexity", frames_of(""), True),
-    # where another method stands beside the subject
-    ("gain", "gain over each baseline", frames_of(""), OF_SUBJECT and len(FIRST) > len(OF_SUBJECT)),
+    ("gain", "gain over each baseline", frames_of(""), HAS_OPPONENTS),
     ("density", "density by layer", {"manifests": manifests_of(OF_SUBJECT)}, OF_SUBJECT),
     (
         "training",
@@ -19,7 +23,7 @@ FIGURES = (
         # two methods of one model at one sparsity
         len({(cell.model, cell.sparsity) for cell in FIRST}) < len(FIRST),
     ),
-    ("cost", "accuracy and cost", frames_of(""), PRUNED),
+    ("cost", "accuracy and cost", frames_of(""), COUNTED),
 )
 SHOWN = [name for name, _, _, is_shown in FIGURES if is_shown]
 # name, function, title, study, inputs
@@ -55,7 +59,6 @@ for NAME, FIGURE, TITLE, STUDY, INPUTS in DRAWN:
             function=FIGURE,
             told=lambda wildcards, study=STUDY, name=NAME: told(study, name),
             recipes=lambda wildcards, study=STUDY: recipes_mark(study),
-            note=NOTE,  # for the caption
             code=shown(f"figures.{FIGURE}"),
         message:
             f"Drawing figure {NAME}"

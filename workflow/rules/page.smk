@@ -20,7 +20,6 @@ rule page:
     params:
         told=lambda wildcards: told("", "main"),
         recipes=lambda wildcards: recipes_mark(""),
-        note=NOTE,  # for the captions
         places=[cell.path for cell in PRUNED],
         captions=SHOWN,
         settings=shown_settings(config),

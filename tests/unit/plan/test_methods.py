@@ -11,16 +11,13 @@ from suite.plan import config, methods, methods_table
 from suite.plan.methods import (
     TakenMasks,
     can_have,
-    is_control,
     known_methods,
     look_of,
     masks_taken,
     method_label,
     method_schema,
     only_sparsity,
-    opponents,
     pattern_of,
-    retraining_opponents,
     used_methods,
     weight_learners,
     written_pattern,
@@ -206,61 +203,6 @@ def test_a_run_uses_the_methods_whose_masks_it_takes_too():
     assert used_methods(["patch"], settings) == ["admm", "patch", "sparsegpt"]
     assert used_methods(["leap", "leap-random-start"], settings) == ["leap", "wanda"]
     assert used_methods([], settings) == []
-
-
-def test_whoever_takes_densities_from_leap_is_no_opponent():
-    lent = {"like": "wanda", "allocation": {"from": "leap"}}
-    grid = {"methods": ["wanda", "lent", "spread", "leap"]}
-    changes = {"lent": lent, "spread": {"like": "admm", "allocation": "owl"}}
-    settings = config.load({**BASE, "grid": grid, "methods": changes})
-    assert opponents(settings) == ["wanda", "spread"]
-    assert masks_taken("wanda", settings["methods"]["lent"]) == {
-        "allocation": TakenMasks("leap", None)
-    }
-    assert masks_taken("admm", settings["methods"]["spread"]) == {}
-
-
-def test_a_reconstruction_is_an_opponent_unless_the_mask_is_learned():
-    names = ["reconstruct", "admm-reconstruct", "leap-reconstruct", "leap"]
-    settings = config.load({**BASE, "grid": {"methods": names}})
-    assert retraining_opponents(settings) == ["reconstruct", "admm-reconstruct"]
-    assert opponents(settings) == []
-    assert masks_taken("reconstruct", settings["methods"]["reconstruct"]) == {
-        "mask_from": TakenMasks("wanda", "")
-    }
-    assert "allocation" not in method_schema("reconstruct")["properties"]
-
-
-def test_controls_are_no_opponents_also_under_another_name():
-    names = ["random-mask", "wanda", "admm", "my-control", "random-mask-2-4", "alps", "leap"]
-    new = {
-        "my-control": {"like": "random-mask", "budget": "row"},
-        "random-mask-2-4": {"like": "random-mask", "budget": "2:4"},
-    }
-    settings = config.load({**BASE, "methods": new, "grid": {"methods": names}})
-    assert opponents(settings) == ["wanda", "admm", "alps"]
-    behind = settings["implementations"]
-    controls = ["random-mask", "my-control", "random-mask-2-4"]
-    assert [name for name in names if is_control(behind[name])] == controls
-
-
-@pytest.mark.parametrize("scale", ["mini", "claim", "workstation", "paper"])
-def test_the_default_grids_have_admm_twice_alps_and_a_control(scale):
-    settings = config.load({"scale": scale, "hub_mirror": ""})
-    found = opponents(settings)
-    assert {"admm", "admm-cubic", "alps"} <= set(found)
-    others = {*settings["grid"]["methods"]} - {*found, *retraining_opponents(settings)}
-    after = {"leap-reconstruct"} if scale == "claim" else set()
-    assert others == {"random-mask", "leap", *after}
-    schedules = [settings["methods"][name]["schedule"] for name in ("admm", "admm-cubic")]
-    assert schedules == ["constant", "cubic"]
-
-
-@pytest.mark.parametrize("name", ["alps", "random-mask", "admm-cubic"])
-def test_smoke_has_settings_of_what_its_grid_has_not(name):
-    settings = config.load({**BASE, "scale": "smoke", "grid": {"methods": ["wanda", name, "leap"]}})
-    assert name not in config.load({**BASE, "scale": "smoke"})["grid"]["methods"]
-    assert opponents(settings) == (["wanda"] if name == "random-mask" else ["wanda", name])
 
 
 def test_a_variant_is_written_as_its_method_and_the_rest_of_its_name():

@@ -173,7 +173,8 @@ def test_a_study_cannot_have_the_name_of_another_target():
         (
             {"measure": "validation"},
             "table: main does not show what measure validation gives; name another table or "
-            "measure",
+            "measure\nstudies.sweep.figure: sweep does not show what measure validation gives; "
+            "name another figure or measure",
         ),
     ],
 )

@@ -4,7 +4,7 @@ An entry says its cells in one of three ways: as a `grid`, as `variants` of one 
 `amounts` of text. Its name is that of its target.
 """
 
-from collections.abc import Collection, Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from suite.plan import calibration, grid, tokens
@@ -134,33 +134,31 @@ def refuse_names(settings: Mapping[str, Any], taken: Container[str]) -> None:
 
 
 def refuse_unfit(
-    settings: Mapping[str, Any], tables: Mapping[str, str], figures: Collection[str]
+    settings: Mapping[str, Any], tables: Mapping[str, str], figures: Mapping[str, str]
 ) -> None:
     """Raise ConfigError for studies that cannot be shown so, one line each.
 
-    `tables` say which studies each is for: those with this way of saying their cells, or with the
-    measure `validation`; "" for all that are tested.
+    Tables and figures say which studies they are for: those with this way of saying their cells, or
+    with the measure `validation`; "" for all that are tested.
     """
-    if lines := [*_unfit(settings, tables, figures)]:
+    if lines := [*_unfit(settings, {"table": tables, "figure": figures})]:
         raise ConfigError("\n".join(lines))
 
 
-def _unfit(
-    settings: Mapping[str, Any], tables: Mapping[str, str], figures: Collection[str]
-) -> Iterator[str]:
+def _unfit(settings: Mapping[str, Any], known: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
     for name in names(settings):
-        study, place = section(name, settings), f"studies.{name}"
-        for key, known in (("table", tables), ("figure", figures)):
-            if key in study and study[key] not in known:
-                yield f"{place}.{key}: there is no {key} {unknown_name(study[key], known)}"
-        wanted, table = tables.get(study["table"]), study["table"]
-        if wanted in KINDS and wanted not in study:
-            yield f"{place}.table: {table} is for studies of {wanted}; name another"
-        if wanted is not None and (wanted == "validation") != (study["measure"] == "validation"):
-            yield (
-                f"{place}.table: {table} does not show what measure {study['measure']} gives; name "
-                "another table or measure"
-            )
+        study = section(name, settings)
+        for key, kinds in ((key, kinds) for key, kinds in known.items() if key in study):
+            place, shown = f"studies.{name}.{key}", study[key]
+            if shown not in kinds:
+                yield f"{place}: there is no {key} {unknown_name(shown, kinds)}"
+            elif kinds[shown] in KINDS and kinds[shown] not in study:
+                yield f"{place}: {shown} is for studies of {kinds[shown]}; name another"
+            elif (kinds[shown] == "validation") != (study["measure"] == "validation"):
+                yield (
+                    f"{place}: {shown} does not show what measure {study['measure']} gives; name "
+                    f"another {key} or measure"
+                )
 
 
 def _as_grid(name: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:

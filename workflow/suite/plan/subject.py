@@ -4,7 +4,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from suite.plan.cell import LEAP
-from suite.plan.methods import lent_by, mask_learners, methods_that_are, weight_learners
+from suite.plan.methods import (
+    mask_learners,
+    masks_taken,
+    methods_that_are,
+    weight_learners,
+)
 from suite.plan.validation import unknown_name
 
 
@@ -17,8 +22,9 @@ def judged(settings: Mapping[str, Any]) -> dict[str, Any]:
     """`subject`, its `opponents` in the grid, those of its kind (`kindred`, `kind`), and `against`.
 
     Opponents are all methods of the grid but controls, the subject with its variants, and what
-    takes masks or densities from these. Of a method that retrains the weights it keeps, those that
-    do so too are its kind; of any other, the layer-wise methods that do not.
+    keeps masks or takes densities of these; what only starts from its masks is one. Of a method
+    that retrains the weights it keeps, those that do so too are its kind; of any other, the
+    layer-wise methods that do not.
     """
     subject = subject_of(settings)
     retraining = methods_that_are("retrains", settings) | weight_learners(settings)
@@ -31,14 +37,14 @@ def judged(settings: Mapping[str, Any]) -> dict[str, Any]:
         kindred = [
             name
             for name in opponents
-            if name not in retraining and not learned & lent_by([name], settings)
+            if name not in retraining and not learned & _kept(name, settings)
         ]
     return {
         "subject": subject,
         "kind": kind,
         "kindred": kindred,
         "opponents": opponents,
-        "against": list(settings.get("against", [])),
+        "against": [name for name in settings.get("against", []) if name != subject],
     }
 
 
@@ -49,12 +55,17 @@ def problems(settings: Mapping[str, Any]) -> Iterator[str]:
     for setting, name in [("subject", subject_of(settings)), *named]:
         if name not in known and (setting, name) != ("subject", LEAP):
             yield f"{setting}: there is no method {unknown_name(name, known)} under methods"
-    if subject_of(settings) in settings.get("against", []):
-        yield f"against: {subject_of(settings)} is the subject itself; name others"
 
 
 def _is_opponent(name: str, settings: Mapping[str, Any]) -> bool:
     implementations = settings["implementations"]
     own = implementations.get(subject_of(settings))
-    lenders = {implementations[each] for each in lent_by([name], settings)}
-    return name not in methods_that_are("control", settings) and own not in lenders
+    kept = {implementations[each] for each in _kept(name, settings)}
+    return name not in methods_that_are("control", settings) and own not in kept
+
+
+def _kept(name: str, settings: Mapping[str, Any]) -> set[str]:
+    """The method, and those whose masks or densities end in its own, directly or not."""
+    taken = masks_taken(settings["implementations"][name], settings["methods"][name])
+    lenders = [masks.method for setting, masks in taken.items() if setting != "warm_start"]
+    return {name}.union(*(_kept(lender, settings) for lender in lenders))

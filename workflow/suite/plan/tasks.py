@@ -9,10 +9,12 @@ Task = Mapping[str, Any]  # an entry of `evaluation.tasks`
 
 _SHOWN = ("title", "averaged")
 _DEFAULTS = {"fewshot": 0, "metric": DEFAULT}
-# what results have beside the scores of tasks, by the names of measures
-_MEASURES = (
+# names of what results have beside the scores of tasks
+_TAKEN = (
     "average", "ppl", "in_domain_ppl", "validation_ppl", "recovered_share", "achieved_sparsity",
-    "wall_seconds", "cpu_seconds", "training_seconds",
+    "wall_seconds", "cpu_seconds", "training_seconds", "peak_bytes", "peak_gpu_bytes",
+    "model", "method", "implementation", "pattern", "sparsity", "seed", "tasks", "control",
+    "dtype", "asked_dtype", "versions", "pruning_dtype", "hardening_versions", "device", "commit",
 )  # fmt: skip
 
 
@@ -50,7 +52,7 @@ def problems(settings: Mapping[str, Any]) -> Iterator[str]:
     titles: dict[str, str] = {}
     for name, task in tasks.items():
         place, metric = f"evaluation.tasks.{name}", task.get("metric", DEFAULT)
-        if name in _MEASURES or name.removesuffix("_norm") in tasks.keys() - {name}:
+        if name in _TAKEN or name.removesuffix("_norm") in tasks.keys() - {name}:
             yield f"{place}: results call something else {name}; take another name"
         # results name one revision of every data set
         if revisions.setdefault(task["dataset"], task.get("revision")) != task.get("revision"):

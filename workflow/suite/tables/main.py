@@ -135,7 +135,8 @@ def printed(results: Results, style: Style) -> pd.DataFrame:
     groups = cells.groupby(["model", "sparsity", "method"], sort=False)
     tasks = [task.name for task in results.tasks]
     numbers = groups[[*tasks, "average", "recovered_share", *results.perplexities]]
-    texts = _print(numbers.mean(), numbers.std(), results.perplexities)
+    others = [task.name for task in results.tasks if not task.share]  # large, as perplexities are
+    texts = _print(numbers.mean(), numbers.std(), [*results.perplexities, *others])
     best = _best(results, texts)
     texts = texts.mask(best, texts.map(lambda text: _bold(text, style)))
     texts = texts.map(lambda text: text.replace(PLUS_MINUS, style.plus_minus))
@@ -238,11 +239,11 @@ def _blocks(results: Results, style: Style) -> Iterator[tuple[str, list[list[str
         yield style.escaped(str(model)), block.to_numpy().tolist()
 
 
-def _print(means: pd.DataFrame, spreads: pd.DataFrame, perplexities: list[str]) -> pd.DataFrame:
+def _print(means: pd.DataFrame, spreads: pd.DataFrame, wide: list[str]) -> pd.DataFrame:
     """Every number with its spread; a single seed has none."""
     columns = {
         name: [
-            (perplexity if name in perplexities else number)(mean, error=spread)
+            (perplexity if name in wide else number)(mean, error=spread)
             for mean, spread in zip(means[name], spreads[name], strict=True)
         ]
         for name in means

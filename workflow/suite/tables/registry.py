@@ -35,8 +35,12 @@ TABLES: Mapping[str, Table] = {
     "search": Table(("csv", "md"), study="validation"),
 }
 
-# figures of the results alone, which a study can name
-STUDY_FIGURES = ("patterns", "sweep", "tokens", "ablations", "quality", "gain", "cost")
+# figures of the results alone, which a study can name, and for which studies they are
+STUDY_FIGURES = {
+    **dict.fromkeys(("patterns", "sweep", "quality", "gain", "cost"), ""),
+    "tokens": "amounts",
+    "ablations": "variants",
+}
 
 
 def table(name: str) -> Callable[[Results, Told], Mapping[str, str]]:

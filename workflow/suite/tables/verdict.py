@@ -25,7 +25,7 @@ RULE = (
     "between cells says. The best baseline of a cell is the one with the best score on "
     "these very items, which favours the baselines; perplexity is compared with the lowest of any "
     "baseline. All baselines are the methods of the grid but controls, {subject} itself, its "
-    "variants, and what takes masks from them."
+    "variants, and what keeps masks or takes densities of these."
 )
 
 
