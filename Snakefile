@@ -49,6 +49,7 @@ from suite.plan.world import has_generated_tasks
 from suite.report.overview import Overview
 from suite.sources import lm_eval_tasks
 from suite.sources.mirror.check import missing
+from suite.sources.own import completed
 from suite.tables.registry import STUDY_FIGURES, TABLES
 from suite.tables.published import FILES as NUMBERS
 from suite.tables.published import published_models
@@ -60,9 +61,10 @@ configfile: os.path.join(HERE, "config.yaml")
 
 config["hub_mirror"] = config.get("hub_mirror") or os.environ.get("HUB_MIRROR", "")
 try:
-    config.update(load(config))
+    asked, BOS_OF_TOKENIZER = completed(config)
+    config.update(load(asked))
     studies.refuse_unfit(config, {name: each.study for name, each in TABLES.items()}, STUDY_FIGURES)
-except ConfigError as error:
+except ValueError as error:
     raise WorkflowError(str(error)) from None
 
 # Where code and data come from, whether a run is watched live, how GPUs are shared and whether tables

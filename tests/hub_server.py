@@ -19,7 +19,8 @@ _CHUNK = 1 << 14
 
 
 class _Hub(BaseHTTPRequestHandler):
-    """Models are the folders `owner/name` below `root`, of one commit whatever is asked for.
+    """Models are the folders `owner/name` below `root`, the same at every commit that is asked for;
+    the newest is in the file `owner/name/main`, or REVISION.
 
     Data sets are the folders `datasets/owner/name/<commit>`; the file `datasets/owner/name/main`
     holds the newest commit.
@@ -44,12 +45,17 @@ class _Hub(BaseHTTPRequestHandler):
             files = sorted((self.root / found[1]).iterdir())
             tree = [_entry(file, file.name) for file in files]
             self._send(200, json.dumps(tree).encode(), {}, body)
+        elif found := re.fullmatch(r"/api/models/([^/]+/[^/]+)/revision/main", self.path):
+            newest = self.root / found[1] / "main"
+            commit = newest.read_text() if newest.is_file() else REVISION
+            about = {"id": found[1], "sha": commit, "siblings": []}
+            self._send(200, json.dumps(about).encode(), {}, body)
         elif "/datasets/" in self.path:
             self._send(*self._of_dataset(unquote(urlsplit(self.path).path)), body)
-        elif found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/\w+/(.+)", self.path):
-            content = (self.root / found[1] / found[2]).read_bytes()
+        elif found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/(\w+)/(.+)", self.path):
+            content = (self.root / found[1] / found[3]).read_bytes()
             etag = f'"{hashlib.sha256(content).hexdigest()}"'
-            self._send(200, content, {"ETag": etag, "X-Repo-Commit": REVISION}, body)
+            self._send(200, content, {"ETag": etag, "X-Repo-Commit": found[2]}, body)
         else:
             self._send(404, b"", {"X-Error-Code": "EntryNotFound"}, body)
 

@@ -15,6 +15,10 @@ rule model:
         runtime=asks("prepare", "runtime"),
     params:
         recipe=lambda wildcards: RECIPES.model(wildcards.model),
+        # on which a BOS is tried that was not set but taken from the tokenizer
+        text=lambda wildcards: (
+            config["corpora"]["perplexity"]["text"] if wildcards.model in BOS_OF_TOKENIZER else {}
+        ),
     message:
         "Preparing the dense model {wildcards.model}"
     script:

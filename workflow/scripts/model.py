@@ -10,9 +10,15 @@ def main() -> None:
     from suite.stages.models import prepare
     from suite.stages.zeros import warn_of_zeros
 
-    folder = Path(snakemake.output[0]).parent
+    folder, name = Path(snakemake.output[0]).parent, snakemake.wildcards.model
     prepare(snakemake.params.recipe, folder)
-    warn_of_zeros(folder, snakemake.wildcards.model)
+    warn_of_zeros(folder, name)
+    if snakemake.params.text:
+        from suite.sources.texts import documents
+        from suite.stages import bos
+
+        way_on = f"say which, as in --config 'models={{{name}: {{bos: true}}}}'"
+        bos.check(folder, documents(snakemake.params.text), way_on)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,9 @@ BASE = {"scale": "mini", "hub_mirror": ""}
 ONE = {"models": ["mini-llama-3.2-1b"], "methods": ["wanda"]}
 
 
-@pytest.mark.parametrize("scale", ["smoke", "mini", "laptop", "claim", "workstation", "paper"])
+@pytest.mark.parametrize(
+    "scale", ["smoke", "mini", "own", "laptop", "claim", "workstation", "paper"]
+)
 def test_every_scale_is_complete(scale):
     settings = config.load({**BASE, "scale": scale})
     assert set(settings["grid"]["models"]) <= set(settings["models"])
@@ -83,7 +85,7 @@ OWN = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("scale", ["laptop", "claim", "workstation", "paper"])
+@pytest.mark.parametrize("scale", ["own", "laptop", "claim", "workstation", "paper"])
 def test_a_model_of_ones_own_goes_with_the_scales_of_real_data(scale):
     settings = config.load({**BASE, "scale": scale, **OWN})
     assert {cell.model for cell in cells(settings)} == {"mine"}
@@ -103,7 +105,7 @@ def test_a_model_that_is_defined_and_not_run_is_no_mistake():
     assert "mine" in config.load({**BASE, "models": OWN["models"]})["models"]
 
 
-@pytest.mark.parametrize("scale", ["laptop", "claim", "workstation", "paper"])
+@pytest.mark.parametrize("scale", ["own", "laptop", "claim", "workstation", "paper"])
 def test_every_data_set_of_a_scale_is_pinned(scale):
     settings = config.load({**BASE, "scale": scale})
     commits: dict[str, set[str]] = {}

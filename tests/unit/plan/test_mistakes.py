@@ -22,7 +22,7 @@ GRID = {
 OWN = {"mine": {**MODEL, "source": {"hub": {"id": "owner/name", "revision": "0" * 40}}}}
 OWN_MODEL = (
     "{}.models: mine is not a miniature, and only miniatures know the generated data of {}: run it "
-    "at scale laptop (or claim, with all methods), or set real data"
+    "at scale own (or claim, with all methods), or set real data"
 )
 LAMBADA = {"task": "lambada_openai", "dataset": "EleutherAI/lambada_openai", "limit": 0}
 SIX = ("piqa", "arc_easy", "arc_challenge", "winogrande", "openbookqa", "mmlu")

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from suite.jobs import log as lines
 from suite.jobs.hand_over import hand_over
-from suite.jobs.log import SECONDS_BETWEEN_LINES, open_log, rare_bars
+from suite.jobs.log import open_log, rare_bars
 
 logger = logging.getLogger("suite")
 
@@ -49,7 +50,7 @@ def progress(items: Iterable[Any], title: str) -> Iterator[Any]:
     start = last = time.monotonic()
     for done, item in enumerate(items):
         now = time.monotonic()
-        if done and now - last > SECONDS_BETWEEN_LINES:
+        if done and now - last > lines.SECONDS_BETWEEN_LINES:
             last = now
             rest = (now - start) / done * (total - done) if total else float("nan")
             logger.info("%s %d/%s, %.0f s left", title, done, total or "?", rest)

@@ -84,7 +84,7 @@ def _unsuited(settings: Mapping[str, Any]) -> Iterator[str]:
         if generated and name not in miniatures:
             yield (
                 f"{place}.models: {name} is not a miniature, and only miniatures know the "
-                f"generated data of {', '.join(generated)}: run it at scale laptop (or claim, with "
+                f"generated data of {', '.join(generated)}: run it at scale own (or claim, with "
                 "all methods), or set real data"
             )
 

@@ -4,7 +4,7 @@ import logging
 import time
 from collections import deque
 
-from suite.jobs.log import SECONDS_BETWEEN_LINES
+from suite.jobs import log
 from suite.tracking.journal import Record
 from suite.tracking.runs import LAYER
 
@@ -38,7 +38,7 @@ class Watch:
 
     def _show(self, step: int, values: dict[str, float]) -> None:
         now = time.monotonic()
-        if now - self._last_line <= SECONDS_BETWEEN_LINES:
+        if now - self._last_line <= log.SECONDS_BETWEEN_LINES:
             return
         self._last_line = now
         shown = [f"{name} {values[key]:.3f}" for key, name in _SHOWN.items() if key in values]

@@ -1,0 +1,118 @@
+"""A model of one's own through Snakemake, from a hub or a folder, and `leap-suite` beside it."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from suite.artifacts.files import read_json
+from suite.cli.main import main
+from suite.plan.config import MINIATURES
+from tests.hub_server import REVISION, hub
+
+pytestmark = pytest.mark.heavy
+
+TASKS = ("piqa", "arc_easy", "arc_challenge", "winogrande", "openbookqa", "mmlu")
+SMALL = ("calibration", "training", "perplexity", "in_domain")
+STAGES = ("prune", "train", "evaluate")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    """A folder in Hugging Face layout, whose tokenizer begins every text with BOS."""
+    folder = tmp_path_factory.mktemp("models") / "Tiny"
+    for part in ("mini-llama-3.2-1b", "tokenizer"):
+        shutil.copytree(MINIATURES / part, folder, dirs_exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory, copy_suite) -> Path:
+    return copy_suite(tmp_path_factory.mktemp("suite"))
+
+
+def flow(value: object) -> str:
+    """Settings as --config takes them."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {flow(inner)}" for key, inner in value.items()) + "}"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def test_a_hub_id_is_of_one_commit_in_all_runs_of_a_folder(model, suite, snakemake, tmp_path):
+    repository = Path(shutil.copytree(model, tmp_path / "hub/someone/Tiny"))
+    made = "results/own-tiny/models/tiny/model.json"
+    # there is no text on this hub to try BOS on
+    settings = ("--config", "scale=own", "model=someone/Tiny", "models={tiny: {bos: true}}")
+    for newest in (REVISION, "f" * 40):
+        (repository / "main").write_text(newest)
+        with hub(tmp_path / "hub") as (endpoint, requests):
+            there = {"HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path / "cache")}
+            process = snakemake(suite, made, *settings, HF_HUB_OFFLINE="0", HUB_MIRROR="", **there)
+        assert process.returncode == 0, process.stderr[-3000:]
+        asked = [line for line in requests if "/revision/main" in line]
+        assert len(asked) == (newest == REVISION)
+        described = read_json(suite / made)
+        assert described["source"]["hub"] == {"id": "someone/Tiny", "revision": REVISION}
+        assert described["dtype"] == "float32"
+
+
+@pytest.mark.parametrize("name", ["someone/other", "nowhere"])
+def test_what_is_no_model_is_one_line_before_the_first_job(name, suite, snakemake):
+    process = snakemake(suite, "--config", "scale=own", f"model={name}", "hub_mirror=")
+    assert process.returncode != 0
+    text = process.stdout + process.stderr
+    assert name in text and "Traceback" not in text and "Preparing" not in text
+
+
+@pytest.mark.shared
+def test_the_command_gives_the_bits_of_snakemake(
+    model, suite, snakemake, mirror, tmp_path, monkeypatch
+):
+    """For Wanda and LEAP, and in an evaluation; BOS is said, since a miniature reads no C4."""
+    settings = {
+        "model": model,
+        "models": {"tiny": {"bos": True}},
+        "methods": {"leap": {"steps": 3}},
+        "evaluation": {"tasks": {task: {"limit": 2} for task in TASKS}},
+        "resources": {stage: {"threads": 1} for stage in STAGES},
+        "hub_mirror": mirror,
+    }
+    place = "results/own-tiny/{}/tiny/{}/0.5{}"
+    weights = [place.format("hardened", name, "/model.safetensors") for name in ("wanda", "leap")]
+    evaluation = place.format("evaluations", "wanda", ".json")
+    process = snakemake(
+        suite, *weights, evaluation, "--config", "scale=own",
+        *(f"{key}={flow(value)}" for key, value in settings.items()),
+    )  # fmt: skip
+    assert process.returncode == 0, process.stderr[-5000:]
+    monkeypatch.setenv("HUB_MIRROR", str(mirror))
+    for method, steps in (("wanda", ()), ("leap", ("--steps", "3"))):
+        out = tmp_path / method
+        asked = ["prune", str(model), "--bos", "--method", method, *steps, "--out", str(out)]
+        assert main([*asked, "--debug"]) == 0
+        of_run = (suite / place.format("hardened", method, "/model.safetensors")).parent
+        for name in ("model.safetensors", "mask.safetensors"):
+            assert (out / name).read_bytes() == (of_run / name).read_bytes(), (method, name)
+    out = tmp_path / "wanda"
+    assert main(["evaluate", str(out), "--tasks", "piqa,mmlu", "--limit", "2", "--debug"]) == 0
+    found, expected = read_json(out / "evaluation.json"), read_json(suite / evaluation)
+    assert found["tasks"] == {task: expected["tasks"][task] for task in ("piqa", "mmlu")}
+    for key in ("perplexity", "in_domain", "method", "sparsity", "achieved_sparsity"):
+        assert found[key] == expected[key], key
+    for key in ("mask_sha256", "weights_sha256", "dense_weights_sha256", "bos", "dtype"):
+        assert found["provenance"][key] == expected["provenance"][key], key
+
+
+@pytest.mark.shared
+def test_a_bos_that_does_harm_is_named_before_anything_is_pruned(model, suite, snakemake, mirror):
+    """To a miniature all words of WikiText are one, and it reads them better without BOS."""
+    process = snakemake(
+        suite, "results/harmed/evaluations/tiny/dense/0.0.json", "--config", "scale=own",
+        f"model={model}", f"hub_mirror={mirror}", "run=harmed",
+    )  # fmt: skip
+    assert process.returncode != 0
+    text = process.stdout + process.stderr
+    assert "the tokenizer begins a text with BOS, but the dense model's perplexity is" in text
+    assert "--config 'models={tiny: {bos: true}}'" in text and "Traceback" not in text
+    assert os.listdir(suite / "results/harmed/logs") == ["model"]

@@ -1,0 +1,108 @@
+"""One model's way through the stages in a folder that is thrown away, as the Snakefile has it."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from suite.artifacts.files import sha256
+from suite.plan.calibration import corpus_of
+from suite.plan.cell import Cell
+from suite.plan.config import load, merge
+from suite.plan.grid import taken_masks
+from suite.plan.methods import mask_learners, methods_that_are
+from suite.plan.recipe import Recipes
+from suite.sources import own, texts
+from suite.stages import binarise, bos, corpora, execution, models, prune, train, train_weights
+
+Files = dict[str, str]
+
+_WEIGHTS = {"weights": "weights.safetensors", "report": "pruning.json"}
+_LOGITS = {"logits": "logits.safetensors", "report": "training.json", "choice": "choice.json"}
+
+
+class Bench:
+    """What stages make of one model in `folder`, by the settings of scale own and `overrides`."""
+
+    def __init__(self, folder: Path, overrides: Mapping[str, Any]) -> None:
+        """Raises ConfigError for settings that cannot be used."""
+        scale = {"scale": own.SCALE, "hub_mirror": os.environ.get("HUB_MIRROR", "")}
+        asked, self._derived = own.completed(merge(scale, overrides), folder)
+        self.settings = load(asked)
+        (self.name,) = self.settings["grid"]["models"]
+        self.folder, self.model = folder, folder / "model"
+        self._text = Path()
+
+    def prepare(self, corpus: str, text: Path | None = None) -> None:
+        """Fetch the model and try its BOS on the text of a corpus.
+
+        Methods see as much of a file of plain `text`, if there is one, as they would of the
+        scale's. Raises ValueError for a model or a text that cannot be used.
+        """
+        models.prepare(Recipes(self.settings).model(self.name), self.model)
+        self.tokenizer = models.load_tokenizer(self.model)
+        self.bos = models.describe(self.model)["bos"]
+        if text is not None:
+            self._take(text)
+        self.recipes = Recipes(self.settings)
+        if self._derived:
+            documents = self._documents(self.settings["corpora"][corpus]["text"])
+            bos.check(self.model, documents, "say --bos or --no-bos")
+
+    def corpus(self, name: str) -> Path:
+        """The file of a corpus' token blocks."""
+        file, recipe = self.folder / f"{name}.safetensors", self.recipes.corpus(name)
+        if not file.exists():
+            source = texts.fixed(recipe["text"])
+            found = self._documents(source), self.tokenizer, self.bos
+            corpora.build(recipe, *found, file, texts.source(source))
+        return file
+
+    def pruned(self, cell: Cell) -> Files:
+        """What a method leaves behind for `harden`, and before it those whose masks it takes."""
+        taken = {k: self.pruned(other) for k, other in taken_masks(self.settings, cell).items()}
+        masks = {setting: Path(files["mask"]) for setting, files in taken.items()}
+        if "weights" in taken.get("mask_from", {}):
+            masks["weights_from"] = Path(taken["mask_from"]["weights"])
+        folder, learns = self.folder / cell.path, cell.method in mask_learners(self.settings)
+        names = {"mask": "mask.safetensors", **(_LOGITS if learns else _WEIGHTS)}
+        files = {name: str(folder / file) for name, file in names.items()}
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            trained = cell.method in methods_that_are("trained", self.settings)
+            (self._train if trained else self._prune)(cell, masks, files)
+        return files
+
+    def _prune(self, cell: Cell, masks: Mapping[str, Path], files: Files) -> None:
+        corpus = self.corpus(corpus_of(self.settings["methods"][cell.method]))
+        prune.prune(self.model, corpus, cell, self.recipes.masks(cell), files, masks)
+
+    def _train(self, cell: Cell, masks: Mapping[str, Path], files: Files) -> None:
+        kind, folder = self.settings["implementations"][cell.method], self.folder / cell.path
+        how = execution.execution_of(self.model, kind, cell.method, self.settings)
+        outputs = {**files, "journal": str(folder / "journal.jsonl")}
+        place = cell, self.settings["run"], self.recipes.masks(cell), folder / "state", how, outputs
+        if "logits" not in files:
+            train_weights.learn(self.model, self.corpus("training"), *place)
+            return
+        train.learn(self.model, self.corpus("training"), masks, *place)
+        made = Path(files["logits"]), Path(files["report"]), masks.get("sparse_masks")
+        binarise.binarise(*made, kind, self.recipes.selection(cell), files)
+
+    def _take(self, text: Path) -> None:
+        """Let corpora that methods see be windows of the text, from its first on."""
+        self._text = text
+        (whole,) = self._documents({"file": text})
+        tokens = len(self.tokenizer(whole, add_special_tokens=False, verbose=False)["input_ids"])
+        for name in ("calibration", "training"):
+            corpus = self.settings["corpora"][name]
+            fits = tokens // (corpus["length"] - self.bos)
+            if not fits:
+                needs = f"fewer than the {corpus['length']} of a sequence"
+                raise ValueError(f"--text: {text} has {tokens} tokens, {needs}: give more")
+            corpus |= {"packing": "joined", "sequences": min(fits, corpus["sequences"])}
+            corpus["text"] = {"file": text.name, "sha256": sha256(text)}
+            corpus.pop("seed", None)
+
+    def _documents(self, source: Mapping[str, Any]) -> Iterable[str]:
+        return [self._text.read_text("utf-8")] if "file" in source else texts.documents(source)

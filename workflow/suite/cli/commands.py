@@ -1,0 +1,100 @@
+"""What `leap-suite prune` and `leap-suite evaluate` do; each gives what there is to say at the end.
+
+Both raise ConfigError for what cannot be asked for, and ValueError for what cannot be done.
+"""
+
+import statistics
+import tempfile
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from suite.artifacts.files import read_json, replacing, write_json
+from suite.cli.bench import Bench
+from suite.plan.cell import Cell
+from suite.plan.methods import can_have, pattern_of
+from suite.plan.validation import ConfigError
+from suite.sources.own import path_name
+from suite.stages.evaluate import evaluate as run_evaluation
+from suite.stages.harden import harden
+from suite.stages.zeros import warn_of_zeros
+
+_TEXTS = {"perplexity": "WikiText-2", "in_domain": "C4"}
+
+
+def prune(asked: Namespace) -> str:
+    """Prune into `out`, which appears whole or not at all; what comes before lies beside it."""
+    method, sparsity, out = asked.method, asked.sparsity, asked.out
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise ConfigError(f"--out: {out} is there already: name a new or an empty folder")
+    if asked.text is not None and not asked.text.is_file():
+        raise ConfigError(f"--text: there is no file {asked.text}")
+    grid = {"methods": [method], "sparsities": [sparsity]}
+    steps = {} if asked.steps is None else {"methods": {method: {"steps": asked.steps}}}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
+        bench = Bench(Path(temporary), {**_model(asked), "grid": grid, **steps})
+        own = bench.settings["implementations"][method], bench.settings["methods"][method]
+        if not can_have(*own, sparsity):
+            raise ConfigError(f"--sparsity: {method} is {pattern_of(*own)}, not {sparsity}")
+        bench.prepare("calibration", asked.text)
+        warn_of_zeros(bench.model, bench.name)
+        cell = Cell.at(bench.name, method, sparsity)
+        with replacing(out) as folder:
+            folder.mkdir()
+            files, recipe = bench.pruned(cell), bench.recipes.checkpoint(cell)
+            harden(bench.model, files, cell, bench.settings["run"], recipe, folder)
+    counts = read_json(out / "manifest.json")
+    removed, weights = counts["weights"] - counts["survivors"], counts["weights"]
+    return f"{out}: {removed:,} of {weights:,} weights removed ({removed / weights:.2%})"
+
+
+def evaluate(asked: Namespace) -> str:
+    """Write evaluation.json into the folder of a model; a manifest there says what was pruned."""
+    folder, name = Path(asked.model), path_name(asked.model)
+    if not folder.is_dir():
+        raise ConfigError(f"DIR: there is no folder {folder}")
+    file, limit = folder / "manifest.json", {} if asked.limit is None else {"limit": asked.limit}
+    manifest = read_json(file) if file.is_file() else {}
+    own = {key: manifest[key] for key in ("dtype", "bos") if manifest}
+    wanted = dict.fromkeys(asked.tasks.split(","), limit)
+    with tempfile.TemporaryDirectory() as temporary:
+        work = Path(temporary)
+        bench = Bench(work, {**_model(asked, **own), "evaluation": {"tasks": wanted}})
+        evaluation, run = bench.settings["evaluation"], bench.settings["run"]
+        evaluation["tasks"] = {task: evaluation["tasks"][task] for task in wanted}
+        bench.prepare("perplexity")
+        cell, hardened = Cell.dense(name), None
+        recipe = bench.recipes.evaluation(cell)
+        if manifest:
+            sparsity = manifest["target_sparsity"]
+            cell, hardened = Cell.at(name, manifest["method"], sparsity, manifest["seed"]), folder
+            recipe["checkpoint"] = manifest["recipe"]
+        texts = bench.corpus("perplexity"), bench.corpus("in_domain")
+        made = work / "evaluation.json", work / "items.csv.gz"
+        run_evaluation(bench.model, hardened, *texts, cell, run, recipe, None, *made)
+        result = read_json(made[0])
+    if manifest:  # the stage has taken the pruned model for the dense one
+        result["provenance"]["dense_weights_sha256"] = manifest["dense_weights_sha256"]
+    write_json(folder / "evaluation.json", result)
+    return "\n".join(_table(result))
+
+
+def _model(asked: Namespace, **own: Any) -> dict[str, Any]:
+    bos = {} if asked.bos is None else {"bos": asked.bos}
+    return {"model": asked.model, "models": {path_name(asked.model): {**own, **bos}}}
+
+
+def _table(result: Mapping[str, Any]) -> Iterator[str]:
+    yield f"{'':24}{'score':>9}{'error':>9}{'items':>9}{'chance':>9}"
+    scores = []
+    for name, task in result["tasks"].items():
+        metric = task.get("metric", "acc")
+        score, error, chance = (100 * task[k] for k in (metric, f"{metric}_stderr", "chance"))
+        scores.append(score)
+        yield f"{name:24}{score:9.2f}{error:9.2f}{task['samples']:9}{chance:9.2f}"
+    yield f"{'average':24}{statistics.fmean(scores):9.2f}"
+    for name, title in _TEXTS.items():
+        quality = result[name]
+        yield f"{f'perplexity, {title}':24}{quality['value']:9.2f}{quality['stderr']:9.2f}"

@@ -1,0 +1,165 @@
+"""Models that are named by a hub id or a folder alone: what follows from them, before any check.
+
+`model: Qwen/Qwen2.5-0.5B` (or `owner/name@revision`, or a folder in Hugging Face layout) is the
+model of the grid, and a `source` under `models` may be such a text. Commit, dtype, BOS and context
+are found out once and recorded, so that all jobs and later runs of a folder have the same.
+"""
+
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from suite.artifacts.files import read_json, write_json
+from suite.plan.config import merge, scale_settings
+from suite.plan.studies import STUDIES
+from suite.plan.validation import ConfigError
+from suite.sources.hub import LEFT_OUT, reaching
+from suite.sources.mirror import manifest as mirror_manifest
+
+SCALE = "own"
+
+_ID = r"[A-Za-z0-9_][A-Za-z0-9._-]*/[A-Za-z0-9_][A-Za-z0-9._-]*"
+_DESCRIBING = ["*.json", "tokenizer*"]  # all of a checkpoint but its weights
+
+
+def completed(
+    settings: Mapping[str, Any], results: Path = Path("results")
+) -> tuple[dict[str, Any], set[str]]:
+    """Overrides of a scale with what follows from the models that they name, for `config.load`.
+
+    And the models whose `bos` is what their tokenizer does, and not set; what is set wins. Raises
+    ValueError, in one line, for what is no model, and where the hub cannot be reached.
+    """
+    model = str(settings.get("model") or "")
+    asked = {name: v["source"] for name, v in _part(settings, "models").items() if _is_text(v)}
+    below: dict[str, Any] = {}
+    if model:
+        name = path_name(model)
+        asked[name] = model
+        sections = {"grid", *STUDIES} & scale_settings(settings.get("scale")).keys()
+        below = {section: {"models": [name]} for section in sections}
+        below["run"] = f"{settings['scale']}-{name}"
+    elif settings.get("scale") == SCALE and "models" not in _part(settings, "grid"):
+        raise ConfigError("model: must be set at scale own: model=Qwen/Qwen2.5-0.5B, or a folder")
+    if not asked:
+        return dict(settings), set()
+    run = settings.get("run") or below.get("run") or settings["scale"]
+    found = _found(asked, results / str(run) / "found.json", settings.get("hub_mirror", ""))
+    chosen = ("source", "dtype", "bos")
+    below["models"] = {name: {key: facts[key] for key in chosen} for name, facts in found.items()}
+    below["corpora"] = _shortened(settings, min(facts["context"] for facts in found.values()))
+    models = {**_part(settings, "models")}
+    for name in asked:
+        models[name] = {k: v for k, v in _part(models, name).items() if k != "source"}
+    derived = {name for name in asked if "bos" not in models[name]}
+    return merge(below, {**settings, "models": models}), derived
+
+
+def path_name(model: str) -> str:
+    """What a model is called in paths and tables: the last part of its id or folder."""
+    last = Path(model).resolve().name if Path(model).is_dir() else re.split("[/@]", model)[1:2]
+    return re.sub(r"[^a-z0-9._-]", "-", "".join(last).lower()).lstrip("._-") or "model"
+
+
+def _part(settings: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """A section, or an empty one for what the validation will refuse."""
+    part = settings.get(key)
+    return part if isinstance(part, Mapping) else {}
+
+
+def _is_text(model: Any) -> bool:
+    return isinstance(model, Mapping) and isinstance(model.get("source"), str)
+
+
+def _found(asked: Mapping[str, str], record: Path, mirror: str) -> dict[str, dict[str, Any]]:
+    """What is known of the models by name; found out where it is not recorded."""
+    known: dict[str, Any] = read_json(record) if record.is_file() else {}
+    found = {m: known[m] for m in asked.values() if m in known and _is_current(known[m])}
+    if lacking := {model: _describe(model, mirror) for model in {*asked.values()} - found.keys()}:
+        write_json(record, {**known, **lacking})
+    return {name: {**found, **lacking}[model] for name, model in asked.items()}
+
+
+def _is_current(facts: Mapping[str, Any]) -> bool:
+    """Whether a folder's files are still those that this was found in; a commit's always are."""
+    folder = facts["source"].get("path")
+    return folder is None or _stamp(Path(folder)) == facts["files"]
+
+
+def _describe(model: str, mirror: str) -> dict[str, Any]:
+    """Source, dtype, BOS and context (tokens) of a model, of which no weights are read."""
+    folder, source = _place(model, mirror)
+    if not (folder / "config.json").is_file():
+        raise ConfigError(f"model: {model} holds no config.json: it is in no Hugging Face layout")
+    config = read_json(folder / "config.json")
+    config = {**config, **config.get("text_config", {})}
+    return {
+        "source": source,
+        "dtype": config.get("dtype") or config.get("torch_dtype") or "float32",
+        "bos": _begins_with_bos(model, folder),
+        "context": config.get("max_position_embeddings") or 1 << 30,
+        "files": _stamp(folder),
+    }
+
+
+def _place(model: str, mirror: str) -> tuple[Path, dict[str, Any]]:
+    """Where the files lie that describe a model, and its `source` in the settings."""
+    if Path(model).is_dir():
+        return Path(model), {"path": model}
+    name, _, revision = model.partition("@")
+    if not re.fullmatch(_ID, name):
+        raise ConfigError(f"model: {model} is neither a folder nor owner/name, as on the hub")
+    if not mirror:
+        folder = _downloaded(name, revision or "main")
+        return folder, {"hub": {"id": name, "revision": folder.name}}
+    folder = Path(mirror) / name
+    if not folder.is_dir():
+        raise ConfigError(f"hub_mirror: {mirror} has no folder {name}: add it, as on the hub")
+    commit = revision or mirror_manifest.revision(Path(mirror), [f"{name}/"])
+    # where a mirror does not say of which commit it is, its folder is one like any other
+    return folder, {"hub": {"id": name, "revision": commit}} if commit else {"path": str(folder)}
+
+
+def _downloaded(name: str, revision: str) -> Path:
+    """The folder in the hub's cache that is named after the commit, with all but the weights."""
+    from huggingface_hub import snapshot_download
+
+    with reaching(name):
+        folder = snapshot_download(
+            name, revision=revision, allow_patterns=_DESCRIBING, ignore_patterns=LEFT_OUT
+        )
+    return Path(folder)
+
+
+def _begins_with_bos(model: str, folder: Path) -> bool:
+    """Whether its tokenizer begins every text with BOS by itself, which is what lm-eval takes."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False
+        )
+        ids = tokenizer("the").input_ids
+    except Exception as error:  # of many kinds, for files that lack or that are of another kind
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(f"model: {model} has no tokenizer that can be loaded: {reason}") from None
+    return tokenizer.bos_token_id is not None and ids[:1] == [tokenizer.bos_token_id]
+
+
+def _shortened(settings: Mapping[str, Any], context: int) -> dict[str, Any]:
+    """The corpora of the scale with sequences longer than the context, at its length."""
+    return {
+        name: {"length": context}
+        for name, corpus in _part(scale_settings(settings.get("scale")), "corpora").items()
+        if corpus["length"] > context
+    }
+
+
+def _stamp(folder: Path) -> str:
+    """A hash of the files that describe a model."""
+    digest = sha256()
+    for file in sorted({file for pattern in _DESCRIBING for file in folder.glob(pattern)}):
+        digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,43 @@
+"""Whether a dense model reads text better the other way: with BOS at the beginning, or without."""
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from pathlib import Path
+
+from suite.jobs.precision import compute_dtype
+from suite.jobs.provenance import choose_device
+from suite.stages import corpora, models
+from suite.stages.perplexity import perplexity
+
+_DOCUMENTS, _WINDOWS, _LENGTH = 400, 16, 128
+_CLEARLY = 1.1  # times the other perplexity; most models hardly care
+
+
+def check(directory: Path, texts: Iterable[str], way_on: str) -> None:
+    """Raise ValueError where the dense model's `bos` is clearly the worse choice for `texts`.
+
+    `directory` is the one with model.json; `way_on` says what may be set then. The same tokens are
+    predicted either way: BOS takes the place of the one before the first of them.
+    """
+    described, tokenizer = models.describe(directory), models.load_tokenizer(directory)
+    if tokenizer.bos_token_id is None:
+        return
+
+    def encode(batch: Sequence[str]) -> list[list[int]]:
+        return tokenizer(list(batch), add_special_tokens=False, verbose=False)["input_ids"]
+
+    size = {"sequences": 0, "length": _LENGTH}
+    windows_ST = corpora.joined(size, islice(texts, _DOCUMENTS), encode, [], 0)[:_WINDOWS]
+    device = choose_device()
+    dtype = compute_dtype(described["dtype"], device)
+    model = models.load_model(models.intact_checkpoint(directory), dtype, device)
+    found = {False: perplexity(model, windows_ST, windows_ST.size)["value"]}
+    windows_ST[:, 0] = tokenizer.bos_token_id
+    found[True] = perplexity(model, windows_ST, windows_ST.size)["value"]
+    bos = described["bos"]
+    if found[bos] > _CLEARLY * found[not bos]:
+        raise ValueError(
+            f"the tokenizer {'begins' if bos else 'does not begin'} a text with BOS, but the dense "
+            f"model's perplexity is {found[True]:.2f} with it and {found[False]:.2f} without, on "
+            f"{len(windows_ST)} windows of {_LENGTH} tokens: {way_on}"
+        )
