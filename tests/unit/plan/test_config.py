@@ -19,9 +19,10 @@ BASE = {"scale": "mini", "hub_mirror": ""}
 ONE = {"models": ["mini-llama-3.2-1b"], "methods": ["wanda"]}
 
 
-@pytest.mark.parametrize(
-    "scale", ["smoke", "mini", "own", "laptop", "claim", "workstation", "paper"]
-)
+SCALES = ("smoke", "mini", "own", "laptop", "claim", "workstation", "paper")
+
+
+@pytest.mark.parametrize("scale", SCALES)
 def test_every_scale_is_complete(scale):
     settings = config.load({**BASE, "scale": scale})
     assert set(settings["grid"]["models"]) <= set(settings["models"])

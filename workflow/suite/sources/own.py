@@ -13,7 +13,7 @@ from typing import Any
 
 from suite.artifacts.files import read_json, write_json
 from suite.plan.config import merge, scale_settings
-from suite.plan.studies import STUDIES
+from suite.plan.studies import KINDS
 from suite.plan.validation import ConfigError
 from suite.sources.hub import LEFT_OUT, reaching
 from suite.sources.mirror import manifest as mirror_manifest
@@ -38,9 +38,15 @@ def completed(
     if model:
         name = path_name(model)
         asked[name] = model
-        sections = {"grid", *STUDIES} & scale_settings(settings.get("scale")).keys()
-        below = {section: {"models": [name]} for section in sections}
-        below["run"] = f"{settings['scale']}-{name}"
+        models = {"models": [name]}
+        studies = scale_settings(settings.get("scale")).get("studies", {}).items()
+        below = {
+            "run": f"{settings['scale']}-{name}",
+            "grid": models,
+            "studies": {
+                s: {kind: models for kind in KINDS if kind in study} for s, study in studies
+            },
+        }
     elif settings.get("scale") == SCALE and "models" not in _part(settings, "grid"):
         raise ConfigError("model: must be set at scale own: model=Qwen/Qwen2.5-0.5B, or a folder")
     if not asked:
