@@ -162,7 +162,10 @@ def test_help_names_methods_defaults_and_examples(capsys):
 def test_tasks_and_folders_that_are_not_there(model, tmp_path, capsys):
     for arguments, message in (
         (["nowhere"], "DIR: there is no folder nowhere"),
-        ([str(model), "--tasks", "piqaa"], "there is no setting 'piqaa' (did you mean 'piqa'?)"),
+        (
+            [str(model), "--tasks", "piqaa"],
+            "--tasks: scale own has no task 'piqaa' (did you mean 'piqa'?)",
+        ),
         ([str(model), "--limit", "1", "--tasks", "piqa"], "evaluation.tasks.piqa.limit: 1 cannot"),
     ):
         assert main(["evaluate", *arguments]) == 2

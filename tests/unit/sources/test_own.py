@@ -51,7 +51,7 @@ def test_all_settings_follow_from_a_folder(folder, tmp_path):
         ("mine-v1", method, 0.5 if method != "dense" else 0.0) for method in methods
     ]
     assert {corpus["length"] for corpus in settings["corpora"].values()} == {512}
-    assert settings["patterns"]["models"] == ["mine-v1"]
+    assert settings["studies"]["patterns"]["grid"]["models"] == ["mine-v1"]
     assert (tmp_path / "results/own-mine-v1/found.json").is_file()
 
 

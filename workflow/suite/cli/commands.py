@@ -3,6 +3,7 @@
 Both raise ConfigError for what cannot be asked for, and ValueError for what cannot be done.
 """
 
+import math
 import statistics
 import tempfile
 from argparse import Namespace
@@ -13,9 +14,10 @@ from typing import Any
 from suite.artifacts.files import read_json, replacing, write_json
 from suite.cli.bench import Bench
 from suite.plan.cell import Cell
+from suite.plan.config import scale_settings
 from suite.plan.methods import can_have, pattern_of
-from suite.plan.validation import ConfigError
-from suite.sources.own import path_name
+from suite.plan.validation import ConfigError, unknown_name
+from suite.sources.own import SCALE, path_name
 from suite.stages.evaluate import evaluate as run_evaluation
 from suite.stages.harden import harden
 from suite.stages.zeros import warn_of_zeros
@@ -59,6 +61,9 @@ def evaluate(asked: Namespace) -> str:
     manifest = read_json(file) if file.is_file() else {}
     own = {key: manifest[key] for key in ("dtype", "bos") if manifest}
     wanted = dict.fromkeys(asked.tasks.split(","), limit)
+    known = scale_settings(SCALE)["evaluation"]["tasks"]
+    for task in wanted.keys() - known.keys():
+        raise ConfigError(f"--tasks: scale {SCALE} has no task {unknown_name(task, known)}")
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
         bench = Bench(work, {**_model(asked, **own), "evaluation": {"tasks": wanted}})
@@ -91,7 +96,8 @@ def _table(result: Mapping[str, Any]) -> Iterator[str]:
     scores = []
     for name, task in result["tasks"].items():
         metric = task.get("metric", "acc")
-        score, error, chance = (100 * task[k] for k in (metric, f"{metric}_stderr", "chance"))
+        keys = (metric, f"{metric}_stderr", "chance")
+        score, error, chance = (100 * task.get(key, math.nan) for key in keys)
         scores.append(score)
         yield f"{name:24}{score:9.2f}{error:9.2f}{task['samples']:9}{chance:9.2f}"
     yield f"{'average':24}{statistics.fmean(scores):9.2f}"

@@ -38,7 +38,7 @@ def completed(
     if model:
         name = path_name(model)
         asked[name] = model
-        models = {"models": [name]}
+        models: dict[str, Any] = {"models": [name]}
         studies = scale_settings(settings.get("scale")).get("studies", {}).items()
         below = {
             "run": f"{settings['scale']}-{name}",
