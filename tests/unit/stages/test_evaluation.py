@@ -10,10 +10,10 @@ from safetensors.torch import load_file
 from leap.budget import survivors
 from leap.layers import prunable_linears
 from suite.artifacts.files import read_json, write_json
-from suite.artifacts.items import read_items
 from suite.artifacts.tensors import save_tensors
 from suite.plan.cell import Cell
 from suite.plan.config import load
+from suite.results.frame import read_items
 from suite.sources import tasks, texts
 from suite.sources.revisions import UNKNOWN
 from suite.stages import corpora, models, scores
@@ -64,11 +64,11 @@ def test_pruning_nothing_gives_exactly_the_dense_scores(place):
         "arc_easy": 0.25, "arc_challenge": 0.25, "openbookqa": 0.25, "mmlu": 0.25,
     }  # fmt: skip
     items = read_items(place / "wanda.csv.gz")
-    assert items == read_items(place / "dense.csv.gz")
+    assert items.equals(read_items(place / "dense.csv.gz"))
     for name, task in dense["tasks"].items():
-        (correct,) = items[name].values()
-        assert sorted(correct) == list(range(30))
-        assert sum(correct.values()) / 30 == pytest.approx(task["acc"])
+        of_task = items[items["measure"] == name]
+        assert of_task["item"].tolist() == list(range(30))
+        assert of_task["score"].mean() == pytest.approx(task["acc"])
         assert task["acc_stderr"] > 0 or task["acc"] in (0, 1)
 
 

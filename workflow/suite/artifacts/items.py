@@ -50,18 +50,3 @@ def write_items(items: Items, path: Path) -> None:
             writer.writerows((column, task, item, correct[item]) for item in sorted(correct))
     with replacing(path) as temporary:
         temporary.write_bytes(gzip.compress(text.getvalue().encode(), mtime=0))
-
-
-def read_items(path: Path) -> Items:
-    """Read what `write_items` wrote. Raises ValueError for a damaged file."""
-    try:
-        text = gzip.decompress(path.read_bytes()).decode()
-        header, *rows = csv.reader(io.StringIO(text))
-        if tuple(header) != _HEADER:
-            raise ValueError(f"its columns are {', '.join(header)}")
-        items: Items = {}
-        for column, task, item, correct in rows:
-            items.setdefault(column, {}).setdefault(task, {})[int(item)] = _number(float(correct))
-    except (EOFError, gzip.BadGzipFile, UnicodeDecodeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged ({error}): delete it and run again") from error
-    return items

@@ -166,7 +166,9 @@ def read_items(file: Path) -> pd.DataFrame:
     """The items of one cell, with columns `ITEM` and `score`. Raises ValueError, naming the file,
     for a missing or damaged one."""
     try:
-        return pd.read_csv(file, compression="gzip").set_axis([*ITEM, "score"], axis="columns")
+        types = {"column": str, "task": str}
+        found = pd.read_csv(file, compression="gzip", dtype=types, keep_default_na=False)
+        return found.set_axis([*ITEM, "score"], axis="columns")
     except (EOFError, OSError, ValueError, zlib.error) as error:
         raise ValueError(f"{file} is damaged ({error}): delete it and run again") from error
 

@@ -13,13 +13,10 @@ from suite.artifacts.tensors import load_masks
 from suite.jobs.precision import compute_dtype
 from suite.jobs.provenance import Meter, choose_device, compute_setting, environment
 from suite.plan.cell import Cell
-from suite.plan.metrics import DEFAULT, is_share
 from suite.sources.hub import mirror
 from suite.stages import corpora, models
 from suite.stages.perplexity import perplexity
 from suite.stages.scores import run_tasks
-
-_METRICS = {"perplexity": "ppl", "in_domain": "in_domain_ppl"}  # as the tables call them
 
 
 def evaluate(
@@ -33,14 +30,13 @@ def evaluate(
     miniature_data: Path | None,
     output: Path,
     items_output: Path,
-) -> dict[str, float]:
+) -> None:
     """Evaluate the hardened checkpoint (or the dense model where it is None).
 
     Writes the scores as JSON, and which items were answered correctly
     (`suite.artifacts.items`). A second perplexity is that of `in_domain_corpus`, if there is one.
     Raises ValueError where the checkpoint that is loaded is not the one that its manifest
     describes.
-    Returns the headline numbers for the job's journal.
     """
     meter = Meter()
     settings = recipe["evaluation"]
@@ -81,11 +77,6 @@ def evaluate(
     }
     write_items(items, items_output)
     write_json(output, result)
-    headline = {_METRICS[name]: quality["value"] for name, quality in qualities.items()}
-    for name, task in tasks.items():
-        metric = task.get("metric", DEFAULT)
-        headline[name] = (100 if is_share(metric) else 1) * task[metric]
-    return headline
 
 
 def _verified_manifest(
