@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from suite.report.page import write
 from suite.report.page.write import Beside, write_page
 from suite.results.frame import Results
-from suite.tables.published import Published
 from suite.tables.told import Told
 from tests.unit.made import Made, collected, made, scored
 
@@ -25,10 +25,15 @@ ITEMS = 200  # of a task
 LAYER_SPARSITY = {"q": (0.4, 0.625), "down": (0.525, 0.45)}  # kind -> by block
 LOSSES = (4.0, 3.0, 2.5, 2.0)
 TOLD = Told("test", about="What it says.", kindred=("wanda", "admm"), opponents=("wanda", "admm"))
-PUBLISHED = [
-    Published(MODEL, "leap", "0.5", 9.2, {}, 64.0, "a test"),
-    Published(MODEL, "wanda", "0.5", 12.0, {}, 59.0, "another <test>"),
-]
+PUBLISHED = pd.DataFrame(
+    [
+        (MODEL, "leap", 0.5, "a test", "average", 64.0),
+        (MODEL, "leap", 0.5, "a test", "ppl", 9.2),
+        (MODEL, "wanda", 0.5, "another <test>", "average", 59.0),
+        (MODEL, "wanda", 0.5, "another <test>", "ppl", 12.0),
+    ],
+    columns=["model", "method", "sparsity", "source", "measure", "value"],
+)
 
 
 def example(folder: Path, model: str = MODEL, prefix: str = "", **dtypes: str) -> Made:

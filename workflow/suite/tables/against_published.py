@@ -1,26 +1,26 @@
 """Our numbers beside the published ones: what was reproduced, by one stated rule."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from functools import partial
 
+import numpy as np
 import pandas as pd
 
 from suite.plan.methods import method_label
-from suite.results.frame import Results, written
-from suite.results.statistics import means
+from suite.results.frame import PLACE, Results, written
 from suite.tables import published_leads
+from suite.tables.field import Field, markdown, number_field
 from suite.tables.generated import check_real
-from suite.tables.markdown import escaped, table
+from suite.tables.markdown import table
 from suite.tables.numbers import number, perplexity
-from suite.tables.published import TASKS, Published, comparable, read_published
+from suite.tables.published import MEASURES, NUMBER, comparable_means, read_published
 from suite.tables.text import csv_text, lines_text, mixed_lines
 from suite.tables.told import Told
 
 REPRODUCED, DEVIATES = "reproduced", "deviates"
 NOT_RUN, NOT_PUBLISHED = "not run", "not published"
 
-MEASURES = (*TASKS, "average", "ppl")
 WITHIN_ERRORS = 2.0  # accuracies: combined standard errors
 WITHIN_SHARE = 0.05  # perplexity: of the published value
 
@@ -33,117 +33,73 @@ RULE = (
     "over the same text, whose choice is no error at all. Means over seeds where there are "
     "several. Where two sources give two numbers, ours is compared with each."
 )
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One number of ours and a published one; NaN where there is none. Accuracies in percent.
-
-    `source` names where the published one was read, or all places that have it.
-    """
-
-    model: str
-    sparsity: str
-    method: str
-    measure: str
-    ours: float
-    published: float
-    difference: float
-    combined_stderr: float
-    verdict: str
-    source: str
+HEADINGS = ("Model", "Sparsity", "Method", "Measure", "Ours", "Published", "Difference",
+            "Combined s.e.", "Verdict", "Source")  # fmt: skip
 
 
 def against_published(results: Results, told: Told) -> Mapping[str, str]:
     """All comparisons as CSV; averages, perplexities and LEAP's leads as Markdown."""
     rows = compare(results, read_published())
-    headings = ["Model", "Sparsity", "Method", "Measure", "Ours", "Published", "Difference",
-                "Verdict", "Source"]  # fmt: skip
-    shown = [_texts(row) for row in rows if row.measure in ("average", "ppl")]
-    lines = ["# Against the published numbers", "", RULE, ""]
-    lines += [", ".join(f"{verdict}: {count}" for verdict, count in counts(rows).items()) + "."]
-    lines += ["", *table(headings, shown, "lrllrrrll"), *mixed_lines(results)]
+    lines = ["# Against the published numbers", "", RULE, "", summary(rows), ""]
+    shown = [HEADINGS, *markdown(fields(rows[rows["measure"].isin(["average", "ppl"])]))]
+    headings, *shown = ([*row[:7], *row[8:]] for row in shown)
+    lines += [*table(headings, shown, "lrllrrrll"), *mixed_lines(results)]
     lines += ["", "## LEAP's leads", "", *published_leads.lines(published_leads.leads(results))]
-    return {"csv": csv_text(pd.DataFrame(map(asdict, rows))), "md": lines_text(lines)}
+    return {"csv": csv_text(rows), "md": lines_text(lines)}
 
 
-def compare(results: Results, published: Sequence[Published]) -> list[Comparison]:
+def compare(results: Results, published: pd.DataFrame) -> pd.DataFrame:
     """Every published measure of every (model, sparsity, method) that was run or published.
 
-    Ours are means over seeds. One that was published with several values has a row for each.
-    Raises ValueError for results on generated tasks.
+    Columns are `model, sparsity, method, measure, ours, published, difference, combined_stderr,
+    verdict, source`: NaN where there is no number, accuracies in percent, and all places that have
+    the published one. Ours are means over seeds. One that was published with several values has a
+    row for each. Raises ValueError for results on generated tasks.
     """
     check_real(results)
-    found = means(results.cells, [n for m in comparable(results) for n in (m, f"{m}_stderr")])
-    found = found.reindex(columns=[name for m in MEASURES for name in (m, f"{m}_stderr")])
-    ours = {(m, written(s), method): row for (m, s, method), row in found.iterrows()}
-    theirs = _theirs(published)
-    return [
-        row
-        for place in dict.fromkeys([*theirs, *ours])
-        for row in _rows(place, ours.get(place), theirs.get(place, []))
+    ours = comparable_means(results).reset_index()
+    theirs = published.groupby([*NUMBER, "value"], sort=False)["source"].agg("; ".join)
+    places = pd.concat([theirs.index.to_frame(), ours])[[*PLACE, "method"]].drop_duplicates()
+    rows = places.merge(pd.Series(MEASURES, name="measure"), "cross")
+    rows = rows.merge(theirs.reset_index().rename(columns={"value": "published"}), "left", NUMBER)
+    rows = rows.merge(ours.rename(columns={"value": "ours"}), "left", NUMBER)
+    combined = math.sqrt(2) * rows["stderr"]
+    margin = (WITHIN_ERRORS * combined).where(
+        rows["measure"] != "ppl", WITHIN_SHARE * rows["published"]
+    )
+    difference = rows["ours"] - rows["published"]
+    verdicts = np.where(difference.abs() <= margin, REPRODUCED, DEVIATES)
+    missing = [rows["published"].isna(), rows["ours"].isna()]
+    rows = rows.assign(
+        sparsity=rows["sparsity"].map(written),
+        difference=difference,
+        combined_stderr=combined,
+        verdict=np.select(missing, [NOT_PUBLISHED, NOT_RUN], verdicts),
+        source=rows["source"].fillna(""),
+    )
+    return rows[
+        [*NUMBER, "ours", "published", "difference", "combined_stderr", "verdict", "source"]
     ]
 
 
-def _theirs(published: Sequence[Published]) -> dict[tuple[str, str, str], list[Published]]:
-    """All sources of a place."""
-    places: dict[tuple[str, str, str], list[Published]] = {}
-    for row in published:
-        places.setdefault((row.model, written(float(row.sparsity)), row.method), []).append(row)
-    return places
-
-
-def _rows(
-    place: tuple[str, str, str], ours: pd.Series | None, theirs: list[Published]
-) -> Iterator[Comparison]:
-    for measure in MEASURES:
-        value, error = (
-            (math.nan, math.nan) if ours is None else ours[[measure, f"{measure}_stderr"]]
-        )
-        combined = math.sqrt(2) * error
-        for known, source in _published(theirs, measure):
-            verdict = _verdict(value, known, _margin(measure, known, combined))
-            difference = value - known
-            yield Comparison(*place, measure, value, known, difference, combined, verdict, source)
-
-
-def _margin(measure: str, published: float, combined: float) -> float:
-    return WITHIN_SHARE * published if measure == "ppl" else WITHIN_ERRORS * combined
-
-
-def _verdict(ours: float, published: float, margin: float) -> str:
-    if math.isnan(published):
-        return NOT_PUBLISHED
-    if math.isnan(ours):
-        return NOT_RUN
-    return REPRODUCED if abs(ours - published) <= margin else DEVIATES
-
-
-def _published(rows: Sequence[Published], measure: str) -> list[tuple[float, str]]:
-    """The different values that were published, each with its sources; one NaN if there is none."""
-    sources: dict[float, list[str]] = {}
-    for row in rows:
-        value = _published_value(row, measure)
-        if not math.isnan(value):
-            sources.setdefault(value, []).append(row.source)
-    return [(value, "; ".join(of)) for value, of in sources.items()] or [(math.nan, "")]
-
-
-def _published_value(row: Published, measure: str) -> float:
-    if measure == "ppl":
-        return row.perplexity
-    return row.average if measure == "average" else row.accuracy.get(measure, math.nan)
-
-
-def counts(rows: Sequence[Comparison]) -> dict[str, int]:
+def summary(rows: pd.DataFrame) -> str:
     """How many rows have each verdict, but for what was not published."""
-    return {v: sum(row.verdict == v for row in rows) for v in (REPRODUCED, DEVIATES, NOT_RUN)}
+    counts = rows["verdict"].value_counts()
+    return ", ".join(f"{v}: {counts.get(v, 0)}" for v in (REPRODUCED, DEVIATES, NOT_RUN)) + "."
 
 
-def _texts(row: Comparison) -> list[str]:
-    printed = perplexity if row.measure == "ppl" else number
+def fields(rows: pd.DataFrame) -> list[list[Field]]:
+    """The comparisons under `HEADINGS`."""
     return [
-        escaped(row.model), row.sparsity, method_label(row.method), row.measure,
-        printed(row.ours), printed(row.published), printed(row.difference, sign="+"), row.verdict,
-        escaped(row.source),
-    ]  # fmt: skip
+        [
+            *(Field(row.model), Field(row.sparsity), Field(method_label(row.method))),
+            Field(row.measure),
+            number_field(row.ours, printed),
+            number_field(row.published, printed),
+            number_field(row.difference, partial(printed, sign="+")),
+            number_field(row.combined_stderr),
+            *(Field(row.verdict), Field(row.source)),
+        ]
+        for row in rows.itertuples()
+        for printed in [perplexity if row.measure == "ppl" else number]
+    ]

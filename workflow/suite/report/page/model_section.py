@@ -14,9 +14,10 @@ from suite.plan.cell import DENSE, Cell
 from suite.plan.methods import method_label
 from suite.report.page.bars import Panel, panels_by_sparsity
 from suite.report.page.density_map import DensityMap, density_maps, largest_difference
-from suite.report.page.table import Body, Field, number_field
+from suite.report.page.table import Body
 from suite.report.page.training_curve import Chart, charts
 from suite.results.frame import PLACE, Results, written
+from suite.tables.field import Field, number_field
 from suite.tables.numbers import number
 from suite.tables.trainings import Training
 

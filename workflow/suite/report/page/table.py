@@ -1,20 +1,9 @@
-"""Tables of the report: what a cell shows and is sorted by, and what columns are for."""
+"""Tables of the report: rows, and what columns are for."""
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from suite.tables.numbers import number
-
-
-@dataclass(frozen=True)
-class Field:
-    """A cell of a table: what is shown, the number it is sorted by if that is another, a link."""
-
-    text: str
-    sort: float | None = None
-    link: str = ""
-    best: bool = False
+from suite.tables.field import Field
 
 
 @dataclass(frozen=True)
@@ -22,13 +11,8 @@ class Body:
     """Rows of a table, and which columns: of text; to choose rows by; left out on a phone; better
     the lower they are."""
 
-    rows: list[list[Field]]
-    text: tuple[int, ...] = field(default=(0,))
+    rows: Sequence[Sequence[Field]]
+    text: tuple[int, ...] = (0,)
     filters: tuple[int, ...] = ()
     wide: tuple[int, ...] = ()
     low: tuple[int, ...] = ()
-
-
-def number_field(value: float, printed: Callable[[float], str] = number) -> Field:
-    """A number as it is printed; NaN has no place in the order."""
-    return Field(printed(value), None if math.isnan(value) else value)

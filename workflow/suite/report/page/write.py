@@ -15,17 +15,16 @@ from suite.artifacts.files import write_text
 from suite.plan.methods import method_label
 from suite.report.page import bars, training_curve
 from suite.report.page.model_section import CELL_HEADINGS, model_sections
-from suite.report.page.table import Body, Field, number_field
+from suite.report.page.table import Body
 from suite.results.frame import Results, written
 from suite.results.statistics import RECOVERED
 from suite.tables import against_published, leaderboard, published_leads, verdict
-from suite.tables.against_published import Comparison
 from suite.tables.caption import counted, measured
+from suite.tables.field import Field, number_field
 from suite.tables.generated import accuracy
 from suite.tables.headline import judge
 from suite.tables.numbers import number, perplexity
 from suite.tables.published import read_published
-from suite.tables.published_leads import Lead
 from suite.tables.told import Told
 from suite.tables.trainings import read_training
 
@@ -139,33 +138,21 @@ def _published(results: Results) -> dict[str, Any] | None:
         return None
     published = read_published()
     comparisons = against_published.compare(results, published)
-    counts = against_published.counts(comparisons)
-    header = ["Model", "Sparsity", "Method", "Measure", "Ours", "Published", "Difference",
-              "Combined s.e.", "Verdict", "Source"]  # fmt: skip
+    rows = against_published.fields(comparisons)
     return {
-        "summary": ", ".join(f"{name}: {count}" for name, count in counts.items()) + ".",
-        "header": header,
-        "body": Body([_compared(row) for row in comparisons], (0, 2, 3, 8, 9), wide=(6, 7, 9)),
+        "summary": against_published.summary(comparisons),
+        "header": against_published.HEADINGS,
+        "body": Body(rows, (0, 2, 3, 8, 9), wide=(6, 7, 9)),
         "rule": against_published.RULE.replace("`", ""),
         "leads": _leads(published_leads.leads(results, published)),
     }
 
 
-def _compared(row: Comparison) -> list[Field]:
-    printed = perplexity if row.measure == "ppl" else number
-    values = (row.ours, row.published, row.difference)
-    return [
-        Field(row.model), Field(row.sparsity), Field(method_label(row.method)), Field(row.measure),
-        *(number_field(value, printed) for value in values), number_field(row.combined_stderr),
-        Field(row.verdict), Field(row.source),
-    ]  # fmt: skip
-
-
-def _leads(leads: Sequence[Lead]) -> dict[str, Any] | None:
+def _leads(leads: pd.DataFrame) -> dict[str, Any] | None:
     """LEAP's published leads beside ours; None where there are none of ours."""
-    if all(math.isnan(lead.ours) for lead in leads):
+    if leads["ours"].isna().all():
         return None
-    rows = [[Field(text) for text in published_leads.texts(lead)] for lead in leads]
+    rows = [[Field(text) for text in row] for row in published_leads.texts(leads)]
     return {
         "sentences": published_leads.sentences(leads),
         "header": published_leads.HEADINGS,
