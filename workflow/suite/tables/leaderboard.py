@@ -1,11 +1,15 @@
 """The leaderboard: one line a method, in the mean over the models and sparsities that all have."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pandas as pd
 
 from suite.plan.methods import method_label
 from suite.results.frame import Results, is_pruned
 from suite.results.statistics import means, over_places
-from suite.tables.markdown import escaped, table
+from suite.tables.field import Field, markdown, number_field
+from suite.tables.markdown import table
 from suite.tables.numbers import number, perplexity
 
 HEADINGS = ("#", "Method", "Accuracy", "Mean rank", "Recovered", "Perplexity", "Seconds")
@@ -38,21 +42,29 @@ def leaderboard(results: Results) -> pd.DataFrame:
     return found.sort_values("average", ascending=False, kind="stable", ignore_index=True)
 
 
+def leaderboard_fields(results: Results) -> list[list[Field]]:
+    """The leaderboard under `HEADINGS`, the best of each column marked."""
+    lines = leaderboard(results)
+    columns = [
+        [Field(str(place), place) for place in range(1, len(lines) + 1)],
+        [Field(method_label(method)) for method in lines["method"]],
+        _column(lines["average"], "max"),
+        _column(lines["rank"], "min"),
+        _column(lines["recovered_share"], "max"),
+        _column(lines["ppl"], "min", perplexity),
+        _column(lines["wall_seconds"], "min"),
+    ]
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
 def leaderboard_lines(results: Results) -> list[str]:
     """The leaderboard in Markdown."""
-    rows = [
-        [
-            str(place),
-            escaped(method_label(line.method)),
-            number(line.average),
-            number(line.rank),
-            number(line.recovered_share),
-            perplexity(line.ppl),
-            number(line.wall_seconds),
-        ]
-        for place, line in enumerate(leaderboard(results).itertuples(), 1)
-    ]
-    return table(HEADINGS, rows, "rlrrrrr")
+    return table(HEADINGS, markdown(leaderboard_fields(results)), "rlrrrrr")
+
+
+def _column(values: pd.Series, best: str, printed: Callable[[float], str] = number) -> list[Field]:
+    top = values.agg(best)
+    return [replace(number_field(value, printed), best=value == top) for value in values]
 
 
 _MEASURES = {"recovered_share": False, "ppl": True, "wall_seconds": False}  # geometric means

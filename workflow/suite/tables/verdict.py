@@ -8,6 +8,7 @@ from suite.plan.methods import method_label
 from suite.results.frame import Results
 from suite.tables import generated as kind
 from suite.tables import published_leads
+from suite.tables.field import Field, number_field
 from suite.tables.headline import SIGNIFICANT, judge
 from suite.tables.leaderboard import leaderboard_lines
 from suite.tables.markdown import escaped, table
@@ -121,24 +122,29 @@ def _section(found: Mapping[str, Any], label: str, generated: bool) -> list[str]
     headings = ["Model", "Sparsity", "Baseline", f"{kind.accuracy(generated)}: {label}", "baseline",
                 "difference", "p", f"Perplexity: {label}", "baseline",
                 "baseline by perplexity"]  # fmt: skip
-    accuracy, perplexity = found["accuracy"], found["perplexity"]
-    rows = [
-        [
-            escaped(a["model"]),
-            a["sparsity"],
-            method_label(a["baseline"]),
-            f"{a['value']:.2f}",
-            f"{a['baseline_value']:.2f}",
-            f"{a['difference']:+.2f} ± {a['standard_error']:.2f}",
-            p_text(a["p_value"]),
-            printed(p["value"]),
-            printed(p["baseline_value"]),
-            method_label(p["baseline"]),
-        ]
-        for a, p in zip(accuracy["cells"], perplexity["cells"], strict=True)
-    ]
-    text = f"**{claim(accuracy).capitalize()}.** {summary(found)}"
+    # a model's name is its user's, and a p value begins with a sign that Markdown knows
+    rows = [[escaped(row[0].text), *(field.text for field in row[1:])] for row in fields(found)]
+    text = f"**{claim(found['accuracy']).capitalize()}.** {summary(found)}"
     return [text, "", *table(headings, rows, "lrlrrrrrrl")]
+
+
+def fields(found: Mapping[str, Any]) -> list[list[Field]]:
+    """The cells of a verdict, on the page as in Markdown."""
+    return [
+        [
+            Field(a["model"]),
+            Field(a["sparsity"]),
+            Field(method_label(a["baseline"])),
+            number_field(a["value"]),
+            number_field(a["baseline_value"]),
+            Field(f"{a['difference']:+.2f} ± {a['standard_error']:.2f}", a["difference"]),
+            Field(p_text(a["p_value"]), a["p_value"]),
+            number_field(p["value"], printed),
+            number_field(p["baseline_value"], printed),
+            Field(method_label(p["baseline"])),
+        ]
+        for a, p in zip(found["accuracy"]["cells"], found["perplexity"]["cells"], strict=True)
+    ]
 
 
 def equals(value: float) -> str:

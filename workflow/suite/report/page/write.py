@@ -1,9 +1,8 @@
 """The report: one HTML file that holds everything and needs no network."""
 
 import base64
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +67,12 @@ def write_page(results: Results, told: Told, beside: Beside, output: Path) -> No
         first_verdicts=[_first_verdict(v, generated) for v in judged["against"] if v["first"]],
         verdicts=[_verdict(found, told, generated) for found in judged["against"]],
         published=_published(results) if told.published else None,
-        leaderboard=_leaderboard(leaderboard.leaderboard(results)),
+        leaderboard={
+            "header": leaderboard.HEADINGS,
+            "body": Body(
+                leaderboard.leaderboard_fields(results), (1,), wide=(0, 3, 6), low=(0, 3, 5, 6)
+            ),
+        },
         results=_results(results),
         tables=[{"name": path.name, "data": _data(path, "text/plain")} for path in beside.tables],
         figures=[_figure(path, caption) for path, caption in beside.figures],
@@ -102,30 +106,14 @@ def _claim(of_accuracy: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _verdict(found: Mapping[str, Any], told: Told, generated: bool) -> dict[str, Any]:
-    of_accuracy, of_perplexity = found["accuracy"], found["perplexity"]
-    rows = [
-        [
-            Field(a["model"]),
-            Field(a["sparsity"]),
-            Field(method_label(a["baseline"])),
-            number_field(a["value"]),
-            number_field(a["baseline_value"]),
-            Field(f"{a['difference']:+.2f} ± {a['standard_error']:.2f}", a["difference"]),
-            Field(verdict.p_text(a["p_value"]), a["p_value"]),
-            Field(method_label(p["baseline"])),
-            _perplexity(p["value"]),
-            _perplexity(p["baseline_value"]),
-        ]
-        for a, p in zip(of_accuracy["cells"], of_perplexity["cells"], strict=True)
-    ]
     label = method_label(told.subject)
     header = ["Model", "Sparsity", "Baseline by accuracy", f"{accuracy(generated)}: {label} (%)",
-              "Baseline (%)", "Difference", "p", "Baseline by perplexity", f"Perplexity: {label}",
-              "Perplexity: baseline"]  # fmt: skip
-    body = Body(rows, (0, 2, 7), wide=(3, 4, 7, 8, 9), low=(8, 9))
+              "Baseline (%)", "Difference", "p", f"Perplexity: {label}", "Perplexity: baseline",
+              "Baseline by perplexity"]  # fmt: skip
+    body = Body(verdict.fields(found), (0, 2, 9), wide=(3, 4, 7, 8, 9), low=(7, 8))
     return {
         "name": found["name"],
-        **_claim(of_accuracy),
+        **_claim(found["accuracy"]),
         "details": verdict.summary(found),
         "header": header,
         "body": body,
@@ -159,29 +147,6 @@ def _leads(leads: pd.DataFrame) -> dict[str, Any] | None:
         "body": Body(rows, (0, 1, 4, 6, 7), wide=(4, 6, 7)),
         "rule": published_leads.RULE,
     }
-
-
-def _leaderboard(lines: pd.DataFrame) -> dict[str, Any]:
-    def column(
-        name: str,
-        best: Callable[[Iterable[float]], float],
-        printed: Callable[[float], str] = number,
-    ) -> list[Field]:
-        known = [value for value in lines[name] if not math.isnan(value)]
-        return [
-            replace(number_field(value, printed), best=bool(known) and value == best(known))
-            for value in lines[name]
-        ]
-
-    columns = [
-        [Field(str(place), place) for place in range(1, len(lines) + 1)],
-        [Field(method_label(method)) for method in lines["method"]],
-        column("average", max), column("rank", min), column("recovered_share", max),
-        column("ppl", min, perplexity), column("wall_seconds", min),
-    ]  # fmt: skip
-    rows = [list(row) for row in zip(*columns, strict=True)]
-    body = Body(rows, (1,), wide=(0, 3, 6), low=(0, 3, 5, 6))
-    return {"header": leaderboard.HEADINGS, "body": body}
 
 
 def _results(results: Results) -> dict[str, Any]:
