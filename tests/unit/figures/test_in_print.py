@@ -56,11 +56,11 @@ def draw(name: str, folder: Path, models: Sequence[str]) -> None:
     told, outputs = Told("test"), [folder / f"{name}.svg"]
     files: Made = {}
     if name in ("quality", "sweep", "gain", "cost", "density", "agreement"):
-        answers = {"piqa": [1, 0]}
+        given = {"answers": {"piqa": [1, 0]}, "tasks": {"piqa": scored(samples=2)}}
         for place in product(models, METHODS, (0.5, 0.6)):
-            files |= made(folder, *place, answers=answers)
+            files |= made(folder, *place, **given)
         for model in models:
-            files |= made(folder, model, "dense", answers=answers)
+            files |= made(folder, model, "dense", **given)
     if name in ("quality", "sweep", "gain", "cost"):
         function = {"quality": quality, "sweep": sweep, "gain": gain, "cost": cost}[name]
         function(collected(files), told, outputs)
