@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from suite.figures.rows import BAND, CAP
+from suite.figures.rows import CAP, bands
 from suite.figures.style import (
     Look,
     add_legend,
@@ -86,18 +86,9 @@ def _draw_panel(
             capsize=CAP,
             **{**line_style(look), "linestyle": "none"},
         )
-    _draw_background(axes, len(variants))
+    bands(axes, len(variants))
+    axes.axhline(0.5, color="black", linewidth=0.6)  # below the base
     axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], min_n_ticks=3))
-
-
-def _draw_background(axes: Axes, rows: int) -> None:
-    """Bands, vertical grid lines, and the line below the base."""
-    for position in range(1, rows, 2):
-        axes.axhspan(position - 0.5, position + 0.5, color=BAND, linewidth=0, zorder=0)
-    axes.axhline(0.5, color="black", linewidth=0.6)
-    axes.grid(visible=False, axis="y")
-    axes.grid(axis="x")
-    axes.tick_params(axis="y", length=0)
 
 
 def _scale_perplexity(axes: Axes, rows: pd.DataFrame) -> str:

@@ -1,25 +1,15 @@
 """What the subject gains over each baseline, item by item."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
-from matplotlib.figure import Figure
+import pandas as pd
 
-from suite.figures.rows import (
-    draw_methods,
-    few_ticks,
-    panel_inches,
-    row_panels,
-    sparsity_handles,
-)
-from suite.figures.style import add_legend, distinct, method_looks, save, style, width
+from suite.figures.rows import Measure, draw_rows
+from suite.figures.style import distinct, save, style
 from suite.plan.methods import method_label
 from suite.results.frame import Results, is_pruned
-from suite.results.statistics import Paired, compare
+from suite.results.statistics import compare
 from suite.tables.told import Told
-
-# (model, sparsity) -> method -> the subject's accuracy minus the method's
-_Gains = Mapping[tuple[str, float], Mapping[str, Paired]]
 
 
 def gain(results: Results, told: Told, outputs: list[Path]) -> None:
@@ -28,43 +18,28 @@ def gain(results: Results, told: Told, outputs: list[Path]) -> None:
     Bars are one standard error, paired by item. Seeds are averaged, and controls are no baselines.
     Raises ValueError where no cell has the subject and a baseline.
     """
+    label = method_label(told.subject)
     gains = _gains(results, told.subject)
-    if not gains:
-        raise ValueError(f"no cell has both {method_label(told.subject)} and a baseline")
+    if gains.empty:
+        raise ValueError(f"no cell has both {label} and a baseline")
+    axis = f"Average accuracy of {label} minus\nthat of the baseline (points)\n"
+    measure = Measure(f"{axis}± paired standard error", "difference", "error", line=0)
+    rows = {method: method_label(method) for method in distinct(gains["method"])}
     with style():
-        save(_draw(gains, method_label(told.subject)), outputs, told.note)
+        figure = draw_rows("gain", gains, rows, [measure], sorted(set(gains["sparsity"])))
+        save(figure, outputs, told.note)
 
 
-def _gains(results: Results, subject: str) -> _Gains:
+def _gains(results: Results, subject: str) -> pd.DataFrame:
     cells = results.cells[is_pruned(results.cells) & ~results.cells["control"]]
-    found = {}
+    found = []
     for (model, sparsity), of_place in cells.groupby(["model", "sparsity"], sort=False):
         methods = distinct(of_place["method"])
-        if subject in methods and len(methods) > 1:
+        if subject in methods:
             scores = {name: results.scores_of(model, sparsity, name) for name in methods}
             ours = scores.pop(subject)
-            found[model, sparsity] = {name: compare(ours, other) for name, other in scores.items()}
-    return found
-
-
-def _draw(gains: _Gains, subject: str) -> Figure:
-    looks = method_looks(distinct([method for of_place in gains.values() for method in of_place]))
-    models = distinct([model for model, _ in gains])
-    sparsities = sorted({sparsity for _, sparsity in gains})
-    inches = panel_inches(len(looks), len(sparsities)) + 0.6
-    figure = Figure(figsize=(width("gain", len(models)), inches), layout="constrained")
-    label = f"Average accuracy of {subject} minus\nthat of the baseline (points)\n"
-    label += "± paired standard error"
-    (panels,) = row_panels(figure, [label], models)
-    for axes, model in zip(panels, models, strict=True):
-        axes.axvline(0, color="black", linewidth=0.9)
-        found = [
-            (method, sparsity, gain.difference, gain.standard_error)
-            for (name, sparsity), of_place in gains.items()
-            for method, gain in of_place.items()
-            if name == model
-        ]
-        draw_methods(axes, looks, sparsities, found)
-    few_ticks(panels[0])
-    add_legend(figure, sparsity_handles([f"{s:g}" for s in sparsities]))
-    return figure
+            for name, theirs in scores.items():
+                gain = compare(ours, theirs)
+                found.append((model, sparsity, name, name, gain.difference, gain.standard_error))
+    names = ["model", "sparsity", "method", "row", "difference", "error"]
+    return pd.DataFrame(found, columns=names)

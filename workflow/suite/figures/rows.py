@@ -4,47 +4,135 @@ Rows are categories, so dots that share one lie one below the other, and none hi
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
-from matplotlib.artist import Artist
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from suite.figures.style import Look, label_log_axis, line_style, title_panels
-from suite.plan.methods import method_label
+from suite.figures.style import (
+    DENSE_LINE,
+    Look,
+    add_legend,
+    dense_handle,
+    distinct,
+    label_log_axis,
+    line_style,
+    method_looks,
+    title_panels,
+    width,
+)
+from suite.plan.cell import DENSE
 
 _FILLS = ("full", "bottom", "none", "top")  # of the dots in a row, the first on top
 _ROW_INCHES, _DOT_INCHES = 0.08, 0.08  # a row is as high as one and as many of the other
 CAP = 2.8  # points: an error that is smaller than its dot is seen above and below it
-_MARGIN_INCHES = 0.6  # of a panel, for what stands above and below it
-BAND = "#f3f3f3"  # behind every other row, to lead the eye from a name to its dots
+_MARGIN_INCHES, _LEGEND_INCHES = 0.6, 0.6  # above and below each panel, and above all of them
+_BAND = "#f3f3f3"  # behind every other row, to lead the eye from a name to its dots
+
+
+def few_ticks(axes: Axes) -> None:
+    """As many numbers below a panel as find room there: at most four."""
+    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+
+
+def log_ticks(axes: Axes) -> None:
+    """The same on a logarithmic scale."""
+    axes.set_xscale("log")
+    label_log_axis(axes.xaxis, most=4)
 
 
 @dataclass(frozen=True)
-class Dot:
-    """A number of one row; `rank` is its place among those of the row, and `error` a bar's half."""
+class Measure:
+    """What panels show: a column of the points, that of its errors if it has them, and its axis.
 
-    row: int
-    rank: int
-    look: Look
-    value: float
-    error: float = math.nan
+    `line` is where a vertical line stands, NaN for none.
+    """
 
-
-def panel_inches(rows: int, ranks: int) -> float:
-    """The height that a panel takes, with its labels."""
-    return _MARGIN_INCHES + max(1, rows) * (_ROW_INCHES + _DOT_INCHES * ranks)
+    label: str
+    column: str
+    error: str = ""
+    ticks: Callable[[Axes], None] = few_ticks
+    line: float = math.nan
 
 
-def row_panels(figure: Figure, labels: Sequence[str], models: Sequence[str]) -> list[list[Axes]]:
+ACCURACY = Measure("Average\naccuracy (%)\n± standard error", "average", "average_stderr")
+PERPLEXITY = Measure("Perplexity\n(log scale)", "ppl", ticks=log_ticks)
+
+
+def draw_rows(
+    name: str,
+    points: pd.DataFrame,
+    rows: Mapping[str, str],
+    measures: Sequence[Measure],
+    sparsities: Sequence[float] | None = None,
+) -> Figure:
+    """The figure of this name: panels by measure and model, all with the same rows.
+
+    `points` have `model, method, sparsity`, the columns of the measures, and as `row` a key of
+    `rows`, which has the labels from top to bottom. `sparsities` are those that share a row, None
+    where each has its own. The dense model is a dashed line.
+    """
+    models, looks = distinct(points["model"]), method_looks(distinct(points["method"]))
+    ranks = 1 if sparsities is None else len(sparsities)
+    row_inches = _ROW_INCHES + _DOT_INCHES * ranks
+    inches = _MARGIN_INCHES + max(1, len(rows)) * row_inches
+    inches *= len(measures) if len(models) > 1 else 1
+    size = (width(name, len(models)), inches + _LEGEND_INCHES)
+    figure = Figure(figsize=size, layout="constrained")
+    places = {row: place for place, row in enumerate(rows)}
+    panels = _panels(figure, [measure.label for measure in measures], models)
+    for measure, of_measure in zip(measures, panels, strict=True):
+        for axes, model in zip(of_measure, models, strict=True):
+            if not math.isnan(measure.line):
+                axes.axvline(measure.line, color="black", linewidth=0.9)
+            of_model = points[points["model"] == model]
+            is_dense = of_model["method"] == DENSE
+            for value in of_model.loc[is_dense, measure.column]:
+                axes.axvline(value, zorder=1, **DENSE_LINE)
+            for point in of_model[~is_dense].to_dict("records"):
+                rank = sparsities.index(point["sparsity"]) if sparsities else 0
+                error = point[measure.error] if measure.error else math.nan
+                axes.errorbar(
+                    [point[measure.column]],
+                    [places[point["row"]] + _DOT_INCHES * (rank - (ranks - 1) / 2) / row_inches],
+                    xerr=None if math.isnan(error) else [error],
+                    elinewidth=0.9,
+                    capsize=CAP,
+                    **_dot_style(looks[point["method"]], rank),
+                )
+            bands(axes, len(rows))
+            axes.set_yticks(range(len(rows)), list(rows.values()))
+            axes.set_ylim(max(1, len(rows)) - 0.5, -0.5)
+        measure.ticks(of_measure[0])
+    grey = Look("#555555", "o", "none")
+    handles = [dense_handle()] if (points["method"] == DENSE).any() else []
+    handles += [
+        Line2D([], [], label=f"sparsity {sparsity:g}", **_dot_style(grey, rank))
+        for rank, sparsity in enumerate(sparsities or [])
+    ]
+    add_legend(figure, handles)
+    return figure
+
+
+def bands(axes: Axes, rows: int) -> None:
+    """Bands behind every other row, and vertical grid lines."""
+    for position in range(1, rows, 2):
+        axes.axhspan(position - 0.5, position + 0.5, color=_BAND, linewidth=0, zorder=0)
+    axes.grid(visible=False, axis="y")
+    axes.grid(axis="x")
+    axes.tick_params(axis="y", length=0)
+
+
+def _panels(figure: Figure, labels: Sequence[str], models: Sequence[str]) -> list[list[Axes]]:
     """Panels by measure and model: a row of panels a measure, or, of one model, all in one row.
 
-    `labels` are those of the measures, each of which has one scale; all panels have the same rows.
+    `labels` are those of the measures, each of which has one scale.
     """
     if len(models) == 1:
         ((strip,),) = figure.subfigures(1, 1, squeeze=False)
@@ -62,46 +150,7 @@ def row_panels(figure: Figure, labels: Sequence[str], models: Sequence[str]) -> 
     return rows
 
 
-def draw_rows(axes: Axes, names: Sequence[str], dots: Sequence[Dot], ranks: int) -> None:
-    """Draw dots in rows of these names, the first on top; `ranks` is the most that share one."""
-    for dot in dots:
-        offset = _DOT_INCHES * (dot.rank - (ranks - 1) / 2) / (_ROW_INCHES + _DOT_INCHES * ranks)
-        axes.errorbar(
-            [dot.value],
-            [dot.row + offset],
-            xerr=None if math.isnan(dot.error) else [dot.error],
-            elinewidth=0.9,
-            capsize=CAP,
-            **dot_style(dot.look, dot.rank),
-        )
-    for position in range(1, len(names), 2):
-        axes.axhspan(position - 0.5, position + 0.5, color=BAND, linewidth=0, zorder=0)
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(max(1, len(names)) - 0.5, -0.5)
-    axes.grid(visible=False, axis="y")
-    axes.grid(axis="x")
-    axes.tick_params(axis="y", length=0)
-
-
-def draw_methods(
-    axes: Axes,
-    looks: Mapping[str, Look],
-    sparsities: Sequence[Any],
-    numbers: Iterable[tuple[str, Any, float, float]],
-) -> None:
-    """Draw a row a method, in the order of `looks`, and in it a dot a sparsity.
-
-    `numbers` are method, sparsity, value and standard error, NaN where there is none.
-    """
-    methods = list(looks)
-    dots = [
-        Dot(methods.index(method), sparsities.index(sparsity), looks[method], value, error)
-        for method, sparsity, value, error in numbers
-    ]
-    draw_rows(axes, [method_label(method) for method in methods], dots, len(sparsities))
-
-
-def dot_style(look: Look, rank: int) -> dict[str, Any]:
+def _dot_style(look: Look, rank: int) -> dict[str, Any]:
     """Keywords of matplotlib for a dot that is the one of this rank in its row."""
     return {
         **line_style(look),
@@ -110,23 +159,3 @@ def dot_style(look: Look, rank: int) -> dict[str, Any]:
         "markerfacecolor": look.colour,
         "markerfacecoloralt": "white",
     }
-
-
-def sparsity_handles(sparsities: Sequence[str]) -> list[Artist]:
-    """What the legend shows of rows with a dot for each sparsity."""
-    grey = Look("#555555", "o", "none")
-    return [
-        Line2D([], [], label=f"sparsity {sparsity}", **dot_style(grey, rank))
-        for rank, sparsity in enumerate(sparsities)
-    ]
-
-
-def few_ticks(axes: Axes) -> None:
-    """As many numbers below a panel as find room there: at most four."""
-    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-
-
-def log_ticks(axes: Axes) -> None:
-    """The same on a logarithmic scale."""
-    axes.set_xscale("log")
-    label_log_axis(axes.xaxis, most=4)
