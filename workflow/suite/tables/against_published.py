@@ -42,8 +42,9 @@ def against_published(results: Results, told: Told) -> Mapping[str, str]:
     rows = compare(results, read_published())
     lines = ["# Against the published numbers", "", RULE, "", summary(rows), ""]
     shown = [HEADINGS, *markdown(fields(rows[rows["measure"].isin(["average", "ppl"])]))]
-    headings, *shown = ([*row[:7], *row[8:]] for row in shown)
-    lines += [*table(headings, shown, "lrllrrrll"), *mixed_lines(results)]
+    # the standard errors are left to the other formats
+    headings, *cells = ([*row[:7], *row[8:]] for row in shown)
+    lines += [*table(headings, cells, "lrllrrrll"), *mixed_lines(results)]
     lines += ["", "## LEAP's leads", "", *published_leads.lines(published_leads.leads(results))]
     return {"csv": csv_text(rows), "md": lines_text(lines)}
 
