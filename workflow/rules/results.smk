@@ -88,7 +88,7 @@ rule collect:
         ],
         tasks=tasks.shown(config),
         patterns=PATTERNS,
-        code=shown("results.collect"),
+        code=shown("results.collect", data=[Path(HERE, "workflow/schemas/evaluation.schema.yaml")]),
     message:
         "Collecting results"
     script:

@@ -7,6 +7,7 @@ that this run asks for, and comparable with each other.
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from suite.artifacts.files import read_json
 from suite.artifacts.recorded import check
 from suite.plan.cell import DENSE, Cell
 from suite.plan.metrics import is_share
-from suite.plan.validation import schema_problems
+from suite.plan.validation import SCHEMAS, read_yaml, schema_problems
 from suite.plan.world import GENERATED
 from suite.results.frame import CELL, COLUMNS, ITEM_COLUMNS, Results, place_of, read_items
 from suite.results.statistics import recovered_shares
@@ -31,42 +32,6 @@ _COSTS = {
     "peak_bytes": "peak_memory_bytes",
     "peak_gpu_bytes": "peak_gpu_memory_bytes",
 }
-_SHARE = {"type": "number", "minimum": 0, "maximum": 1}
-_QUALITY = {
-    "type": "object",
-    "required": ["value", "stderr"],
-    "properties": {
-        "value": {"type": "number", "exclusiveMinimum": 0},
-        "stderr": {"type": "number"},
-    },
-}
-_SCHEMA = {
-    "type": "object",
-    "required": ["model", "method", "sparsity", "seed", "achieved_sparsity", "perplexity", "tasks"],
-    "properties": {
-        "model": {"type": "string"},
-        "method": {"type": "string"},
-        "sparsity": {"type": "string", "pattern": r"^0\.\d+$"},
-        "seed": {"type": "integer"},
-        "achieved_sparsity": _SHARE,
-        "perplexity": _QUALITY,
-        "in_domain": _QUALITY,
-        "tasks": {
-            "type": "object",
-            "additionalProperties": {
-                "type": "object",
-                "required": ["task", "version", "samples"],
-                "properties": {
-                    "task": {"type": "string"},
-                    "version": {"type": "string"},
-                    "samples": {"type": "integer"},
-                    **dict.fromkeys(("acc", "acc_stderr", "acc_norm", "chance"), _SHARE),
-                },
-            },
-        },
-    },
-}
-
 # what two cells have to share of a task
 _ASKED = ["task", "metric", "task_version", "items", "fewshot", "chance"]
 
@@ -126,14 +91,18 @@ def collect_validations(
     return Results(pd.DataFrame(rows, columns=COLUMNS), pd.DataFrame(columns=ITEM_COLUMNS))
 
 
+@cache
+def _schema() -> Any:
+    return read_yaml(SCHEMAS / "evaluation.schema.yaml")
+
+
 def _rows(
     path: str, files: Files, shown: Shown, recipes: Mapping[str, Any] | None
 ) -> Iterator[Record]:
     """The measures of one cell, a row each."""
     evaluation = _read(files.evaluation)
-    problems = [*schema_problems(evaluation, _SCHEMA, str(files.evaluation))]
-    if problems:
-        raise ValueError(problems[0])
+    for problem in schema_problems(evaluation, _schema(), str(files.evaluation)):
+        raise ValueError(problem)
     provenance = evaluation.get("provenance", {})
     _check_cell(path, files.evaluation, evaluation)
     _check_recipe(path, files.evaluation, provenance.get("recipe"), recipes)
