@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.artist import Artist
@@ -31,42 +31,31 @@ from suite.tables.told import Told
 _MARKERS = 6  # on a line, at most
 
 
-@dataclass(frozen=True)
-class _Chosen:
-    """One learned mask: density in percent by kind of layer, block after block."""
-
-    model: str
-    sparsity: float
-    density: Mapping[str, Sequence[float]]
-
-
 def density(manifests: Sequence[Path], told: Told, outputs: list[Path]) -> None:
     """Draw density against decoder block, a line a kind of layer, a panel a model and sparsity.
 
     The dashed line is the density that methods with a budget for each layer have everywhere.
     """
-    chosen = [_read(path) for path in manifests]
+    read = [read_json(path) for path in manifests]
     with style():
-        save(_draw(chosen), outputs, told.note)
+        save(_draw(read), outputs, told.note)
 
 
-def _read(path: Path) -> _Chosen:
-    manifest = read_json(path)
-    return _Chosen(manifest["model"], manifest["target_sparsity"], kept_by_kind(manifest))
-
-
-def _draw(chosen: Sequence[_Chosen]) -> Figure:
-    models = distinct([mask.model for mask in chosen])
-    sparsities = sorted({mask.sparsity for mask in chosen})
-    looks = shades(distinct([kind for mask in chosen for kind in mask.density]))
+def _draw(manifests: Sequence[Mapping[str, Any]]) -> Figure:
+    models = distinct(manifest["model"] for manifest in manifests)
+    sparsities = sorted({manifest["target_sparsity"] for manifest in manifests})
+    kept = [kept_by_kind(manifest) for manifest in manifests]
+    looks = shades(distinct(kind for kinds in kept for kind in kinds))
     size = (width("density", len(models)), 0.9 + 1.6 * len(sparsities))
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(
         len(sparsities), len(models), sharex="col", sharey="row", squeeze=False
     )
-    for mask in chosen:
-        row, column = sparsities.index(mask.sparsity), models.index(mask.model)
-        _draw_panel(panels[row, column], mask, looks)
+    for manifest, kinds in zip(manifests, kept, strict=True):
+        sparsity, column = manifest["target_sparsity"], models.index(manifest["model"])
+        axes = panels[sparsities.index(sparsity), column]
+        axes.axhline(100 * (1 - sparsity), **DENSE_LINE)
+        _draw_kinds(axes, kinds, looks)
     title_panels(panels[0], models)
     for axes, sparsity in zip(panels[:, 0], sparsities, strict=True):
         axes.set_ylabel(f"Weights kept (%)\nat sparsity {sparsity:g}")
@@ -77,9 +66,10 @@ def _draw(chosen: Sequence[_Chosen]) -> Figure:
     return figure
 
 
-def _draw_panel(axes: Axes, mask: _Chosen, looks: Mapping[str, Look]) -> None:
-    axes.axhline(100 * (1 - mask.sparsity), **DENSE_LINE)
-    for rank, (kind, values) in enumerate(mask.density.items()):
+def _draw_kinds(
+    axes: Axes, kinds: Mapping[str, Sequence[float]], looks: Mapping[str, Look]
+) -> None:
+    for rank, (kind, values) in enumerate(kinds.items()):
         # Of many blocks not each has a marker, and each kind has them at others.
         every = math.ceil(len(values) / _MARKERS)
         marks = {**outlined(looks[kind]), "markevery": (rank % every, every)}

@@ -31,23 +31,12 @@ STYLE = Path(__file__).with_name("suite.mplstyle")
 # Of a page of two columns, as conferences have it, for which all sizes of type are made.
 COLUMN_INCHES, PAGE_INCHES = 3.3, 6.8
 # As many panels side by side as one column has room for; a figure with more takes both.
-_IN_A_COLUMN = {
-    "ablations": 0,
-    "agreement": 8,  # cells of a matrix
-    "cost": 1,
-    "density": 1,
-    "gain": 1,
-    "patterns": 0,
-    "quality": 1,
-    "sweep": 0,
-    "tokens": 0,
-    "training": 0,
-}
+_IN_A_COLUMN = {"agreement": 8, "cost": 1, "density": 1, "gain": 1, "quality": 1}  # 8 cells
 
 
 def width(figure: str, panels: int) -> float:
     """Inches of a figure, by its name, with so many panels side by side: a column or the page."""
-    return COLUMN_INCHES if panels <= _IN_A_COLUMN[figure] else PAGE_INCHES
+    return COLUMN_INCHES if panels <= _IN_A_COLUMN.get(figure, 0) else PAGE_INCHES
 
 
 def distinct(names: Iterable[str]) -> list[str]:
@@ -68,37 +57,35 @@ class Look:
     filled: bool = True
 
 
-_SOLID, _DASHED, _DOTTED = "-", (0, (4, 1.5)), (0, (1, 1.2))
-_DASH_DOT, _LONG, _DASH_DOT_DOT = (0, (4, 1.2, 1, 1.2)), (0, (7, 1.5)), (0, (4, 1, 1, 1, 1, 1))
 # As the schemas of methods name them.
 _DASHES = {
-    "solid": _SOLID,
-    "dashed": _DASHED,
-    "dotted": _DOTTED,
-    "dash-dot": _DASH_DOT,
-    "long": _LONG,
-    "dash-dot-dot": _DASH_DOT_DOT,
+    "solid": "-",
+    "dashed": (0, (4, 1.5)),
+    "dotted": (0, (1, 1.2)),
+    "dash-dot": (0, (4, 1.2, 1, 1.2)),
+    "long": (0, (7, 1.5)),
+    "dash-dot-dot": (0, (4, 1, 1, 1, 1, 1)),
 }
 
 # For methods whose schema has no look, handed out in the alphabetical order of their names. Schemas
 # have the colours of Okabe and Ito and a few more; these are none of them.
 _SPARE = (
-    Look("#332288", "p", _DASH_DOT),
-    Look("#661100", "<", _DASH_DOT_DOT),
-    Look("#117733", "+", _DOTTED),
-    Look("#999933", "1", _DASHED),
-    Look("#AA4499", "2", _LONG),
-    Look("#BB5566", "3", _DASH_DOT),
+    Look("#332288", "p", _DASHES["dash-dot"]),
+    Look("#661100", "<", _DASHES["dash-dot-dot"]),
+    Look("#117733", "+", _DASHES["dotted"]),
+    Look("#999933", "1", _DASHES["dashed"]),
+    Look("#AA4499", "2", _DASHES["long"]),
+    Look("#BB5566", "3", _DASHES["dash-dot"]),
 )
 # For models and layers: shades of violet, which no method has, dark and light in turn.
 _SHADES = (
-    Look("#3B2E7E", "o", _SOLID),
-    Look("#C28BE3", "s", _DASHED),
-    Look("#7F5BB1", "^", _DASH_DOT),
-    Look("#0E1964", "D", _DOTTED),
-    Look("#A073CA", "v", _LONG),
-    Look("#5F4599", "P", _DASH_DOT_DOT),
-    Look("#D795F2", "X", _SOLID),
+    Look("#3B2E7E", "o", _DASHES["solid"]),
+    Look("#C28BE3", "s", _DASHES["dashed"]),
+    Look("#7F5BB1", "^", _DASHES["dash-dot"]),
+    Look("#0E1964", "D", _DASHES["dotted"]),
+    Look("#A073CA", "v", _DASHES["long"]),
+    Look("#5F4599", "P", _DASHES["dash-dot-dot"]),
+    Look("#D795F2", "X", _DASHES["solid"]),
 )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from suite.tables.layer_density import kept_by_kind
@@ -36,14 +37,12 @@ def density_maps(manifests: Sequence[Mapping[str, Any]]) -> list[DensityMap]:
 
 def largest_difference(manifests: Sequence[Mapping[str, Any]]) -> float:
     """The most that a layer's density differs from the target, in points; 0 without manifests."""
-    return max(
-        (
-            abs(100 * (manifest["target_sparsity"] - sparsity))
-            for manifest in manifests
-            for sparsity in manifest["layer_sparsity"].values()
-        ),
-        default=0.0,
+    targets = (
+        abs(100 * (manifest["target_sparsity"] - sparsity))
+        for manifest in manifests
+        for sparsity in manifest["layer_sparsity"].values()
     )
+    return max(targets, default=0.0)
 
 
 def _map(manifest: Mapping[str, Any], largest: float) -> DensityMap:
@@ -51,10 +50,10 @@ def _map(manifest: Mapping[str, Any], largest: float) -> DensityMap:
     kinds = kept_by_kind(manifest)
     rows = [
         [
-            _shade(kind, block, kept[block], target, largest) if block < len(kept) else None
-            for kind, kept in kinds.items()
+            None if kept is None else _shade(kind, block, kept, target, largest)
+            for kind, kept in zip(kinds, of_block, strict=True)
         ]
-        for block in range(max(map(len, kinds.values())))
+        for block, of_block in enumerate(zip_longest(*kinds.values()))
     ]
     return DensityMap(str(manifest["target_sparsity"]), number(target, 1), list(kinds), rows)
 
