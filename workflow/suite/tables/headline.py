@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from suite.plan.methods import method_label
-from suite.results.frame import PLACE, Results, is_pruned, written
+from suite.results.frame import Results, is_pruned, written
 from suite.results.mixed import sentence
 from suite.results.statistics import Paired, combine, compare, means
 from suite.tables.told import Told
@@ -60,34 +60,32 @@ def differences(
     minimum, maximum and standard deviation of the differences (`cells_std`, null for a single
     cell), and the number of cells in which the subject is better.
     """
-    rows = []
-    for (model, sparsity), of_place in values.groupby(level=PLACE, sort=False):
-        by_method = of_place.droplevel(PLACE)
-        present = [name for name in opponents if name in by_method.index]
-        if subject not in by_method.index or not present:
-            continue
-        best = (max if more else min)(present, key=by_method.__getitem__)
-        ours, theirs = float(by_method[subject]), float(by_method[best])
-        rows.append(
-            {
-                "model": model,
-                "sparsity": written(sparsity),
-                "value": ours,
-                "baseline": best,
-                "baseline_value": theirs,
-                "difference": ours - theirs,
-            }
-        )
-    if not rows:
+    places = values.index.droplevel("method").unique()
+    by_method = values.unstack("method").reindex(places)
+    present = [name for name in opponents if name in by_method]
+    if subject not in by_method or not present:
         return None
-    found = [row["difference"] for row in rows]
+    of_opponents = by_method[present].dropna(how="all")
+    found = pd.DataFrame(
+        {
+            "value": by_method[subject],
+            "baseline": of_opponents.agg("idxmax" if more else "idxmin", axis="columns"),
+            "baseline_value": of_opponents.agg("max" if more else "min", axis="columns"),
+        },
+        index=places,
+    ).dropna()
+    if found.empty:
+        return None
+    found["difference"] = found["value"] - found["baseline_value"]
+    rows = found.reset_index().assign(sparsity=lambda rows: rows["sparsity"].map(written))
+    difference = found["difference"]
     return {
-        "mean": statistics.fmean(found),
-        "min": min(found),
-        "max": max(found),
-        "cells_std": statistics.stdev(found) if len(found) > 1 else None,
-        "cells_better": sum(d > 0 if more else d < 0 for d in found),
-        "cells": rows,
+        "mean": statistics.fmean(difference),
+        "min": difference.min(),
+        "max": difference.max(),
+        "cells_std": statistics.stdev(difference) if len(difference) > 1 else None,
+        "cells_better": int((difference > 0 if more else difference < 0).sum()),
+        "cells": rows.to_dict("records"),
     }
 
 

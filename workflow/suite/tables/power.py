@@ -20,6 +20,7 @@ from pathlib import Path
 
 from suite.results.frame import ITEM, read_items
 from suite.results.statistics import Paired, compare
+from suite.tables import markdown
 
 LEVEL, POWER = 0.05, 0.8
 
@@ -56,7 +57,7 @@ def table(paired: Paired, plans: Sequence[Mapping[str, int]]) -> str:
     """Markdown: the items that were asked, and then each plan's, with what they can show."""
     variance, asked = variances(paired), items_of(paired)
     heads = [*asked, "Items in all", "Standard error", "Smallest difference seen"]
-    rows = [heads, ["---:"] * len(heads)]
+    rows = []
     for plan in ({}, *plans):
         items = {**asked, **plan}
         if unknown := items.keys() - asked.keys():
@@ -64,7 +65,7 @@ def table(paired: Paired, plans: Sequence[Mapping[str, int]]) -> str:
         values = (standard_error(variance, items), smallest_difference(variance, items))
         counts = [*items.values(), sum(items.values())]
         rows.append([*(f"{count:,}" for count in counts), *(f"{value:.2f}" for value in values)])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return "\n".join(markdown.table(heads, rows, "r" * len(heads)))
 
 
 def _plan(text: str) -> dict[str, int]:
