@@ -1,7 +1,7 @@
 """Accuracy and perplexity against many sparsities, a line a method."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -48,8 +48,10 @@ def _draw(points: pd.DataFrame) -> Figure:
     figure, panels = two_measures("sweep", models)
     for (accuracy, perplexity), model in zip(panels.T, models, strict=True):
         of_model = points[points["model"] == model]
-        _draw_accuracy(accuracy, of_model, looks)
-        _draw_perplexity(perplexity, of_model, looks)
+        _draw_panel(accuracy, of_model, looks, "average")
+        accuracy.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], min_n_ticks=3))
+        perplexity.set_yscale("log")
+        _draw_panel(perplexity, of_model, looks, "ppl")
     label_log_axis(panels[1, 0].yaxis)
     _label_sparsities(panels[0, 0], sparsities, PAGE_INCHES / max(2, len(models)))
     panels[0, 0].set_ylabel("Average accuracy (%)\n± standard error")
@@ -61,47 +63,20 @@ def _draw(points: pd.DataFrame) -> Figure:
     return figure
 
 
-def _draw_accuracy(axes: Axes, points: pd.DataFrame, looks: Mapping[str, Look]) -> None:
-    _draw_dense(axes, points.loc[points["method"] == DENSE, "average"])
-    for look, line in _lines(points, looks):
-        axes.errorbar(
-            line["sparsity"],
-            line["average"],
-            yerr=line["average_stderr"],
-            elinewidth=0.9,
-            **outlined(look),
-        )
-    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], min_n_ticks=3))
-
-
-def _draw_perplexity(axes: Axes, points: pd.DataFrame, looks: Mapping[str, Look]) -> None:
-    axes.set_yscale("log")
-    _draw_dense(axes, points.loc[points["method"] == DENSE, "ppl"])
-    for look, line in _lines(points, looks):
-        axes.plot(line["sparsity"], line["ppl"], **outlined(look))
-
-
-def _lines(points: pd.DataFrame, looks: Mapping[str, Look]) -> Iterator[tuple[Look, pd.DataFrame]]:
-    """Each method's look, and its points by sparsity."""
-    for method, look in looks.items():
-        yield look, points[points["method"] == method].sort_values("sparsity")
-
-
-def _draw_dense(axes: Axes, values: Iterable[float]) -> None:
-    for value in values:
+def _draw_panel(axes: Axes, points: pd.DataFrame, looks: Mapping[str, Look], measure: str) -> None:
+    for value in points.loc[points["method"] == DENSE, measure]:
         axes.axhline(value, zorder=1, **DENSE_LINE)
-
-
-def _spacing(sparsities: Sequence[float]) -> float:
-    steps = [b - a for a, b in pairwise(sparsities)]
-    return min(steps, default=0.1)
+    for method, look in looks.items():
+        line = points[points["method"] == method].sort_values("sparsity")
+        errors = line.get(f"{measure}_stderr")
+        axes.errorbar(line["sparsity"], line[measure], errors, elinewidth=0.9, **outlined(look))
 
 
 def _label_sparsities(axes: Axes, sparsities: Sequence[float], inches: float) -> None:
     if not sparsities:
         axes.set_xticks([])
         return
-    margin = 0.4 * _spacing(sparsities)
+    margin = 0.4 * min((b - a for a, b in pairwise(sparsities)), default=0.1)
     axes.set_xlim(sparsities[0] - margin, sparsities[-1] + margin)
     # A tick each, but only as many labels as fit side by side.
     every = math.ceil(len(sparsities) / max(1, int(inches / 0.35)))
