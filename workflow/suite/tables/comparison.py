@@ -42,15 +42,19 @@ def comparison_rows(results: Results, told: Told) -> pd.DataFrame:
 
 def _row(results: Results, method: str, subject: str) -> dict[str, Any]:
     cells = results.cells[results.cells["method"] == method]
-    places = _places(cells)
-    scores = [results.scores_of(*place, method) for place in places]
-    lead, lead_error = _lead(results, method, subject)
+    scores = _scores(results, method)
+    lead, lead_error = math.nan, math.nan
+    ours = _scores(results, subject)
+    both = [place for place in scores if place in ours]
+    if method != subject and both:
+        whole = combine(compare(ours[place], scores[place]) for place in both)
+        lead, lead_error = whole.difference, whole.standard_error
     return {
         "method": method,
         "tasks": "generated" if results.generated else "real",
-        "cells": len(places),
+        "cells": len(scores),
         "average": over_places(cells, "average"),
-        "average_stderr": combine(map(average, scores)).standard_error,
+        "average_stderr": combine(map(average, scores.values())).standard_error,
         "ppl": over_places(cells, "ppl", geometric=True),
         "recovered_share": over_places(cells, "recovered_share"),
         "lead": lead,
@@ -60,22 +64,11 @@ def _row(results: Results, method: str, subject: str) -> dict[str, Any]:
     }
 
 
-def _places(cells: pd.DataFrame) -> list[tuple[str, float]]:
-    return list(cells[PLACE].drop_duplicates().itertuples(index=False, name=None))
-
-
-def _lead(results: Results, method: str, subject: str) -> tuple[float, float]:
-    """Subject minus the method in the cells that both have, and its standard error."""
-    cells = results.cells
-    ours, theirs = (_places(cells[cells["method"] == name]) for name in (subject, method))
-    both = [place for place in theirs if place in ours]
-    if method == subject or not both:
-        return math.nan, math.nan
-    whole = combine(
-        compare(results.scores_of(*place, subject), results.scores_of(*place, method))
-        for place in both
-    )
-    return whole.difference, whole.standard_error
+def _scores(results: Results, method: str) -> dict[tuple[str, float], pd.DataFrame]:
+    """Of one method, by model and sparsity in the order of the cells."""
+    cells = results.cells[results.cells["method"] == method]
+    places = cells[PLACE].drop_duplicates().itertuples(index=False, name=None)
+    return {(model, at): results.scores_of(model, at, method) for model, at in places}
 
 
 def _markdown(results: Results, rows: pd.DataFrame, told: Told) -> list[str]:

@@ -4,7 +4,7 @@ Here are the places of what is drawn, in units of the SVG; the template draws it
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -84,15 +84,14 @@ def panels_by_sparsity(results: Results, model: str, subject: str) -> dict[str, 
 def _measures(results: Results, cells: pd.DataFrame) -> list[_Measure]:
     named = [("average", "Average"), *((t.name, t.title) for t in results.tasks if t.share)]
     return [
-        _Measure(name, title, _top(cells[name]), results.chance.get(name, math.nan))
+        _Measure(
+            name,
+            title,
+            next(top for top in _TOPS if cells[name].max() <= top),
+            results.chance.get(name, math.nan),
+        )
         for name, title in named
     ]
-
-
-def _top(values: Iterable[float]) -> int:
-    """Where an axis ends that has all values."""
-    highest = max(values)
-    return next(top for top in _TOPS if highest <= top)
 
 
 def _panel(
