@@ -2,17 +2,11 @@
 
 from pathlib import Path
 
-from suite.jobs.job import job
-
-
-def main() -> None:
-    """Write references.bib."""
-    from suite.report.cite import write_references
-
-    params = snakemake.params
-    write_references(params.scale, params.methods, params.needs, Path(snakemake.output[0]))
-
+from suite.jobs.script import job_of
 
 if __name__ == "__main__":
-    with job(snakemake.log[0]):
-        main()
+    with job_of(snakemake):
+        from suite.report.cite import write_references
+
+        params = snakemake.params
+        write_references(params.scale, params.methods, params.needs, Path(snakemake.output[0]))

@@ -2,21 +2,15 @@
 
 from pathlib import Path
 
-from suite.jobs.job import job
-
-
-def main() -> None:
-    """Copy them and write where they come from."""
-    from suite.report.examples import write_examples
-    from suite.results.frame import read
-
-    inputs, params = snakemake.input, snakemake.params
-    results = read(Path(inputs.frame), Path(inputs.answers))
-    files, target = [Path(file) for file in inputs.files], Path(snakemake.output[0])
-    kept = {Path(params.results): [Path(file) for file in inputs.get("kept", [])]}
-    write_examples(params.scale, params.made_by, results, files, target, kept)
-
+from suite.jobs.script import job_of
 
 if __name__ == "__main__":
-    with job(snakemake.log[0]):
-        main()
+    with job_of(snakemake):
+        from suite.report.examples import write_examples
+        from suite.results.frame import read
+
+        inputs, params = snakemake.input, snakemake.params
+        results = read(Path(inputs.frame), Path(inputs.answers))
+        files, target = [Path(file) for file in inputs.files], Path(snakemake.output[0])
+        kept = {Path(params.results): [Path(file) for file in inputs.get("kept", [])]}
+        write_examples(params.scale, params.made_by, results, files, target, kept)

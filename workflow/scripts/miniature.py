@@ -2,23 +2,17 @@
 
 from pathlib import Path
 
-from suite.jobs.job import job, progress, use_threads
-
-
-def main() -> None:
-    """Write the world's folder, or train a miniature from scratch and write its checkpoint's."""
-    target = Path(snakemake.output[0])
-    if snakemake.output.get("index"):
-        from suite.miniature.dataset import write_world
-
-        write_world(target.parent)
-    else:
-        from suite.miniature.training import retrain
-
-        retrain(target.name, target.parent, lambda steps: progress(steps, "steps"))
-
+from suite.jobs.job import progress
+from suite.jobs.script import job_of
 
 if __name__ == "__main__":
-    use_threads(1)
-    with job(snakemake.log[0]):
-        main()
+    with job_of(snakemake):
+        target = Path(snakemake.output[0])
+        if snakemake.output.get("index"):
+            from suite.miniature.dataset import write_world
+
+            write_world(target.parent)
+        else:
+            from suite.miniature.training import retrain
+
+            retrain(target.name, target.parent, lambda steps: progress(steps, "steps"))

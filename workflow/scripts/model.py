@@ -1,27 +1,20 @@
-"""Rule model: the dense checkpoint of one model."""
+"""Rule model: the folder of a dense model."""
 
 from pathlib import Path
 
-from suite.jobs.job import job, use_threads
-
-
-def main() -> None:
-    """Prepare the model's folder."""
-    from suite.stages.models import prepare
-    from suite.stages.zeros import warn_of_zeros
-
-    folder, name = Path(snakemake.output[0]).parent, snakemake.wildcards.model
-    prepare(snakemake.params.recipe, folder)
-    warn_of_zeros(folder, name)
-    if snakemake.params.text:
-        from suite.sources.texts import documents
-        from suite.stages import bos
-
-        way_on = f"say which, as in --config 'models={{{name}: {{bos: true}}}}'"
-        bos.check(folder, documents(snakemake.params.text), way_on)
-
+from suite.jobs.script import job_of
 
 if __name__ == "__main__":
-    use_threads(snakemake.threads)
-    with job(snakemake.log[0]):
-        main()
+    with job_of(snakemake):
+        from suite.stages.models import prepare
+        from suite.stages.zeros import warn_of_zeros
+
+        folder, name = Path(snakemake.output[0]).parent, snakemake.wildcards.model
+        prepare(snakemake.params.recipe, folder)
+        warn_of_zeros(folder, name)
+        if snakemake.params.text:
+            from suite.sources.texts import documents
+            from suite.stages import bos
+
+            way_on = f"say which, as in --config 'models={{{name}: {{bos: true}}}}'"
+            bos.check(folder, documents(snakemake.params.text), way_on)

@@ -2,35 +2,29 @@
 
 from pathlib import Path
 
-from suite.jobs.job import job
-
-
-def main() -> None:
-    """Read what the page shows and write it."""
-    from jinja2 import Template
-
-    from suite.plan.code import ROOT
-    from suite.report.page.write import Beside, write_page
-    from suite.results.frame import read
-    from suite.tables.told import Told
-
-    inputs, params = snakemake.input, snakemake.params
-    # the captions are those of Snakemake's own report
-    captions = [
-        Template((ROOT / f"workflow/report/{name}.rst").read_text()).render(snakemake=snakemake)
-        for name in params.captions
-    ]
-    beside = Beside(
-        dict(zip(params.places, map(Path, inputs.manifests), strict=True)),
-        list(zip(map(Path, inputs.figures), captions, strict=True)),
-        params.settings,
-        [Path(file) for file in inputs.tables],
-        [Path(file) for file in inputs.journals],
-    )
-    results = read(Path(inputs.frame), Path(inputs.answers), params.recipes)
-    write_page(results, Told(**params.told), beside, Path(snakemake.output[0]))
-
+from suite.jobs.script import job_of
 
 if __name__ == "__main__":
-    with job(snakemake.log[0]):
-        main()
+    with job_of(snakemake):
+        from jinja2 import Template
+
+        from suite.plan.code import ROOT
+        from suite.report.page.write import Beside, write_page
+        from suite.results.frame import read
+        from suite.tables.told import Told
+
+        inputs, params = snakemake.input, snakemake.params
+        # the captions are those of Snakemake's own report
+        captions = [
+            Template((ROOT / f"workflow/report/{name}.rst").read_text()).render(snakemake=snakemake)
+            for name in params.captions
+        ]
+        beside = Beside(
+            dict(zip(params.places, map(Path, inputs.manifests), strict=True)),
+            list(zip(map(Path, inputs.figures), captions, strict=True)),
+            params.settings,
+            [Path(file) for file in inputs.tables],
+            [Path(file) for file in inputs.journals],
+        )
+        results = read(Path(inputs.frame), Path(inputs.answers), params.recipes)
+        write_page(results, Told(**params.told), beside, Path(snakemake.output[0]))

@@ -4,25 +4,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from suite.jobs.job import job
-
-
-def main() -> None:
-    """Call the function on the rule's inputs, by their names, and on what it is told."""
-    from suite.artifacts.files import write_text
-    from suite.tables.registry import TABLES, table
-    from suite.tables.told import Told
-
-    params = snakemake.params
-    given = inputs(dict(snakemake.input.items()))
-    outputs = [Path(file) for file in snakemake.output]
-    if params.kind == "table":
-        texts = table(params.function)(**given, told=Told(**params.told))
-        for form, output in zip(TABLES[params.function].formats, outputs, strict=True):
-            write_text(output, texts[form])
-    else:
-        draw = getattr(import_module(f"suite.figures.{params.function}"), params.function)
-        draw(**given, told=Told(**params.told), outputs=outputs)
+from suite.jobs.script import job_of
 
 
 def inputs(files: dict[str, Any]) -> dict[str, Any]:
@@ -39,5 +21,18 @@ def inputs(files: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    with job(snakemake.log[0]):
-        main()
+    with job_of(snakemake):
+        from suite.artifacts.files import write_text
+        from suite.tables.registry import TABLES, table
+        from suite.tables.told import Told
+
+        params = snakemake.params
+        given = inputs(dict(snakemake.input.items()))
+        outputs = [Path(file) for file in snakemake.output]
+        if params.kind == "table":
+            texts = table(params.function)(**given, told=Told(**params.told))
+            for form, output in zip(TABLES[params.function].formats, outputs, strict=True):
+                write_text(output, texts[form])
+        else:
+            draw = getattr(import_module(f"suite.figures.{params.function}"), params.function)
+            draw(**given, told=Told(**params.told), outputs=outputs)

@@ -2,19 +2,13 @@
 
 from pathlib import Path
 
-from suite.jobs.job import job
-
-
-def main() -> None:
-    """Upload what the store does not have yet."""
-    from suite.artifacts.files import write_json
-    from suite.tracking.store import store_uri
-    from suite.tracking.upload import upload
-
-    results, run = Path(snakemake.input.results), snakemake.params.run
-    write_json(snakemake.output[0], upload([results], Path("results") / run, run, store_uri()))
-
+from suite.jobs.script import job_of
 
 if __name__ == "__main__":
-    with job(snakemake.log[0]):
-        main()
+    with job_of(snakemake):
+        from suite.artifacts.files import write_json
+        from suite.tracking.store import store_uri
+        from suite.tracking.upload import upload
+
+        results, run = Path(snakemake.input.results), snakemake.params.run
+        write_json(snakemake.output[0], upload([results], Path("results") / run, run, store_uri()))

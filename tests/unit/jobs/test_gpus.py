@@ -47,7 +47,7 @@ def execv(program, arguments):
     print(*said, file=sys.__stdout__, flush=True)
     sys.exit()
 os.execv = execv
-snakemake = SimpleNamespace(log=[sys.argv[2]], threads=2, resources={"gpu": 2})
+snakemake = SimpleNamespace(log=[sys.argv[2]], threads=2, resources={"gpu": 2}, params=None)
 runpy.run_path(sys.argv[1], {"snakemake": snakemake}, "__main__")
 """
 
