@@ -119,15 +119,17 @@ TOLD = {
 }
 
 
+include: "workflow/rules/common.smk"
+
+
 wildcard_constraints:
-    model="|".join(map(re.escape, config["models"])),
-    method="|".join(map(re.escape, [DENSE, *config["methods"]])),
+    model=one_of(config["models"]),
+    method=one_of([DENSE, *config["methods"]]),
     sparsity=r"\d\.\d+",
     seed=r"(/seed-\d+)?",
     corpus="calibration|training|validation|perplexity|in_domain",
 
 
-include: "workflow/rules/common.smk"
 include: "workflow/rules/miniatures.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/corpora.smk"
@@ -170,17 +172,13 @@ onstart:
         store_uri()
         found = standing.remade(Path(RESULTS), trainings, RECIPES)
         lines = standing.announce(found, config.get("replace", False))
+        if any(job.rule.name == "collect" for job in jobs):
+            if config.get("strict", False):
+                made = {Cell.of(job.wildcards) for job in jobs if job.rule.name == "evaluate"}
+                refuse_standing([cell for cell in CELLS if cell not in made])
+            lines.append(standing.left_out(Path(RESULTS), studies.all_cells(config)))
     except ValueError as error:
         raise WorkflowError(str(error)) from None
-    if any(job.rule.name == "collect" for job in jobs):
-        if config.get("strict", False):
-            made = {Cell.of(job.wildcards) for job in jobs if job.rule.name == "evaluate"}
-            kept = [cell for cell in CELLS if cell not in made]
-            try:
-                refuse_standing(kept)
-            except ValueError as error:
-                raise WorkflowError(str(error)) from None
-        lines.append(standing.left_out(Path(RESULTS), studies.all_cells(config)))
     if workflow.local_exec:
         dtypes = {config["models"][model]["dtype"] for model in config["grid"]["models"]}
         lines.append(precision.notice(dtypes, gpus=bool(visible_gpus())))

@@ -21,9 +21,7 @@ rule prune:
         "../../envs/suite.yaml"
     threads: asks("prune", "threads")
     resources:
-        mem_mb=asks("prune", "mem_mb"),
-        runtime=asks("prune", "runtime"),
-        gpu=asks("prune", "gpu"),
+        **resources_of("prune"),
     params:
         run=RUN,  # without it, Snakemake would make the cells of earlier versions again
         recipe=recipe("masks"),
@@ -58,8 +56,7 @@ rule adopt:
         "../../envs/suite.yaml"
     threads: asks("harden", "threads")
     resources:
-        mem_mb=asks("harden", "mem_mb"),
-        runtime=asks("harden", "runtime"),
+        **resources_of("harden"),
     params:
         run=RUN,  # without it, Snakemake would make the cells of earlier versions again
         recipe=recipe("masks"),

@@ -21,6 +21,11 @@ def asks(stage, name):
     return of_job
 
 
+def resources_of(stage):
+    """The resources of a stage, each as it is asked for."""
+    return {name: asks(stage, name) for name in config["resources"][stage] if name != "threads"}
+
+
 def one_of(names):
     """A wildcard's constraint: one of these names, or nothing at all."""
     return "|".join(map(re.escape, names)) or "(?!)"

@@ -32,8 +32,7 @@ rule corpus:
         "../../envs/suite.yaml"
     threads: asks("prepare", "threads")
     resources:
-        mem_mb=asks("prepare", "mem_mb"),
-        runtime=asks("prepare", "runtime"),
+        **resources_of("prepare"),
     params:
         recipe=lambda wildcards: RECIPES.corpus(wildcards.corpus),
     message:

@@ -19,9 +19,7 @@ rule evaluate:
         "../../envs/suite.yaml"
     threads: asks("evaluate", "threads")
     resources:
-        mem_mb=asks("evaluate", "mem_mb"),
-        runtime=asks("evaluate", "runtime"),
-        gpu=asks("evaluate", "gpu"),
+        **resources_of("evaluate"),
     params:
         run=RUN,
         recipe=recipe("evaluation"),
@@ -45,9 +43,7 @@ rule validate:
         "../../envs/suite.yaml"
     threads: asks("evaluate", "threads")
     resources:
-        mem_mb=asks("evaluate", "mem_mb"),
-        runtime=asks("evaluate", "runtime"),
-        gpu=asks("evaluate", "gpu"),
+        **resources_of("evaluate"),
     params:
         run=RUN,
         recipe=recipe("validation"),

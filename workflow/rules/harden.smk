@@ -21,8 +21,7 @@ rule harden:
         "../../envs/suite.yaml"
     threads: asks("harden", "threads")
     resources:
-        mem_mb=asks("harden", "mem_mb"),
-        runtime=asks("harden", "runtime"),
+        **resources_of("harden"),
     params:
         run=RUN,
         recipe=recipe("checkpoint"),

@@ -11,8 +11,7 @@ rule model:
         "../../envs/suite.yaml"
     threads: asks("prepare", "threads")
     resources:
-        mem_mb=asks("prepare", "mem_mb"),
-        runtime=asks("prepare", "runtime"),
+        **resources_of("prepare"),
     params:
         recipe=lambda wildcards: RECIPES.model(wildcards.model),
         # on which a BOS is tried that was not set but taken from the tokenizer

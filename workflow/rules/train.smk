@@ -26,9 +26,7 @@ rule train:
         "../../envs/suite.yaml"
     threads: asks("train", "threads")
     resources:
-        mem_mb=asks("train", "mem_mb"),
-        runtime=asks("train", "runtime"),
-        gpu=asks("train", "gpu"),
+        **resources_of("train"),
     params:
         run=RUN,
         recipe=recipe("masks"),
@@ -55,8 +53,7 @@ rule binarise:
         "../../envs/suite.yaml"
     threads: asks("harden", "threads")
     resources:
-        mem_mb=asks("harden", "mem_mb"),
-        runtime=asks("harden", "runtime"),
+        **resources_of("harden"),
     params:
         implementation=lambda wildcards: config["implementations"][wildcards.method],
         recipe=recipe("selection"),
@@ -66,8 +63,8 @@ rule binarise:
         "../scripts/binarise.py"
 
 
-rule train_weights:
-    # What it leaves behind is what rule prune leaves, so that nothing after it tells them apart.
+# What it leaves behind is what rule prune leaves, so that nothing after it tells them apart.
+use rule train as train_weights with:
     input:
         model=rules.model.output[0],
         training=f"{RESULTS}/corpora/{{model}}/training.safetensors",
@@ -76,25 +73,7 @@ rule train_weights:
         mask=f"{RESULTS}/pruned/{CELL}/mask.safetensors",
         report=f"{RESULTS}/pruned/{CELL}/pruning.json",
         journal=f"{RESULTS}/journals/train/{CELL}.jsonl",
-    log:
-        f"{RESULTS}/logs/train/{CELL}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/train/{CELL}.tsv"
     wildcard_constraints:
         method=one_of(LEARN_WEIGHTS),
-    priority: 1
-    conda:
-        "../../envs/suite.yaml"
-    threads: asks("train", "threads")
-    resources:
-        mem_mb=asks("train", "mem_mb"),
-        runtime=asks("train", "runtime"),
-        gpu=asks("train", "gpu"),
-    params:
-        run=RUN,
-        recipe=recipe("masks"),
-        state=f"{RESULTS}/training/{CELL}",
     message:
         "Learning weights of {wildcards.model} at {wildcards.sparsity} with {wildcards.method}"
-    script:
-        "../scripts/train.py"
