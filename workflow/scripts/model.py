@@ -1,4 +1,4 @@
-"""Rule model: the folder of a dense model."""
+"""Rule model: the dense checkpoint of one model."""
 
 from pathlib import Path
 

@@ -209,13 +209,26 @@ MISTAKES = {
         ["methods.a.like: leads back to itself; name another method"],
     ),
     "like no name": (
-        {"methods": {"w": {"like": ["wanda"]}}}, ["methods.w.like: ['wanda'] is no name"],
+        {"methods": {"w": {"like": ["wanda"]}}},
+        ["methods.w.like: ['wanda'] is not of type 'string', 'null' (Name of another method.)"],
     ),
     "preset": (
         learned(preset="papr"),
         ["methods.leap.preset: there is no preset 'papr' (did you mean 'paper'?)"],
     ),
-    "preset no name": (learned(preset=None), ["methods.leap.preset: None is no name"]),
+    "preset no name": (
+        learned(preset=None),
+        ["methods.leap.preset: None is not of type 'string' (Name of a set of settings.)"],
+    ),
+    "a name of a run that is taken": (
+        {"run": "logs"},
+        ['run: "logs" cannot be used (results/ has a folder of that name for something else; take '
+         "another)"],
+    ),
+    "a calibration on nothing": (
+        {"corpora": {"calibration": {"sequences": 0}}},
+        ["corpora.calibration.sequences: 0 is less than the minimum of 1 (Number of sequences.)"],
+    ),
     "a method": (
         {"methods": {"wandaa": {"budget": "row"}, "other": {"like": "wandaa"}}},
         ["methods.wandaa: there is no method 'wandaa' (did you mean 'wanda'?)"],

@@ -22,16 +22,12 @@ def size_of(method: Mapping[str, Any], corpora: Mapping[str, Any]) -> tuple[int,
     return sequences, corpus["length"]
 
 
-def problems(settings: Mapping[str, Any], places: Mapping[str, str]) -> list[str]:
+def problems(settings: Mapping[str, Any], places: Mapping[str, str]) -> Iterator[str]:
     """Text that there is not, or not so much of, for these configured methods, one line each.
 
     `places` are the settings that say how much they are calibrated on, by their names. How much a
     corpus of all text has (`sequences: 0`) is known to the job alone.
     """
-    return list(dict.fromkeys(_problems(settings, places)))
-
-
-def _problems(settings: Mapping[str, Any], places: Mapping[str, str]) -> Iterator[str]:
     corpora = settings["corpora"]
     for name, place in places.items():
         method = settings["methods"][name]
@@ -41,7 +37,5 @@ def _problems(settings: Mapping[str, Any], places: Mapping[str, str]) -> Iterato
             return
         wanted, held = size_of(method, corpora)[0], corpora[corpus]["sequences"]
         if 0 < held < wanted:
-            yield (
-                f"{place}: {wanted} are more than there are: lower "
-                f"it, or raise corpora.{corpus}.sequences, {held}"
-            )
+            more = f"{wanted} are more than there are: lower it"
+            yield f"{place}: {more}, or raise corpora.{corpus}.sequences, {held}"

@@ -32,6 +32,7 @@ from suite.plan.validation import (
     ConfigError,
     Problem,
     read_yaml,
+    refuse,
     schema_findings,
     schema_problems,
     unknown_name,
@@ -39,9 +40,6 @@ from suite.plan.validation import (
 
 SCALES = WORKFLOW / "scales"
 MINIATURES = WORKFLOW / "suite" / "miniature" / "checkpoints"
-
-# Names below results/ that no run can have.
-RESERVED = ("examples", "logs", "miniatures", "mlartifacts", "published")
 
 # What stood at the top before all studies had the section `studies`.
 _ONCE_SECTIONS = (
@@ -66,42 +64,37 @@ def load(overrides: Mapping[str, Any]) -> dict[str, Any]:
     schema = read_yaml(SCHEMAS / "config.schema.yaml")
     settings = typed(merge(below, {"run": scale, **overrides}), schema, schema)
     moved = [name for name in _ONCE_SECTIONS if name in settings]
-    _refuse(f"{name}: belongs under studies now: studies.{name}" for name in moved)
-    _refuse(schema_problems(settings, schema, ""))
-    _refuse(studies.kind_problems(settings))
-    _refuse(_sparsity_problems(settings), studies.problems(settings))
+    refuse(f"{name}: belongs under studies now: studies.{name}" for name in moved)
+    refuse(schema_problems(settings, schema, ""))
+    refuse(studies.kind_problems(settings))
+    refuse(_sparsity_problems(settings), studies.problems(settings))
     places, written = studies.places(settings), studies.with_variants(settings)
-    _refuse(variants.problems(written, places))
+    refuse(variants.problems(written, places))
     settings["methods"], settings["implementations"] = variants.resolve(written)
-    _refuse(
+    refuse(
         _name_problems(settings),
         subject.problems(settings),
         tokens.problems(settings),
         _model_problems(settings),
-        _place_problems(settings),
+        _mirror_problems(settings),
         tasks.problems(settings),
     )
-    _refuse(world.problems(settings))
+    refuse(world.problems(settings))
     settings["methods"] = _typed_methods(settings)
 
     def once(check: Callable[[Mapping[str, Any], str], Iterable[Problem]]) -> Iterator[str]:
         return variants.once(partial(check, settings), written, places)
 
-    _refuse(once(_setting_problems))
-    _refuse(_training_problems(settings), once(_lender_problems))
+    refuse(once(_setting_problems))
+    refuse(_training_problems(settings), once(_lender_problems))
     calibrated = {name: place for name, place in places.items() if "calibration" in written[name]}
     sizes = {name: f"{place}.calibration.sequences" for name, place in calibrated.items()}
-    _refuse(
+    refuse(
         calibration.problems(settings, sizes),
         once(_allocation_problems),
         _pattern_problems(settings),
     )
     return settings
-
-
-def _refuse(*problems: Iterable[str]) -> None:
-    if lines := dict.fromkeys(chain(*problems)):
-        raise ConfigError("\n".join(lines))
 
 
 def scale_settings(scale: object, named_by: str = "scale") -> dict[str, Any]:
@@ -232,15 +225,10 @@ def shown_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if key not in hidden}
 
 
-def _place_problems(settings: Mapping[str, Any]) -> Iterator[str]:
-    if settings["run"] in RESERVED:
-        yield f"run: results/{settings['run']} is kept for something else; take another name"
+def _mirror_problems(settings: Mapping[str, Any]) -> Iterator[str]:
     mirror = settings["hub_mirror"]
     if mirror and not Path(mirror).is_dir():
         yield f'hub_mirror: there is no folder {mirror}; give an existing one, or "" for the hub'
-    sequences = settings["corpora"]["calibration"]["sequences"]
-    if sequences < 1:
-        yield "corpora.calibration.sequences: must be at least 1"
 
 
 def _training_problems(settings: Mapping[str, Any]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from baselines.pattern import sparsity_of
 from suite.plan.cell import DENSE
-from suite.plan.validation import SCHEMAS, WORKFLOW, ConfigError, read_yaml, schema_problems
+from suite.plan.validation import SCHEMAS, WORKFLOW, ConfigError, read_yaml, refuse, schema_problems
 
 METHOD_SCHEMAS = SCHEMAS / "methods"
 FOLDERS = WORKFLOW.parent / "baselines"
@@ -235,9 +235,8 @@ def _schema_files() -> dict[str, Path]:
 def _read(file: Path) -> Mapping[str, Any]:
     schema = read_yaml(file)
     place = file.relative_to(file.parents[2]).as_posix()
-    problems = list(schema_problems(schema, _meta_schema(), place))
-    if problems:
-        raise ConfigError("\n".join(["a method does not describe itself:", *problems]))
+    if problems := [*schema_problems(schema, _meta_schema(), place)]:
+        refuse(["a method does not describe itself:", *problems])
     return schema
 
 

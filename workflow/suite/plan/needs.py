@@ -17,9 +17,7 @@ def of_hub(settings: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
     sources = [settings["models"][name]["source"] for name in settings["grid"]["models"]]
     tasks = {
         (task["task"], task["dataset"]): {
-            "task": task["task"],
-            "dataset": task["dataset"],
-            "revision": task.get("revision"),
+            key: task.get(key) for key in ("task", "dataset", "revision")
         }
         for task in settings["evaluation"]["tasks"].values()
         if not is_generated(task)

@@ -77,7 +77,10 @@ class Recipes:
             recipe["training"] = self.corpus("training")
             for name, other in taken_masks(self.settings, cell).items():
                 recipe[name] = self.masks(other)
-            code = _training_code(implementation, masks=cell.method in self.selected)
+            code = fingerprint("suite.stages.train_weights")
+            if cell.method in self.selected:
+                parameterisation = f"leap.parameterisations.{implementation}"
+                code = fingerprint("suite.stages.train", parameterisation)
             recipe |= self.computing
         else:
             recipe["method"] = dict(own)
@@ -148,13 +151,6 @@ def _selection_modules(implementation: str) -> list[str]:
     return [name] if exists(name) else []
 
 
-def _training_code(implementation: str, masks: bool) -> str:
-    """Of a training of masks, with the method's parameterisation, or of one of weights."""
-    if masks:
-        return fingerprint("suite.stages.train", f"leap.parameterisations.{implementation}")
-    return fingerprint("suite.stages.train_weights")
-
-
 def _layer_wise_code(implementation: str, settings: Mapping[str, Any]) -> str:
     """Of a layer-wise method and its driver, or of all files of one that brings its own rule."""
     folder = rule_folders().get(implementation)
@@ -171,10 +167,7 @@ def fingerprint_of(recipes: Mapping[str, Recipe]) -> str:
 
 def synthetic_note(settings: Mapping[str, Any]) -> str:
     """What every figure and page says of a run whose models or tasks are not real ones, or ""."""
-    models = [settings["models"][name] for name in settings["grid"]["models"]]
-    parts = []
-    if any("miniature" in model["source"] for model in models):
-        parts.append("miniature models")
-    if has_generated_tasks(settings):
-        parts.append("generated tasks")
-    return ", ".join(parts).capitalize()
+    sources = [settings["models"][name]["source"] for name in settings["grid"]["models"]]
+    models = "miniature models" if any("miniature" in source for source in sources) else ""
+    tasks = "generated tasks" if has_generated_tasks(settings) else ""
+    return ", ".join(filter(None, [models, tasks])).capitalize()

@@ -88,15 +88,8 @@ def announce(found: Iterable[Remade], replace: bool) -> list[str]:
     ]
     hours = sum(one.hours for one in found)
     if hours > _HOURS and not replace:
-        raise ConfigError(
-            "\n".join(
-                [
-                    f"this would make finished trainings of {hours:.1f} hours again:",
-                    *lines,
-                    f"To go on, {_WAYS_ON}",
-                ]
-            )
-        )
+        first = f"this would make finished trainings of {hours:.1f} hours again:"
+        raise ConfigError("\n".join([first, *lines, f"To go on, {_WAYS_ON}"]))
     return lines
 
 

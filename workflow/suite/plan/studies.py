@@ -9,7 +9,7 @@ from typing import Any
 
 from suite.plan import calibration, grid, tokens
 from suite.plan.cell import DENSE, Cell
-from suite.plan.validation import ConfigError, unknown_name
+from suite.plan.validation import ConfigError, refuse, unknown_name
 
 KINDS = ("grid", "variants", "amounts")
 
@@ -35,8 +35,7 @@ def cells_of(name: str, settings: Mapping[str, Any]) -> list[Cell]:
     sizes = {
         m: f"studies.{name}.amounts.{s}" for m, (s, own) in shown.items() if "calibration" in own
     }
-    if lacking := calibration.problems(settings, sizes):
-        raise ConfigError("\n".join(lacking))
+    refuse(calibration.problems(settings, sizes))
     return _cells_of(name, settings)
 
 
@@ -128,9 +127,7 @@ def problems(settings: Mapping[str, Any]) -> Iterator[str]:
 def refuse_names(settings: Mapping[str, Any], taken: Container[str]) -> None:
     """Raise ConfigError for studies with the names of other targets or files, one line each."""
     both = [name for name in names(settings) if name in taken]
-    if both:
-        lines = [f"studies.{name}: the name is taken; use another" for name in both]
-        raise ConfigError("\n".join(lines))
+    refuse(f"studies.{name}: the name is taken; use another" for name in both)
 
 
 def refuse_unfit(
@@ -141,8 +138,7 @@ def refuse_unfit(
     Tables and figures say which studies they are for: those with this way of saying their cells, or
     with the measure `validation`; "" for all that are tested.
     """
-    if lines := [*_unfit(settings, {"table": tables, "figure": figures})]:
-        raise ConfigError("\n".join(lines))
+    refuse(_unfit(settings, {"table": tables, "figure": figures}))
 
 
 def _unfit(settings: Mapping[str, Any], known: Mapping[str, Mapping[str, str]]) -> Iterator[str]:

@@ -21,6 +21,12 @@ class ConfigError(ValueError):
     """A setting that cannot be used; the message names its key and the fix."""
 
 
+def refuse(*problems: Iterable[str]) -> None:
+    """Raise ConfigError with the problems that there are, one line each."""
+    if lines := dict.fromkeys(itertools.chain(*problems)):
+        raise ConfigError("\n".join(lines))
+
+
 def schema_problems(value: Any, schema: Mapping[str, Any], prefix: str) -> Iterator[str]:
     """One line for each mistake that `schema` finds in `value`, with its key below `prefix`."""
     for setting, problem in schema_findings(value, schema):

@@ -37,21 +37,6 @@ def resolve(
 
 def problems(methods: Mapping[str, Mapping[str, Any]], places: Mapping[str, str]) -> Iterator[str]:
     """What is wrong with `like` and `preset`, one line each, by the places of methods."""
-    unreadable = [*_unreadable(methods, places)]
-    yield from unreadable or _unknown(methods, places)
-
-
-def _unreadable(
-    methods: Mapping[str, Mapping[str, Any]], places: Mapping[str, str]
-) -> Iterator[str]:
-    for name, place in places.items():
-        values = {"like": None, "preset": "default", **methods[name]}
-        for key, kind in (("like", str | None), ("preset", str)):
-            if not isinstance(values[key], kind):
-                yield f"{place}.{key}: {values[key]!r} is no name"
-
-
-def _unknown(methods: Mapping[str, Mapping[str, Any]], places: Mapping[str, str]) -> Iterator[str]:
     for name, place in places.items():
         own, ancestors = methods[name], _ancestors(methods, name)
         like = own.get("like")
