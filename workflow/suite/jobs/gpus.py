@@ -42,17 +42,18 @@ def use_gpus(wanted: int) -> None:
 def visible_gpus() -> list[str]:
     """Indices or UUIDs: those of CUDA_VISIBLE_DEVICES if it is set, else all of the machine."""
     listed = os.environ.get(_DEVICES_VARIABLE)
-    names = _installed_gpus() if listed is None else [name.strip() for name in listed.split(",")]
+    names = asked_driver("index") if listed is None else map(str.strip, listed.split(","))
     # like CUDA, which ignores what follows a name that is none: -1, or Slurm's NoDevFiles
     real = takewhile(lambda name: name and name[0] != "-" and name != "NoDevFiles", names)
     return list(dict.fromkeys(real))
 
 
-def _installed_gpus() -> list[str]:
+def asked_driver(field: str) -> list[str]:
+    """What `nvidia-smi` says of every GPU of the machine; nothing where it says nothing."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return []
-    command = [program, "--query-gpu=index", "--format=csv,noheader"]
+    command = [program, f"--query-gpu={field}", "--format=csv,noheader"]
     listing = subprocess.run(command, capture_output=True, text=True)
     return listing.stdout.split() if listing.returncode == 0 else []
 

@@ -69,15 +69,19 @@ def use_threads(threads: int) -> None:
         sys.modules["torch"].set_num_threads(threads)
 
 
-def _disk_is_full(error: BaseException | None) -> bool:
-    """Whether this error, or what led to it, is that of a full disk; libraries wrap it."""
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what led to it; libraries wrap them in many layers."""
     while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        if os.strerror(errno.ENOSPC) in str(error) or os.strerror(errno.EDQUOT) in str(error):
-            return True
+        yield error
         error = error.__cause__ or error.__context__
-    return False
+
+
+def _disk_is_full(error: BaseException) -> bool:
+    full = (errno.ENOSPC, errno.EDQUOT)
+    return any(
+        getattr(cause, "errno", None) in full or any(os.strerror(n) in str(cause) for n in full)
+        for cause in causes(error)
+    )
 
 
 def _for_the_user(error: Exception) -> bool:

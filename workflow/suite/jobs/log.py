@@ -29,7 +29,9 @@ def open_log(log: Path) -> None:
     )
     to_terminal = logging.StreamHandler(sys.stderr)
     to_terminal.setLevel(logging.INFO)
-    to_terminal.setFormatter(_Named(job_name(log)))
+    named = f"%(asctime)s %(urgency)s{job_name(log)}: %(message)s"
+    to_terminal.setFormatter(logging.Formatter(named, _CLOCK))
+    to_terminal.addFilter(_with_urgency)
     root = logging.getLogger()
     root.setLevel(logging.WARNING)
     logger.setLevel(logging.DEBUG)
@@ -51,19 +53,10 @@ def rare_bars() -> None:
     os.environ.setdefault("TQDM_MININTERVAL", str(SECONDS_BETWEEN_LINES))
 
 
-class _Named(logging.Formatter):
-    """Lines with the job's name, and with their level from a warning on."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"%(asctime)s {name}: %(message)s", _CLOCK)
-        self._with_level = logging.Formatter(
-            f"%(asctime)s %(levelname)s {name}: %(message)s", _CLOCK
-        )
-
-    def format(self, record: logging.LogRecord) -> str:
-        if record.levelno < logging.WARNING:
-            return super().format(record)
-        return self._with_level.format(record)
+def _with_urgency(record: logging.LogRecord) -> bool:
+    """Give a record its level as text from a warning on."""
+    record.urgency = f"{record.levelname} " if record.levelno >= logging.WARNING else ""
+    return True
 
 
 class _Written(io.TextIOBase):

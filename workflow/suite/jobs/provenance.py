@@ -4,13 +4,14 @@ import csv
 import os
 import platform
 import resource
-import shutil
 import subprocess
 import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from suite.jobs.gpus import asked_driver
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -145,18 +146,8 @@ def _gpu_versions() -> dict[str, str]:
     return {
         "cuda": str(torch.version.cuda),
         "cudnn": str(torch.backends.cudnn.version()),
-        "driver": _driver_version(),
+        "driver": next(iter(asked_driver("driver_version")), ""),
     }
-
-
-def _driver_version() -> str:
-    """That of NVIDIA's driver; empty where `nvidia-smi` does not say it."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return ""
-    command = [program, "--query-gpu=driver_version", "--format=csv,noheader"]
-    listing = subprocess.run(command, capture_output=True, text=True)
-    return listing.stdout.split("\n")[0].strip() if listing.returncode == 0 else ""
 
 
 def benchmarked(file: str | Path) -> dict[str, Any]:

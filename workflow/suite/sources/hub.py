@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from suite.jobs.job import causes
 from suite.sources.mirror import manifest as mirror_manifest
 
 MIRROR_VARIABLE = "HUB_MIRROR"
@@ -78,13 +79,13 @@ def reaching(repository: str) -> Iterator[None]:
     except ValueError:
         raise
     except Exception as error:
-        causes = _error_names(error)
-        if causes & _ACCESS_ERRORS:
+        names = {type(cause).__name__ for cause in causes(error)}
+        if names & _ACCESS_ERRORS:
             raise ValueError(
                 f"the hub gives no access to {repository}: check its name and revision; if it is "
                 "gated, accept its licence on its page and export HF_TOKEN"
             ) from None
-        if causes & _NETWORK_ERRORS:
+        if names & _NETWORK_ERRORS:
             raise ValueError(
                 f"{repository} is not available: the Hugging Face hub cannot be reached and "
                 "nothing is cached. Either run once where there is network access (what has a "
@@ -104,12 +105,3 @@ _NETWORK_ERRORS = {
     "NameResolutionError",
     "OfflineModeIsEnabled",
 }
-
-
-def _error_names(error: BaseException | None) -> set[str]:
-    """Class names of an error and of what led to it; libraries wrap them in many layers."""
-    names: set[str] = set()
-    while error is not None:
-        names.add(type(error).__name__)
-        error = error.__cause__ or error.__context__
-    return names
