@@ -22,35 +22,21 @@ def write_cards(root: Path) -> None:
 
 
 def _card(dataset: str, splits: Sequence[Mapping[str, Any]]) -> str:
-    configs = [
-        {
-            "config_name": name,
-            "data_files": [
-                {"split": part["split"], "path": f"{name}/{part['split']}-*.parquet"}
-                for part in parts
-            ],
-        }
-        for name, parts in _grouped(splits, "name")
-    ]
-    return "\n".join(
-        [
-            "---",
-            yaml.safe_dump({"configs": configs}, sort_keys=False) + "---",
-            f"# {dataset}",
-            "",
-            f"Description and licence: https://huggingface.co/datasets/{dataset}",
-            "",
-            *(_line(part) for part in splits),
-            "",
-        ]
-    )
+    configs = []
+    for name, parts in _grouped(splits, "name"):
+        named = [part["split"] for part in parts]
+        files = [{"split": split, "path": f"{name}/{split}-*.parquet"} for split in named]
+        configs.append({"config_name": name, "data_files": files})
+    header = yaml.safe_dump({"configs": configs}, sort_keys=False)
+    source = f"Description and licence: https://huggingface.co/datasets/{dataset}"
+    return f"---\n{header}---\n# {dataset}\n\n{source}\n\n{''.join(map(_line, splits))}"
 
 
 def _line(part: Mapping[str, Any]) -> str:
     extent = "all" if part["all"] else "the first"
     return (
         f"- {part['name']}, {part['split']}: {extent} {part['rows']:,} rows of revision "
-        f"{part['revision'] or 'unknown'}, fetched {part['date']}"
+        f"{part['revision'] or 'unknown'}, fetched {part['date']}\n"
     )
 
 

@@ -74,8 +74,9 @@ def covers(about: Mapping[str, Any], rows: int) -> bool:
 
 def record(root: Path, prefix: str, files: Iterable[Path], about: Mapping[str, Any]) -> None:
     """List what was fetched, with its files, in place of what was listed below `prefix`."""
-    manifest = _without(read(root), prefix)
-    manifest["files"] |= _listed(root, files)
+    manifest = read(root)
+    others = {k: v for k, v in manifest["files"].items() if not k.startswith(prefix)}
+    manifest["files"] = others | _listed(root, files)
     manifest["fetched"][prefix] = {**about, "date": time.strftime("%Y-%m-%d")}
     write_json(root / MANIFEST, manifest)
 
@@ -99,8 +100,3 @@ def _listed(root: Path, files: Iterable[Path]) -> dict[str, dict[str, Any]]:
         file.relative_to(root).as_posix(): {"size": file.stat().st_size, "sha256": sha256(file)}
         for file in files
     }
-
-
-def _without(manifest: dict[str, dict[str, Any]], prefix: str) -> dict[str, dict[str, Any]]:
-    files = {path: v for path, v in manifest["files"].items() if not path.startswith(prefix)}
-    return {**manifest, "files": files}
