@@ -115,11 +115,11 @@ def record(commits: list[str], places: list[Path], excluded: set[str]) -> None:
     """Append the fingerprints that are proven equal; exit with what differs otherwise."""
     settings = {**SETTINGS, "grid": {**SETTINGS["grid"]}}
     settings["grid"]["methods"] = [m for m in SETTINGS["grid"]["methods"] if m not in excluded]
+    compared = implementations(settings)
     old, new = (results(run(place, settings)) for place in places)
     different = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
     if different:
         sys.exit("\n".join(["these results are not the same bits:", *different]))
-    compared = implementations(settings)
     before, after = (
         fingerprints(place, compared, without_proofs)
         for place, without_proofs in zip(places, (False, True), strict=True)
