@@ -165,3 +165,98 @@ def prefetch_target(wildcards):
     if not config.get("prefetch_to"):
         raise WorkflowError("prefetch_to: say where, as in --config prefetch_to=DIR")
     return config["prefetch_to"]
+
+
+def folder_of(study):
+    """Where the frames of the grid ("") or of a study lie."""
+    return f"{RESULTS}/studies/{study}" if study else RESULTS
+
+
+def frames_of(study):
+    """The two frames."""
+    folder = folder_of(study)
+    return {"frame": f"{folder}/results.parquet", "answers": f"{folder}/items.parquet"}
+
+
+def cells_of(study):
+    """The cells of the grid or of a study."""
+    try:
+        return studies.cells_of(study, config) if study else CELLS
+    except ConfigError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def measure_of(study):
+    """What is measured of them: test or validation."""
+    return studies.section(study, config).get("measure", "test") if study else "test"
+
+
+@cache
+def recipes_of(study):
+    """The recipe of every result, by its cell's path."""
+    made = RECIPES.validation if measure_of(study) == "validation" else RECIPES.evaluation
+    return {cell.path: made(cell) for cell in cells_of(study)}
+
+
+def refuse_standing(cells):
+    """Raise ValueError where finished results of the grid mix, before more of them are made."""
+    from suite.results.collect import Files, Shown, collect
+    from suite.results.mixed import refuse
+
+    found = {}
+    for cell in cells:
+        evaluation = Path(evaluations_of([cell])[0])
+        manifests = [Path(file) for file in manifests_of([cell])]
+        if evaluation.is_file():
+            kept = [file for file in manifests if file.is_file()]
+            found[cell.path] = Files(evaluation, manifest=kept[0] if kept else None)
+    if found:
+        refuse(collect(found, Shown(tasks.shown(config))).cells)
+
+
+def study_of(wildcards):
+    """The study of a job, "" for the grid."""
+    return wildcards.study.rpartition("/")[2]
+
+
+def collected(wildcards):
+    """The results, and of evaluations also their items and the manifests of what is pruned."""
+    study = study_of(wildcards)
+    cells = cells_of(study)
+    if measure_of(study) == "validation":
+        return {"results": [f"{RESULTS}/validation/{cell.path}.json" for cell in cells]}
+    return {
+        "results": evaluations_of(cells),
+        "answers": items_of(cells),
+        "manifests": manifests_of(cells),
+    }
+
+
+def told(study, name):
+    """What a table or figure of this name is told beside the results."""
+    section = studies.section(study, config) if study else {}
+    return {
+        **TOLD,
+        "name": name,
+        "study": section,
+        "methods": studies.methods_of(study, config) if study else {},
+        "points": tokens.points(study, config) if "amounts" in section else {},
+    }
+
+
+@cache
+def recipes_mark(study):
+    """What the frames carry of the recipes that they were checked against."""
+    return fingerprint_of(recipes_of(study))
+
+
+def files_of_table(name, function):
+    """A table in each of its formats."""
+    return [f"{RESULTS}/tables/{name}.{form}" for form in TABLES[function].formats]
+
+
+def files_of_study(study):
+    """What shows a study: its table for readers, and its figure if it has one."""
+    section = studies.section(study, config)
+    tables = [file for file in files_of_table(study, section["table"]) if not file.endswith(".tex")]
+    return tables + (formats(study)[:1] if "figure" in section else [])

@@ -7,13 +7,6 @@ KEPT = [] if has_generated_tasks(config) else CELLS
 STUDIED = [study for study in STUDIES if Path(frames_of(study)["frame"]).is_file()]
 
 
-def files_of_study(study):
-    """What shows a study: its table for readers, and its figure if it has one."""
-    section = studies.section(study, config)
-    tables = [file for file in files_of_table(study, section["table"]) if not file.endswith(".tex")]
-    return tables + (formats(study)[:1] if "figure" in section else [])
-
-
 rule examples:
     input:
         **frames_of(""),
@@ -36,7 +29,7 @@ rule examples:
     params:
         scale=SCALE,
         made_by="examples",
-        results=RESULTS,
+        results=lambda wildcards: RESULTS,
         code=shown("report.examples"),
     message:
         "Copying tables and figures to results/examples"
@@ -57,5 +50,5 @@ use rule examples as study_examples with:
     params:
         scale=SCALE,
         made_by=lambda wildcards, output: output[0],
-        results=RESULTS,
+        results=lambda wildcards: RESULTS,
         code=shown("report.examples"),

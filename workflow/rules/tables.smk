@@ -1,33 +1,10 @@
 # Tables, of the grid and of studies: each is made by the function of its name in suite.tables.
 
 
-def told(study, name):
-    """What a table or figure of this name is told beside the results."""
-    section = studies.section(study, config) if study else {}
-    return {
-        **TOLD,
-        "name": name,
-        "study": section,
-        "methods": studies.methods_of(study, config) if study else {},
-        "points": tokens.points(study, config) if "amounts" in section else {},
-    }
-
-
-@cache
-def recipes_mark(study):
-    """What the frames carry of the recipes that they were checked against."""
-    return fingerprint_of(recipes_of(study))
-
-
 # the name of each table, its function, and the study that it is of, "" for the grid
 SHOWN_TABLES = [(name, name, "") for name in OF_GRID] + [
     (study, studies.section(study, config)["table"], study) for study in STUDIES
 ]
-
-
-def files_of_table(name, function):
-    """A table in each of its formats."""
-    return [f"{RESULTS}/tables/{name}.{form}" for form in TABLES[function].formats]
 
 
 for NAME, TABLE, STUDY in SHOWN_TABLES:
