@@ -182,9 +182,9 @@ DAMAGED = {
         f"hardened/{MODEL}/wanda/0.5/model.safetensors", f"evaluations/{MODEL}/wanda/0.5.json",
         f"evaluate/{MODEL}/wanda/0.5.log",
     ),
-    "evaluation": (f"evaluations/{OTHER}/wanda/0.5.json", "tables/main.csv", "tables.log"),
+    "evaluation": (f"evaluations/{OTHER}/wanda/0.5.json", "results.parquet", "collect.log"),
 }  # fmt: skip
-# a table of this evaluation and the dense model's alone
+# a frame of this evaluation and the dense model's alone
 SMALL = (*SMOKE, f"grid={{models: [{OTHER}], methods: [wanda]}}")
 
 

@@ -52,10 +52,12 @@ AGAINST: Mapping[str, Mapping[str, Sequence[str]]] = {
         "the best of all baselines": (*LAYER_WISE, *RETRAINING),
         "ADMM": ("admm",),
     },
-    # of those that retrain or are trained, two start from Wanda's masks
+    # the reconstruction keeps Wanda's masks, and LEAP only starts from them
     "wanda": {
         "the best layer-wise baseline": ("magnitude", "sparsegpt", "admm", "alps", "thanos"),
-        "the best of all baselines": ("magnitude", "sparsegpt", "admm", "alps", "thanos", "elsa"),
+        "the best of all baselines": (
+            *("magnitude", "sparsegpt", "admm", "alps", "thanos", "elsa", "leap"),
+        ),
         "ADMM": ("admm",),
     },
     "reconstruct": {

@@ -17,7 +17,7 @@ from suite.artifacts.files import read_json
 from suite.artifacts.recorded import check
 from suite.plan.cell import DENSE, Cell
 from suite.plan.metrics import is_share
-from suite.plan.validation import SCHEMAS, read_yaml, schema_problems
+from suite.plan.validation import read_yaml, schema_problems
 from suite.plan.world import GENERATED
 from suite.results.frame import CELL, COLUMNS, ITEM_COLUMNS, Results, place_of, read_items
 from suite.results.statistics import recovered_shares
@@ -93,7 +93,7 @@ def collect_validations(
 
 @cache
 def _schema() -> Any:
-    return read_yaml(SCHEMAS / "evaluation.schema.yaml")
+    return read_yaml(Path(__file__).with_name("evaluation.schema.yaml"))
 
 
 def _rows(
