@@ -56,6 +56,7 @@ class Made:
         taken = dict.fromkeys(TAKEN[method], lender)
         self.recipes = recipes(
             methods={**lent, method: {**own, **taken, "selection": rule}},
+            studies={"patterns": {"grid": {"methods": {method: [values["sparsity"]]}}}},
         )
         report = {"layers": self.shapes, "settings": values}
         write_json(self.files["report"], {**report, "recipe": self.recipes.masks(self.cell)})
