@@ -23,8 +23,9 @@ rule collect:
         ],
         tasks=tasks.shown(config),
         patterns=PATTERNS,
-        code=shown(
-            "results.collect", data=[Path(HERE, "workflow/suite/results/evaluation.schema.yaml")]
+        code=fingerprint(
+            "suite.results.collect",
+            data=[Path(HERE, "workflow/suite/results/evaluation.schema.yaml")],
         ),
     message:
         "Collecting results"
