@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from suite.plan.config import MINIATURES
 from tests.warm import SNAKEMAKE, WarmProcess, write_program
 
 ROOT = Path(__file__).parents[1]
@@ -25,6 +26,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # without a GPU, kernels run in Triton's interpreter; Triton reads this once, whoever imports it
 if not Path("/dev/nvidiactl").exists():
     os.environ.setdefault("TRITON_INTERPRET", "1")
+
+
+def own_model(folder: Path) -> Path:
+    """A miniature as a folder of a user's own, in Hugging Face layout, with its tokenizer."""
+    for part in ("mini-llama-3.2-1b", "tokenizer"):
+        shutil.copytree(MINIATURES / part, folder, dirs_exist_ok=True)
+    return folder
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from suite.artifacts.items import write_items
 from suite.plan.cell import DENSE, Cell
 from suite.results.collect import Files, Shown, collect
-from suite.results.frame import Results
+from suite.results.frame import CELL, Results
 
 KINDS = ("q", "k", "v", "o", "gate", "up", "down")
 Made = dict[str, Files]  # by the path of the cell
@@ -82,6 +84,13 @@ def collected(
 ) -> Results:
     """The results; `tasks` say how they are shown."""
     return collect(files, Shown(tasks or {}, patterns or {}))
+
+
+def part_of(results: Results, chosen: pd.Series) -> Results:
+    """The results of the cells that a boolean column of `cells` chooses."""
+    cells = pd.MultiIndex.from_frame(results.cells.loc[chosen, CELL])
+    frames = (results.frame, results.items)
+    return Results(*(f[pd.MultiIndex.from_frame(f[CELL]).isin(cells)] for f in frames))
 
 
 def _json(path: Path, content: Mapping[str, Any]) -> Path:

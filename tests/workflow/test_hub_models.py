@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from suite.plan.config import MINIATURES
+from tests.conftest import own_model
 from tests.hub_server import REVISION, hub
 
 pytestmark = pytest.mark.heavy
@@ -23,8 +23,7 @@ SOURCE = f"{{hub: {{id: someone/tiny, revision: {REVISION}}}}}"
 @pytest.fixture(scope="module")
 def repositories(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("hub")
-    for part in ("mini-llama-3.2-1b", "tokenizer"):
-        shutil.copytree(MINIATURES / part, root / "someone/tiny", dirs_exist_ok=True)
+    own_model(root / "someone/tiny")
     (root / "someone/tiny/pytorch_model.bin").write_bytes(b"pickled")
     (root / "someone/tiny/modeling_tiny.py").write_text("raise SystemExit('code from a hub')\n")
     return root

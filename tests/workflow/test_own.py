@@ -8,7 +8,7 @@ import pytest
 
 from suite.artifacts.files import read_json
 from suite.cli.main import main
-from suite.plan.config import MINIATURES
+from tests.conftest import own_model
 from tests.hub_server import REVISION, hub
 
 pytestmark = pytest.mark.heavy
@@ -21,10 +21,7 @@ STAGES = ("prune", "train", "evaluate")
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
     """A folder in Hugging Face layout, whose tokenizer begins every text with BOS."""
-    folder = tmp_path_factory.mktemp("models") / "Tiny"
-    for part in ("mini-llama-3.2-1b", "tokenizer"):
-        shutil.copytree(MINIATURES / part, folder, dirs_exist_ok=True)
-    return folder
+    return own_model(tmp_path_factory.mktemp("models") / "Tiny")
 
 
 @pytest.fixture(scope="module")

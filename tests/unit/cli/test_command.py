@@ -1,7 +1,6 @@
 """`leap-suite prune` in this process: what it leaves, and what it refuses."""
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -13,17 +12,14 @@ from leap.layers import prunable_linears
 from suite.artifacts.files import read_json
 from suite.artifacts.tensors import load_masks
 from suite.cli.main import main
-from suite.plan.config import MINIATURES
 from suite.sources import texts
+from tests.conftest import own_model
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
     """A folder in Hugging Face layout."""
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    for part in ("mini-llama-3.2-1b", "tokenizer"):
-        shutil.copytree(MINIATURES / part, folder, dirs_exist_ok=True)
-    return folder
+    return own_model(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture(scope="module")

@@ -2,14 +2,12 @@
 
 import re
 import shlex
-import shutil
 
 import pytest
 
 from suite.cli.main import main
-from suite.plan.config import MINIATURES
 from suite.sources import texts
-from tests.conftest import ROOT
+from tests.conftest import ROOT, own_model
 
 PAGE = (ROOT / "docs/prune-a-model.md").read_text(encoding="utf-8")
 MODEL = "results/laptop/models/smollm2-135m"
@@ -19,8 +17,7 @@ MODEL = "results/laptop/models/smollm2-135m"
 def test_the_tutorial_goes_as_it_is_printed(place, tmp_path, monkeypatch, capsys):
     """All of it that needs no hub: what is pruned sees the text, and BOS is said."""
     monkeypatch.chdir(tmp_path)
-    for part in ("mini-llama-3.2-1b", "tokenizer"):
-        shutil.copytree(MINIATURES / part, MODEL, dirs_exist_ok=True)
+    own_model(tmp_path / MODEL)
     documents = texts.documents({"file": place / "world/text/train.jsonl"})
     (tmp_path / "mine.txt").write_text("\n\n".join(documents))
     commands = re.findall(r"^    leap-suite (prune .*)$", PAGE, re.M)

@@ -26,7 +26,7 @@ from suite.results.collect import Files
 from suite.results.frame import Results
 from suite.tables.told import Told
 from tests.conftest import ROOT
-from tests.unit.made import KINDS, Made, collected, made
+from tests.unit.made import KINDS, Made, collected, made, part_of
 
 TASKS = ("piqa", "mmlu")
 CORRECT = {
@@ -250,7 +250,7 @@ def test_cost_has_every_method_and_sparsity_the_cheapest_first(tmp_path, drawn):
     dots = [bars.lines[0].get_xydata()[0] for bars in seconds.containers]
     assert [(x, round(y)) for x, y in dots] == [(80, 1)] * 3 + [(3, 0)] * 3
     with pytest.raises(ValueError, match="no cell is of a method that is no control"):
-        cost(results.of(results.cells["control"]), TOLD, [tmp_path / "cost.svg"])
+        cost(part_of(results, results.cells["control"]), TOLD, [tmp_path / "cost.svg"])
 
 
 def test_a_training_costs_its_own_seconds_and_seeds_are_averaged(tmp_path, drawn):

@@ -6,10 +6,9 @@ import pytest
 
 from suite.artifacts.files import write_json
 from suite.report.closing import closing_lines
-from suite.results.frame import Results
+from suite.results.frame import Results, write
 from suite.tables.headline import headline
 from suite.tables.told import Told
-from suite.tables.verdict import verdict
 from tests.unit.made import Made, collected, made
 
 ABOUT = "What these results can tell."
@@ -94,7 +93,7 @@ def closed(folder, results: Results, generated=False, **told):
     tables.mkdir()
     asked = Told("test", about=ABOUT, **told)
     (tables / "headline.json").write_text(headline(results, asked)["json"])
-    (tables / "verdict.md").write_text(verdict(results, asked)["md"])
+    write(results, folder / "results.parquet", folder / "items.parquet")
     (folder / "report.html").touch()
     return lines(folder, generated=generated)[:-3]
 

@@ -4,7 +4,6 @@ import pandas as pd
 import pytest
 
 from suite.results import frame
-from suite.results.frame import is_pruned
 from tests.unit.results.example import TASKS, ran, results
 
 CELLS = [ran("dense", 0.9), ran("wanda"), ran("leap", 0.6, seed=0), ran("leap", 0.62, seed=1)]
@@ -40,10 +39,3 @@ def test_scores_are_the_items_by_cell():
     assert scores.loc["piqa", 0].sum() == 60
     uncounted = results(CELLS, {**TASKS, "mmlu": {"averaged": False}})
     assert "mmlu" not in uncounted.scores.index.get_level_values("measure")
-
-
-def test_a_part_has_only_its_cells():
-    found = results(CELLS)
-    part = found.of(is_pruned(found.cells))
-    assert part.cells["method"].tolist() == ["wanda", "leap", "leap"]
-    assert set(part.items["method"]) == {"wanda", "leap"}

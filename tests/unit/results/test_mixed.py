@@ -6,6 +6,7 @@ from suite.results import mixed
 from suite.results.collect import Shown, collect
 from suite.tables.registry import TABLES, table
 from suite.tables.told import Told
+from tests.unit.made import part_of
 from tests.unit.results.example import TASKS, edit, ran, write
 
 METHODS = ["magnitude", "wanda", "alps"]
@@ -79,7 +80,8 @@ def test_every_table_says_it(files):
     def texts():
         found = collect(files, Shown(TASKS))
         # ablations have one sparsity, and search is of other files
-        part = found.of(found.cells["method"].eq("wanda") & found.cells["sparsity"].eq(0.5))
+        is_one = found.cells["method"].eq("wanda") & found.cells["sparsity"].eq(0.5)
+        part = part_of(found, is_one)
         return {
             (name, form): text
             for name in set(TABLES) - {"search"}

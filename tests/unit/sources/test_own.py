@@ -10,24 +10,21 @@ from pathlib import Path
 import pytest
 
 from suite.artifacts.files import read_json, write_json
-from suite.plan.config import MINIATURES, load
+from suite.plan.config import load
 from suite.plan.grid import cells
 from suite.sources import own
 from suite.sources.mirror import manifest
-from tests.conftest import ROOT
+from tests.conftest import ROOT, own_model
 from tests.hub_server import REVISION, hub
 
 OWN = {"scale": "own", "hub_mirror": ""}
 LATER = "f" * 40
-CHECKPOINT = ("mini-llama-3.2-1b", "tokenizer")
 
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
     """A model in Hugging Face layout, whose context is 512 tokens and whose tokenizer adds BOS."""
-    for part in CHECKPOINT:
-        shutil.copytree(MINIATURES / part, tmp_path / "Mine v1", dirs_exist_ok=True)
-    return tmp_path / "Mine v1"
+    return own_model(tmp_path / "Mine v1")
 
 
 def edit(file: Path, **changes) -> None:

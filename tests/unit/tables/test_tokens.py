@@ -9,6 +9,7 @@ import pytest
 from suite.figures.tokens import tokens as figure
 from suite.tables.tokens import token_rows, tokens
 from suite.tables.told import Told
+from tests.unit.made import part_of
 from tests.unit.results.example import GENERATED, ran, results
 
 MODELS = ["qwen", "llama"]
@@ -119,7 +120,7 @@ def test_bars_are_standard_errors(axes, rows):
 
 
 def test_figure_names_everything_and_numbers_its_ticks(study, tmp_path):
-    figure(study.of(study.cells["model"] == "qwen"), TOLD, [tmp_path / "figure.svg"])
+    figure(part_of(study, study.cells["model"] == "qwen"), TOLD, [tmp_path / "figure.svg"])
     svg = (tmp_path / "figure.svg").read_text()
     for text in ["qwen", "ADMM", "Wanda", "LEAP", "Dense", "Tokens seen (log scale)",
                  "layer-wise, as it is", "the best of these"]:  # fmt: skip

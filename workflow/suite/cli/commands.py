@@ -3,26 +3,27 @@
 Both raise ConfigError for what cannot be asked for, and ValueError for what cannot be done.
 """
 
-import math
-import statistics
 import tempfile
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from suite.artifacts.files import read_json, replacing, write_json
 from suite.cli.bench import Bench
+from suite.plan import tasks
 from suite.plan.cell import Cell
 from suite.plan.config import scale_settings
 from suite.plan.methods import can_have, pattern_of
 from suite.plan.validation import ConfigError, unknown_name
+from suite.results.collect import Files, Shown, collect
+from suite.results.frame import Results, of_tasks
 from suite.sources.own import SCALE, path_name
 from suite.stages.evaluate import evaluate as run_evaluation
 from suite.stages.harden import harden
 from suite.stages.zeros import warn_of_zeros
 
-_TEXTS = {"perplexity": "WikiText-2", "in_domain": "C4"}
+_TEXTS = {"ppl": "WikiText-2", "in_domain_ppl": "C4"}
 
 
 def prune(asked: Namespace) -> str:
@@ -83,7 +84,8 @@ def evaluate(asked: Namespace) -> str:
     if manifest:  # the stage has taken the pruned model for the dense one
         result["provenance"]["dense_weights_sha256"] = manifest["dense_weights_sha256"]
     write_json(folder / "evaluation.json", result)
-    return "\n".join(_table(result))
+    written = {cell.path: Files(folder / "evaluation.json")}
+    return "\n".join(_table(collect(written, Shown(tasks.shown(bench.settings)))))
 
 
 def _model(asked: Namespace, **own: Any) -> dict[str, Any]:
@@ -91,16 +93,12 @@ def _model(asked: Namespace, **own: Any) -> dict[str, Any]:
     return {"model": asked.model, "models": {path_name(asked.model): {**own, **bos}}}
 
 
-def _table(result: Mapping[str, Any]) -> Iterator[str]:
+def _table(results: Results) -> Iterator[str]:
     yield f"{'':24}{'score':>9}{'error':>9}{'items':>9}{'chance':>9}"
-    scores = []
-    for name, task in result["tasks"].items():
-        metric = task.get("metric", "acc")
-        keys = (metric, f"{metric}_stderr", "chance")
-        score, error, chance = (100 * task.get(key, math.nan) for key in keys)
-        scores.append(score)
-        yield f"{name:24}{score:9.2f}{error:9.2f}{task['samples']:9}{chance:9.2f}"
-    yield f"{'average':24}{statistics.fmean(scores):9.2f}"
+    for row in of_tasks(results.frame).itertuples():
+        yield f"{row.measure:24}{row.value:9.2f}{row.stderr:9.2f}{row.items:9}{row.chance:9.2f}"
+    (cell,) = results.cells.to_dict("records")
+    yield f"{'average':24}{cell['average']:9.2f}"
     for name, title in _TEXTS.items():
-        quality = result[name]
-        yield f"{f'perplexity, {title}':24}{quality['value']:9.2f}{quality['stderr']:9.2f}"
+        quality, error = cell[name], cell[f"{name}_stderr"]
+        yield f"{f'perplexity, {title}':24}{quality:9.2f}{error:9.2f}"

@@ -7,8 +7,10 @@ from typing import Any
 from suite.artifacts.files import read_json
 from suite.plan.methods import method_label
 from suite.report.overview import duration
+from suite.results.frame import read
 from suite.tables import generated as kind
 from suite.tables import verdict
+from suite.tables.leaderboard import leaderboard_lines
 
 
 def closing_lines(results: Path, seconds: float, about: str, generated: bool) -> list[str]:
@@ -52,8 +54,6 @@ def _line(subject: str, found: Mapping[str, Any], generated: bool) -> str:
 
 
 def _leaderboard(results: Path, generated: bool) -> list[str]:
-    """The leaderboard, which is the first table of the verdict's page."""
-    text = (results / "tables/verdict.md").read_text(encoding="utf-8")
-    _, start, rest = text.partition("\n\n|")
-    rows = (start + rest).strip().partition("\n\n")[0].splitlines()
-    return [kind.titled("Leaderboard", generated), *rows]
+    """The leaderboard, of the results themselves."""
+    found = read(results / "results.parquet", results / "items.parquet")
+    return [kind.titled("Leaderboard", generated), *leaderboard_lines(found)]

@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 
 from suite.plan.methods import method_label
-from suite.plan.world import GENERATED
+from suite.plan.metrics import DEFAULT
+from suite.results.frame import any_generated, of_tasks
 
 
 def front_matter(
@@ -44,8 +45,7 @@ def title(manifest: Mapping[str, Any]) -> str:
 def _results(scores: pd.DataFrame, datasets: Mapping[str, str]) -> list[Any]:
     from huggingface_hub import EvalResult
 
-    asked = scores[(scores["task"] != "") & ~scores["measure"].str.endswith("_norm")]
-    if asked["task"].str.startswith(GENERATED).any():
+    if any_generated(scores):
         return []
     return [
         EvalResult(
@@ -57,11 +57,11 @@ def _results(scores: pd.DataFrame, datasets: Mapping[str, str]) -> list[Any]:
             metric_name=_named(row),
             metric_value=round(row.value / (100 if row.unit == "percent" else 1), 6),
         )
-        for row in asked.itertuples()
+        for row in of_tasks(scores).itertuples()
     ]
 
 
 def _named(row: Any) -> str:
     shots = f"{row.fewshot}-shot" if row.fewshot else "zero-shot"
-    metric = "accuracy" if row.metric == "acc" else row.metric
+    metric = "accuracy" if row.metric == DEFAULT else row.metric
     return f"{shots} {metric}, {row.items} items"

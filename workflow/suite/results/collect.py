@@ -16,7 +16,7 @@ import pandas as pd
 from suite.artifacts.files import read_json
 from suite.artifacts.recorded import check
 from suite.plan.cell import DENSE, Cell
-from suite.plan.metrics import is_share
+from suite.plan.metrics import DEFAULT, is_share
 from suite.plan.validation import read_yaml, schema_problems
 from suite.plan.world import GENERATED
 from suite.results.frame import CELL, COLUMNS, ITEM_COLUMNS, Results, place_of, read_items
@@ -69,7 +69,8 @@ def collect(
         measured = [*_rows(path, of, shown, recipes)]
         rows += measured
         if of.items:
-            items.append(_items(path, of.items))
+            cell = {name: measured[0][name] for name in CELL}
+            items.append(read_items(of.items).assign(**cell)[ITEM_COLUMNS])
             _check_items(of.items, items[-1], measured)
     frame = _with_averages(pd.DataFrame(rows, columns=COLUMNS))
     _check_comparable(frame, files)
@@ -114,7 +115,7 @@ def _rows(
         if key in evaluation:
             yield facts | _perplexity(name, evaluation[key])
     for name, result in evaluation["tasks"].items():
-        if (metric := result.get("metric", "acc")) not in result:
+        if (metric := result.get("metric", DEFAULT)) not in result:
             raise ValueError(
                 f"{files.evaluation}: tasks.{name} has no {metric}: delete it and run again"
             )
@@ -127,7 +128,7 @@ def _rows(
 
 def _task(name: str, result: Mapping[str, Any], shown: Mapping[str, Any]) -> Iterator[Record]:
     """A task's own measure, and its acc_norm where that is another."""
-    metric = result.get("metric", "acc")
+    metric = result.get("metric", DEFAULT)
     averaged = bool(shown.get("averaged", True))
     title = str(shown.get("title", name))
     if result["task"].startswith(GENERATED):
@@ -231,12 +232,6 @@ def _versions(record: Mapping[str, Any], names: Sequence[str]) -> str:
     return ", ".join(f"{name} {recorded.get(name, UNKNOWN)}" for name in names)
 
 
-def _items(path: str, file: Path) -> pd.DataFrame:
-    model, method, sparsity, *seed = path.split("/")
-    cell = (model, method, float(sparsity), int(seed[0].removeprefix("seed-")) if seed else 0)
-    return read_items(file).assign(**dict(zip(CELL, cell, strict=True)))[ITEM_COLUMNS]
-
-
 # Checks
 
 
@@ -290,23 +285,16 @@ def _check_items(file: Path, items: pd.DataFrame, measured: Sequence[Record]) ->
 def _check_comparable(frame: pd.DataFrame, files: Mapping[str, Files]) -> None:
     """Refuse cells of which one answered other tasks or items than the first."""
     asked = frame[frame["task"] != ""].set_index(CELL)
-    cells = [(cell, rows.set_index("measure")[_ASKED]) for cell, rows in _by_cell(asked)]
+    by_cell = asked.groupby(level=CELL, sort=False)
+    cells = [(cell, rows.set_index("measure")[_ASKED]) for cell, rows in by_cell]
     for cell, found in cells[1:]:
         first, reference = cells[0]
         others = sorted(set(found.index) ^ set(reference.index)) or [
             name for name in found.index if not found.loc[name].equals(reference.loc[name])
         ]
         if others:
-            ours, theirs = (files[_path(*each)].evaluation for each in (cell, first))
+            ours, theirs = (files[Cell.at(*each).path].evaluation for each in (cell, first))
             raise ValueError(
                 f"{ours} and {theirs} answered {', '.join(others)} in different ways "
                 f"({', '.join(_ASKED)}): evaluate both again"
             )
-
-
-def _by_cell(asked: pd.DataFrame) -> Iterator[tuple[tuple, pd.DataFrame]]:
-    yield from asked.groupby(level=CELL, sort=False)
-
-
-def _path(model: str, method: str, sparsity: float, seed: int) -> str:
-    return Cell.at(model, method, sparsity, seed).path

@@ -15,15 +15,14 @@ from typing import Any
 
 import yaml
 
+from suite.miniature.tasks import DEFINITIONS
 from suite.plan.config import scale_settings
 from suite.plan.metrics import DEFAULT
 from suite.plan.tasks import asked
-from suite.plan.validation import WORKFLOW, ConfigError, Problem
+from suite.plan.validation import ConfigError, Problem
 from suite.plan.world import is_generated
 
 Definition = Mapping[str, Any]
-
-GENERATED = WORKFLOW / "suite/miniature/tasks"
 
 _NAMED = re.compile(rb"""^["']?(?:task|group)["']?[ \t]*:[ \t]*["']?([^\s"'#]+)""", re.MULTILINE)
 
@@ -45,7 +44,7 @@ def refuse(settings: Mapping[str, Any]) -> None:
 
 
 def _problems(name: str, task: Mapping[str, Any]) -> Iterator[Problem]:
-    folder = GENERATED if is_generated(task) else _installed()
+    folder = DEFINITIONS if is_generated(task) else _installed()
     if folder is None:
         return
     files, wanted = _files(folder), task["task"]

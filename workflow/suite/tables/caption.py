@@ -1,5 +1,6 @@
 """What captions say of the tasks that were asked."""
 
+from suite.plan.metrics import DEFAULT
 from suite.results.frame import Results, Task
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -34,5 +35,5 @@ def _counting(results: Results) -> list[str]:
 
 def _how(task: Task) -> str:
     """In what a task differs from accuracy without examples."""
-    metric = "" if task.metric == "acc" else f"`{task.metric}`"
+    metric = "" if task.metric == DEFAULT else f"`{task.metric}`"
     return " ".join(filter(None, [metric, f"{task.fewshot}-shot" if task.fewshot else ""]))

@@ -20,6 +20,9 @@ from suite.tables.numbers import number, perplexity
 from suite.tables.text import SECONDS, csv_text, lines_text, mixed_lines
 from suite.tables.told import Told
 
+# of one method, by model and sparsity
+_Scores = Mapping[tuple[str, float], pd.DataFrame]
+
 
 def comparison(results: Results, told: Told) -> Mapping[str, str]:
     """The rows as CSV and Markdown."""
@@ -36,17 +39,19 @@ def comparison_rows(results: Results, told: Told) -> pd.DataFrame:
     over a method that shares no cell with it, or seconds of the dense model. Raises ValueError
     where two checkpoints that are compared did not answer the same items.
     """
-    methods = dict.fromkeys(results.cells["method"])
-    return pd.DataFrame([_row(results, method, told.subject) for method in methods])
+    ours = _scores(results, told.subject)
+    return pd.DataFrame(
+        _row(results, method, {} if method == told.subject else ours)
+        for method in dict.fromkeys(results.cells["method"])
+    )
 
 
-def _row(results: Results, method: str, subject: str) -> dict[str, Any]:
+def _row(results: Results, method: str, ours: _Scores) -> dict[str, Any]:
     cells = results.cells[results.cells["method"] == method]
     scores = _scores(results, method)
     lead, lead_error = math.nan, math.nan
-    ours = _scores(results, subject)
     both = [place for place in scores if place in ours]
-    if method != subject and both:
+    if both:
         whole = combine(compare(ours[place], scores[place]) for place in both)
         lead, lead_error = whole.difference, whole.standard_error
     return {
@@ -64,7 +69,7 @@ def _row(results: Results, method: str, subject: str) -> dict[str, Any]:
     }
 
 
-def _scores(results: Results, method: str) -> dict[tuple[str, float], pd.DataFrame]:
+def _scores(results: Results, method: str) -> _Scores:
     """Of one method, by model and sparsity in the order of the cells."""
     cells = results.cells[results.cells["method"] == method]
     places = cells[PLACE].drop_duplicates().itertuples(index=False, name=None)

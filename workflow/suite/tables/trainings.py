@@ -1,9 +1,10 @@
 """How a training went, step by step, as its job's journal has it."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from suite.tracking.journal import read_events
 
 
 @dataclass(frozen=True)
@@ -18,8 +19,7 @@ class Training:
 
 def read_training(journal: Path, names: Sequence[str]) -> Training:
     """The values of these names. Raises ValueError where no step is recorded."""
-    events = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
-    tags = next(event["tags"] for event in events if event["event"] == "start")
+    start, *events = read_events(journal)
     # a step that was repeated after an interruption is there again
     steps = {
         event["step"]: event["values"]
@@ -30,7 +30,7 @@ def read_training(journal: Path, names: Sequence[str]) -> Training:
         raise ValueError(f"{journal}: no step of a training is recorded")
     order = sorted(steps)
     values = {name: [float(steps[step][name]) for step in order] for name in names}
-    return Training(tags["model"], tags["sparsity"], order, values)
+    return Training(start["tags"]["model"], start["tags"]["sparsity"], order, values)
 
 
 def smooth(values: Sequence[float]) -> list[float]:

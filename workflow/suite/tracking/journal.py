@@ -56,10 +56,15 @@ def open_journal(path: str, run: str, cell: Cell, settings: Mapping[str, Any]) -
         yield record
 
 
+def read_events(path: Path) -> list[dict[str, Any]]:
+    """What a journal says, line by line, its start first."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
 def read_journal(path: Path) -> tuple[str, list[Point]]:
     """Which execution wrote a journal, and its curve. Raises ValueError where it is not whole."""
     try:
-        start, *events = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+        start, *events = read_events(path)
         return str(start["run"]), [point for event in events for point in _points(event)]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is damaged ({error}): delete it and run again") from None
