@@ -10,6 +10,7 @@ import torch
 
 from suite.artifacts.files import read_json
 from suite.report import documentation
+from suite.tables import verdict
 from suite.tables.verdict import equals
 from tests.conftest import ROOT
 
@@ -110,14 +111,27 @@ def lead(entry: dict, decimals: int) -> str:
     return f"{value:.{decimals}f} ± {error:.{decimals}f}"
 
 
+def first_verdicts(run: str) -> list[dict]:
+    """Differences of accuracies to the best layer-wise method, and to the best of all."""
+    verdicts = read_json(ROOT / f"results/examples/{run}/headline.json")["against"]
+    return [found["accuracy"] for found in verdicts if found["first"]]
+
+
 def test_what_is_said_of_leads_is_what_was_found():
-    verdicts = read_json(ROOT / "results/examples/claim/headline.json")["against"]
-    layer_wise, of_all = (found["accuracy"] for found in verdicts if found["first"])
+    layer_wise, of_all = first_verdicts("claim")
     for entry in (*layer_wise["cells"], layer_wise):
         assert lead(entry, 2) in text_of("README.md")
     assert equals(layer_wise["p_value"]) == "= 0.004" and "p = 0.004" in text_of("README.md")
     for cell in of_all["cells"]:
         assert lead(cell, 2) in text_of("docs/results.md")
+    mini, of_all_mini = first_verdicts("mini")
+    assert mini["cells_better"] == 10 and mini["cells_significantly_worse"] == 0
+    assert of_all_mini["mean"] < 0
+    for page in documentation.PAGES:
+        assert lead(mini, 1) in text_of(page)
+        assert lead(of_all_mini, 1) in text_of(page)
+    for entry in (mini, of_all_mini):  # what the run printed
+        assert verdict.short_summary(entry, generated=True) in text_of("README.md")
 
 
 def anchors(text: str) -> set[str]:
