@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from baselines.sequential import Progress, no_progress, walk
 from baselines.statistics import FeatureNorm
 from leap.budget import survivors
-from leap.layers import block_index, decoder_blocks, prunable_linears
+from leap.model.layers import block_index, decoder_blocks, prunable_linears
 
 # of OWL: how many times the mean score makes an outlier, and how far densities may be from the mean
 _OUTLIER, _SPREAD = 5.0, 0.08

@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from leap.products import exact_products
+from leap.model.products import exact_products
 
 # Damping grows tenfold after each failed factorisation, up to the mean diagonal itself.
 _STRONGEST = 1.0

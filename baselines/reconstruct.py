@@ -22,7 +22,7 @@ from baselines.allocation import of_masks
 from baselines.replay import Call, record, record_inside, record_outputs
 from baselines.sequential import Progress, Pruned, no_progress
 from baselines.submodules import Submodule, submodules
-from leap.layers import decoder_blocks, prunable_linears
+from leap.model.layers import decoder_blocks, prunable_linears
 
 Weights = Mapping[str, Tensor]
 

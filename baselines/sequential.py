@@ -18,7 +18,7 @@ from baselines.registry import Method, Statistic
 from baselines.replay import Call, record
 from baselines.statistics import NoStatistic
 from leap.budget import layer_survivors
-from leap.layers import decoder_blocks, prunable_linears
+from leap.model.layers import decoder_blocks, prunable_linears
 from leap.seeds import noise_seed
 
 Progress = Callable[[Iterable[Any], str], Iterable[Any]]

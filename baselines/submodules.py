@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from baselines.replay import Call
-from leap.layers import linear_weights
+from leap.model.layers import linear_weights
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from baselines.registry import Method
 from baselines.sequential import Progress, Pruned, no_progress, prepare, walk
-from leap.layers import prunable_linears
-from leap.selection.leap import exact_masks
+from leap.methods.leap.selection import exact_masks
+from leap.model.layers import prunable_linears
 
 
 @torch.no_grad()

@@ -9,17 +9,21 @@ from typing import Any
 
 __all__ = ["PRESETS", "Settings", "apply_masks", "learn_masks", "select_masks"]
 
-# torch takes seconds to import, and who needs one module of this package loads no other
-_LATER = {
+# imported on first use: torch takes seconds
+_LAZY = {
     "PRESETS": "leap.settings",
     "Settings": "leap.settings",
-    "apply_masks": "leap.selecting",
-    "learn_masks": "leap.training",
-    "select_masks": "leap.selecting",
+    "apply_masks": "leap.selection",
+    "learn_masks": "leap.training.masks",
+    "select_masks": "leap.selection",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LATER:
-        return getattr(import_module(_LATER[name]), name)
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'leap' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -1,10 +1,11 @@
-"""What a training refuses before it begins. Axes: S sequences, T tokens."""
+"""Refusals of unusable training data, masks and diverged values. Axes: S sequences, T tokens."""
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
-from leap.layers import prunable_linears
+from leap.model.layers import prunable_linears
 
 
 def check_training(
@@ -28,3 +29,16 @@ def check_training(
     for kind, given in masks.items():
         if given is not None and list(given) != names:
             raise ValueError(f"the {kind} masks are not those of this model's prunable layers")
+
+
+def refuse_nan(logits: Tensor) -> Tensor:
+    """The logits themselves. Raises ValueError where one of them is NaN."""
+    if torch.isnan(logits).any():
+        raise ValueError("a logit is NaN: the training diverged; lower its learning rate")
+    return logits
+
+
+def refuse_non_finite(layer: str, learned: Tensor, noun: str = "logit") -> None:
+    """Raise ValueError where something learned of this layer is NaN or infinite."""
+    if not torch.isfinite(learned).all():
+        raise ValueError(f"a {noun} of {layer} is not finite: lower learning_rate")

@@ -51,7 +51,7 @@ class Settings:
     density_strength, density_scope: weight of |mean M - (1 - sparsity)|, taken over the whole
         model (`global`), or as the mean (`per_block`) or the sum (`per_block_sum`) over decoder
         blocks.
-    magnitude, magnitude_strength: the term that rewards kept magnitude (see `leap.objective`).
+    magnitude, magnitude_strength: the term that rewards kept magnitude (`leap.training.objective`).
     logits_dtype: in what logits and AdamW's moments are kept: `float32`, or `model`, which is the
         weights' own, as in the official code; what is computed from them is float32 in either case.
     init_std, prior_strength: spread of the first logits, and how far a prior mask moves them

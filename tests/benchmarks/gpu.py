@@ -4,7 +4,7 @@
     PYTHONPATH=.:workflow torchrun --standalone --nproc-per-node 8 tests/benchmarks/gpu.py
 
 The paper's five models with random weights in bfloat16; nothing is downloaded. A step has `--draw`
-sequences of `--length` tokens for each process. Variants, all with the loss of `leap.loss`:
+sequences of `--length` tokens for each process. Variants, all with the loss of `leap.model.loss`:
 
 dense     forward + backward with the gradients of all prunable weights, no optimiser step
 official  logits in the model's dtype, masks by `gumbel_softmax` over a trailing axis of 2, kept for
@@ -37,12 +37,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from leap import Settings, learn_masks, parallel
+from leap import Settings, learn_masks
+from leap.distributed import parallel
 from leap.execution import Execution
-from leap.layers import prunable_linears
-from leap.loss import lm_loss_of
-from leap.parameterisations.leap import first_logits, gate
-from leap.relaxation import Relaxation
+from leap.methods.leap import first_logits
+from leap.methods.leap.gate import bernoulli_gate as gate
+from leap.methods.relaxation import Relaxation
+from leap.model.layers import prunable_linears
+from leap.model.loss import lm_loss_of
 from suite.jobs.shape import numbers_of
 from suite.plan.cost.execution import Training, choose
 from suite.plan.cost.shapes import MODELS, Sizes
@@ -55,7 +57,7 @@ VARIANTS = ("dense", "official", "ours", "ours-ckp")
 ON_GPU = torch.cuda.is_available()
 NARROW = {"hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 2, "vocab_size": 512,
           "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16}  # fmt: skip
-BYTES_FORWARD, BYTES_BACKWARD = 8, 12  # a weight, see leap.fused
+BYTES_FORWARD, BYTES_BACKWARD = 8, 12  # a weight, see leap.methods.leap.fused
 
 
 def main() -> None:

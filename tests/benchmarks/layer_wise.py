@@ -102,7 +102,7 @@ def measure(
 
     from baselines import registry
     from baselines.sequential import prune_model
-    from leap.layers import decoder_blocks, prunable_linears
+    from leap.model.layers import decoder_blocks, prunable_linears
 
     torch.set_num_threads(THREADS)
     torch.manual_seed(0)
@@ -133,7 +133,7 @@ def plain_pass(model: "nn.Module", ids_BT: "Tensor", variant: str) -> None:
 
     from baselines.replay import record
     from leap.budget import layer_survivors
-    from leap.layers import decoder_blocks, prunable_linears
+    from leap.model.layers import decoder_blocks, prunable_linears
 
     prune = {"sparsegpt-plain": plain_sparsegpt, "admm-plain": plain_admm}[variant]
     linears = prunable_linears(model)

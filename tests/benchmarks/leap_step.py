@@ -108,7 +108,7 @@ def measure(model: str, batch: int, length: int, steps: int, variant: str) -> di
     import torch
     from transformers import AutoModelForCausalLM
 
-    from leap.layers import prunable_linears
+    from leap.model.layers import prunable_linears
 
     torch.set_num_threads(THREADS)
     torch.manual_seed(0)
@@ -181,7 +181,7 @@ def _learn(
 
 def maskllm(model: "nn.Module", ids_BT: "Tensor", steps: int) -> list[float]:
     """MaskLLM's 2:4 on the same trainer."""
-    from leap.parameterisations.maskllm import MaskLLM
+    from leap.methods.maskllm import MaskLLM
 
     return _learn(model, ids_BT, steps, {}, parameterisation=MaskLLM(2, 4))
 
@@ -190,8 +190,8 @@ def patch_tile(model: "nn.Module", ids_BT: "Tensor", steps: int) -> list[float]:
     """PATCH's tiles over fixed 2:4 masks, which keep the first two of four."""
     import torch
 
-    from leap.layers import prunable_linears
-    from leap.parameterisations.patch import Patch
+    from leap.methods.patch import Patch
+    from leap.model.layers import prunable_linears
 
     row_4 = torch.tensor([True, True, False, False])
     sparse = {
@@ -204,7 +204,7 @@ def patch_tile(model: "nn.Module", ids_BT: "Tensor", steps: int) -> list[float]:
 
 def patch_joint(model: "nn.Module", ids_BT: "Tensor", steps: int) -> list[float]:
     """PATCH's tiles and MaskLLM's choices together."""
-    from leap.parameterisations.patch import Patch
+    from leap.methods.patch import Patch
 
     return _learn(model, ids_BT, steps, {}, parameterisation=Patch(128, 2, 4, joint=True))
 
@@ -214,8 +214,8 @@ def official(model: "nn.Module", ids_BT: "Tensor", steps: int) -> list[float]:
     import torch
 
     from leap import Settings
-    from leap.layers import prunable_linears
-    from leap.parameterisations.leap import first_logits
+    from leap.methods.leap import first_logits
+    from leap.model.layers import prunable_linears
 
     settings = Settings(SPARSITY)
     alpha, tau = settings.alpha[0], settings.tau[0]

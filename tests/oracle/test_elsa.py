@@ -9,9 +9,9 @@ from torch.func import functional_call
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from leap.budget import layer_survivors
-from leap.elsa import Settings, learn_weights
 from leap.execution import Execution
-from leap.layers import prunable_linears
+from leap.methods.elsa import Settings, learn_weights
+from leap.model.layers import prunable_linears
 from leap.seeds import noise_seed
 
 VOCABULARY = 40

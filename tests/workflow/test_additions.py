@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from leap.budget import survivors
-from leap.layers import prunable_linears
+from leap.model.layers import prunable_linears
 from suite.artifacts.tensors import load_masks
 from suite.jobs.provenance import benchmarked
 from suite.stages import models
@@ -32,7 +32,7 @@ MODEL, OTHER_MODEL = "mini-llama-3.2-1b", "mini-qwen-2.5-0.5b"
 RESULTS = "results/smoke"
 FOLDER = "baselines/relative_magnitude"
 BASELINE = "baselines/random_pruning.py"
-LEARNED = "leap/parameterisations/leap_rows.py"
+LEARNED = "leap/methods/leap_rows.py"
 FIGURE_TABLE = "workflow/rules/figures.smk"
 # the files that each section adds
 METHODS = {

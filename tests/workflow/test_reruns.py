@@ -100,7 +100,7 @@ def test_only_what_shows_an_edit_runs_again(fresh_checkout, snakemake):
             file.write_text(file.read_text() + "\n\n# edited\n")
     for file, old, new in (
         ("leap/budget.py", '"""Exact numbers', '"""The exact numbers'),
-        ("leap/parameterisations/patch.py", "clamp_(-0.99", "clamp_(-0.98"),
+        ("leap/methods/patch/__init__.py", "clamp_(-0.99", "clamp_(-0.98"),
         ("workflow/suite/jobs/job.py", '"%s %d/%s, %.0f s left"', '"%s: %d of %s, %.0f s left"'),
         ("workflow/suite/tracking/runs.py", 'f" seed {cell.seed}"', 'f" s{cell.seed}"'),
         ("workflow/suite/plan/cost/estimate.py", "_TOKENS = 10e6", "_TOKENS = 9e6"),
@@ -121,7 +121,7 @@ def test_only_what_shows_an_edit_runs_again(fresh_checkout, snakemake):
 
 def test_edits_of_the_selection_and_of_a_baselines_part_train_nothing_again(own_smoke_run, planned):
     edit(
-        own_smoke_run, "leap/selection/leap.py", "first_N = tied_N.cumsum(0) <= ties",
+        own_smoke_run, "leap/methods/leap/selection.py", "first_N = tied_N.cumsum(0) <= ties",
         "first_N = tied_N.cumsum(0) < ties + 1",
     )  # fmt: skip
     edit(own_smoke_run, "baselines/hessian.py", "_STRONGEST = 1.0", "_STRONGEST = 2.0")

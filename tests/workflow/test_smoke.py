@@ -14,7 +14,7 @@ from matplotlib.image import imread
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from leap.budget import survivors
-from leap.layers import prunable_linears
+from leap.model.layers import prunable_linears
 from suite.artifacts.tensors import load_masks
 from suite.plan.methods import method_label
 from suite.tables.numbers import number, perplexity

@@ -13,7 +13,7 @@ from baselines import admm, magnitude, wanda
 from baselines.allocation import _spread, of_masks, owl
 from baselines.sequential import prune_model
 from leap.budget import layer_survivors, survivors
-from leap.layers import prunable_linears
+from leap.model.layers import prunable_linears
 
 SIZE = {"hidden_size": 24, "intermediate_size": 40, "num_hidden_layers": 4, "vocab_size": 60,
         "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 64,

@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerFast
 
 from baselines import admm, alps
 from baselines.sequential import no_progress, prune_model, walk
-from leap.layers import prunable_linears
+from leap.model.layers import prunable_linears
 from suite.miniature.text import training_documents
 from suite.miniature.world import build_world
 from suite.plan.config import MINIATURES, load

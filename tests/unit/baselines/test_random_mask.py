@@ -8,7 +8,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from baselines import random_mask
 from baselines.sequential import prune_model
-from leap.layers import prunable_linears
+from leap.model.layers import prunable_linears
 
 
 def draw(rows, columns, keep, **options):

@@ -14,7 +14,7 @@ from baselines.reconstruct import Settings
 from baselines.replay import record
 from baselines.sequential import prune_model
 from baselines.submodules import submodules
-from leap.layers import decoder_blocks, prunable_linears
+from leap.model.layers import decoder_blocks, prunable_linears
 from tests.unit.baselines.test_sequential import FAMILIES
 
 SPARSITY = 0.6

@@ -34,7 +34,7 @@ from baselines.replay import record
 from baselines.sequential import gather_statistics, prune_model
 from baselines.statistics import FeatureNorm, NoStatistic
 from leap.budget import survivors
-from leap.layers import decoder_blocks, prunable_linears
+from leap.model.layers import decoder_blocks, prunable_linears
 
 SIZE = {"hidden_size": 24, "intermediate_size": 40, "num_hidden_layers": 3, "vocab_size": 60,
         "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 64,

@@ -8,7 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from baselines import registry, sequential
-from leap.layers import prunable_linears
+from leap.model.layers import prunable_linears
 from suite.artifacts.files import read_json
 from suite.artifacts.tensors import load_masks
 from suite.cli.main import main

@@ -10,15 +10,15 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from leap.gated import GatedLinear
-from leap.parameterisation import Draw
-from leap.parameterisations.leap import Leap
-from leap.parameterisations.maskllm import MaskLLM
-from leap.parameterisations.patch import Patch
-from leap.patterns import shared_patterns
-from leap.relaxation import Relaxation
-from leap.rows import Split
-from leap.tiles import shared_tile_weights
+from leap.distributed.rows import Split
+from leap.methods.leap import Leap
+from leap.methods.maskllm import MaskLLM
+from leap.methods.parameterisation import Draw
+from leap.methods.patch import Patch
+from leap.methods.patch.tiles import shared_tile_weights
+from leap.methods.patterns import shared_patterns
+from leap.methods.relaxation import Relaxation
+from leap.model.gated import GatedLinear
 
 KINDS = ("leap", "maskllm", "tile", "joint")
 PATCHES = ("tile", "joint")

@@ -20,11 +20,11 @@ from transformers import (
     OPTForCausalLM,
 )
 
-from leap import elsa
 from leap.budget import layer_survivors
-from leap.elsa import Settings, learn_weights
 from leap.execution import Execution
-from leap.layers import prunable_linears
+from leap.methods import elsa
+from leap.methods.elsa import Settings, learn_weights
+from leap.model.layers import prunable_linears
 
 TRAINING = Settings(
     sparsity=0.6, steps=12, batch=4, learning_rate=1e-2, warmup_steps=3, penalty=0.05, interval=3,
@@ -120,7 +120,7 @@ def test_the_weights_come_nearer_to_their_sparse_copy():
 
 def test_bfloat16_weights_are_trained_in_float32(tmp_path, monkeypatch):
     """Steps that bfloat16 weights cannot resolve add up."""
-    monkeypatch.setattr("leap.checkpoint._SAVING_SHARE", 1e9)  # save before every step
+    monkeypatch.setattr("leap.states.checkpoint._SAVING_SHARE", 1e9)  # save before every step
     model = model_of(dtype=torch.bfloat16)
     learn_weights(model, tokens(), changed(learning_rate=1e-4), state=tmp_path, save_seconds=0)
     saved = load_file(max(tmp_path.iterdir()))
@@ -143,7 +143,7 @@ def test_the_score_by_moment_is_the_loss_that_a_weight_costs():
 @pytest.fixture
 def every_step(monkeypatch):
     """With `save_seconds=0` a state is saved before every step, whatever that costs."""
-    monkeypatch.setattr("leap.checkpoint._SAVING_SHARE", 1e9)
+    monkeypatch.setattr("leap.states.checkpoint._SAVING_SHARE", 1e9)
 
 
 class Stopped(Exception):

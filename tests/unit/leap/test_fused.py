@@ -20,9 +20,9 @@ import triton
 import triton.language as tl
 from triton.runtime.interpreter import InterpretedFunction
 
-from leap.fused import _BLOCK, _bits, _elements, _noise, _places, fused_gate
-from leap.parameterisations.leap import gate
-from leap.relaxation import Relaxation
+from leap.methods.leap.fused import _BLOCK, _bits, _elements, _noise, _places, fused_gate
+from leap.methods.leap.gate import bernoulli_gate as gate
+from leap.methods.relaxation import Relaxation
 
 INTERPRETED = isinstance(tl.philox, InterpretedFunction)
 
@@ -307,7 +307,7 @@ def test_neighbours_in_place_and_in_seed_are_uncorrelated(device):
 
 
 def test_on_a_cpu_the_gate_is_its_own(monkeypatch):
-    monkeypatch.setitem(sys.modules, "leap.fused", None)  # to import it is an error
+    monkeypatch.setitem(sys.modules, "leap.methods.leap.fused", None)  # to import it is an error
     logits, weight = matrices((5, 7), "cpu")
     gate(logits, weight, Relaxation(2.0, 0.6), 3)[0].sum().backward()
 
@@ -327,7 +327,7 @@ import re, sys
 from triton import compile
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from leap.fused import _BLOCK, _WARPS, _backward, _forward
+from leap.methods.leap.fused import _BLOCK, _WARPS, _backward, _forward
 
 noise, hard = sys.argv[1], sys.argv[2] == "hard"
 constants = {"NOISE": noise, "HARD": hard, "NORM": "l2", "BLOCK": _BLOCK}

@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 
-from leap import relaxation as relaxations
-from leap.parameterisations.leap import gate
-from leap.parameterisations.maskllm import pattern_gate
-from leap.parameterisations.patch import tile_gate
-from leap.relaxation import Relaxation, sample_noise
+from leap.methods import relaxation as relaxations
+from leap.methods.leap.gate import bernoulli_gate as gate
+from leap.methods.maskllm import pattern_gate
+from leap.methods.patch.gate import tile_gate
+from leap.methods.relaxation import Relaxation, sample_noise
 
 # odd, and both larger and smaller than a row of the matrices below
 CHUNK = 7

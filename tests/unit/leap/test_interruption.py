@@ -25,7 +25,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 import leap
-from leap import checkpoint
+from leap.states import checkpoint
 
 checkpoint._SAVING_SHARE = 1e9  # save before every step, whatever that costs
 print(os.getpid(), flush=True)

@@ -4,8 +4,8 @@ import pytest
 import torch
 import transformers
 
-from leap import head
-from leap.loss import lm_loss_of
+from leap.model import head
+from leap.model.loss import lm_loss_of
 
 SIZES = {
     "vocab_size": 50, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1,

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from leap.objective import density_term, magnitude_term
+from leap.training.objective import density_term, magnitude_term
 
 SIZES = [12, 30, 6, 48, 20]
 BLOCKS = [0, 0, 1, 2, 2]

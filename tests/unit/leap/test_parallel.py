@@ -14,10 +14,10 @@ from safetensors.torch import load_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
 import leap
-from leap.layers import prunable_linears
-from leap.parameterisations.maskllm import MaskLLM
-from leap.parameterisations.patch import Patch
-from leap.training import METRICS
+from leap.methods.maskllm import MaskLLM
+from leap.methods.patch import Patch
+from leap.model.layers import prunable_linears
+from leap.training.masks import METRICS
 from tests.warm import TORCHRUN, write_program
 
 pytestmark = pytest.mark.heavy
@@ -56,11 +56,12 @@ import torch
 from safetensors.torch import save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 import leap
-from leap import checkpoint, parallel
+from leap.states import checkpoint
+from leap.distributed import parallel
 from leap.execution import Execution
-from leap.layers import prunable_linears
-from leap.parameterisations.maskllm import MaskLLM
-from leap.parameterisations.patch import Patch
+from leap.model.layers import prunable_linears
+from leap.methods.maskllm import MaskLLM
+from leap.methods.patch import Patch
 
 {inspect.getsource(chequered)}
 checkpoint._SAVING_SHARE = 1e9  # save before every step, whatever that costs

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from leap.elsa import Settings, learn_weights
+from leap.methods.elsa import Settings, learn_weights
 from tests.warm import TORCHRUN, write_program
 
 pytestmark = pytest.mark.heavy
@@ -31,8 +31,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from transformers import LlamaConfig, LlamaForCausalLM
-from leap import checkpoint, parallel, projection
-from leap.elsa import Settings, learn_weights
+from leap.states import checkpoint
+from leap.distributed import parallel
+from leap.distributed import projection
+from leap.methods.elsa import Settings, learn_weights
 from leap.execution import Execution
 
 checkpoint._SAVING_SHARE = 1e9  # save before every step, whatever that costs

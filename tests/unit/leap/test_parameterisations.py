@@ -1,7 +1,6 @@
 """MaskLLM and PATCH on LEAP's trainer, against trainings written out in plain autograd."""
 
 import contextlib
-import dataclasses
 import math
 
 import pytest
@@ -12,16 +11,16 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 import leap
 from leap.execution import Execution
-from leap.layers import prunable_linears
-from leap.parameterisation import Learned, Start, key, load
-from leap.parameterisations.leap import Leap
-from leap.parameterisations.maskllm import MaskLLM, sample_gumbel
-from leap.parameterisations.patch import Patch
-from leap.patterns import gumbel, patterns
-from leap.relaxation import generator, sample_noise
+from leap.methods.leap import Leap
+from leap.methods.maskllm import MaskLLM, sample_gumbel
+from leap.methods.parameterisation import Learned, Start, key, load
+from leap.methods.patch import Patch
+from leap.methods.patch.selection import dense_tiles
+from leap.methods.patterns import gumbel, patterns
+from leap.methods.relaxation import generator, sample_noise
+from leap.model.layers import prunable_linears
 from leap.seeds import noise_seed
-from leap.selecting import describe_masks, select_masks
-from leap.selection.patch import dense_tiles
+from leap.selection import describe_masks, select_masks
 from leap.settings import PRESETS, Settings
 
 VOCABULARY, CONTEXT = 40, 16
@@ -267,7 +266,7 @@ class Stopped(Exception):
 
 @pytest.mark.parametrize("kind", ["2:4", "tile", "joint"])
 def test_a_training_taken_up_again_ends_in_the_same_bits(tmp_path, monkeypatch, kind):
-    monkeypatch.setattr("leap.checkpoint._SAVING_SHARE", 1e9)
+    monkeypatch.setattr("leap.states.checkpoint._SAVING_SHARE", 1e9)
     undisturbed = learn(kind).logits
 
     def stop_at_seven(step, values):
@@ -324,20 +323,10 @@ def test_methods_are_found_by_name():
     assert load("patch").from_settings({**values, "mode": "tile"}) == Patch(16, 2, 4, joint=False)
     with pytest.raises(ValueError, match="mode is 'tiles', but must be tile or joint"):
         load("patch").from_settings({**values, "mode": "tiles"})
-    with pytest.raises(
-        ValueError, match=r"unknown learned method 'lap'.*parameterisations/lap\.py"
-    ):
+    with pytest.raises(ValueError, match=r"unknown learned method 'lap'.*leap/methods/lap\.py"):
         load("lap")
-
-
-def test_a_method_without_a_selection_is_named():
-    @dataclasses.dataclass(frozen=True)
-    class Mine(Leap):
-        method = "mine"
-
-    started = Learned(first_logits_of("leap"), settings_of("leap"), Mine(), shapes())
-    with pytest.raises(ValueError, match=r"masks\(learned\) into leap/parameterisations/mine\.py"):
-        select_masks(started)
+    with pytest.raises(ValueError, match=r"has no function from_settings"):
+        load("relaxation")
 
 
 @pytest.mark.parametrize("rule", ["exact", "threshold"])

@@ -7,10 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leap.parameterisations.maskllm import pattern_gate, sample_gumbel
-from leap.patterns import first_pattern_logits, numbers_of, patterns
-from leap.relaxation import Relaxation
-from leap.selection.maskllm import pattern_masks
+from leap.methods.maskllm import pattern_gate, pattern_masks, sample_gumbel
+from leap.methods.patterns import first_pattern_logits, numbers_of, patterns
+from leap.methods.relaxation import Relaxation
 
 PATTERNS = [(1, 4), (2, 4), (4, 8), (3, 4)]
 
@@ -122,7 +121,7 @@ def test_many_chunks_are_one_and_equal_seeds_are_equal(monkeypatch):
     whole = pattern_gate(logits, weight, 2, 4, Relaxation(5.0, 0.5), 3)
     again = pattern_gate(logits, weight, 2, 4, Relaxation(5.0, 0.5), 3)
     assert torch.equal(whole[0], again[0])
-    monkeypatch.setattr("leap.parameterisations.maskllm._LOGITS_ON_CPU", 60)
+    monkeypatch.setattr("leap.methods.maskllm._LOGITS_ON_CPU", 60)
     noise = sample_gumbel(logits.shape, 3, logits)
     parts = pattern_gate(logits, weight, 2, 4, Relaxation(5.0, 0.5), 3)
     soft = torch.softmax((5.0 * logits + noise) / 0.5, dim=2)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from leap.products import exact_products
+from leap.model.products import exact_products
 
 BACKENDS = torch.backends.mkldnn.matmul, torch.backends.cuda.matmul
 

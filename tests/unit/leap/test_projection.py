@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from leap.projection import largest
+from leap.distributed.topk import largest
 
 # few values, so that there are ties; the smallest number, the largest, and none at all
 NUMBERS = st.sampled_from([0.0, 1e-45, 1e-38, 0.1, 0.1000001, 1.0, 3.4e38])

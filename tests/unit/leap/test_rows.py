@@ -5,36 +5,40 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leap.parameterisation import Draw, Start
-from leap.parameterisations.leap import Leap
-from leap.parameterisations.maskllm import MaskLLM
-from leap.parameterisations.patch import Patch
-from leap.relaxation import Relaxation, overlaps
-from leap.rows import Split
+from leap.distributed.rows import Split
+from leap.methods.leap import Leap
+from leap.methods.maskllm import MaskLLM
+from leap.methods.parameterisation import Draw, Start
+from leap.methods.patch import Patch
+from leap.methods.relaxation import Relaxation, overlaps
 from leap.settings import Settings
 
-SIZES = {"outputs": st.integers(1, 60), "band": st.integers(1, 9), "processes": st.integers(1, 7)}
+SIZES = {
+    "outputs": st.integers(1, 60),
+    "row_block": st.integers(1, 9),
+    "processes": st.integers(1, 7),
+}
 
 
 @given(**SIZES)
-def test_every_row_has_one_process_and_every_band_too(outputs, band, processes):
-    split = Split(outputs, band, outputs)
+def test_every_row_has_one_process_and_every_band_too(outputs, row_block, processes):
+    split = Split(outputs, row_block, outputs)
     rows = [split.rows(rank, processes) for rank in range(processes)]
     assert [row for r in rows for row in range(r.first, r.stop)] == list(range(outputs))
-    assert all(r.first % band == 0 for r in rows if r.height)
+    assert all(r.first % row_block == 0 for r in rows if r.height)
     assert all(r.height <= rows[0].height for r in rows)
 
 
 @given(**SIZES)
-def test_rows_of_tiles_go_with_the_rows_of_their_weights(outputs, band, processes):
-    tiles = -(-outputs // band)
-    split, weights = (Split(outputs, band, length) for length in (tiles, outputs))
+def test_rows_of_tiles_go_with_the_rows_of_their_weights(outputs, row_block, processes):
+    tiles = -(-outputs // row_block)
+    split, weights = (Split(outputs, row_block, length) for length in (tiles, outputs))
     parts = [split.part(rank, processes) for rank in range(processes)]
     assert [tile for part in parts for tile in range(tiles)[part]] == list(range(tiles))
     for rank, part in enumerate(parts):
         rows = weights.part(rank, processes)
         if tiles != outputs:
-            assert {row // band for row in range(outputs)[rows]} == set(range(tiles)[part])
+            assert {row // row_block for row in range(outputs)[rows]} == set(range(tiles)[part])
 
 
 @given(st.integers(1, 40), st.integers(1, 12), st.data())
@@ -57,8 +61,8 @@ KINDS = {
 
 @pytest.fixture
 def several_chunks(monkeypatch):
-    monkeypatch.setattr("leap.relaxation._CHUNK_ON_CPU", 64)
-    monkeypatch.setattr("leap.parameterisations.maskllm._LOGITS_ON_CPU", 64)
+    monkeypatch.setattr("leap.methods.relaxation._CHUNK_ON_CPU", 64)
+    monkeypatch.setattr("leap.methods.maskllm._LOGITS_ON_CPU", 64)
 
 
 @pytest.mark.parametrize("norm", ["l2", "l1"])
@@ -76,7 +80,7 @@ def test_the_mask_of_some_rows_is_those_rows_of_the_mask(
     upstream = torch.randn(shape)
 
     def gated(own, part):
-        of = None if part is None else Split(rows, what.band, rows).rows(*part)
+        of = None if part is None else Split(rows, what.row_block, rows).rows(*part)
         here = slice(None) if of is None else slice(of.first, of.stop)
         below = None if sparse is None else sparse[here]
         draw = Draw(Relaxation(3.0, 0.7), 11, norm, recompute, below, of)
@@ -89,7 +93,9 @@ def test_the_mask_of_some_rows_is_those_rows_of_the_mask(
     parts, found = [], []
     for rank in range(3):
         own = {
-            name: tensor[Split(rows, what.band, len(tensor)).part(rank, 3)].clone().requires_grad_()
+            name: tensor[Split(rows, what.row_block, len(tensor)).part(rank, 3)]
+            .clone()
+            .requires_grad_()
             for name, tensor in first.items()
         }
         found.append(gated(own, (rank, 3)))

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from leap.schedule import learning_rate, linear, progress
+from leap.training.schedule import learning_rate, linear, progress
 
 STEPS = 2000
 

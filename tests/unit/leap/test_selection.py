@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from leap.selecting import density
-from leap.selection.leap import exact_masks, threshold_masks
+from leap.methods.leap.selection import exact_masks, threshold_masks
+from leap.selection import density
 
 TINY, LARGEST = 1e-45, 3.4028234663852886e38
 # few distinct values, so that ties are the rule; neighbours that differ in the last bit only

@@ -13,9 +13,9 @@ from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
 import leap
-from leap.layers import prunable_linears
+from leap.model.layers import prunable_linears
 from leap.settings import Settings
-from leap.state import StateFolder, fingerprint
+from leap.states.folder import StateFolder, fingerprint
 
 TRAINING = Settings(
     sparsity=0.6, steps=12, batch=2, sequences_per_draw=1, learning_rate=1e-2, alpha=(2.0, 6.0),
@@ -38,7 +38,7 @@ def tokens():
 @pytest.fixture
 def every_step(monkeypatch):
     """With `save_seconds=0` a state is saved before every step, whatever that costs."""
-    monkeypatch.setattr("leap.checkpoint._SAVING_SHARE", 1e9)
+    monkeypatch.setattr("leap.states.checkpoint._SAVING_SHARE", 1e9)
 
 
 class Stopped(Exception):

@@ -6,12 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leap.budget import survivors
-from leap.parameterisations.patch import first_tile_logits, tile_gate
-from leap.patterns import gumbel, patterns
-from leap.relaxation import Relaxation, generator, sample_noise
-from leap.selection.maskllm import pattern_masks
-from leap.selection.patch import exact_tiles, positive_tiles, tile_masks
-from leap.tiles import tile_sums, tile_weights
+from leap.methods.maskllm import pattern_masks
+from leap.methods.patch import first_tile_logits
+from leap.methods.patch.gate import tile_gate
+from leap.methods.patch.selection import exact_tiles, positive_tiles, tile_masks
+from leap.methods.patch.tiles import tile_sums, tile_weights
+from leap.methods.patterns import gumbel, patterns
+from leap.methods.relaxation import Relaxation, generator, sample_noise
 
 # one to three bands, the last of which may be lower
 SHAPES = [((16, 32), 8), ((13, 20), 8), ((8, 16), 16), ((5, 8), 4), ((11, 8), 4)]
@@ -66,7 +67,7 @@ def test_values_and_gradients_are_those_of_the_plain_formula(
     monkeypatch, shape, size, norm, mode, bands, pattern_alpha
 ):
     width = shape[1] if mode == "tile" else shape[1] // 4 * 6
-    monkeypatch.setattr("leap.parameterisations.patch._CHUNK_ON_CPU", bands * size * width)
+    monkeypatch.setattr("leap.methods.patch.gate._CHUNK_ON_CPU", bands * size * width)
     random = torch.Generator().manual_seed(1)
     weight = torch.randn(shape, dtype=torch.float64, generator=random)
     upstream = torch.randn(shape, dtype=torch.float64, generator=random)

@@ -22,12 +22,12 @@ from transformers import (
 
 import leap
 from leap.execution import Execution
-from leap.layers import prunable_linears
-from leap.parameterisations.leap import first_logits
-from leap.relaxation import sample_noise
+from leap.methods.leap import first_logits
+from leap.methods.leap.selection import exact_masks, threshold_masks
+from leap.methods.relaxation import sample_noise
+from leap.model.layers import prunable_linears
 from leap.seeds import noise_seed
-from leap.selecting import density as density_of
-from leap.selection.leap import exact_masks, threshold_masks
+from leap.selection import density as density_of
 from leap.settings import Settings
 from suite.stages.models import CHECKPOINTS
 
@@ -315,7 +315,7 @@ def test_a_bfloat16_model_is_trained_with_float32_logits():
 
 def test_logits_can_be_kept_in_the_models_own_dtype(tmp_path, monkeypatch):
     """Steps that bfloat16 logits cannot resolve are lost, others go the same way."""
-    monkeypatch.setattr("leap.checkpoint._SAVING_SHARE", 1e9)  # save before every step
+    monkeypatch.setattr("leap.states.checkpoint._SAVING_SHARE", 1e9)  # save before every step
     settings = Settings(**SOFT)
     expected = leap.learn_masks(llama().bfloat16(), tokens(), settings).logits
     changed = dataclasses.replace(settings, logits_dtype="model")
@@ -546,7 +546,7 @@ def test_a_loss_that_is_not_finite_names_what_to_change(spoil):
 
 
 def test_the_state_before_a_loss_that_is_not_finite_is_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr("leap.checkpoint._SAVING_SHARE", 1e9)  # save before every step
+    monkeypatch.setattr("leap.states.checkpoint._SAVING_SHARE", 1e9)  # save before every step
     blocks = tokens(sequences=8)
     blocks[3, 5] = 2  # a token that no other sequence has
     model = llama()

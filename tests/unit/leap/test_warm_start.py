@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from leap.parameterisations.leap import first_logits
+from leap.methods.leap import first_logits
 
 SHAPE = (200, 301)
 

@@ -8,7 +8,7 @@ import yaml
 
 import leap
 from baselines import registry
-from leap import elsa
+from leap.methods import elsa
 from suite.plan import calibration, config
 from suite.plan.grid import cells
 from suite.plan.methods import known_methods, method_schema, rule_folders, schema_file

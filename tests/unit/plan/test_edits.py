@@ -62,7 +62,7 @@ EDITS: dict[str, Jobs] = {
     ),
     "leap/elsa.py": cells("elsa", train_weights={"elsa"}),
     # another selection of masks trains nothing again
-    "leap/selection/leap.py": cells(
+    "leap/methods/leap/selection.py": cells(
         "leap", "leap-reconstruct", prune={"leap-reconstruct"}, binarise={"leap"},
     ),
     # the last stages prune nothing again
@@ -70,7 +70,7 @@ EDITS: dict[str, Jobs] = {
     "workflow/suite/stages/perplexity.py": EVALUATED,
     # PATCH's tiles, which are in no grid here; a progress line, a run's name in tracking, planning,
     # a figure
-    "leap/parameterisations/patch.py": {},
+    "leap/methods/patch/__init__.py": {},
     "workflow/suite/jobs/job.py": {},
     "workflow/suite/tracking/runs.py": {},
     "workflow/suite/plan/cost/estimate.py": {},

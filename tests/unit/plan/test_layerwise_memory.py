@@ -6,7 +6,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from baselines import reconstruct, registry
 from baselines.sequential import prune_model
-from leap.layers import prunable_linears
+from leap.model.layers import prunable_linears
 from suite.plan.config import known_methods, method_schema
 from suite.plan.cost import layerwise_memory as memory
 from suite.plan.cost import reconstruction_memory

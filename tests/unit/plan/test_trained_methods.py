@@ -4,10 +4,10 @@ from importlib import import_module
 
 import pytest
 
-from leap import elsa, parameterisation
-from leap.parameterisations.leap import Leap
-from leap.parameterisations.maskllm import MaskLLM
-from leap.parameterisations.patch import Patch
+from leap.methods import elsa, parameterisation
+from leap.methods.leap import Leap
+from leap.methods.maskllm import MaskLLM
+from leap.methods.patch import Patch
 from leap.settings import trainer_settings
 from suite.plan.config import known_methods, load, method_schema
 

@@ -13,15 +13,15 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from leap import elsa, relaxation
 from leap.execution import Execution
-from leap.layers import prunable_linears
-from leap.parameterisation import Start
-from leap.parameterisations.leap import Leap
-from leap.parameterisations.maskllm import MaskLLM
-from leap.parameterisations.patch import Patch
+from leap.methods import elsa, relaxation
+from leap.methods.leap import Leap
+from leap.methods.maskllm import MaskLLM
+from leap.methods.parameterisation import Start
+from leap.methods.patch import Patch
+from leap.model.layers import prunable_linears
 from leap.settings import Settings
-from leap.training import learn_masks
+from leap.training.masks import learn_masks
 from suite.jobs.shape import numbers_of, shape_of
 from suite.plan.config import load
 from suite.plan.cost.execution import Training, choose, together
@@ -196,7 +196,7 @@ def test_learned_weights_take_24_bytes_and_what_their_products_take(switches, dt
 
 
 def test_the_state_of_learned_weights_is_as_large_as_the_host_formula_says(tmp_path, monkeypatch):
-    monkeypatch.setattr("leap.checkpoint._SAVING_SHARE", 1e9)  # save before every step
+    monkeypatch.setattr("leap.states.checkpoint._SAVING_SHARE", 1e9)  # save before every step
     torch.manual_seed(0)
     model = LlamaForCausalLM(LlamaConfig(**SMALL))
     expected = host_memory(sizes_of(model), Execution(), gate=WEIGHTS).parts["state"]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from huggingface_hub import ModelCard
 
-from leap.layers import prunable_linears
+from leap.model.layers import prunable_linears
 from suite.artifacts.files import read_json, write_json
 from suite.artifacts.tensors import save_tensors
 from suite.plan.cell import Cell

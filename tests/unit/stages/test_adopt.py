@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from leap.layers import prunable_linears
+from leap.model.layers import prunable_linears
 from suite.artifacts.files import read_json
 from suite.artifacts.masks import mask_hash
 from suite.artifacts.tensors import load_masks, load_tensors

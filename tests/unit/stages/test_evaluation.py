@@ -8,7 +8,7 @@ from datasets import Dataset
 from safetensors.torch import load_file
 
 from leap.budget import survivors
-from leap.layers import prunable_linears
+from leap.model.layers import prunable_linears
 from suite.artifacts.files import read_json, write_json
 from suite.artifacts.tensors import save_tensors
 from suite.plan.cell import Cell

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from leap.layers import prunable_linears
+from leap.model.layers import prunable_linears
 from suite.artifacts.files import read_json, write_json
 from suite.artifacts.masks import save_masks
 from suite.artifacts.tensors import load_masks, save_tensors

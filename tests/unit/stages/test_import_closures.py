@@ -15,7 +15,7 @@ TRAINED = [name for name in known_methods() if method_schema(name).get("trained"
 LEARNED = [name for name in TRAINED if not method_schema(name)["changes_weights"]]  # masks
 LAYER_WISE = [name for name in known_methods() if name not in {*TRAINED, *rule_folders()}]
 # what methods with patterns or tiles have in common
-SHARED_BY_PATTERNS = {"leap.patterns", "leap.tiles"}
+SHARED_BY_PATTERNS = {"leap.methods.patterns", "leap.methods.patch.tiles"}
 
 
 def file_of(module: str) -> Path | None:
@@ -59,42 +59,50 @@ def below(package: str, modules: set[str]) -> set[str]:
 
 def test_the_walk_finds_what_functions_import_and_what_those_reach():
     found = closure("suite.stages.train")
-    assert {"leap.training", "leap.gated", "leap.settings", "suite.stages", "leap"} <= found
-    assert "leap.selection.leap" in closure("leap.selection.patch", "baselines.whole_model")
+    assert {
+        "leap.training.masks",
+        "leap.model.gated",
+        "leap.settings",
+        "suite.stages",
+        "leap",
+    } <= found
+    assert "leap.methods.leap.selection" in closure(
+        "leap.methods.patch.selection", "baselines.whole_model"
+    )
 
 
 @pytest.mark.parametrize("method", LEARNED)
 def test_training_reaches_no_selection_and_no_method_but_its_own(method):
-    own = f"leap.parameterisations.{method}"
+    own = f"leap.methods.{method}"
     found = closure("suite.stages.train", own)
-    assert below("leap.selection", found) | below("leap.selecting", found) == set()
-    assert below("leap.parameterisations", found) == {"leap.parameterisations", own}
+    assert below("leap.selection", found) | below("leap.selection", found) == set()
+    assert below("leap.methods", found) == {"leap.methods", own}
 
 
 def test_leaps_training_reaches_neither_patterns_nor_tiles():
-    found = closure("suite.stages.train", "leap.parameterisations.leap")
+    found = closure("suite.stages.train", "leap.methods.leap.gate")
     assert found & SHARED_BY_PATTERNS == set()
-    assert "leap.tiles" not in closure("suite.stages.train", "leap.parameterisations.maskllm")
+    assert "leap.methods.patch.tiles" not in closure("suite.stages.train", "leap.methods.maskllm")
 
 
 def test_a_training_of_weights_reaches_no_mask_that_is_learned_and_none_of_those_it():
     found = closure("suite.stages.train_weights")
-    assert {"leap.elsa", "leap.trainer", "leap.projection"} <= found
-    assert below("leap.selection", found) | below("leap.parameterisations", found) == set()
-    assert {"leap.training", "leap.gated", "leap.objective"} & found == set()
-    assert {"leap.elsa", "leap.projection"} & closure("suite.stages.train") == set()
+    assert {"leap.methods.elsa", "leap.training.trainer", "leap.distributed.topk"} <= found
+    assert below("leap.selection", found) | below("leap.methods", found) == set()
+    assert {"leap.training.masks", "leap.model.gated", "leap.training.objective"} & found == set()
+    assert {"leap.methods.elsa", "leap.distributed.topk"} & closure("suite.stages.train") == set()
 
 
 @pytest.mark.parametrize("method", LEARNED)
 def test_selection_reaches_no_training(method):
     found = closure("suite.stages.binarise", f"leap.selection.{method}")
-    assert {"leap.training", "leap.gated", "leap.objective"} & found == set()
+    assert {"leap.training.masks", "leap.model.gated", "leap.training.objective"} & found == set()
 
 
 @pytest.mark.parametrize("method", LAYER_WISE)
 def test_layer_wise_pruning_reaches_no_selection_of_learned_masks(method):
     found = closure("suite.stages.prune", "baselines.sequential", module_name(method))
-    assert below("leap.selection", found) | below("leap.parameterisations", found) == set()
+    assert below("leap.selection", found) | below("leap.methods", found) == set()
     others = {module_name(name) for name in LAYER_WISE if name != method}
     assert others & found == set()
     assert ("baselines.hessian" in found) == (method in ("sparsegpt", "thanos", "admm"))

@@ -6,7 +6,7 @@ import shutil
 import pytest
 import torch
 
-from leap.layers import prunable_linears
+from leap.model.layers import prunable_linears
 from suite.artifacts.files import sha256
 from suite.plan.config import load
 from suite.sources.hub import reaching

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from leap.state import StateFolder
+from leap.states.folder import StateFolder
 from suite.artifacts.arrays import save_arrays
 from suite.artifacts.files import write_json
 from suite.artifacts.masks import save_masks

@@ -30,7 +30,7 @@ def numbers_of(model: "PreTrainedModel") -> dict[str, Any]:
     say it, the width of the MLP is four times the hidden one, and all heads have keys of their own.
     Raises ValueError for a model without prunable layers.
     """
-    from leap.layers import decoder_blocks, linear_weights, prunable_linears
+    from leap.model.layers import decoder_blocks, linear_weights, prunable_linears
 
     config = model.config.get_text_config()
     weights = [linear.weight.numel() for linear in prunable_linears(model).values()]

@@ -14,7 +14,7 @@ from typing import Any
 from baselines.registry import driver, module_name
 from suite.plan.calibration import corpus_of
 from suite.plan.cell import Cell
-from suite.plan.code import ROOT, exists, fingerprint
+from suite.plan.code import ROOT, fingerprint
 from suite.plan.config import MINIATURES
 from suite.plan.grid import taken_masks
 from suite.plan.methods import mask_learners, methods_that_are, pattern_of, rule_folders
@@ -79,7 +79,7 @@ class Recipes:
                 recipe[name] = self.masks(other)
             code = fingerprint("suite.stages.train_weights")
             if cell.method in self.selected:
-                parameterisation = f"leap.parameterisations.{implementation}"
+                parameterisation = f"leap.methods.{implementation}"
                 code = fingerprint("suite.stages.train", parameterisation)
             recipe |= self.computing
         else:
@@ -102,8 +102,7 @@ class Recipes:
             "rule": self.settings["methods"][cell.method]["selection"],
             "code": fingerprint(
                 "suite.stages.binarise",
-                f"leap.parameterisations.{implementation}",
-                *_selection_modules(implementation),
+                f"leap.methods.{implementation}",
             ),
         }
 
@@ -143,12 +142,6 @@ class Recipes:
             "code": fingerprint("suite.stages.evaluate", data=[_TASKS]),
         }
         return {**recipe, "world": self.world()} if has_generated_tasks(self.settings) else recipe
-
-
-def _selection_modules(implementation: str) -> list[str]:
-    """The module that selects the masks, where that is not the parameterisation."""
-    name = f"leap.selection.{implementation}"
-    return [name] if exists(name) else []
 
 
 def _layer_wise_code(implementation: str, settings: Mapping[str, Any]) -> str:

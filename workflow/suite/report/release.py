@@ -74,7 +74,7 @@ def apply_release(model: "PreTrainedModel", folder: str | Path) -> None:
     it was.
     """
     from leap import apply_masks
-    from leap.layers import prunable_linears
+    from leap.model.layers import prunable_linears
 
     folder = Path(folder)
     manifest = read_json(folder / "manifest.json")

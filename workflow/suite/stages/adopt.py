@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leap.budget import survivors
-from leap.layers import prunable_linears
+from leap.model.layers import prunable_linears
 from suite.artifacts.files import write_json
 from suite.artifacts.masks import check_groups, save_masks
 from suite.artifacts.tensors import save_tensors

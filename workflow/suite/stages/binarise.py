@@ -27,8 +27,8 @@ def binarise(
     as PATCH which tiles are dense. `sparse` is the file of PATCH's N:M masks. Raises ValueError
     for NaN.
     """
-    from leap.parameterisation import Learned, load
-    from leap.selecting import density, describe_masks, select_masks
+    from leap.methods.parameterisation import Learned, load
+    from leap.selection import density, describe_masks, select_masks
     from leap.settings import trainer_settings
 
     trained, rule = read_json(report), recipe["rule"]

@@ -83,7 +83,7 @@ def _verified_manifest(
     hardened: Path, model: Any, cell: Cell, recipe: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The manifest, after comparing it with the model that was really loaded."""
-    from leap.layers import prunable_linears
+    from leap.model.layers import prunable_linears
 
     manifest = read_json(hardened / "manifest.json")
     check(hardened / "manifest.json", manifest["recipe"], recipe["checkpoint"])

@@ -94,7 +94,7 @@ def verify(
 ) -> dict[str, Any]:
     """Load a checkpoint from disk and count. Raises ValueError as `harden` says."""
     from leap.budget import survivors
-    from leap.layers import prunable_linears
+    from leap.model.layers import prunable_linears
 
     model = models.load_model(checkpoint, "auto", "cpu")
     linears = prunable_linears(model)
@@ -139,7 +139,7 @@ def _write_checkpoint(
 
     How many parameters it has, whether kept weights are others, and a hash of the dense weights.
     """
-    from leap.layers import prunable_linears
+    from leap.model.layers import prunable_linears
 
     dense = models.intact_checkpoint(model_directory)
     model = models.load_model(dense, models.describe(model_directory)["dtype"], "cpu")

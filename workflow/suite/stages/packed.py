@@ -17,7 +17,7 @@ from lm_eval.models.utils import has_bos_prefix, normalize_gen_kwargs
 from torch import Tensor
 from tqdm import tqdm
 
-from leap.head import Head, is_close
+from leap.model.head import Head, is_close
 from suite.stages.packing import Row, batches, pack
 
 if TYPE_CHECKING:

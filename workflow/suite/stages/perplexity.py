@@ -47,7 +47,7 @@ def _surprise_of(model: "PreTrainedModel") -> Callable[["Tensor"], "Tensor"]:
     """-log p [S, T - 1] of the tokens after the first, as a function of their ids [S, T]."""
     import torch
 
-    from leap.head import Head
+    from leap.model.head import Head
 
     def plain(ids_ST: "Tensor") -> "Tensor":
         logits_STV = model(input_ids=ids_ST, use_cache=False).logits[:, :-1].float()

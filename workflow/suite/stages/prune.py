@@ -42,7 +42,7 @@ def prune(
     import torch
 
     from baselines import registry
-    from leap.layers import prunable_linears
+    from leap.model.layers import prunable_linears
 
     meter = Meter()
     name, batch = recipe["implementation"], recipe["batch"]

@@ -1,6 +1,6 @@
 """One cell's training of masks: model, corpus and one-shot masks in, logits out.
 
-Writes `logits.safetensors` (float32, by layer and part, see `leap.parameterisation.key`) and
+Writes `logits.safetensors` (float32, by layer and part, see `leap.methods.parameterisation.key`) and
 `training.json` (implementation, settings, layers with their shapes, corpus, cost).
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from leap.execution import Execution
-    from leap.trainer import Report
+    from leap.training.trainer import Report
 
 
 def learn(
@@ -39,12 +39,12 @@ def learn(
     `sparse_masks`. `recipe` is that of the cell's logits (see `suite.plan.recipe`). Writes the
     outputs `logits`, `report` and `journal`, then deletes the state. Raises ValueError where the
     model or the corpus was made by another recipe, and for unusable settings, data or states (see
-    `leap.training`).
+    `leap.training.masks`).
     """
-    from leap import parallel
-    from leap.parameterisation import load
+    from leap.distributed import parallel
+    from leap.methods.parameterisation import load
     from leap.settings import trainer_settings
-    from leap.training import learn_masks
+    from leap.training.masks import learn_masks
 
     values = recipe["method"]
     settings = trainer_settings(values, cell.target, cell.seed)

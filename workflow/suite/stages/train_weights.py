@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from leap.execution import Execution
-    from leap.trainer import Report
+    from leap.training.trainer import Report
 
 
 def learn(
@@ -37,12 +37,12 @@ def learn(
     `recipe` is that of the cell's masks (see `suite.plan.recipe`). Writes the outputs `weights` (in
     the dtype of the model's checkpoint), `mask`, `report` and `journal`, then deletes the state.
     Raises ValueError where the model or the corpus was made by another recipe, and for unusable
-    settings, data or states (see `leap.elsa`).
+    settings, data or states (see `leap.methods.elsa`).
     """
     import torch
 
-    from leap import parallel
-    from leap.elsa import learn_weights, settings_of
+    from leap.distributed import parallel
+    from leap.methods.elsa import learn_weights, settings_of
 
     settings = settings_of(recipe["method"], cell.target, cell.seed)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from leap.execution import Execution
-    from leap.trainer import Report
+    from leap.training.trainer import Report
 
 # Trains on tokens and writes, in the first process, what comes of it; gives its part of the report
 Train = Callable[["nn.Module", "Tensor", "Report"], dict[str, Any]]
@@ -47,7 +47,7 @@ def run_training(
     """
     import torch
 
-    from leap import parallel
+    from leap.distributed import parallel
 
     meter = Meter()
     parallel.start()

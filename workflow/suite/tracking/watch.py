@@ -26,7 +26,7 @@ class Watch:
         self._last_line = time.monotonic()
 
     def report(self, step: int, values: dict[str, float]) -> None:
-        """Record one step (`leap.trainer.Report`)."""
+        """Record one step (`leap.training.trainer.Report`)."""
         self.seconds += values["seconds"]
         if self.record is None:
             return

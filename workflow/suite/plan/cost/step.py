@@ -7,7 +7,7 @@ between its memory and its cores (80 %), and 150 GB/s to other GPUs of its machi
 - a parameter and token take 2 operations forward, 4 backward, and 2 more with checkpointing;
   attention over the sequence is left out;
 - LEAP's gate runs once a micro-batch, whatever its size: for every prunable weight it moves 8 bytes
-  forward and 12 backward in `leap.fused`, with weights in bfloat16, and 12 more to add the gradient
+  forward and 12 backward in `leap.methods.leap.fused`, with weights in bfloat16, and 12 more to add the gradient
   to those of other micro-batches; forward twice with checkpointing. Its arithmetic and the
   optimiser's step are left out. Where weights are learned (ELSA), the bytes that it takes to cast
   them and to add their gradient up are taken for as many; projections are left out;

@@ -8,7 +8,7 @@ two moments, or where weights are learned (ELSA) these in place of logits, with 
 and duals, 24 bytes a weight; besides these
 
 - while the loss is computed, masked weights and activations of all blocks, and a chunk of logits
-  over the vocabulary (`leap.loss`);
+  over the vocabulary (`leap.model.loss`);
 - early in the backward pass, the same without the loss, but one gate at work and the gradients that
   run through a block. With checkpointing masked weights and activations are those of one block, and
   the inputs of all;
@@ -34,7 +34,7 @@ from leap.execution import Execution
 from suite.plan.cost.shapes import MODELS, Shape, Sizes
 
 _FLOAT32 = 4
-_LOSS_CHUNK = 2**26  # floats, see leap.head
+_LOSS_CHUNK = 2**26  # floats, see leap.model.head
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,11 @@ class Gate:
     frozen: bool = True
 
 
-FUSED = Gate()  # LEAP on a GPU, which draws its masks again (leap.fused)
-WEIGHTS = Gate(held=2.0, frozen=False)  # ELSA: no gate, but sparse copies and duals (leap.elsa)
-CHUNKED = Gate(kept=1.0, chunk=2**17, buffers=3)  # LEAP on a CPU (leap.parameterisations.leap)
+FUSED = Gate()  # LEAP on a GPU, which draws its masks again (leap.methods.leap.fused)
+WEIGHTS = Gate(
+    held=2.0, frozen=False
+)  # ELSA: no gate, but sparse copies and duals (leap.methods.elsa)
+CHUNKED = Gate(kept=1.0, chunk=2**17, buffers=3)  # LEAP on a CPU (leap.methods.leap.gate)
 _CHUNK, _BUFFERS = 2**24, 8  # an upper bound of those of MaskLLM and PATCH on a GPU
 
 
@@ -148,7 +150,7 @@ def _loss(
     weight_bytes: int,
     gate: Gate,
 ) -> dict[str, float]:
-    """While `leap.loss` computes the gradient of the last hidden states, chunk by chunk.
+    """While `leap.model.loss` computes the gradient of the last hidden states, chunk by chunk.
 
     Those are there four times: as the last norm's input, in float32, as its output, as a leaf, and
     as their gradient. Of a chunk there are its likelihoods, their gradient, and that of the logits;

@@ -13,7 +13,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from leap.relaxation import FLOOR, Relaxation, scratch, uniform
+from leap.methods.relaxation import FLOOR, Relaxation, scratch, uniform
 
 _MOST_PATTERNS = 128
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from leap.products import exact_products
+from leap.model.products import exact_products
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -6,18 +6,17 @@ The binary concrete relaxation of one Bernoulli gate per weight (LEAP, arXiv 260
 Everything that is needed of one weight comes out of a single autograd function. The one here works
 through the matrix in chunks that fit a CPU's cache. For its backward pass it keeps the mask, or
 nothing: the noise is drawn from a generator that can be seeded again. On a GPU it is that of
-`leap.fused`.
+`leap.methods.leap.fused`.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from leap.parameterisation import Draw, Parts, Start
-from leap.relaxation import (
+from leap.distributed.rows import Rows
+from leap.methods.relaxation import (
     FLOOR,
     Relaxation,
     chunks,
@@ -30,54 +29,9 @@ from leap.relaxation import (
     scratch,
     widened,
 )
-from leap.rows import Rows
-from leap.settings import Settings
 
 
-def from_settings(values: Mapping[str, Any]) -> "Leap":
-    """The parameterisation; none of a method's settings changes it."""
-    return Leap()
-
-
-@dataclass(frozen=True)
-class Leap:
-    """One logit a weight."""
-
-    method: ClassVar[str] = "leap"
-    band: ClassVar[int] = 1
-
-    def check(self, settings: Settings, has_sparse: bool) -> None:
-        pass
-
-    def first(self, start: Start) -> dict[str, Tensor]:
-        std, strength = start.settings.init_std, start.settings.prior_strength
-        return {"logits": first_logits(start.shape, std, start.seed, start.prior_OI, strength)}
-
-    def gate(self, logits: Parts, weight_OI: Tensor, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
-        return gate(logits["logits"], weight_OI, *draw.options)
-
-
-def first_logits(
-    shape: tuple[int, int], std: float, seed: int, prior_OI: Tensor | None, strength: float
-) -> Tensor:
-    """N(0, std^2), and with a prior mask `strength` standard deviations up or down, float32, CPU.
-
-    P = N(0, std^2) + strength * std(P) * (+1 where the prior keeps the weight, else -1), the
-    warm start of the official code. Every layer needs a seed of its own.
-    """
-    random = torch.Generator().manual_seed(seed)
-    logits_OI = torch.empty(shape, dtype=torch.float32).normal_(0, std, generator=random)
-    if prior_OI is None:
-        return logits_OI
-    if prior_OI.shape != logits_OI.shape:
-        raise ValueError(
-            f"the prior mask has shape {tuple(prior_OI.shape)}, but its layer {tuple(shape)}: "
-            "it belongs to another model"
-        )
-    return logits_OI + strength * logits_OI.std() * (prior_OI.float() * 2 - 1)
-
-
-def gate(
+def bernoulli_gate(
     logits_OI: Tensor,
     weight_OI: Tensor,
     relaxation: Relaxation,
@@ -96,7 +50,7 @@ def gate(
     """
     rows = rows or Rows(0, len(weight_OI), len(weight_OI))
     if logits_OI.is_cuda:
-        from leap.fused import fused_gate  # Triton comes with torch for GPUs alone
+        from leap.methods.leap.fused import fused_gate  # Triton comes with torch for GPUs alone
 
         first = rows.first * weight_OI.shape[1]
         return fused_gate(logits_OI, weight_OI, relaxation, seed, norm, first)

@@ -6,7 +6,7 @@ Axes: O outputs, I inputs, R the rows of this process, N elements of a flattened
 import torch
 from torch import Tensor
 
-from leap import parallel
+from leap.distributed import parallel
 
 _HIGHEST_BIT = 30  # of a float32 that is not negative, below the sign
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
-from leap.head import Head
-from leap.products import exact_products
+from leap.model.head import Head
+from leap.model.products import exact_products
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

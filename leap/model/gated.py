@@ -6,15 +6,15 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from leap import parallel
+from leap.distributed import parallel
+from leap.distributed.rows import Rows, Split, gathered, summed
 from leap.execution import Execution
-from leap.objective import NORMS
-from leap.parameterisation import Draw, Parameterisation, Start, key
-from leap.relaxation import Relaxation
-from leap.replaced import StandIn, replaced
-from leap.rows import Rows, Split, gathered, summed
+from leap.methods.parameterisation import Draw, Parameterisation, Start, key
+from leap.methods.relaxation import Relaxation
+from leap.model.replaced import StandIn, replaced
 from leap.seeds import noise_seed
 from leap.settings import Settings
+from leap.training.objective import NORMS
 
 _SMALLEST_SQUARE = 1e-60  # whose root has a gradient
 
@@ -47,7 +47,7 @@ class GatedLinear(StandIn):
         self.register_buffer("sparse_OI", sparse_OI, persistent=False)
         self.rows = rows
         self.splits = splits  # of the logits, by part
-        self.split = Split(linear.out_features, parameterisation.band, linear.out_features)
+        self.split = Split(linear.out_features, parameterisation.row_block, linear.out_features)
         self.index = index
         self.parameterisation = parameterisation
         self.options = options  # the norm that the loss needs, and whether masks are drawn again
@@ -85,7 +85,7 @@ def sums_of(gates: Iterable[GatedLinear]) -> tuple[Tensor, Tensor]:
 
 
 def learned_logits(gates: Mapping[str, GatedLinear]) -> dict[str, nn.Parameter]:
-    """All that is learned, by layer and part, see `leap.parameterisation.key`."""
+    """All that is learned, by layer and part, see `leap.methods.parameterisation.key`."""
     return {
         key(name, part): tensor
         for name, gate in gates.items()
@@ -113,8 +113,8 @@ def gated(
 ) -> Iterator[dict[str, GatedLinear]]:
     """Put gates on every prunable layer for the duration of the body, and freeze all else.
 
-    `prior` and `sparse` are one-shot masks by layer (see `leap.training.learn_masks`), each asked
-    for when its layer's turn comes. With `checkpointing` a decoder block keeps its inputs only and
+    `prior` and `sparse` are one-shot masks by layer (see `leap.learn_masks`), read layer by layer.
+    With `checkpointing` a decoder block keeps its inputs only and
     is computed again in the backward pass. With `sharding` every layer is left with the rows of
     this process, also afterwards. Raises ValueError for masks that do not fit.
     """
@@ -140,10 +140,12 @@ def _gate(
     shape = linear.out_features, linear.in_features
     seed = noise_seed(settings.seed, -1, index)
     logits = parameterisation.first(Start(shape, settings, seed, prior_OI, sparse_OI))
-    splits = {part: Split(shape[0], parameterisation.band, len(t)) for part, t in logits.items()}
+    splits = {
+        part: Split(shape[0], parameterisation.row_block, len(t)) for part, t in logits.items()
+    }
     rows = None
     if parallel.shards(execution.sharding):
-        rows = Split(shape[0], parameterisation.band, shape[0]).own_rows()
+        rows = Split(shape[0], parameterisation.row_block, shape[0]).own_rows()
         own = slice(rows.first, rows.stop)
         logits = {part: tensor[splits[part].own()].clone() for part, tensor in logits.items()}
         linear.weight = nn.Parameter(linear.weight.detach()[own].clone(), requires_grad=False)

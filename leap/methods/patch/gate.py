@@ -8,24 +8,21 @@ chunk, K patterns, M positions.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from leap.parameterisation import Draw, Parts, Start
-from leap.patterns import (
+from leap.distributed.rows import Rows
+from leap.methods.patch.tiles import run_sums, shared_tile_weights
+from leap.methods.patterns import (
     choice_gradient,
     chosen,
     draw_choice,
-    first_pattern_logits,
-    numbers_of,
-    patterns,
     shared_patterns,
 )
-from leap.relaxation import (
+from leap.methods.relaxation import (
     FLOOR,
     Relaxation,
     generator,
@@ -34,99 +31,12 @@ from leap.relaxation import (
     norm_scale,
     overlaps,
     sample_noise,
-    widened,
 )
-from leap.rows import Rows
-from leap.settings import Settings
-from leap.tiles import run_sums, shared_tile_weights, tile_sums, tile_weights
 
 # Weights, or logits of patterns, that are worked through at once, though never less than a band. A
 # CPU takes one band, which fits its cache.
 _CHUNK_ON_CPU = 1
 _CHUNK_ON_GPU = 2**24
-
-
-def from_settings(values: Mapping[str, Any]) -> "Patch":
-    """From the settings `pattern`, `tile` and `mode` (tile or joint).
-
-    Raises ValueError where the pattern is no "N:M" or there is no such mode.
-    """
-    if values["mode"] not in ("tile", "joint"):
-        raise ValueError(f"mode is {values['mode']!r}, but must be tile or joint")
-    return Patch(values["tile"], *numbers_of(values["pattern"]), joint=values["mode"] == "joint")
-
-
-@dataclass(frozen=True)
-class Patch:
-    """One logit a tile, dense or N:M sparse.
-
-    The N:M masks are given and fixed, or `joint`ly learned as MaskLLM's, from those given if any.
-    """
-
-    method: ClassVar[str] = "patch"
-    size: int
-    n: int
-    m: int
-    joint: bool
-
-    @property
-    def band(self) -> int:
-        return self.size
-
-    def check(self, settings: Settings, has_sparse: bool) -> None:
-        patterns(self.n, self.m)
-        if self.size % self.m:
-            raise ValueError(f"tiles of {self.size} cannot be cut into groups of {self.m}")
-        if settings.sparsity > 1 - self.n / self.m:
-            raise ValueError(
-                f"sparsity is {settings.sparsity}, but tiles that are dense or {self.n}:{self.m} "
-                f"reach {1 - self.n / self.m} at most"
-            )
-        if not (self.joint or has_sparse):
-            raise ValueError("tiles over fixed N:M masks need those masks, or joint training")
-
-    def first(self, start: Start) -> dict[str, Tensor]:
-        std, strength = start.settings.init_std, start.settings.prior_strength
-        options = std, start.seed, start.prior_OI, 1 - start.settings.sparsity, strength
-        logits = {"logits": first_tile_logits(start.shape, self.size, *options)}
-        if self.joint:
-            below = std, start.seed ^ 1, start.sparse_OI, strength
-            first = first_pattern_logits(start.shape, self.n, self.m, *below)
-            logits["patterns"] = first
-        return logits
-
-    def gate(self, logits: Parts, weight_OI: Tensor, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
-        below = widened(logits["patterns"]) if self.joint else draw.sparse_OI
-        assert below is not None  # see check
-        options = self.size, (self.n, self.m), *draw.options
-        return tile_gate(widened(logits["logits"]), below, weight_OI, *options)
-
-
-def first_tile_logits(
-    shape: tuple[int, int], size: int, std: float, seed: int, prior_OI: Tensor | None,
-    density: float, strength: float,
-) -> Tensor:  # fmt: skip
-    """N(0, std^2) [U, V] float32, and with a prior `strength` standard deviations up or down.
-
-    `prior_OI` is an unstructured mask: of all tiles the round(2 * tiles * (density - 0.5)) in
-    which it keeps the largest share go up, the first among equals. No noise changes a sign.
-    """
-    weights_UV = tile_weights(shape, size)
-    random = torch.Generator().manual_seed(seed)
-    logits_UV = torch.empty(weights_UV.shape).normal_(0, std, generator=random)
-    if prior_OI is None:
-        return logits_UV
-    if prior_OI.shape != shape:
-        raise ValueError(f"the prior mask has shape {tuple(prior_OI.shape)}, its layer {shape}")
-    share_UV = tile_sums(prior_OI.double(), size) / weights_UV
-    dense = min(max(math.floor(2 * share_UV.numel() * (density - 0.5) + 0.5), 0), share_UV.numel())
-    order = share_UV.flatten().argsort(descending=True, stable=True)
-    sign_UV = torch.full((share_UV.numel(),), -1.0)
-    sign_UV[order[:dense]] = 1.0
-    step = strength * std
-    if step:
-        logits_UV.clamp_(-0.99 * step, 0.99 * step)
-    return logits_UV + step * sign_UV.view(share_UV.shape)
 
 
 def tile_gate(
@@ -141,7 +51,7 @@ def tile_gate(
     recompute: bool = False,
     rows: Rows | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Masked weight M * W [O, I], sum of M, and norm of M * W, as `leap.parameterisation` says.
+    """Masked weight M * W [O, I], sum of M, and norm of M * W (see `Parameterisation.gate`).
 
     `sparse` is a bool N:M mask [O, I], or the logits [O, G, K] of MaskLLM's choice among the
     patterns N:M, which then receive a gradient too. `pattern` is (N, M), and M divides `size`.

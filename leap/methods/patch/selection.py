@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from leap.budget import survivors
-from leap.finite import refuse_nan
-from leap.parameterisation import Learned, key
-from leap.selection.maskllm import pattern_masks
-from leap.tiles import spread, tile_weights
+from leap.checks import refuse_nan
+from leap.methods.maskllm import pattern_masks
+from leap.methods.parameterisation import Learned, key
+from leap.methods.patch.tiles import spread, tile_weights
 
 
 def masks(learned: Learned) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from typing import TypeVar
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from leap.layers import decoder_blocks, prunable_linears
+from leap.model.layers import decoder_blocks, prunable_linears
 
 
 class StandIn(nn.Module):

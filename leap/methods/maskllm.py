@@ -1,6 +1,6 @@
 """MaskLLM: a choice among the patterns N:M for each group of weights.
 
-Fang et al. 2024, arXiv 2409.17481; the patterns and the soft choice are in `leap.patterns`. Axes:
+Fang et al. 2024, arXiv 2409.17481. Patterns and soft choice are in `leap.methods.patterns`. Axes:
 O outputs, I inputs, G = I / M groups of a row, N groups of a flattened matrix, K patterns, M
 positions.
 """
@@ -12,8 +12,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from leap.parameterisation import Draw, Parts, Start
-from leap.patterns import (
+from leap.checks import refuse_nan
+from leap.distributed.rows import Rows
+from leap.methods.parameterisation import Draw, Learned, Parts, Start
+from leap.methods.patterns import (
     choice_gradient,
     chosen,
     draw_choice,
@@ -23,7 +25,7 @@ from leap.patterns import (
     patterns,
     shared_patterns,
 )
-from leap.relaxation import (
+from leap.methods.relaxation import (
     Relaxation,
     generator,
     norm_from,
@@ -32,7 +34,6 @@ from leap.relaxation import (
     overlaps,
     widened,
 )
-from leap.rows import Rows
 from leap.settings import Settings
 
 _LOGITS_ON_CPU = 2**16
@@ -52,7 +53,7 @@ class MaskLLM:
 
     n: int
     m: int
-    band: ClassVar[int] = 1
+    row_block: ClassVar[int] = 1
 
     def check(self, settings: Settings, has_sparse: bool) -> None:
         patterns(self.n, self.m)  # refuses those with too many
@@ -69,6 +70,22 @@ class MaskLLM:
 
     def gate(self, logits: Parts, weight_OI: Tensor, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
         return pattern_gate(widened(logits["logits"]), weight_OI, self.n, self.m, *draw.options)
+
+
+def masks(learned: Learned) -> dict[str, Tensor]:
+    """Bool masks [O, I] by layer name: in each group the pattern of the largest logit."""
+    method: Any = learned.parameterisation
+    return {n: pattern_masks(learned.logits[n], method.n, method.m) for n in learned.shapes}
+
+
+def pattern_masks(logits_OGK: Tensor, n: int, m: int) -> Tensor:
+    """Bool mask [O, I] of the pattern with the largest logit in each group, the first of equals.
+
+    Raises ValueError for NaN.
+    """
+    refuse_nan(logits_OGK)
+    table_KM = patterns(n, m).bool().to(logits_OGK.device)
+    return table_KM[logits_OGK.argmax(dim=2)].flatten(1)
 
 
 def pattern_gate(

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from leap import parallel
-from leap.finite import refuse_non_finite
-from leap.history import History
-from leap.rows import Split
-from leap.state import StateFolder
+from leap.checks import refuse_non_finite
+from leap.distributed import parallel
+from leap.distributed.rows import Split
+from leap.states.folder import StateFolder
+from leap.states.history import History
 
 _SAVING_SHARE = 0.02  # of the time
 _MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -20,7 +20,7 @@ class Checkpoints:
     """The states of one training; without a folder nothing is saved.
 
     A state is all there is before a step: what is `learned` (a `noun` each), both moments of AdamW,
-    what is `held` besides, by kind, and the metrics so far. It is saved at least `seconds` apart
+    what is `buffers` besides, by kind, and the metrics so far. It is saved at least `seconds` apart
     and for at most 2 % of the time. If training is `sharded`, every process saves and loads its own
     rows of each tensor, as `splits` say, otherwise the first one saves all and all load it.
     """
@@ -30,7 +30,7 @@ class Checkpoints:
         folder: StateFolder | None,
         noun: str,
         learned: Mapping[str, nn.Parameter],
-        held: Mapping[str, Mapping[str, Tensor]],
+        buffers: Mapping[str, Mapping[str, Tensor]],
         splits: Mapping[str, Split],
         optimiser: torch.optim.Optimizer,
         history: History,
@@ -40,7 +40,7 @@ class Checkpoints:
         self.folder = folder
         self.noun = noun
         self.learned = learned
-        self.held = held
+        self.buffers = buffers
         self.splits = splits
         self.optimiser = optimiser
         self.history = history
@@ -72,8 +72,8 @@ class Checkpoints:
             tensors[f"{self.noun}s/{name}"] = learned
             for moment in _MOMENTS:
                 tensors[f"{moment}/{name}"] = moments.get(moment, torch.zeros_like(learned))
-            for kind, held in self.held.items():
-                tensors[f"{kind}/{name}"] = held[name]
+            for kind, buffers in self.buffers.items():
+                tensors[f"{kind}/{name}"] = buffers[name]
             refuse_non_finite(name, learned, self.noun)
         self.folder.save(step, tensors, *self.place)
 
@@ -98,8 +98,8 @@ class Checkpoints:
             state["step"] = torch.tensor(float(step), device=self.device)
             for moment in _MOMENTS:
                 state[moment] = torch.zeros_like(learned).copy_(tensors[f"{moment}/{name}"])
-            for kind, held in self.held.items():
-                held[name].copy_(tensors[f"{kind}/{name}"])
+            for kind, buffers in self.buffers.items():
+                buffers[name].copy_(tensors[f"{kind}/{name}"])
         self.first_step = step
         self.saved = time.monotonic()
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from leap.budget import survivors
-from leap.finite import refuse_nan
-from leap.parameterisation import Learned
+from leap.checks import refuse_nan
+from leap.methods.parameterisation import Learned
 
 _HALF_BITS = 16
 _BINS = 2**_HALF_BITS

@@ -1,11 +1,10 @@
-"""What a parameterisation is: the part of a learned method that says what is learned of a mask.
+"""Interface of a mask-learning method: initial logits, gate, and mask selection.
 
-It says which logits a layer begins with, and how they become the masked weight while they are
-trained. All else of the training (data, loss, schedules, optimiser, resuming, several processes)
-is `leap.training`, the same for all; which mask the logits end in is `leap.selection`. Each method
-has one module in `leap.parameterisations`, found by its name. Logits come in parts, tensors by
-name: the part `logits` that every parameterisation has, and others as PATCH's `patterns`. Axes: O
-outputs, I inputs.
+A parameterisation provides a layer's initial logits and the gate, which turns logits into the
+masked weight during training. Data, loss, schedules, optimiser, resuming and multi-process training
+are the same for all methods (`leap.training`). Each method is one module in `leap.methods`, found
+by its name. A layer's logits come in parts, tensors by name: every method has the part `logits`,
+PATCH also has `patterns`. Axes: O outputs, I inputs.
 """
 
 from collections.abc import Mapping
@@ -15,8 +14,8 @@ from typing import Any, ClassVar, Protocol, cast
 
 from torch import Tensor
 
-from leap.relaxation import Relaxation
-from leap.rows import Rows
+from leap.distributed.rows import Rows
+from leap.methods.relaxation import Relaxation
 from leap.settings import Settings
 
 Shape = tuple[int, int]
@@ -66,15 +65,15 @@ class Draw:
 
 
 class Parameterisation(Protocol):
-    """What `leap.training` asks of one. Raises ValueError for a mask or shape that does not fit.
+    """Logits and gate of one method. Raises ValueError for a mask or shape that does not fit.
 
-    `method` is the name of the method, whose masks `leap.selecting` chooses.
+    `method` is the module's name in `leap.methods`.
     """
 
     method: ClassVar[str]
 
     @property
-    def band(self) -> int:
+    def row_block(self) -> int:
         """Rows of a matrix that only one process can have: all that share a row of some logits."""
 
     def check(self, settings: Settings, has_sparse: bool) -> None:
@@ -110,26 +109,29 @@ class Learned:
 
 
 class Module(Protocol):
-    """What a module in `leap.parameterisations` provides."""
+    """Functions that a method's module in `leap.methods` provides."""
 
     def from_settings(self, values: Mapping[str, Any]) -> Parameterisation:
-        """The parameterisation that a method with these plain settings trains."""
+        """Parameterisation for a method's plain settings."""
+
+    def masks(self, learned: Learned) -> dict[str, Tensor]:
+        """Bool masks [O, I] by layer name, selected by `learned.settings.selection`."""
 
 
 def load(method: str) -> Module:
-    """The module of a learned method. Raises ValueError where no such method exists."""
-    name = f"leap.parameterisations.{method}"
+    """Module of a mask-learning method. Raises ValueError for an unknown or incomplete one."""
+    name = f"leap.methods.{method}"
     try:
         module = import_module(name)
     except ModuleNotFoundError as error:
         if error.name != name:
             raise
         raise ValueError(
-            f"unknown learned method {method!r}: there is no module "
-            f"leap/parameterisations/{method}.py"
+            f"unknown learned method {method!r}: there is no module leap/methods/{method}.py"
         ) from None
-    if not hasattr(module, "from_settings"):
-        raise ValueError(f"leap/parameterisations/{method}.py lacks the function from_settings")
+    for function in ("from_settings", "masks"):
+        if not hasattr(module, function):
+            raise ValueError(f"{name} has no function {function}: add one")
     return cast(Module, module)
 
 

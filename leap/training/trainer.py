@@ -1,8 +1,8 @@
-"""The loop of a training, whatever is learned: data, gradients, optimiser, states, processes.
+"""Training loop: data, gradients, optimiser, checkpoints, processes.
 
-What is learned is a `Learner`: masks of frozen weights (`leap.training`), or the weights themselves
-(`leap.elsa`). The data are a function of (seed, step, place in the batch), so a training that is
-taken up again, or spread over processes, sees the same.
+A `Learner` defines the learned parameters and their loss: masks of frozen weights
+(`leap.training.masks`) or the weights themselves (`leap.methods.elsa`). Data are a function of
+(seed, step, place in the batch), so a resumed or distributed training sees the same batches.
 
 Axes: S sequences, B sequences of a micro-batch, T tokens.
 """
@@ -15,16 +15,16 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from leap import parallel
-from leap.checkpoint import Checkpoints
-from leap.clipping import clip_gradients
-from leap.data import moved, sequences
-from leap.history import History
-from leap.interruption import Interrupted, Stop
-from leap.rows import Split
-from leap.schedule import learning_rate
+from leap.distributed import parallel
+from leap.distributed.rows import Split
 from leap.settings import Steps
-from leap.state import StateFolder
+from leap.states.checkpoint import Checkpoints
+from leap.states.folder import StateFolder
+from leap.states.history import History
+from leap.states.interruption import Interrupted, Stop
+from leap.training.clipping import clip_gradients
+from leap.training.data import moved, sequences
+from leap.training.schedule import learning_rate
 
 Report = Callable[[int, dict[str, float]], None]
 
@@ -36,7 +36,7 @@ class Learner(Protocol):
 
     noun: what one learned number is called, `logit` or `weight`; states have them under its plural.
     learned: what the optimiser moves, by name.
-    held: tensors without a gradient that belong to a state too, by kind, then as `learned`.
+    buffers: tensors without a gradient that belong to a state too, by kind, then as `learned`.
     splits: how all these are split over processes, if they are.
     terms: names of the values that a loss comes with. columns: of all metrics of a step.
     remedy: what to do when the loss is not finite.
@@ -44,7 +44,7 @@ class Learner(Protocol):
 
     noun: str
     learned: dict[str, nn.Parameter]
-    held: dict[str, dict[str, Tensor]]
+    buffers: dict[str, dict[str, Tensor]]
     splits: dict[str, Split]
     terms: list[str]
     columns: list[str]
@@ -92,7 +92,7 @@ class Trainer:
         """Take every step that is left, saving the state now and then."""
         learner = self.learner
         checkpoints = Checkpoints(
-            states, learner.noun, learner.learned, learner.held, learner.splits, self.optimiser,
+            states, learner.noun, learner.learned, learner.buffers, learner.splits, self.optimiser,
             self.history, save_seconds, self.sharded,
         )  # fmt: skip
         begin = checkpoints.restore()

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch import distributed as dist
 from torch.nn.functional import pad
 
-from leap import parallel
+from leap.distributed import parallel
 
 
 @dataclass(frozen=True)
@@ -33,24 +33,24 @@ class Rows:
 class Split:
     """How the rows of a matrix with so many `outputs` are split, and a tensor that belongs to it.
 
-    The tensor has `length` rows, one for each of the matrix, or one for each of its bands.
+    The tensor has `length` rows, one for each of the matrix, or one for each of its row_blocks.
     """
 
     outputs: int
-    band: int
+    row_block: int
     length: int
 
     def rows(self, rank: int, processes: int) -> Rows:
         """The rows of the matrix that a process has."""
-        bands = -(-self.outputs // self.band)
-        height = -(-bands // processes) * self.band
+        row_blocks = -(-self.outputs // self.row_block)
+        height = -(-row_blocks // processes) * self.row_block
         first, stop = (min(place * height, self.outputs) for place in (rank, rank + 1))
         return Rows(first, stop, self.outputs)
 
     def part(self, rank: int, processes: int) -> slice:
         """The rows of the tensor that a process has."""
         rows = self.rows(rank, processes)
-        each = 1 if self.length == self.outputs else self.band
+        each = 1 if self.length == self.outputs else self.row_block
         return slice(-(-rows.first // each), -(-rows.stop // each))
 
     def own_rows(self) -> Rows:

@@ -1,6 +1,6 @@
 """LEAP's gate for GPUs, in Triton: one kernel forward and one backward.
 
-The formulas are those of `leap.parameterisations.leap`. Each kernel reads what it needs of a weight
+The formulas are those of `leap.methods.leap.gate`. Each kernel reads what it needs of a weight
 once and writes its result once, in between all is float32. Nothing is kept from one to the other
 but their inputs: the backward pass draws the same noise from the same counters. With weights in
 bfloat16 that moves 8 bytes a weight forward and 12 backward. Axes: O outputs, I inputs, P programs,
@@ -21,7 +21,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from leap.relaxation import FLOOR, Relaxation, norm_from, norm_scale
+from leap.methods.relaxation import FLOOR, Relaxation, norm_from, norm_scale
 
 _BLOCK = 2048
 _WARPS = 4
@@ -36,7 +36,7 @@ def fused_gate(
     norm: str = "l2",
     first: int = 0,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """What `leap.parameterisations.leap.gate` returns: M * W [O, I], sum of M, norm of M * W.
+    """What `leap.methods.leap.gate.bernoulli_gate` returns: M * W [O, I], sum of M, norm of M * W.
 
     `first` is the place of the first element in a larger matrix of which these are some rows.
     """

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from torch import Tensor, nn
 
-from leap.parallel import all_reduce
+from leap.distributed.parallel import all_reduce
 
 
 def clip_gradients(

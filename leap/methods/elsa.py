@@ -12,9 +12,9 @@ prunable weight w has a sparse copy z and a scaled dual u:
 The projection keeps the largest weights of each layer, exactly as many as `leap.budget` says.
 Written from what is known of the method; its public code was not read. Ours, where that is silent:
 
-- only prunable weights are trained, embeddings, head, norms and biases are not;
-- learning rate (warm-up, cosine), betas and averaging are those of `leap.trainer`, as for LEAP, and
-  a gradient that is too long is scaled down with the penalty's part in it;
+- only prunable weights are trained; embeddings, head, norms and biases are frozen;
+- learning-rate schedule (warm-up, cosine), betas and averaging are the same as for LEAP
+  (`leap.training.trainer`), and gradient clipping includes the penalty's gradient;
 - the score of the projection `moment`, see `_score`.
 
 Axes: S sequences, B sequences of a micro-batch, T tokens, O outputs, I inputs, R rows of a process.
@@ -28,19 +28,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from leap import parallel
 from leap.budget import layer_survivors
-from leap.checks import check_training
+from leap.checks import check_training, refuse_non_finite
+from leap.distributed import parallel
+from leap.distributed.rows import Split, collected, gathered
+from leap.distributed.topk import largest
 from leap.execution import Execution, micro_batch_of_batch
-from leap.finite import refuse_non_finite
-from leap.interruption import listening
-from leap.layers import prunable_linears
-from leap.loss import lm_loss_of
-from leap.projection import largest
-from leap.replaced import StandIn, replaced
-from leap.rows import Split, collected, gathered
-from leap.state import StateFolder, fingerprint
-from leap.trainer import Report, Trainer
+from leap.model.layers import prunable_linears
+from leap.model.loss import lm_loss_of
+from leap.model.replaced import StandIn, replaced
+from leap.states.folder import StateFolder, fingerprint
+from leap.states.interruption import listening
+from leap.training.trainer import Report, Trainer
 
 PROJECTIONS = ("magnitude", "moment")
 
@@ -124,7 +123,7 @@ def learn_weights(
 
     `blocks_ST` are training token ids. The model itself is trained: in the end its prunable weights
     are the result, with sharding the rows of this process; after an error they are of no use.
-    States, several processes, `report` and errors are as for `leap.training.learn_masks`.
+    States, several processes, `report` and errors are as for `leap.training.masks.learn_masks`.
     """
     execution = execution or Execution()
     check_training(model, blocks_ST, {})
@@ -172,7 +171,7 @@ class _TrainedLinear(StandIn):
 
 
 class _Weights:
-    """A model's prunable weights with their sparse copies: the learner of `leap.trainer`."""
+    """Prunable weights of a model with sparse copies and duals (a `leap.training.trainer.Learner`)."""
 
     noun = "weight"
     remedy = "lower learning_rate or penalty"
@@ -194,7 +193,7 @@ class _Weights:
         self.splits = {name: layer.split for name, layer in layers.items()}
         self.z = {name: weight.detach().clone() for name, weight in self.learned.items()}
         self.u = {name: torch.zeros_like(z) for name, z in self.z.items()}
-        self.held = {"z": self.z, "u": self.u}
+        self.buffers = {"z": self.z, "u": self.u}
         self.terms, self.columns = ["lm_loss"], _METRICS
         for name, z_RI in self.z.items():  # by magnitude: there is no second moment yet
             z_RI.masked_fill_(~largest(z_RI.abs(), keep[name], sharded), 0)

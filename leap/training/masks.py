@@ -1,8 +1,8 @@
-"""The training: logits learned end to end on the language-modelling loss, weights frozen.
+"""Mask training: logits learned end to end on the language-modelling loss, weights frozen.
 
-The loop is `leap.trainer`. What the logits stand for is the parameterisation's business; LEAP's is
-the default. Noise is a function of (seed, step, draw, layer), so a training that is taken up again,
-or spread over processes, sees the same masks.
+The loop is in `leap.training.trainer`, the gates are in `leap.methods` (LEAP's by default). Noise
+is a function of (seed, step, draw, layer), so a resumed or distributed training draws the same
+masks.
 
 Axes: S sequences, B sequences of a micro-batch, T tokens, O outputs, I inputs, L prunable layers.
 """
@@ -13,22 +13,21 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from leap import parallel
-from leap.checks import check_training
+from leap.checks import check_training, refuse_non_finite
+from leap.distributed import parallel
+from leap.distributed.rows import collected
 from leap.execution import Execution, micro_batch_of
-from leap.finite import refuse_non_finite
-from leap.gated import GatedLinear, gated, learned_logits, splits_of, sums_of
-from leap.interruption import listening
-from leap.layers import block_index, decoder_blocks, prunable_linears
-from leap.loss import lm_loss_of
-from leap.objective import Objective
-from leap.parameterisation import Learned, Parameterisation, load
-from leap.relaxation import Relaxation
-from leap.rows import collected
-from leap.schedule import linear, progress
+from leap.methods.parameterisation import Learned, Parameterisation, load
+from leap.methods.relaxation import Relaxation
+from leap.model.gated import GatedLinear, gated, learned_logits, splits_of, sums_of
+from leap.model.layers import block_index, decoder_blocks, prunable_linears
+from leap.model.loss import lm_loss_of
 from leap.settings import Settings
-from leap.state import StateFolder, fingerprint
-from leap.trainer import Report, Trainer
+from leap.states.folder import StateFolder, fingerprint
+from leap.states.interruption import listening
+from leap.training.objective import Objective
+from leap.training.schedule import linear, progress
+from leap.training.trainer import Report, Trainer
 
 METRICS = (
     "loss", "lm_loss", "density_term", "magnitude_term", "density", "alpha", "tau",
@@ -61,8 +60,8 @@ def learn_masks(
     saved there, at least `save_seconds` apart and for at most 2 % of the time, and on SIGTERM (exit
     status 143). The caller deletes the folder when the result is safe.
 
-    Under torchrun all processes take part, after `leap.parallel.start()`, and the first one has the
-    result. With `sharding` each of them loads the model where it computes, and the model's prunable
+    Under torchrun all processes take part, after `leap.distributed.parallel.start()`, and rank 0
+    has the result. With `sharding` each of them loads the model where it computes, and the model's prunable
     layers are left with the rows of their process.
 
     Raises ValueError for unusable settings or data, a loss that is not finite, and the state of
@@ -93,7 +92,7 @@ def learn_masks(
 
 
 class _Masks:
-    """A model's gates with their loss: the learner of `leap.trainer`."""
+    """A model's gates with their loss: the learner of `leap.training.trainer`."""
 
     noun = "logit"
     remedy = "lower learning_rate or raise the last tau"
@@ -109,7 +108,7 @@ class _Masks:
         self.gates = gates
         self.settings = settings
         self.learned = learned_logits(gates)
-        self.held: dict[str, dict[str, Tensor]] = {}
+        self.buffers: dict[str, dict[str, Tensor]] = {}
         self.splits = splits_of(gates)
         self.objective = objective
         self.objective.to(next(iter(self.learned.values())).device)

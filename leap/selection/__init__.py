@@ -1,1 +1,0 @@
-"""From learned logits to masks: one module a method, named as the method."""
