@@ -1,11 +1,13 @@
-"""Which jobs an edit of the code concerns: those whose recipe it changes.
+"""Jobs that an edit of the code concerns: those whose recipe it changes.
 
-That each job has its result's recipe among its params, and that Snakemake makes again what has
-another one, is held by `tests/workflow/test_reruns.py`.
+`tests/workflow/test_reruns.py` holds that each job has its result's recipe among its params, and
+that Snakemake recomputes a result of another recipe.
 """
 
+import ast
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,47 +36,50 @@ def cells(*methods: str, **jobs: set[str]) -> Jobs:
 MADE = {"prune": LAYER_WISE, "train": {"leap"}, "train_weights": {"elsa"}}
 EVALUATED: Jobs = {"evaluate": {*METHODS, DENSE}}
 
+OF_LEAP = cells("leap", "leap-reconstruct", prune={"leap-reconstruct"}, train={"leap"})
+
+# A function that is edited, and the jobs that this concerns.
 EDITS: dict[str, Jobs] = {
     # where everything begins
-    "workflow/suite/miniature/text.py": {
+    "workflow/suite/miniature/text.py:training_documents": {
         **cells(*METHODS, miniature_world={""}, corpus=CORPORA, **MADE), **EVALUATED,
     },
-    "workflow/suite/stages/models.py": {
+    "workflow/suite/stages/models.py:prepare": {
         **cells(*METHODS, model={MODEL}, **MADE), **EVALUATED,
     },
-    "workflow/suite/stages/corpora.py": {
+    "workflow/suite/stages/corpora.py:build": {
         **cells(*METHODS, corpus=CORPORA, **MADE), **EVALUATED,
     },
     # layer-wise methods: LEAP starts from Wanda's masks
-    "baselines/wanda.py": cells(
+    "baselines/wanda.py:score": cells(
         "wanda", "reconstruct", "leap", "leap-reconstruct",
         prune={"wanda", "reconstruct", "leap-reconstruct"}, train={"leap"},
     ),
-    "baselines/hessian.py": cells(*OF_HESSIANS, prune=OF_HESSIANS),
-    "baselines/reconstruct.py": cells(*RECONSTRUCTED, prune=RECONSTRUCTED),
+    "baselines/hessian.py:factor_events": cells(
+        "sparsegpt", "thanos", prune={"sparsegpt", "thanos"},
+    ),
+    "baselines/reconstruct.py:tune": cells(*RECONSTRUCTED, prune=RECONSTRUCTED),
     # trainings
-    "leap/trainer.py": cells(
-        "leap", "leap-reconstruct", "elsa",
-        prune={"leap-reconstruct"}, train={"leap"}, train_weights={"elsa"},
-    ),
-    "leap/objective.py": cells(
-        "leap", "leap-reconstruct", prune={"leap-reconstruct"}, train={"leap"},
-    ),
-    "leap/elsa.py": cells("elsa", train_weights={"elsa"}),
+    "leap/training/data.py:sequences": {
+        **OF_LEAP, **cells("leap", "leap-reconstruct", "elsa", train_weights={"elsa"}),
+    },
+    "leap/training/objective.py:density_term": OF_LEAP,
+    "leap/methods/elsa.py:learn_weights": cells("elsa", train_weights={"elsa"}),
     # another selection of masks trains nothing again
-    "leap/methods/leap/selection.py": cells(
+    "leap/methods/leap/selection.py:exact_masks": cells(
         "leap", "leap-reconstruct", prune={"leap-reconstruct"}, binarise={"leap"},
     ),
     # the last stages prune nothing again
-    "workflow/suite/stages/harden.py": cells(*METHODS),
-    "workflow/suite/stages/perplexity.py": EVALUATED,
-    # PATCH's tiles, which are in no grid here; a progress line, a run's name in tracking, planning,
-    # a figure
-    "leap/methods/patch/__init__.py": {},
-    "workflow/suite/jobs/job.py": {},
-    "workflow/suite/tracking/runs.py": {},
-    "workflow/suite/plan/cost/estimate.py": {},
-    "workflow/suite/figures/gain.py": {},
+    "workflow/suite/stages/harden.py:harden": cells(*METHODS),
+    "workflow/suite/stages/perplexity.py:perplexity": EVALUATED,
+    # PATCH, which is in no grid here; checkpoints; a download; a progress line; a run's name in
+    # tracking; planning; a figure
+    "leap/methods/patch/__init__.py:first_tile_logits": {},
+    "leap/states/checkpoint.py:save_if_due": {},
+    "workflow/suite/sources/hub.py:locate": {},
+    "workflow/suite/jobs/job.py:progress": {},
+    "workflow/suite/plan/grid.py:cells": {},
+    "workflow/suite/figures/gain.py:gain": {},
 }  # fmt: skip
 
 
@@ -93,7 +98,8 @@ def copy(tmp_path_factory) -> Iterator[Path]:
 
 def forget() -> None:
     """Have the code read again."""
-    for cached in (code._file, code._read, code._fingerprint):
+    for cached in (code._file, code._read, code._fingerprint, code._references, code._hash,
+                   code._write):  # fmt: skip
         cached.cache_clear()
 
 
@@ -137,31 +143,67 @@ def test_these_are_all_methods(settings):
     assert set(settings["methods"]) == METHODS
 
 
-@pytest.mark.parametrize("file", EDITS)
-def test_an_edit_changes_the_recipes_of_the_jobs_that_it_concerns(copy, settings, before, file):
-    whole = (copy / file).read_text()
-    (copy / file).write_text(f"{whole}\nEDITED = True\n")
+def edited(text: str, function: str) -> str:
+    """A module's text with one more statement in a function."""
+    nodes = [n for n in ast.walk(ast.parse(text)) if getattr(n, "name", "") == function]
+    first = nodes[0].body[0]
+    lines = text.splitlines(keepends=True)
+    lines.insert(first.end_lineno, " " * first.col_offset + "edited = True\n")
+    return "".join(lines)
+
+
+@contextmanager
+def changed_files(texts: dict[Path, str]) -> Iterator[None]:
+    """Other texts for files of the copy, until the body ends."""
+    before = {file: file.read_text() for file in texts}
     try:
-        assert changed(before, recipes(settings)) == EDITS[file]
+        for file, text in texts.items():
+            file.write_text(text)
+        yield
     finally:
-        (copy / file).write_text(whole)
+        for file, text in before.items():
+            file.write_text(text)
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_changes_the_recipes_of_the_jobs_that_it_concerns(copy, settings, before, edit):
+    name, function = edit.split(":")
+    with changed_files({copy / name: edited((copy / name).read_text(), function)}):
+        assert changed(before, recipes(settings)) == EDITS[edit]
 
 
 def test_comments_docstrings_and_formatting_change_no_recipe(copy, settings, before):
     files = [
-        file
-        for package in ("leap", "baselines", "workflow/suite")
-        for file in (copy / package).rglob("*.py")
+        f for room in ("leap", "baselines", "workflow/suite") for f in (copy / room).rglob("*.py")
     ]
-    texts = {file: file.read_text() for file in files}
-    for file, text in texts.items():
+    texts = {}
+    for file in files:
+        text = file.read_text()
         summary, rest = text.split('"""', 2)[1:] if text.startswith('"""') else ("", text)
-        file.write_text(f'"""{summary}, as it was."""\n\n\n# edited{rest}\n\n# edited\n')
-    try:
+        texts[file] = f'"""{summary}, as it was."""\n\n\n# edited{rest}\n\n# edited\n'
+    with changed_files(texts):
         assert len(files) > 100 and recipes(settings) == before
-    finally:
-        for file, text in texts.items():
-            file.write_text(text)
+
+
+def test_a_moved_module_and_reworded_errors_change_no_recipe(copy, settings, before):
+    old, new = copy / "leap/training/clipping.py", copy / "leap/distributed/clipping.py"
+    texts = {
+        file: file.read_text().replace("leap.training.clipping", "leap.distributed.clipping")
+        for file in (copy / "leap").rglob("*.py")
+    }
+    for name, words, others in (
+        ("leap/training/trainer.py", "the loss is not finite at step", "the loss diverged at step"),
+        ("leap/methods/leap/__init__.py", "it belongs to another model", "take this model's masks"),
+        ("baselines/sequential.py", "a pruned weight is not finite", "a weight became infinite"),
+    ):
+        assert words in texts.setdefault(copy / name, (copy / name).read_text())
+        texts[copy / name] = texts[copy / name].replace(words, others)
+    with changed_files(texts):
+        old.rename(new)
+        try:
+            assert recipes(settings) == before
+        finally:
+            new.rename(old)
 
 
 def test_the_data_of_a_miniature_count(copy, settings, before):

@@ -1,60 +1,84 @@
-"""Which code a result depends on: the import closure of modules, and its fingerprint.
+"""Fingerprint of the code that computes a result, definition by definition.
 
-What decides is content. Modules are read as syntax trees, so that comments, docstrings, formatting
-and the time or place of a file change nothing, and every other edit changes the fingerprint of
-all that imports the module, directly or not, and of nothing else. Where an edit has been proven
-to change no bit of a result (tests/prove_equal.py), the new code keeps the fingerprint of the old.
+A fingerprint covers the definitions (functions, classes, constants) that its roots reach, and of
+these only what computes: docstrings, comments, annotations, imports, assertions, log messages and
+the text of errors are left out, and so are the names of modules and files. So code may be moved
+between modules and messages reworded. Where an error is raised counts, since a caller may catch it
+and compute in another way. Definitions in `_OUTSIDE` are left out, with statements that only call
+one. Where an edit has been proven to change no bit of a result (tests/prove_equal.py), the new code
+keeps the fingerprint of the old.
 """
 
 import ast
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 ROOT = Path(__file__).parents[3]
 
-# Where the packages lie, below ROOT.
+# Packages and their folders below ROOT.
 _PACKAGES = {"leap": "leap", "baselines": "baselines", "suite": "workflow/suite"}
 
 # Proofs of equality: commits, what was compared, and new fingerprints with the old ones.
 PROOFS = Path(__file__).with_name("equal_code.yaml")
 
-# What surrounds a job and decides no result: logs, GPUs and tracking; downloads, whose
-# content is compared with what was asked for; containers, whose content has a checksum; checks.
+# Packages that compute no number: checkpoints, checks, logs, file formats, downloads (their content
+# is compared with the settings), tracking. For miniatures, the miniature world is a root.
 _OUTSIDE = (
+    "leap.states",
+    "leap.checks",
+    "leap.execution",
+    "suite.artifacts",
     "suite.jobs",
-    "suite.tracking",
+    "suite.miniature",
     "suite.sources.hub",
     "suite.sources.lm_eval_tasks",
-    "suite.sources.pypi",
     "suite.sources.mirror",
+    "suite.sources.pypi",
     "suite.sources.revisions",
-    "suite.artifacts.arrays",
-    "suite.artifacts.files",
-    "suite.artifacts.recorded",
-    "suite.artifacts.tensors",
+    "suite.stages.execution",
+    "suite.tracking",
 )
+_MESSAGES = {"logger", "print", "warnings"}  # names whose calls compute nothing
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+Name = tuple[str, str]  # a module, and a definition in it
 
 
-def fingerprint(*modules: str, data: Iterable[Path] = ()) -> str:
-    """SHA-256, shortened, over the syntax trees of the modules' import closure and over `data`.
+@dataclass(frozen=True)
+class _Module:
+    """Top-level definitions, imported names (attribute "" for a module), and other statements."""
 
-    `data` are files, or folders with all their files, that the code reads and that come with it.
-    Raises ValueError for a module that does not exist.
+    definitions: Mapping[str, ast.stmt]
+    imports: Mapping[str, Name]
+    statements: tuple[ast.stmt, ...]
+
+
+def fingerprint(*roots: str, data: Iterable[Path] = ()) -> str:
+    """Shortened SHA-256 over all definitions that the roots reach, and over `data`.
+
+    A root is "module:name", or "module" for all of its definitions. `data` are files, or folders
+    with all their files, that the code reads. Raises ValueError for a root or an imported name that
+    does not exist.
     """
-    return oldest(_fingerprint(frozenset(modules), tuple(sorted(data))))
+    return oldest(_fingerprint(roots, tuple(sorted(data))))
 
 
 def oldest(code: str) -> str:
-    """The oldest fingerprint whose results are proven to be the same bits as those of `code`."""
+    """Oldest fingerprint whose results are proven to be the same bits as those of `code`."""
     known = _proven()
     while code in known:
         code = known[code]
     return code
+
+
+def closure(*roots: str) -> set[str]:
+    """All definitions that the roots reach, as "module:name"."""
+    return {":".join(name) for name in _closure(roots)}
 
 
 @cache
@@ -63,56 +87,194 @@ def _proven() -> dict[str, str]:
     return {new: old for proof in proofs for new, old in proof["same_bits"].items()}
 
 
-def closure(*modules: str) -> list[str]:
-    """The modules and all that they import of this repository, by name. Imports for types and what
-    decides no result are left out.
-
-    Raises ValueError for a module that does not exist.
-    """
-    found: set[str] = set()
-    waiting = list(modules)
-    while waiting:
-        name = waiting.pop()
-        if name in found or _is_outside(name):
-            continue
-        if _file(name) is None:
-            raise ValueError(f"there is no module {name}")
-        found.add(name)
-        waiting += _read(name)[1]
-    return sorted(found)
-
-
-def exists(module: str) -> bool:
-    """Whether there is a module of this name in the repository."""
-    return _file(module) is not None
-
-
 @cache
-def _fingerprint(modules: frozenset[str], data: tuple[Path, ...]) -> str:
-    digest = hashlib.sha256()
-    for name in closure(*modules):
-        digest.update(f"{name} {_read(name)[0]}\n".encode())
-    for file in (file for place in data for file in _files(place)):
-        digest.update(f"{file.relative_to(ROOT)} ".encode())
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
+def _fingerprint(roots: tuple[str, ...], data: tuple[Path, ...]) -> str:
+    found = _closure(roots)
+    lines = {f"{_hash(name)} {[_hash(other) for other in _references(name)]}" for name in found}
+    digest = hashlib.sha256("\n".join(sorted(lines)).encode())
+    for place in data:
+        for file in _files(place):
+            digest.update(f"{place.name} {file.relative_to(place)} ".encode())
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()[:16]
 
 
+def _closure(roots: Iterable[str]) -> set[Name]:
+    waiting = {name for root in roots for name in _named(root)}
+    found: set[Name] = set()
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        waiting |= {*_references(name)} - found
+    return found
+
+
+def _named(root: str) -> Iterator[Name]:
+    """Definitions of a root, followed to where they are written."""
+    module, _, name = root.partition(":")
+    if _file(module) is None:
+        raise ValueError(f"there is no module {module}")
+    read = _read(module)
+    for each in [name] if name else [*read.definitions, *read.imports]:
+        found = _resolve(module, each)
+        # of what a module imports, a package's own parts belong to it
+        if found and (name or found[0].startswith(module)):
+            yield found
+
+
+def _resolve(module: str, name: str) -> Name | None:
+    """Module and name of a definition, or (module, "") of a module; None for foreign ones.
+
+    Raises ValueError for a name that a module of this repository does not have.
+    """
+    inside = f"{module}.{name}" if name else module
+    if _file(inside):
+        return inside, ""
+    if module.partition(".")[0] not in _PACKAGES:
+        return None
+    read = _read(module) if _file(module) else None
+    if read and name in read.definitions:
+        return module, name
+    if read and name in read.imports:
+        return _resolve(*read.imports[name])
+    raise ValueError(f"{module} has no definition {name}: import it from where it is written")
+
+
 @cache
-def _read(module: str) -> tuple[str, tuple[str, ...]]:
-    """Hash of a module's syntax tree, and the modules of this repository that it imports."""
+def _read(module: str) -> _Module:
     file = _file(module)
-    assert file is not None  # see closure
+    assert file is not None  # asked by all callers
+    definitions: dict[str, ast.stmt] = {}
+    statements = []
     tree = ast.parse(file.read_bytes(), str(file))
-    imported = tuple(dict.fromkeys(_imports(tree)))
+    for node in tree.body:
+        names = set(_bound(node))
+        definitions |= dict.fromkeys(names, node)
+        if not names and not _computes_nothing(node, module, {}):
+            statements.append(node)
+    return _Module(definitions, _imports(tree.body), tuple(statements))
+
+
+def _bound(node: ast.AST) -> Iterator[str]:
+    """Names that a top-level statement defines; none for what only type checkers see."""
+    if isinstance(node, _DEFINITIONS):
+        yield node.name
+    elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+            yield from (part.id for part in ast.walk(target) if isinstance(part, ast.Name))
+    elif not _is_for_types(node):
+        for inside in ast.iter_child_nodes(node):
+            yield from _bound(inside)
+
+
+def _imports(nodes: Iterable[ast.AST]) -> dict[str, Name]:
+    found: dict[str, Name] = {}
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {a.asname or a.name: (a.name, "") for a in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found |= {alias.asname or alias.name: (node.module, alias.name) for alias in node.names}
+    return found
+
+
+@cache
+def _references(name: Name) -> list[Name]:
+    return _write(*name)[1]
+
+
+@cache
+def _hash(name: Name) -> str:
+    return hashlib.sha256(_write(*name)[0].encode()).hexdigest()
+
+
+@cache
+def _write(module: str, name: str) -> tuple[str, list[Name]]:
+    """What computes in a definition, as text, and the definitions that it refers to, in order.
+
+    The text has these by number, not by name.
+    """
+    read = _read(module)
+    nodes = [*([read.definitions[name]] if name else []), *read.statements]
+    imports = dict(read.imports)  # and those inside functions, once they are reached
     parts: list[str] = []
-    _write(tree, parts)
-    return hashlib.sha256("".join(parts).encode()).hexdigest(), imported
+    found: list[Name] = []
+
+    def referred(node: ast.AST) -> Name | None:
+        """The definition that a name, or an attribute of a module, stands for."""
+        if isinstance(node, ast.Name):
+            if node.id in imports:
+                return _resolve(*imports[node.id])
+            return (module, node.id) if node.id in read.definitions else None
+        if isinstance(node, ast.Attribute):
+            owner = referred(node.value)
+            if owner and not owner[1] and not node.attr.startswith("__"):
+                return _resolve(owner[0], node.attr)
+        return None
+
+    def write(node: ast.AST) -> None:
+        if target := referred(node):
+            if _is_outside(target[0], module):
+                parts.append("(outside)")
+                return
+            # a module as a value stands for all of its definitions
+            for each in [target] if target[1] else sorted(_named(target[0])):
+                if each not in found:
+                    found.append(each)
+                parts.append(f"({found.index(each)})")
+            return
+        parts.append(f"({type(node).__name__}")
+        for field, value in ast.iter_fields(node):
+            if field in ("annotation", "returns", "type_comment", "ctx") or value in (None, []):
+                continue
+            if isinstance(node, ast.Raise) and field == "exc" and isinstance(value, ast.Call):
+                value = value.func
+            parts.append(f" {field}=")
+            for item in value if isinstance(value, list) else [value]:
+                if not isinstance(item, ast.AST):
+                    parts.append(f"{item!r},")
+                elif isinstance(item, ast.Import | ast.ImportFrom):
+                    imports.update(_imports([item]))
+                elif not _computes_nothing(item, module, imports):
+                    write(item)
+        parts.append(")")
+
+    for node in nodes:
+        write(node)
+    return "".join(parts), found
+
+
+def _computes_nothing(node: ast.AST, module: str, imports: Mapping[str, Name]) -> bool:
+    """Imports, docstrings, assertions, messages, and calls of what is outside."""
+    if isinstance(node, ast.Import | ast.ImportFrom | ast.Assert | ast.Pass):
+        return True
+    if not isinstance(node, ast.Expr):
+        return _is_for_types(node)
+    value = node.value
+    if isinstance(value, ast.Constant):
+        return True
+    first = value.func if isinstance(value, ast.Call) else value
+    while isinstance(first, ast.Attribute):
+        first = first.value
+    if not (isinstance(value, ast.Call) and isinstance(first, ast.Name)):
+        return False
+    origin = imports.get(first.id, ("", ""))[0]
+    return first.id in _MESSAGES or _is_outside(origin, module)
+
+
+def _is_for_types(node: ast.AST) -> bool:
+    tested = node.test if isinstance(node, ast.If) else None
+    return isinstance(tested, ast.Name) and tested.id == "TYPE_CHECKING"
+
+
+def _is_outside(module: str, seen_from: str) -> bool:
+    """Whether a module computes no number; modules of one such package see each other."""
+    packages = [p for p in _OUTSIDE if f"{module}.".startswith(f"{p}.")]
+    return any(not f"{seen_from}.".startswith(f"{package}.") for package in packages)
 
 
 @cache
 def _file(module: str) -> Path | None:
-    """The module's source, or the package's; None for what is not of this repository."""
+    """Source of a module or package; None for what is not of this repository."""
     package, _, rest = module.partition(".")
     if package not in _PACKAGES:
         return None
@@ -121,62 +283,6 @@ def _file(module: str) -> Path | None:
     return next((file for file in candidates if file.is_file()), None)
 
 
-def _is_outside(module: str) -> bool:
-    return any(module == place or module.startswith(f"{place}.") for place in _OUTSIDE)
-
-
 def _files(place: Path) -> list[Path]:
-    if place.is_file():
-        return [place]
-    inside = sorted(file for file in place.rglob("*") if file.is_file())
-    return [file for file in inside if "__pycache__" not in file.parts]
-
-
-def _imports(tree: ast.AST) -> Iterator[str]:
-    """Modules of this repository that a tree imports, anywhere but for types."""
-    for node in _statements(tree):
-        if isinstance(node, ast.Import):
-            yield from (name.name for name in node.names if _file(name.name))
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            for name in node.names:
-                inside = f"{node.module}.{name.name}"
-                if _file(inside) or _file(node.module):
-                    yield inside if _file(inside) else node.module
-
-
-def _statements(node: ast.AST) -> Iterator[ast.AST]:
-    """All statements inside a node, but for those that only type checkers see."""
-    for field in ("body", "orelse", "finalbody", "handlers", "cases"):
-        children = getattr(node, field, None)
-        for child in children if isinstance(children, list) else []:
-            if not _is_for_types(child):
-                yield child
-                yield from _statements(child)
-
-
-def _is_for_types(node: ast.AST) -> bool:
-    tested = node.test if isinstance(node, ast.If) else None
-    return isinstance(tested, ast.Name) and tested.id == "TYPE_CHECKING"
-
-
-def _write(node: ast.AST, parts: list[str]) -> None:
-    """Append a tree as text, without places, docstrings and what is empty."""
-    parts.append(f"({type(node).__name__}")
-    for field in node._fields:
-        value: Any = getattr(node, field, None)
-        if field == "body" and _has_docstring(node):
-            value = value[1:]
-        if value is None or value == []:
-            continue
-        parts.append(f" {field}=")
-        for item in value if isinstance(value, list) else [value]:
-            if isinstance(item, ast.AST):
-                _write(item, parts)
-            else:
-                parts.append(f"{item!r},")
-    parts.append(")")
-
-
-def _has_docstring(node: ast.AST) -> bool:
-    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    return isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None
+    inside = [place] if place.is_file() else sorted(place.rglob("*"))
+    return [file for file in inside if file.is_file() and "__pycache__" not in file.parts]

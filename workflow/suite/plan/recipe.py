@@ -1,7 +1,7 @@
-"""Recipes: all that decides a result, as plain values; settings, and fingerprints of the code.
+"""Recipes: everything that decides a result, as plain values: settings and fingerprints of code.
 
-A rule has the recipe of what it makes among its params, and the job writes it into what it leaves
-behind. Whoever reads that compares it with the recipe that this run asks for, so that a file of
+A rule has the recipe of its output among its params, and the job writes the recipe into the output.
+A reader of the output compares it with the recipe of the current run, so that a file made with
 other settings or other code is refused by name, also where Snakemake has no record of it.
 """
 
@@ -24,17 +24,18 @@ from suite.plan.world import has_generated_tasks
 Recipe = dict[str, Any]
 
 _TASKS = ROOT / "workflow/suite/miniature/tasks"
+_DOCUMENTS = "suite.sources.texts:documents"
 
 
 class Recipes:
-    """The recipes of a run, from its settings (see `suite.plan.config.load`)."""
+    """Recipes of a run, from its settings (see `suite.plan.config.load`)."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self.settings = settings
         self.trained = methods_that_are("trained", settings)
-        self.selected = mask_learners(settings)  # masks, from logits
+        self.selected = mask_learners(settings)
         self.stochastic = methods_that_are("stochastic", settings)
-        # what is computed with torch, and might have other bits without it
+        # of results computed with torch, whose bits may depend on it
         self.computing = {"deterministic": True} if settings.get("deterministic") else {}
         # the same parts occur in many cells
         self.model = cache(self._model)
@@ -42,26 +43,26 @@ class Recipes:
         self.masks = cache(self._masks)
 
     def world(self) -> Recipe:
-        """Of the miniature world."""
-        return {"code": fingerprint("suite.miniature.dataset")}
+        """Recipe of the miniature world."""
+        return {"code": fingerprint("suite.miniature.dataset:write_world")}
 
     def _model(self, name: str) -> Recipe:
-        """Of a dense checkpoint; its licence is for readers only."""
+        """Recipe of a dense checkpoint, without its licence, which only readers need."""
         settings = self.settings["models"][name]
         miniature = settings["source"].get("miniature")
         data = [MINIATURES / miniature, MINIATURES / "tokenizer"] if miniature else []
         chosen = {key: settings[key] for key in ("source", "dtype", "bos")}
-        return {**chosen, "code": fingerprint("suite.stages.models", data=data)}
+        return {**chosen, "code": fingerprint("suite.stages.models:prepare", data=data)}
 
     def _corpus(self, name: str) -> Recipe:
-        """Of a corpus' token blocks for any model; how they are batched later is left out."""
+        """Recipe of a corpus' token blocks, without the batch size of later stages."""
         recipe = {k: v for k, v in self.settings["corpora"][name].items() if k != "batch"}
         if "miniature" in recipe["text"]:
             recipe["world"] = self.world()
-        return {**recipe, "code": fingerprint("suite.stages.corpora", "suite.sources.texts")}
+        return {**recipe, "code": fingerprint("suite.stages.corpora:build", _DOCUMENTS)}
 
     def _masks(self, cell: Cell) -> Recipe:
-        """Of what a method makes: new weights and masks, or logits."""
+        """Recipe of a method's output: weights and masks, or logits."""
         implementation = self.settings["implementations"][cell.method]
         own = self.settings["methods"][cell.method]
         recipe: Recipe = {
@@ -72,15 +73,15 @@ class Recipes:
             "model": self.model(cell.model),
         }
         if cell.method in self.trained:
-            # how masks are selected from the logits does not change them
+            # the selection of masks does not change the logits
             recipe["method"] = {key: value for key, value in own.items() if key != "selection"}
             recipe["training"] = self.corpus("training")
             for name, other in taken_masks(self.settings, cell).items():
                 recipe[name] = self.masks(other)
-            code = fingerprint("suite.stages.train_weights")
+            code = fingerprint("suite.stages.train_weights:learn")
             if cell.method in self.selected:
-                parameterisation = f"leap.methods.{implementation}"
-                code = fingerprint("suite.stages.train", parameterisation)
+                gate = f"leap.methods.{implementation}:from_settings"
+                code = fingerprint("suite.stages.train:learn", gate)
             recipe |= self.computing
         else:
             recipe["method"] = dict(own)
@@ -96,70 +97,69 @@ class Recipes:
         return {**recipe, "code": code}
 
     def selection(self, cell: Cell) -> Recipe:
-        """Of the mask that is selected from the logits of a method that learns masks."""
+        """Recipe of the mask selected from learned logits."""
         implementation = self.settings["implementations"][cell.method]
         return {
             "rule": self.settings["methods"][cell.method]["selection"],
-            "code": fingerprint(
-                "suite.stages.binarise",
-                f"leap.methods.{implementation}",
-            ),
+            "code": fingerprint("suite.stages.binarise:binarise", f"leap.methods.{implementation}"),
         }
 
     def checkpoint(self, cell: Cell) -> Recipe:
-        """Of the final checkpoint with its mask."""
+        """Recipe of the hardened checkpoint with its mask."""
         recipe = {"masks": self.masks(cell)}
         if cell.method in self.selected:
             recipe["selection"] = self.selection(cell)
-        return {**recipe, "code": fingerprint("suite.stages.harden")}
+        return {**recipe, "code": fingerprint("suite.stages.harden:harden")}
 
     def _checkpoint_read(self, cell: Cell) -> Recipe:
-        """Of the checkpoint whose quality is measured; dense has none but the model itself."""
+        """Recipe of the evaluated checkpoint; empty for the dense model."""
         return {} if cell == Cell.dense(cell.model) else self.checkpoint(cell)
 
     def validation(self, cell: Cell) -> Recipe:
-        """Of the perplexity by which settings are chosen."""
+        """Recipe of a validation perplexity."""
         return {
             "model": self.model(cell.model),
             "checkpoint": self._checkpoint_read(cell),
             "validation": self.corpus("validation"),
             "batch_tokens": self.settings["evaluation"]["batch_tokens"],
             **self.computing,
-            "code": fingerprint("suite.stages.validate"),
+            "code": fingerprint("suite.stages.validate:validate"),
         }
 
     def evaluation(self, cell: Cell) -> Recipe:
-        """Of an evaluation: the whole way of its cell."""
+        """Recipe of an evaluation, including all upstream recipes."""
         corpora = self.settings["corpora"]
         evaluation = self.settings["evaluation"]
         tasks = {name: asked(task) for name, task in evaluation["tasks"].items()}
-        recipe = {
+        generated = has_generated_tasks(self.settings)
+        data = [_TASKS] if generated else []
+        return {
             "model": self.model(cell.model),
             "checkpoint": self._checkpoint_read(cell),
             **{name: self.corpus(name) for name in ("perplexity", "in_domain") if name in corpora},
             "evaluation": {**evaluation, "tasks": tasks},
             **self.computing,
-            "code": fingerprint("suite.stages.evaluate", data=[_TASKS]),
+            "code": fingerprint("suite.stages.evaluate:evaluate", data=data),
+            **({"world": self.world()} if generated else {}),
         }
-        return {**recipe, "world": self.world()} if has_generated_tasks(self.settings) else recipe
 
 
 def _layer_wise_code(implementation: str, settings: Mapping[str, Any]) -> str:
-    """Of a layer-wise method and its driver, or of all files of one that brings its own rule."""
+    """Fingerprint of a layer-wise method and its driver, or of all files of a foreign method."""
     folder = rule_folders().get(implementation)
     if folder is not None:
-        return fingerprint("suite.stages.adopt", data=[folder])
+        return fingerprint("suite.stages.adopt:adopt", data=[folder])
     parts = (implementation, driver(settings))
-    return fingerprint("suite.stages.prune", *map(module_name, parts))
+    return fingerprint("suite.stages.prune:prune", *map(module_name, parts))
 
 
 def fingerprint_of(recipes: Mapping[str, Recipe]) -> str:
-    """A short name for the recipes of many results: what is made of these carries it."""
+    """Short hash of the recipes of many results, for what is made of all of them."""
     return hashlib.sha256(json.dumps(recipes, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def synthetic_note(settings: Mapping[str, Any]) -> str:
-    """What every figure and page says of a run whose models or tasks are not real ones, or ""."""
+    """Note for figures and pages where models or tasks are synthetic, or ""."""
     sources = [settings["models"][name]["source"] for name in settings["grid"]["models"]]
     models = "miniature models" if any("miniature" in source for source in sources) else ""
     tasks = "generated tasks" if has_generated_tasks(settings) else ""
