@@ -1,4 +1,4 @@
-"""Exact numbers of surviving weights.
+"""Exact survivor counts of the whole model and of each layer.
 
 Weights are numbered through the whole model, layer after layer. Of the first n weights
 round((1 - sparsity) * n) survive, for every layer boundary n, so that the layers' counts always
@@ -16,7 +16,7 @@ def survivors(weights: int, sparsity: float) -> int:
 
 
 def layer_survivors(sizes: Mapping[str, int], sparsity: float) -> dict[str, int]:
-    """How many weights each layer keeps, when all layers have the same density.
+    """Survivors of each layer at uniform sparsity.
 
     `sizes` is the number of weights by layer, in model order. Each count is within one of
     (1 - sparsity) * size, and their sum is exactly `survivors(sum of sizes, sparsity)`.

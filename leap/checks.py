@@ -13,7 +13,7 @@ def check_training(
     blocks_ST: Tensor,
     masks: Mapping[str, Mapping[str, Tensor] | None],
 ) -> None:
-    """Raise ValueError for tokens or masks (by kind) of no use to this model."""
+    """Reject training tokens or masks (by kind) that do not fit the model."""
     if blocks_ST.ndim != 2 or len(blocks_ST) == 0 or blocks_ST.shape[1] < 2:
         raise ValueError(
             "training tokens must be [sequences, tokens], at least one sequence of two tokens, "
@@ -32,13 +32,13 @@ def check_training(
 
 
 def refuse_nan(logits: Tensor) -> Tensor:
-    """The logits themselves. Raises ValueError where one of them is NaN."""
+    """Return the logits; raise ValueError if one is NaN."""
     if torch.isnan(logits).any():
         raise ValueError("a logit is NaN: the training diverged; lower its learning rate")
     return logits
 
 
 def refuse_non_finite(layer: str, learned: Tensor, noun: str = "logit") -> None:
-    """Raise ValueError where something learned of this layer is NaN or infinite."""
+    """Reject non-finite parameters, naming the layer."""
     if not torch.isfinite(learned).all():
         raise ValueError(f"a {noun} of {layer} is not finite: lower learning_rate")

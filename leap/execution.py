@@ -1,4 +1,4 @@
-"""How a training is computed: what it costs in time and memory, not what is learned."""
+"""Execution settings of a training: memory and time, not what is learned."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from leap.settings import Settings
 
 @dataclass(frozen=True)
 class Execution:
-    """Settings that change nothing of what is learned but the order of its sums.
+    """Settings that change a result only through the order of summation.
 
     A training may be taken up again under others.
 
@@ -26,7 +26,7 @@ class Execution:
 
 
 def micro_batch_of(execution: Execution, settings: Settings, processes: int) -> int:
-    """Sequences that go through the model together in each of these processes.
+    """Micro-batch size in each process.
 
     Processes of a sharded training compute with the same masks, so their sequences share a draw;
     others take different micro-batches, of any draw. Raises ValueError where that does not come
@@ -57,7 +57,7 @@ def micro_batch_of(execution: Execution, settings: Settings, processes: int) -> 
 
 
 def micro_batch_of_batch(execution: Execution, batch: int, processes: int) -> int:
-    """The same for a training that draws no masks: all sequences of a batch may go together.
+    """Micro-batch size of a training without mask sampling: any divisor of a process' batch.
 
     Raises ValueError where processes cannot share them evenly.
     """

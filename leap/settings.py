@@ -1,11 +1,11 @@
-"""Everything that decides what is learned, and the named settings of papers and their code.
+"""Settings of mask training, and presets of papers and official code.
 
 What only decides how it is computed is `leap.execution`'s.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 NOISES = ("logistic", "gumbel")
 SCOPES = ("global", "per_block", "per_block_sum")
@@ -13,9 +13,12 @@ MAGNITUDES = ("norm_ratio", "norm_sum", "l1", "none")
 SELECTIONS = ("exact", "threshold")
 LOGITS_DTYPES = ("float32", "model")
 
+Checks = dict[str, tuple[bool, str]]  # by setting: whether it is usable, and its allowed values
+T = TypeVar("T")
+
 
 class Steps(Protocol):
-    """What every training's settings have, whatever is learned (see `Settings`)."""
+    """Settings that every training has, of masks and of weights (see `Settings`)."""
 
     @property
     def steps(self) -> int: ...
@@ -35,7 +38,7 @@ class Steps(Protocol):
 
 @dataclass(frozen=True)
 class Settings:
-    """A training's settings; the defaults are LEAP's official code's, but for the exact selection.
+    """Settings of a mask training; defaults are LEAP's official code, with exact selection.
 
     sparsity: fraction of the prunable weights to remove.
     steps, batch: optimiser steps, and sequences a step over all processes.
@@ -89,8 +92,7 @@ class Settings:
         object.__setattr__(self, "tau", tuple(self.tau))
         if self.pattern_alpha is not None:
             object.__setattr__(self, "pattern_alpha", tuple(self.pattern_alpha))
-        for problem in _problems(self):
-            raise ValueError(problem)
+        refuse_unusable(self, _checks(self))
 
 
 # What differs from the defaults. The official code and the paper's text disagree about the noise
@@ -121,27 +123,40 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def trainer_settings(values: Mapping[str, Any], sparsity: float, seed: int) -> Settings:
-    """Those of a method's plain settings that the trainer takes, for one sparsity and seed."""
-    known = {field.name for field in fields(Settings)}
+def make_settings(kind: type[T], values: Mapping[str, Any], sparsity: float, seed: int) -> T:
+    """Settings of this kind for one sparsity and seed, from a method's plain values."""
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
     chosen = {key: value for key, value in values.items() if key in known}
-    return Settings(**{**chosen, "sparsity": sparsity, "seed": seed})
+    return kind(**{**chosen, "sparsity": sparsity, "seed": seed})
 
 
-def _problems(settings: Settings) -> list[str]:
-    """Each says which setting is wrong and what it may be."""
-    checks = {
+def refuse_unusable(settings: Any, checks: Checks) -> None:
+    """Raise ValueError for the first setting whose check fails, with its allowed values."""
+    for name, (fine, wanted) in checks.items():
+        if not fine:
+            raise ValueError(f"{name} is {getattr(settings, name)!r}, but must be {wanted}")
+
+
+def step_checks(settings: Any) -> Checks:
+    """Checks of the settings that every training has."""
+    return {
         "sparsity": (0 < settings.sparsity < 1, "between 0 and 1, both excluded"),
         "steps": (settings.steps >= 1, "at least 1"),
+        "learning_rate": (settings.learning_rate > 0, "positive"),
+        "warmup_steps": (settings.warmup_steps >= 0, "at least 0"),
+        "weight_decay": (settings.weight_decay >= 0, "at least 0"),
+        "max_grad_norm": (settings.max_grad_norm >= 0, "at least 0"),
+    }
+
+
+def _checks(settings: Settings) -> Checks:
+    return {
+        **step_checks(settings),
         "sequences_per_draw": (settings.sequences_per_draw >= 1, "at least 1"),
         "batch": (
             settings.batch >= 1 and settings.batch % max(1, settings.sequences_per_draw) == 0,
             f"a multiple of sequences_per_draw ({settings.sequences_per_draw})",
         ),
-        "learning_rate": (settings.learning_rate > 0, "positive"),
-        "warmup_steps": (settings.warmup_steps >= 0, "at least 0"),
-        "weight_decay": (settings.weight_decay >= 0, "at least 0"),
-        "max_grad_norm": (settings.max_grad_norm >= 0, "at least 0"),
         "alpha": (_positive_pair(settings.alpha), "two positive numbers"),
         "tau": (_positive_pair(settings.tau), "two positive numbers"),
         "pattern_alpha": (
@@ -161,11 +176,6 @@ def _problems(settings: Settings) -> list[str]:
         "prior_strength": (settings.prior_strength >= 0, "at least 0"),
         "selection": (settings.selection in SELECTIONS, f"one of {', '.join(SELECTIONS)}"),
     }
-    return [
-        f"{name} is {getattr(settings, name)!r}, but must be {wanted}"
-        for name, (fine, wanted) in checks.items()
-        if not fine
-    ]
 
 
 def _positive_pair(values: tuple[float, ...]) -> bool:

@@ -1,4 +1,4 @@
-"""Several processes that train one model: data-parallel, their states whole or split.
+"""Data-parallel training of one model, with replicated or sharded states.
 
 Started by torchrun; without it there is one process, and nothing here does anything.
 """
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def start() -> None:
-    """Join the other processes, if torchrun started this one.
+    """Initialise the process group if torchrun started this process.
 
     With GPUs, tensors of the host still go over gloo, so that what only the hosts have to agree on
     waits for no GPU.
@@ -27,17 +27,17 @@ def start() -> None:
 
 
 def rank() -> int:
-    """This process among all of them, from 0."""
+    """Rank of this process; 0 without torchrun."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def world_size() -> int:
-    """How many processes train together."""
+    """Number of processes."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def all_reduce(values: Tensor) -> Tensor:
-    """The sum over all processes, in place."""
+    """Sum over all processes, in place."""
     if world_size() > 1:
         dist.all_reduce(values)
     return values
@@ -51,14 +51,14 @@ def all_reduce_gradients(parameters: Iterable[nn.Parameter]) -> None:
 
 
 def any_process(flag: bool) -> bool:
-    """Whether the flag is set in any process; every process gets the same answer."""
+    """Whether the flag is set in any process; the same answer in every process."""
     if world_size() == 1:
         return flag
     return bool(all_reduce(torch.tensor(int(flag))))
 
 
 def of_first(value: T) -> T:
-    """The first process' value, in all of them."""
+    """Broadcast the value of rank 0."""
     values = [value]
     if world_size() > 1:
         dist.broadcast_object_list(values)
@@ -66,5 +66,5 @@ def of_first(value: T) -> T:
 
 
 def shards(wanted: bool) -> bool:
-    """Whether states are split: if that is wanted and there is somebody to share with."""
+    """Whether states are sharded: if requested, and with more than one process."""
     return wanted and world_size() > 1

@@ -1,4 +1,4 @@
-"""Matrices that are split over processes by rows: who has which, and the matrix put together.
+"""Row-sharded matrices: which process has which rows, all-gather and reduce-scatter.
 
 Bands are rows that stay together, those of a row of PATCH's tiles. The first process has the most
 rows, and all others as many, but for the last ones. Axes: O outputs, I inputs, R the rows of this
@@ -18,7 +18,7 @@ from leap.distributed import parallel
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows `first` to `stop` (excluded) of a matrix that has `of` of them."""
+    """Rows `first` to `stop` (excluded) of a matrix with `of` rows."""
 
     first: int
     stop: int
@@ -31,7 +31,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Split:
-    """How the rows of a matrix with so many `outputs` are split, and a tensor that belongs to it.
+    """Row sharding of a matrix with `outputs` rows, and of a tensor that belongs to the matrix.
 
     The tensor has `length` rows, one for each of the matrix, or one for each of its row_blocks.
     """
@@ -41,33 +41,33 @@ class Split:
     length: int
 
     def rows(self, rank: int, processes: int) -> Rows:
-        """The rows of the matrix that a process has."""
+        """Rows of the matrix on a rank."""
         row_blocks = -(-self.outputs // self.row_block)
         height = -(-row_blocks // processes) * self.row_block
         first, stop = (min(place * height, self.outputs) for place in (rank, rank + 1))
         return Rows(first, stop, self.outputs)
 
     def part(self, rank: int, processes: int) -> slice:
-        """The rows of the tensor that a process has."""
+        """Rows of the tensor on a rank."""
         rows = self.rows(rank, processes)
         each = 1 if self.length == self.outputs else self.row_block
         return slice(-(-rows.first // each), -(-rows.stop // each))
 
     def own_rows(self) -> Rows:
-        """The rows of the matrix that this process has."""
+        """Rows of the matrix in this process."""
         return self.rows(parallel.rank(), parallel.world_size())
 
     def own(self) -> slice:
-        """The rows of the tensor that this process has."""
+        """Rows of the tensor in this process."""
         return self.part(parallel.rank(), parallel.world_size())
 
     def height(self) -> int:
-        """The rows of the tensor that the first process has."""
+        """Number of the tensor's rows on rank 0."""
         return self.part(0, parallel.world_size()).stop
 
 
 def gathered(part_RI: Tensor, split: Split) -> Tensor:
-    """The whole matrix [O, I], in every process, from the rows that each has.
+    """All-gather the matrix [O, I] from the rows of each process.
 
     The gradient of the rows is the mean of all processes' gradients of the whole, added up in
     float32.
@@ -95,13 +95,13 @@ class _Gathered(torch.autograd.Function):
 
 
 def summed(values: Tensor) -> Tensor:
-    """The sum over all processes, each of which has its own part's gradient."""
+    """Sum over all processes, with the gradient of this process' summand."""
     total = parallel.all_reduce(values.detach().clone())
     return values + (total - values.detach())
 
 
 def collected(part: Tensor, split: Split) -> Tensor | None:
-    """The whole tensor on the first process' CPU, from the parts of all; None in any other."""
+    """Gather the whole tensor on the CPU of rank 0; None on other ranks."""
     padded = _padded(part.detach().cpu(), split.height())
     first = parallel.rank() == 0
     parts = [torch.empty_like(padded) for _ in range(parallel.world_size())] if first else None

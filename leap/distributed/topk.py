@@ -1,4 +1,4 @@
-"""The largest numbers of a matrix, exactly so many, where processes may have some rows each.
+"""Exact top-k mask of a row-sharded matrix.
 
 Axes: O outputs, I inputs, R the rows of this process, N elements of a flattened matrix.
 """
@@ -12,7 +12,7 @@ _HIGHEST_BIT = 30  # of a float32 that is not negative, below the sign
 
 
 def largest(score_RI: Tensor, keep: int, split: bool) -> Tensor:
-    """Mask [R, I] of the `keep` largest scores of the whole matrix; ties go to the first places.
+    """Mask [R, I] of the `keep` largest scores of the whole matrix; the first of equal scores win.
 
     Scores are float32 and not negative, so that their bits are in the order of the numbers. The
     smallest that is kept is found bit by bit, from counts alone: with `split` rows, processes send
@@ -32,13 +32,13 @@ def largest(score_RI: Tensor, keep: int, split: bool) -> Tensor:
 
 
 def _count(mask_RI: Tensor, split: bool) -> Tensor:
-    """How many are True in the whole matrix."""
+    """Number of True elements in the whole matrix."""
     count = mask_RI.sum()
     return parallel.all_reduce(count) if split else count
 
 
 def _before(own: int, split: bool, device: torch.device) -> int:
-    """The sum of all former processes' numbers, each of which gives its own."""
+    """Sum of the numbers of all lower ranks."""
     if not split:
         return 0
     numbers = torch.zeros(parallel.world_size(), dtype=torch.int64, device=device)

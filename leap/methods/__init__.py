@@ -1,1 +1,1 @@
-"""What is learned of a mask: one module a method, named as the method."""
+"""Learned pruning methods, one module or package per method, named after the method."""

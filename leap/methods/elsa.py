@@ -1,4 +1,4 @@
-"""ELSA: the weights themselves learned end to end, and led to a sparse copy of themselves.
+"""ELSA: weights trained end to end, pulled towards a sparse copy by ADMM.
 
 After "The Unseen Frontier: Pushing the Limits of LLM Sparsity with Surrogate-Free ADMM" (Lee et al.
 2025, arXiv 2510.01650): ADMM on the language-modelling loss, without a layer-wise surrogate. Every
@@ -21,9 +21,8 @@ Axes: S sequences, B sequences of a micro-batch, T tokens, O outputs, I inputs, 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +36,7 @@ from leap.execution import Execution, micro_batch_of_batch
 from leap.model.layers import prunable_linears
 from leap.model.loss import lm_loss_of
 from leap.model.replaced import StandIn, replaced
+from leap.settings import refuse_unusable, step_checks
 from leap.states.folder import StateFolder, fingerprint
 from leap.states.interruption import listening
 from leap.training.trainer import Report, Trainer
@@ -49,7 +49,7 @@ _METRICS = ["lm_loss", "penalty_term", "primal_residual", "learning_rate", "grad
 
 @dataclass(frozen=True)
 class Settings:
-    """A training's settings; the defaults are the paper's for LLaMA-2-7B, where they are known.
+    """Training settings; defaults are the paper's for LLaMA-2-7B where published.
 
     sparsity: fraction of each layer's weights to remove.
     steps, batch: optimiser steps, and sequences a step over all processes.
@@ -74,33 +74,21 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        checks = {
-            "sparsity": (0 < self.sparsity < 1, "between 0 and 1, both excluded"),
-            "steps": (self.steps >= 1, "at least 1"),
-            "batch": (self.batch >= 1, "at least 1"),
-            "learning_rate": (self.learning_rate > 0, "positive"),
-            "warmup_steps": (self.warmup_steps >= 0, "at least 0"),
-            "weight_decay": (self.weight_decay >= 0, "at least 0"),
-            "max_grad_norm": (self.max_grad_norm >= 0, "at least 0"),
-            "penalty": (self.penalty >= 0, "at least 0"),
-            "interval": (self.interval >= 1, "at least 1"),
-            "projection": (self.projection in PROJECTIONS, f"one of {', '.join(PROJECTIONS)}"),
-        }
-        for name, (fine, wanted) in checks.items():
-            if not fine:
-                raise ValueError(f"{name} is {getattr(self, name)!r}, but must be {wanted}")
-
-
-def settings_of(values: Mapping[str, Any], sparsity: float, seed: int) -> Settings:
-    """Settings from a method's plain ones, for one sparsity and seed."""
-    known = {field.name for field in fields(Settings)}
-    chosen = {key: value for key, value in values.items() if key in known}
-    return Settings(**{**chosen, "sparsity": sparsity, "seed": seed})
+        refuse_unusable(
+            self,
+            {
+                **step_checks(self),
+                "batch": (self.batch >= 1, "at least 1"),
+                "penalty": (self.penalty >= 0, "at least 0"),
+                "interval": (self.interval >= 1, "at least 1"),
+                "projection": (self.projection in PROJECTIONS, f"one of {', '.join(PROJECTIONS)}"),
+            },
+        )
 
 
 @dataclass(frozen=True)
 class SparseWeights:
-    """The result on the CPU, by layer in model order: weights [O, I] in the model's dtype, masks.
+    """Weights [O, I] in the model's dtype and bool masks by layer, in model order, on the CPU.
 
     Weights outside the masks (bool) are zero. Of several processes only the first one has it.
     """
@@ -119,7 +107,7 @@ def learn_weights(
     save_seconds: float = 60.0,
     report: Report = lambda step, values: None,
 ) -> SparseWeights:
-    """Learn new values for a causal LM's prunable weights, so many of which are zero at the end.
+    """Train a causal LM's prunable weights to exact sparsity.
 
     `blocks_ST` are training token ids. The model itself is trained: in the end its prunable weights
     are the result, with sharding the rows of this process; after an error they are of no use.
@@ -148,7 +136,7 @@ def learn_weights(
 
 
 class _TrainedLinear(StandIn):
-    """A linear layer with a float32 weight that is trained, and used in the layer's own dtype.
+    """Linear layer with a trained float32 master weight, multiplied in the layer's own dtype.
 
     With `sharded` it has its process' rows of the weight only, and puts them together for use.
     """
@@ -171,7 +159,7 @@ class _TrainedLinear(StandIn):
 
 
 class _Weights:
-    """Prunable weights of a model with sparse copies and duals (a `leap.training.trainer.Learner`)."""
+    """Prunable weights with sparse copies and duals (a `leap.training.trainer.Learner`)."""
 
     noun = "weight"
     remedy = "lower learning_rate or penalty"
@@ -199,13 +187,13 @@ class _Weights:
             z_RI.masked_fill_(~largest(z_RI.abs(), keep[name], sharded), 0)
 
     def loss(self, ids_BT: Tensor, step: int, first: int) -> tuple[Tensor, Tensor]:
-        """The LM loss; the penalty's gradient is the same for all micro-batches."""
+        """LM loss; the penalty's gradient is added once per step."""
         loss = self.lm_loss(ids_BT)
         return loss, loss.detach().double()[None]
 
     @torch.no_grad()
     def before_update(self, step: int) -> dict[str, float]:
-        """Add the gradient of penalty / 2 * ||w - z + u||^2, and say how far w is from z.
+        """Add the gradient of penalty / 2 * ||w - z + u||^2; return penalty and primal residual.
 
         The primal residual is ||w - z|| / ||w||, taken over all layers.
         """
@@ -226,7 +214,7 @@ class _Weights:
 
     @torch.no_grad()
     def after_update(self, step: int, optimiser: torch.optim.Optimizer) -> None:
-        """After every `interval` steps: z = project(w + u), u = u + (w - z)."""
+        """Every `interval` steps: z = project(w + u), u = u + (w - z)."""
         if (step + 1) % self.settings.interval:
             return
         for name, weight_RI in self.learned.items():
@@ -238,7 +226,7 @@ class _Weights:
 
     @torch.no_grad()
     def finish(self, optimiser: torch.optim.Optimizer) -> SparseWeights:
-        """w = project(w), in the model too, in its dtype; the result of the first process."""
+        """Set w = project(w), also in the model, in its dtype; the result is on rank 0."""
         optimiser.zero_grad()  # with z and u this makes room for the result
         self.z.clear()
         self.u.clear()
@@ -265,7 +253,7 @@ class _Weights:
 
 
 def _score(value_RI: Tensor, moment_RI: Tensor | None) -> Tensor:
-    """What is lost without a value, up to what is the same for all and up to its order.
+    """Score of each value by the increase of the loss without it, up to monotone maps.
 
     By magnitude |x|. With Adam's second moment v it is sqrt(v) * |x|, in the order of v * x^2: to
     second order the loss rises by h * x^2 / 2 when x is set to zero, and v, a running mean of

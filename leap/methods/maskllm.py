@@ -1,4 +1,4 @@
-"""MaskLLM: a choice among the patterns N:M for each group of weights.
+"""MaskLLM: a learned choice among the N:M patterns of each group of weights.
 
 Fang et al. 2024, arXiv 2409.17481. Patterns and soft choice are in `leap.methods.patterns`. Axes:
 O outputs, I inputs, G = I / M groups of a row, N groups of a flattened matrix, K patterns, M
@@ -41,13 +41,13 @@ _LOGITS_ON_GPU = 2**23
 
 
 def from_settings(values: Mapping[str, Any]) -> "MaskLLM":
-    """From the setting `pattern`. Raises ValueError where it is no "N:M"."""
+    """Parameterisation for the setting `pattern`. Raises ValueError if it is not "N:M"."""
     return MaskLLM(*numbers_of(values["pattern"]))
 
 
 @dataclass(frozen=True)
 class MaskLLM:
-    """One logit for each pattern N:M of each group."""
+    """One logit per N:M pattern of each group."""
 
     method: ClassVar[str] = "maskllm"
 
@@ -116,7 +116,7 @@ def pattern_gate(
 
 
 def sample_gumbel(shape: tuple[int, ...], seed: int, like: Tensor) -> Tensor:
-    """The noise g that `pattern_gate` adds to logits of this shape for this seed."""
+    """Noise g that `pattern_gate` adds to logits of this shape for this seed."""
     noise_NK = torch.empty(shape, dtype=like.dtype, device=like.device).view(-1, shape[-1])
     random = generator(seed, like.device)
     for chunk in _chunks(noise_NK.shape, like.device):

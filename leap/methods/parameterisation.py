@@ -24,7 +24,7 @@ Parts = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Start:
-    """What a layer's first logits depend on: its shape, the settings, a seed, one-shot masks.
+    """Inputs of a layer's initial logits: shape, settings, seed, one-shot masks.
 
     `prior_OI` is the mask that the warm start begins with; `sparse_OI` is PATCH's N:M mask.
     """
@@ -38,7 +38,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Draw:
-    """One drawing of a layer's mask.
+    """One sample of a layer's mask.
 
     `norm` is that of the masked weight which the loss needs: `l2` (Frobenius), `l1`, or `none`.
     With `recompute` the mask is drawn again in the backward pass instead of being kept. Where a
@@ -55,12 +55,12 @@ class Draw:
 
     @property
     def own(self) -> slice:
-        """Which of the layer's rows are here."""
+        """Rows of the layer in this process."""
         return slice(self.rows.first, self.rows.stop) if self.rows else slice(None)
 
     @property
     def options(self) -> tuple[Relaxation, int, str, bool, Rows | None]:
-        """The last arguments of every gate."""
+        """Last arguments of every gate function."""
         return self.relaxation, self.seed, self.norm, self.recompute, self.rows
 
 
@@ -74,13 +74,13 @@ class Parameterisation(Protocol):
 
     @property
     def row_block(self) -> int:
-        """Rows of a matrix that only one process can have: all that share a row of some logits."""
+        """Number of adjacent rows that sharding keeps together because they share logits."""
 
     def check(self, settings: Settings, has_sparse: bool) -> None:
-        """Raise ValueError for settings that it cannot do."""
+        """Reject settings that the method does not support."""
 
     def first(self, start: Start) -> dict[str, Tensor]:
-        """A layer's first logits by part, float32 on the CPU."""
+        """Initial logits of a layer by part, float32 on the CPU."""
 
     def gate(self, logits: Parts, weight_OI: Tensor, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
         """Masked weight [O, I] in the weight's dtype, sum of the mask, norm of the masked weight.
@@ -94,7 +94,7 @@ class Parameterisation(Protocol):
 
 @dataclass(frozen=True)
 class Learned:
-    """The result: final logits, float32 on the CPU, in model order, and what they stand for.
+    """Result of a training: final logits, float32 on the CPU, in model order.
 
     Of several processes only the first one has logits, those of the whole model.
     The part `logits` is under its layer's name; `key` says where further parts are. `shapes` are
@@ -136,5 +136,5 @@ def load(method: str) -> Module:
 
 
 def key(layer: str, part: str) -> str:
-    """Under which name a part of a layer's logits is kept: the layer's own for `logits`."""
+    """Name of a part of a layer's logits: the layer's own name for the part `logits`."""
     return layer if part == "logits" else f"{layer}/{part}"

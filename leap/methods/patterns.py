@@ -1,4 +1,4 @@
-"""N of every M consecutive inputs of a row survive: the patterns, and a soft choice among them.
+"""N:M patterns (N of every M consecutive inputs survive) and a soft choice among them.
 
 What MaskLLM (Fang et al. 2024, arXiv 2409.17481) and PATCH's sparse tiles share: each group of M
 weights has one logit a pattern, and its soft mask is softmax((alpha * P + g) / tau), Gumbel noise
@@ -19,7 +19,7 @@ _MOST_PATTERNS = 128
 
 
 def numbers_of(pattern: str) -> tuple[int, int]:
-    """(N, M) of a pattern that is written "N:M". Raises ValueError for anything else."""
+    """(N, M) of a pattern "N:M". Raises ValueError for anything else."""
     n, colon, m = pattern.partition(":")
     if not (colon and n.isdecimal() and m.isdecimal()):
         raise ValueError(f'pattern is {pattern!r}, but must be written "N:M", as in "2:4"')
@@ -34,7 +34,7 @@ def patterns(n: int, m: int) -> Tensor:
 @lru_cache
 @torch.inference_mode(False)
 def shared_patterns(n: int, m: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """`patterns` on a device, sent there once for all who ask: not to be written to."""
+    """`patterns` on a device, cached: read-only."""
     return patterns(n, m).to(device, dtype)
 
 
@@ -42,7 +42,7 @@ def first_pattern_logits(
     shape: tuple[int, int], n: int, m: int, std: float, seed: int, prior_OI: Tensor | None,
     strength: float,
 ) -> Tensor:  # fmt: skip
-    """N(0, std^2) [O, G, K] float32, raised for patterns that share much with a prior mask.
+    """Initial logits [O, G, K], float32: N(0, std^2), raised for patterns close to a prior mask.
 
     A pattern gets strength * std * (kept positions that it shares with the prior - n^2 / m): for
     2:4 this is one less than it shares. The largest noise of a group goes to the prior's own
@@ -74,7 +74,7 @@ def first_pattern_logits(
 def draw_choice(
     logits_CK: Tensor, relaxation: Relaxation, random: torch.Generator, groups: int, inside: slice
 ) -> Tensor:
-    """A chunk's soft choice [K, C], in a buffer that the next chunk overwrites.
+    """Soft choice [K, C] of a chunk, in a buffer that the next chunk overwrites.
 
     Noise is drawn for all `groups` of a chunk, of which the logits are those `inside`.
     """
@@ -86,14 +86,14 @@ def draw_choice(
 
 
 def chosen(choice_KC: Tensor, table_KM: Tensor, hard: bool) -> Tensor:
-    """The mask [C, M] of a soft choice, or of its largest pattern."""
+    """Mask [C, M] of a soft choice, or of its largest pattern."""
     return table_KM[choice_KC.argmax(dim=0)] if hard else choice_KC.T @ table_KM
 
 
 def choice_gradient(
     grad_CM: Tensor, choice_KC: Tensor, table_KM: Tensor, relaxation: Relaxation
 ) -> Tensor:
-    """From dL/dM of a chunk's mask to dL/dP [K, C] of its logits, through the softmax."""
+    """dL/dP [K, C] of a chunk's logits from dL/dM of its mask, through the softmax."""
     grad_KC = table_KM @ grad_CM.T
     grad_KC.mul_(choice_KC)
     grad_KC.addcmul_(choice_KC, grad_KC.sum(dim=0, keepdim=True), value=-1)
@@ -101,7 +101,7 @@ def choice_gradient(
 
 
 def gumbel(shape_KC: tuple[int, ...], like: Tensor, random: torch.Generator) -> Tensor:
-    """Standard Gumbel noise [K, C] for a chunk's logits, in a buffer used again and again.
+    """Standard Gumbel noise [K, C] for a chunk's logits, in a reused buffer.
 
     Its dtype and device are those of `like`.
     """

@@ -1,4 +1,4 @@
-"""What the soft masks of all methods share: their relaxation, its noise, chunks and buffers.
+"""Relaxation of masks, shared by all methods: noise, norms, chunks and buffers.
 
 Axes: N elements of a flattened matrix, C elements of a chunk.
 """
@@ -20,7 +20,7 @@ _CHUNK_ON_GPU = 2**24
 
 @dataclass(frozen=True)
 class Relaxation:
-    """How logits become a mask.
+    """Relaxation of a Bernoulli mask: scale, temperature, noise.
 
     `alpha` scales the logits (`pattern_alpha`, if there is one, those of PATCH's choices among
     patterns), and `tau` is the temperature. `noise` is `logistic`, the difference
@@ -37,12 +37,12 @@ class Relaxation:
 
     @property
     def of_patterns(self) -> "Relaxation":
-        """That of PATCH's choices among patterns."""
+        """Relaxation of PATCH's choice among patterns."""
         return replace(self, alpha=self.pattern_alpha) if self.pattern_alpha else self
 
 
 def widened(logits: Tensor) -> Tensor:
-    """The logits in which a gate computes: float32 for those that are kept in bfloat16."""
+    """Logits in the dtype of the gate's arithmetic: float32 for bfloat16."""
     return logits.float() if logits.dtype == torch.bfloat16 else logits
 
 
@@ -57,7 +57,7 @@ def sample_noise(shape: tuple[int, ...], kind: str, seed: int, like: Tensor) -> 
 
 
 def fill_noise(noise_C: Tensor, kind: str, random: torch.Generator) -> None:
-    """Overwrite with noise of this kind."""
+    """Fill with logistic or Gumbel noise, in place."""
     uniform(noise_C, random)
     if kind == "logistic":
         noise_C.logit_()
@@ -66,31 +66,31 @@ def fill_noise(noise_C: Tensor, kind: str, random: torch.Generator) -> None:
 
 
 def uniform(noise_C: Tensor, random: torch.Generator) -> Tensor:
-    """Overwrite with numbers from [0, 1] made of 32 random bits, drawn 64 at a time for speed."""
+    """Fill with uniform numbers from [0, 1] of 32 random bits, drawn 64 at a time for speed."""
     pairs = scratch("bits", noise_C, torch.int64)[: (len(noise_C) + 1) // 2]
     pairs.random_(-(2**63), None, generator=random)
     return noise_C.copy_(pairs.view(torch.int32)[: len(noise_C)]).mul_(2.0**-32).add_(0.5)
 
 
 def norm_part(product_C: Tensor, norm: str) -> Tensor | float:
-    """What a flat chunk of M * W adds to the square of the norm `l2`, or to the norm `l1`."""
+    """Contribution of a flat chunk of M * W to the squared norm `l2`, or to the norm `l1`."""
     if norm == "l2":
         return torch.dot(product_C, product_C)
     return torch.linalg.vector_norm(product_C, ord=1) if norm == "l1" else 0.0
 
 
 def norm_from(parts: Tensor, norm: str) -> Tensor:
-    """The norm, from the sum of what `norm_part` gave for all chunks."""
+    """Norm from the summed contributions of all chunks."""
     return parts.sqrt() if norm == "l2" else parts
 
 
 def norm_scale(norm_grad: Tensor, norm_value: Tensor, norm: str) -> Tensor:
-    """What dL/d(norm) is to be multiplied with: M * W * W gives dL/dM for `l2`, |W| for `l1`."""
+    """Factor of M * W * W (`l2`) or |W| (`l1`) in dL/dM, from dL/d(norm)."""
     return norm_grad / norm_value.clamp(min=1e-30) if norm == "l2" else norm_grad
 
 
 class _Buffers(threading.local):
-    """Chunk-sized buffers of this thread, used again and again, since making them takes time."""
+    """Reused chunk-sized buffers of this thread."""
 
     def __init__(self) -> None:
         self.tensors: dict[tuple[str, torch.device, torch.dtype], Tensor] = {}
@@ -102,7 +102,7 @@ _buffers = _Buffers()
 def scratch(
     name: str, like_C: Tensor, dtype: torch.dtype | None = None, length: int | None = None
 ) -> Tensor:
-    """A buffer with the device and, unless given, the dtype and length of `like_C`."""
+    """Reused buffer with the device and, unless given, the dtype and length of `like_C`."""
     key = (name, like_C.device, dtype or like_C.dtype)
     length = len(like_C) if length is None else length
     tensor = _buffers.tensors.get(key)
@@ -118,7 +118,7 @@ def chunks(elements: int, device: torch.device) -> Iterator[slice]:
 
 
 def overlaps(chunks: Iterator[slice], part: slice) -> Iterator[tuple[slice, slice, slice]]:
-    """Each chunk, up to the last one that the part of a matrix reaches into.
+    """Chunks of a matrix up to the end of a part, with their overlap with the part.
 
     With each come the places of what they share, in the chunk and in the part; they share nothing
     where the part begins later. So a part draws the noise that the whole matrix does.

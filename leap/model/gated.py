@@ -1,4 +1,4 @@
-"""A model whose prunable layers multiply their frozen weights by freshly drawn masks."""
+"""Model whose prunable layers multiply frozen weights by sampled masks."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ _SMALLEST_SQUARE = 1e-60  # whose root has a gradient
 
 
 class GatedLinear(StandIn):
-    """A linear layer with the logits of its mask, by part; weight and bias stay frozen.
+    """Linear layer with frozen weight and bias and the logits of its mask, by part.
 
     Before each forward pass `redraw` says how its mask is drawn; afterwards `sums` holds the sum
     of the mask and the norm of the masked weight, both part of the graph. With `rows` it has only
@@ -55,7 +55,7 @@ class GatedLinear(StandIn):
         self.sums: tuple[Tensor, Tensor] | None = None
 
     def redraw(self, relaxation: Relaxation, *place: int) -> None:
-        """Draw another mask in the next forward pass, from the `place` in the training."""
+        """Sample a new mask in the next forward pass, seeded by the `place` in the training."""
         seed = noise_seed(*place, self.index)
         self.draw = Draw(relaxation, seed, *self.options, self.sparse_OI, self.rows)
         self.sums = None
@@ -85,7 +85,7 @@ def sums_of(gates: Iterable[GatedLinear]) -> tuple[Tensor, Tensor]:
 
 
 def learned_logits(gates: Mapping[str, GatedLinear]) -> dict[str, nn.Parameter]:
-    """All that is learned, by layer and part, see `leap.methods.parameterisation.key`."""
+    """Learned logits by layer and part (see `leap.methods.parameterisation.key`)."""
     return {
         key(name, part): tensor
         for name, gate in gates.items()
@@ -94,7 +94,7 @@ def learned_logits(gates: Mapping[str, GatedLinear]) -> dict[str, nn.Parameter]:
 
 
 def splits_of(gates: Mapping[str, GatedLinear]) -> dict[str, Split]:
-    """How these are split over processes, if they are."""
+    """Sharding of the logits, by the same keys."""
     return {
         key(name, part): split
         for name, gate in gates.items()
@@ -136,7 +136,7 @@ def _gate(
     prior_OI: Tensor | None,
     sparse_OI: Tensor | None,
 ) -> GatedLinear:
-    """A layer with its first logits, on its device, and only this process' rows if it is split."""
+    """Gated layer with initial logits on its device; only the rows of this process if sharded."""
     shape = linear.out_features, linear.in_features
     seed = noise_seed(settings.seed, -1, index)
     logits = parameterisation.first(Start(shape, settings, seed, prior_OI, sparse_OI))

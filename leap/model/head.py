@@ -1,4 +1,4 @@
-"""The head of a causal LM: from hidden states to logits, only where and when they are needed.
+"""LM head: logits from hidden states, a chunk of positions at a time.
 
 A whole batch's logits are positions x vocabulary floats at once; here they come in chunks of
 positions, in float32 whatever the model's dtype.
@@ -22,7 +22,7 @@ _TOLERANCE = 0.1
 
 
 class Head:
-    """The last layer of a causal LM, from hidden states to log-probabilities.
+    """LM head of a causal LM, from hidden states to log-probabilities.
 
     Raises ValueError where logits of the model are not made by one linear layer (and soft-capping)
     from what its trunk returns.
@@ -41,12 +41,12 @@ class Head:
 
     @property
     def vocabulary(self) -> int:
-        """How many logits a position has."""
+        """Vocabulary size."""
         return int(self.linear.out_features)
 
     @property
     def chunk(self) -> int:
-        """Of how many positions the logits are there at once."""
+        """Number of positions per chunk."""
         return max(1, _FLOATS_IN_A_CHUNK // self.vocabulary)
 
     def logits(self, hidden_NH: Tensor) -> Tensor:
@@ -59,7 +59,7 @@ class Head:
         return logits_NV if self.cap is None else self.cap * torch.tanh(logits_NV / self.cap)
 
     def score(self, hidden_NH: Tensor, ids_N: Tensor) -> tuple[Tensor, Tensor]:
-        """log p [N] of the tokens that follow the positions, and whether each is the likeliest."""
+        """Log-probability [N] of each position's next token, and whether it is the argmax."""
         scores, likeliest = [], []
         chunks = zip(hidden_NH.split(self.chunk), ids_N.split(self.chunk), strict=True)
         for hidden_CH, ids_C in chunks:
@@ -73,6 +73,6 @@ class Head:
 
 
 def is_close(found: Tensor, wanted: Tensor) -> bool:
-    """Whether two tensors are the same but for rounding."""
+    """Whether two tensors are equal up to rounding."""
     difference = torch.linalg.vector_norm(found.float() - wanted.float())
     return bool(difference <= _TOLERANCE * torch.linalg.vector_norm(wanted.float()))

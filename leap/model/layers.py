@@ -1,10 +1,10 @@
-"""Which weights are pruned: every nn.Linear inside the decoder blocks, and nothing else."""
+"""Prunable layers: every nn.Linear inside the decoder blocks."""
 
 from torch import nn
 
 
 def decoder_blocks(model: nn.Module) -> tuple[str, nn.ModuleList]:
-    """The decoder's list of blocks and its name in `model`.
+    """Name and list of the decoder blocks in `model`.
 
     It is the outermost `nn.ModuleList` that holds the most linear weights, so no family has to
     be known by name. Raises ValueError where there is none.
@@ -26,7 +26,7 @@ def decoder_blocks(model: nn.Module) -> tuple[str, nn.ModuleList]:
 
 
 def prunable_linears(model: nn.Module) -> dict[str, nn.Linear]:
-    """Name in `model` of every prunable layer, in model order: q, k, v, o, gate, up, down, ...
+    """Prunable layers by name, in model order: q, k, v, o, gate, up, down, ...
 
     The embedding, the LM head, norms and biases are never among them. Raises ValueError where
     two layers share one weight, since its sparsity would be counted twice.
@@ -42,12 +42,12 @@ def prunable_linears(model: nn.Module) -> dict[str, nn.Linear]:
 
 
 def block_index(name: str, prefix: str) -> int:
-    """Of a layer's name, which decoder block below `prefix` it is in."""
+    """Index of the decoder block below `prefix` that a layer belongs to."""
     return int(name.removeprefix(f"{prefix}.").split(".")[0])
 
 
 def linear_weights(module: nn.Module) -> int:
-    """How many weights the linear layers inside a module have."""
+    """Number of weights in the linear layers of a module."""
     return sum(m.weight.numel() for m in module.modules() if isinstance(m, nn.Linear))
 
 

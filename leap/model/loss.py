@@ -1,4 +1,4 @@
-"""The language-modelling loss, with the logits of a few positions at a time.
+"""Language-modelling loss, with the logits of a chunk of positions at a time.
 
 Axes: B sequences, T tokens, N positions of all sequences, C of a chunk, H hidden features.
 """
@@ -19,7 +19,7 @@ _NO_TARGET = -100
 
 
 def lm_loss_of(causal_lm: nn.Module) -> Callable[[Tensor], Tensor]:
-    """The mean cross-entropy of every token but the first of a sequence, given ids [B, T].
+    """Loss function of token ids [B, T]: mean cross-entropy of every token but the first.
 
     The head's weights are taken as frozen: the gradient is the hidden states' only. Where the
     model makes its logits in a way of its own, all of them are there at once, as it makes them.
@@ -40,7 +40,7 @@ def lm_loss_of(causal_lm: nn.Module) -> Callable[[Tensor], Tensor]:
 
 
 class _ChunkedLoss(torch.autograd.Function):
-    """Computes the gradient along with the loss, so that no logits wait for the backward pass."""
+    """Loss and gradient computed together, so that no logits are kept for the backward pass."""
 
     @staticmethod
     def forward(ctx: Any, hidden_NH: Tensor, next_N: Tensor, head: Head) -> Tensor:

@@ -1,4 +1,4 @@
-"""Matrix products of bfloat16 numbers as fast as a machine can, with sums in float32."""
+"""bf16 matmuls with fp32 accumulation."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import torch
 
 @contextmanager
 def exact_products(dtype: torch.dtype) -> Iterator[None]:
-    """Let float32 matrices be multiplied as what they are, where all hold numbers of `dtype`.
+    """Multiply float32 matrices that hold bfloat16 numbers by bf16 or TF32 instructions.
 
     A product of two bfloat16 numbers has 16 bits and fits into a float32, as it does into what the
     tensor cores of a GPU make of TF32 numbers: so nothing is lost for bfloat16, and nothing is

@@ -1,4 +1,4 @@
-"""A model whose prunable layers are replaced by others while something is learned of them."""
+"""Temporary replacement of a model's prunable layers during training."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from leap.model.layers import decoder_blocks, prunable_linears
 
 
 class StandIn(nn.Module):
-    """A layer that stands in for the linear one that it holds."""
+    """Replacement of a linear layer, which it holds."""
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ Layer = TypeVar("Layer", bound=StandIn)
 def replaced(
     model: nn.Module, build: Callable[[str, nn.Linear, int], Layer], checkpointing: bool
 ) -> Iterator[dict[str, Layer]]:
-    """Put `build(name, linear, index)` in place of every prunable layer during the body.
+    """Replace every prunable layer by `build(name, linear, index)` during the body.
 
     All else is frozen. Each is built when its turn comes; what it stands in for is put back. With
     `checkpointing` a decoder block keeps its inputs only and is computed again in the backward

@@ -1,4 +1,4 @@
-"""A training's state: when it is saved, what belongs to it, and how it is taken up again."""
+"""Checkpointing of a training: when to save, what to save, how to resume."""
 
 import time
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 class Checkpoints:
-    """The states of one training; without a folder nothing is saved.
+    """Checkpoints of one training; without a folder nothing is saved.
 
     A state is all there is before a step: what is `learned` (a `noun` each), both moments of AdamW,
     what is `buffers` besides, by kind, and the metrics so far. It is saved at least `seconds` apart
@@ -53,7 +53,7 @@ class Checkpoints:
         self.saved, self.cost = time.monotonic(), 0.0
 
     def save_if_due(self, step: int) -> None:
-        """Save the state before `step`, in every process or in none."""
+        """Save the state before `step` if it is due, in every process or in none."""
         apart = max(self.seconds, self.cost / _SAVING_SHARE)
         started = time.monotonic()
         due = self.folder is not None and started - self.saved >= apart
@@ -63,7 +63,7 @@ class Checkpoints:
             self.cost = self.saved - started
 
     def save(self, step: int) -> None:
-        """Save the state before `step`. Raises ValueError for what is learned and not finite."""
+        """Save the state before `step`. Raises ValueError for non-finite parameters."""
         if self.folder is None or not self.writes:
             return
         tensors = {"history": self.history.table[:step]}
@@ -79,7 +79,7 @@ class Checkpoints:
 
     @torch.no_grad()
     def restore(self) -> int:
-        """Load the newest state that is whole for all processes; return the step to go on with.
+        """Load the newest state that is whole in all processes; return the step to resume at.
 
         It may be one that other processes have saved, more of them or fewer.
         """
@@ -104,7 +104,7 @@ class Checkpoints:
         self.saved = time.monotonic()
 
     def _own(self, step: int, processes: int) -> dict[str, Tensor] | None:
-        """This process' part of a state that so many have saved; None if one of theirs is damaged.
+        """This process' part of a state saved by `processes`; None if a part is damaged.
 
         One after the other is read, so that there is room for one part, and as fast as it can be
         where the processes are the same as before.
@@ -124,7 +124,7 @@ class Checkpoints:
         return {key: torch.cat(parts) for key, parts in pieces.items()}
 
     def _overlap(self, key: str, part: Tensor, other: int, processes: int) -> Tensor:
-        """What this process needs of another's part of a tensor."""
+        """Rows of another process' part that belong to this process."""
         split = self.splits[key.split("/", 1)[1]]
         theirs, own = split.part(other, processes), split.part(*self.place)
         first, stop = max(theirs.start, own.start), min(theirs.stop, own.stop)

@@ -1,4 +1,4 @@
-"""The state of an unfinished training on disk, from which it can be taken up again.
+"""State of an unfinished training on disk, to resume from.
 
 A state is one safetensors file a step, or one for each of the processes that have a part of it,
 written whole or not at all; the two newest are kept, so that a damaged one has a predecessor. Its
@@ -30,7 +30,7 @@ _KEPT = 2
 
 
 class StateFolder:
-    """States of one training; each process that keeps a part of its own writes that."""
+    """States of one training; with sharding each process writes its own part."""
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
         self.folder = folder
@@ -64,7 +64,7 @@ class StateFolder:
             self._forget_others(processes)
 
     def steps(self) -> list[tuple[int, int]]:
-        """The steps of which there is a state, newest first, and how many processes wrote it."""
+        """Steps with a complete state, newest first, each with the number of processes."""
         names = {file.name for file in self.folder.glob("step-*.safetensors")}
         found = {
             (int(name.split(".")[0].removeprefix("step-")), _processes(name)) for name in names
@@ -79,7 +79,7 @@ class StateFolder:
         )
 
     def read(self, step: int, rank: int = 0, processes: int = 1) -> dict[str, Tensor] | None:
-        """A process' part of a state, None for a damaged one.
+        """A process' part of a state; None if damaged.
 
         Raises ValueError for a state of another training.
         """
@@ -107,7 +107,7 @@ class StateFolder:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _forget_others(self, processes: int) -> None:
-        """Delete what more processes, or fewer, had saved before these went on."""
+        """Delete states of another number of processes."""
         for file in self.folder.glob("step-*.safetensors"):
             if _processes(file.name) != processes:
                 file.unlink(missing_ok=True)
@@ -121,7 +121,7 @@ def _part_name(rank: int, processes: int) -> str:
 
 
 def _processes(name: str) -> int:
-    """How many processes wrote the state that a file is a part of."""
+    """Number of processes that wrote the state of a file."""
     part = name.split(".")[1]
     return 1 if part == "whole" else int(part.split("-")[-1])
 
@@ -133,7 +133,7 @@ def fingerprint(
     settings: "DataclassInstance",
     learned: str,
 ) -> str:
-    """SHA-256 over settings, what is learned, the model's weights, training tokens and masks."""
+    """SHA-256 over settings, parameterisation, model weights, training tokens and masks."""
     digest = hashlib.sha256(json.dumps(asdict(settings), sort_keys=True).encode())
     digest.update(learned.encode())
     _add(digest, "tokens", blocks_ST)

@@ -1,4 +1,4 @@
-"""Ending in good order when the machine wants the process to stop (SIGTERM)."""
+"""Graceful termination on SIGTERM."""
 
 import signal
 import threading
@@ -8,7 +8,7 @@ from types import FrameType
 
 
 class Interrupted(SystemExit):
-    """The process was asked to stop and has saved its state; exit status 143, as for SIGTERM."""
+    """Exit after a saved state on SIGTERM, with status 143."""
 
     def __init__(self) -> None:
         super().__init__(128 + signal.SIGTERM)
@@ -27,7 +27,7 @@ class Stop:
 
 @contextmanager
 def listening() -> Iterator[Stop]:
-    """Within this context SIGTERM is noted and nothing else; other threads can't listen."""
+    """Record SIGTERM instead of terminating; only in the main thread."""
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop

@@ -1,4 +1,4 @@
-"""The norm of the gradient, and keeping it from being too long."""
+"""Gradient norm and clipping."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ from leap.distributed.parallel import all_reduce
 def clip_gradients(
     parameters: Iterable[nn.Parameter], longest: float, split: bool = False
 ) -> Tensor:
-    """Scale all gradients down together where their norm is above `longest` (0: never).
+    """Clip the global gradient norm to `longest` (0: never).
 
     Returns the Frobenius norm of all gradients together, before, float32, on their device. Where
     gradients are `split` over processes it is that of the whole, the same in each of them.

@@ -1,4 +1,4 @@
-"""Which sequences a step sees. Axes: S sequences, T tokens, B sequences of a micro-batch."""
+"""Training data of each step. Axes: S sequences, T tokens, B sequences of a micro-batch."""
 
 from functools import lru_cache
 
@@ -10,7 +10,7 @@ from leap.settings import Steps
 
 
 def sequences(blocks_ST: Tensor, settings: Steps, step: int, places: range) -> Tensor:
-    """Token ids [B, T], int64, of these places in a step's batch.
+    """Token ids [B, T], int64, at these places of a step's batch.
 
     The corpus comes in an order that is drawn anew for every epoch; steps follow each other
     through it.
@@ -21,7 +21,7 @@ def sequences(blocks_ST: Tensor, settings: Steps, step: int, places: range) -> T
 
 
 def moved(ids_BT: Tensor, device: torch.device) -> Tensor:
-    """The ids on the device; a GPU fetches them from locked memory while it still computes."""
+    """Token ids on the device, copied asynchronously from pinned memory to a GPU."""
     if device.type != "cuda":
         return ids_BT.to(device)
     return ids_BT.pin_memory().to(device, non_blocking=True)

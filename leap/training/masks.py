@@ -48,24 +48,24 @@ def learn_masks(
     save_seconds: float = 60.0,
     report: Report = lambda step, values: None,
 ) -> Learned:
-    """Learn which weights of a causal LM to keep; the model itself is left as it was.
+    """Learn masks for the prunable weights of a causal LM, which is left unchanged.
 
-    `blocks_ST` are training token ids. `prior` holds one-shot masks [O, I] (bool) by layer name,
-    for the warm start; without it logits start at random. `parameterisation` says what is learned
-    of a mask, LEAP's gates if not given; `sparse` holds the N:M masks of PATCH. Masks of either
-    kind are asked for layer by layer. `execution` says how all that is computed. `report(step,
-    values)` is called after every step, also once more for the steps before an interruption.
+    `blocks_ST` are training token ids. `prior` holds one-shot masks [O, I] (bool) by layer name for
+    the warm start; without it logits start at random. `sparse` holds PATCH's N:M masks. Both are
+    read layer by layer. `parameterisation` is the method, LEAP if not given; `execution` has the
+    settings of memory and time. `report(step, values)` is called after every step, and after
+    resuming once more for each earlier step.
 
-    With `state` the training can be taken up again, also under another `execution`: its state is
-    saved there, at least `save_seconds` apart and for at most 2 % of the time, and on SIGTERM (exit
+    With `state` an interrupted training resumes, also under another `execution`: its state is saved
+    there, at least `save_seconds` apart and for at most 2 % of the time, and on SIGTERM (exit
     status 143). The caller deletes the folder when the result is safe.
 
     Under torchrun all processes take part, after `leap.distributed.parallel.start()`, and rank 0
-    has the result. With `sharding` each of them loads the model where it computes, and the model's prunable
-    layers are left with the rows of their process.
+    has the result. With `sharding` each process loads the model onto its device, and the model's
+    prunable layers are left with the rows of their process.
 
-    Raises ValueError for unusable settings or data, a loss that is not finite, and the state of
-    another training.
+    Raises ValueError for unusable settings or data, a non-finite loss, and the state of another
+    training.
     """
     parameterisation = parameterisation or load("leap").from_settings({})
     execution = execution or Execution()
@@ -92,7 +92,7 @@ def learn_masks(
 
 
 class _Masks:
-    """A model's gates with their loss: the learner of `leap.training.trainer`."""
+    """Gates of a model with their loss (a `leap.training.trainer.Learner`)."""
 
     noun = "logit"
     remedy = "lower learning_rate or raise the last tau"
@@ -116,7 +116,7 @@ class _Masks:
         self.columns = [*METRICS, *(f"density/{name}" for name in gates)]
 
     def loss(self, ids_BT: Tensor, step: int, first: int) -> tuple[Tensor, Tensor]:
-        """The loss under freshly drawn masks, those of the draw that the first sequence is of."""
+        """Loss under masks of the draw that the first sequence belongs to."""
         settings, relaxation = self.settings, _relaxation(self.settings, step)
         for gate in self.gates.values():
             gate.redraw(relaxation, settings.seed, step, first // settings.sequences_per_draw)
@@ -125,16 +125,16 @@ class _Masks:
         return self.objective(lm_loss, kept_L, norm_L, progress(step, settings.steps))
 
     def before_update(self, step: int) -> dict[str, float]:
-        """The schedules' values; gradients stay as they are."""
+        """Return the values of the schedules; gradients are unchanged."""
         relaxation = _relaxation(self.settings, step)
         return {"alpha": relaxation.alpha, "tau": relaxation.tau}
 
     def after_update(self, step: int, optimiser: torch.optim.Optimizer) -> None:
-        """Nothing: logits are all there is."""
+        """Do nothing: there is no state besides the logits."""
 
 
 def _result(masks: _Masks, sharded: bool) -> dict[str, Tensor]:
-    """The logits, float32 on the CPU, in the first process; nothing in the others."""
+    """Logits, float32 on the CPU, on rank 0; empty on other ranks."""
     result = {}
     for name, logits in masks.learned.items():
         whole = collected(logits, masks.splits[name]) if sharded else logits.detach()
@@ -144,7 +144,7 @@ def _result(masks: _Masks, sharded: bool) -> dict[str, Tensor]:
 
 
 def _objective(model: nn.Module, settings: Settings) -> Objective:
-    """The loss of a model whose weights are still whole."""
+    """Training objective of a model, from its unsharded weights."""
     weights = {name: linear.weight for name, linear in prunable_linears(model).items()}
     prefix, _ = decoder_blocks(model)
     block_L = [block_index(name, prefix) for name in weights]

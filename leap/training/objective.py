@@ -1,4 +1,4 @@
-"""LEAP's loss: language modelling, density and magnitude. Axes: L prunable layers.
+"""LEAP's objective: language modelling, density and magnitude. Axes: L prunable layers.
 
 Sums and norms come from the layers' gates, all terms are scalars.
 """
@@ -17,7 +17,7 @@ _TERMS = ("loss", "lm_loss", "density_term", "magnitude_term", "density")
 
 
 class Objective:
-    """The loss of one micro-batch, and its parts as numbers.
+    """Loss of a micro-batch, and its terms as numbers.
 
     `weights` are the frozen weights by layer, whole, of which sizes and norms are taken; `block_L`
     is the index of each layer's decoder block.
@@ -40,7 +40,7 @@ class Objective:
         self.names = [*_TERMS, *(f"density/{name}" for name in weights)]
 
     def to(self, device: torch.device) -> None:
-        """Move to where the model computes."""
+        """Move to a device."""
         self.block_L = self.block_L.to(device)
         self.size_L = self.size_L.to(device)
         self.weight_norm_L = self.weight_norm_L.to(device)
@@ -48,7 +48,7 @@ class Objective:
     def __call__(
         self, lm_loss: Tensor, kept_L: Tensor, norm_L: Tensor, progress: float
     ) -> tuple[Tensor, Tensor]:
-        """The loss, and the values of `names`, float64, outside the graph.
+        """Loss, and the values of `names`, float64, detached.
 
         `kept_L` are the sums of the masks, `norm_L` the norms of the masked weights.
         """
@@ -73,7 +73,7 @@ class Objective:
 def density_term(
     kept_L: Tensor, sizes_L: Tensor, block_L: Tensor, blocks: int, density: float, scope: str
 ) -> Tensor:
-    """|mean M - density|: over the whole model (`global`), or of each decoder block.
+    """Density penalty |mean M - density|, over the whole model (`global`) or per decoder block.
 
     Of blocks it is the average (`per_block`, the paper's ablation) or the sum (`per_block_sum`, as
     the official code has it). `kept_L` is the sum of each layer's mask, `sizes_L` its number of
@@ -92,7 +92,7 @@ def density_term(
 def magnitude_term(
     kind: str, masked_norm_L: Tensor, weight_norm_L: Tensor, progress: float
 ) -> Tensor:
-    """The share of magnitude that the masks keep, negative, so that keeping more is better.
+    """Magnitude reward: minus the fraction of the weights' norm that the masks keep.
 
     `norm_ratio` (official code): -(1 - progress) * sum of ||M * W||_F / sum of ||W||_F.
     `norm_sum` (the same code for MaskLLM): that without the denominator.

@@ -1,4 +1,4 @@
-"""What changes from step to step. Steps count from 0; `steps` is how many there are."""
+"""Schedules over training steps, which count from 0 to `steps` - 1."""
 
 import math
 
@@ -9,7 +9,7 @@ def progress(step: int, steps: int) -> float:
 
 
 def linear(ends: tuple[float, float], step: int, steps: int) -> float:
-    """From the first value towards the last one: the schedule of alpha and of tau."""
+    """Linear schedule of alpha and tau, from the first value towards the last."""
     first, last = ends
     return first + (last - first) * progress(step, steps)
 

@@ -32,7 +32,7 @@ _BETAS = (0.9, 0.95)
 
 
 class Learner(Protocol):
-    """What is learned, and how its loss comes about.
+    """Learned parameters and their loss.
 
     noun: what one learned number is called, `logit` or `weight`; states have them under its plural.
     learned: what the optimiser moves, by name.
@@ -51,20 +51,20 @@ class Learner(Protocol):
     remedy: str
 
     def loss(self, ids_BT: Tensor, step: int, first: int) -> tuple[Tensor, Tensor]:
-        """The loss of a micro-batch and the values of `terms`, float64, outside the graph.
+        """Loss of a micro-batch and the values of `terms`, float64, detached.
 
         `first` is the place of its first sequence in the batch.
         """
 
     def before_update(self, step: int) -> dict[str, float]:
-        """Add to the gradients what comes once a step; return metrics of the step."""
+        """Add gradients that come once per step; return metrics of the step."""
 
     def after_update(self, step: int, optimiser: torch.optim.Optimizer) -> None:
-        """Do what follows the optimiser's step."""
+        """Update whatever follows the optimiser's step."""
 
 
 class Trainer:
-    """A learner with its optimiser, its metrics, and its states on disk."""
+    """Training of a learner: optimiser, metrics, checkpoints."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class Trainer:
     def run(
         self, states: StateFolder | None, save_seconds: float, stop: Stop, report: Report
     ) -> None:
-        """Take every step that is left, saving the state now and then."""
+        """Run all remaining steps, with periodic checkpoints."""
         learner = self.learner
         checkpoints = Checkpoints(
             states, learner.noun, learner.learned, learner.buffers, learner.splits, self.optimiser,
@@ -109,7 +109,7 @@ class Trainer:
             report(step, self.history.line(step))
 
     def step(self, step: int, stop: Stop, checkpoints: Checkpoints) -> dict[str, float]:
-        """One step of the optimiser; its metrics, averaged over the micro-batches."""
+        """Optimiser step; return its metrics, averaged over the micro-batches."""
         settings, learner, learned = self.settings, self.learner, self.learner.learned.values()
         rate = learning_rate(settings.learning_rate, settings.warmup_steps, step, settings.steps)
         micro_batches = settings.batch // self.micro_batch

@@ -17,13 +17,13 @@ from leap.settings import Settings
 
 
 def from_settings(values: Mapping[str, Any]) -> "Leap":
-    """The parameterisation; none of a method's settings changes it."""
+    """Parameterisation; independent of the method's settings."""
     return Leap()
 
 
 @dataclass(frozen=True)
 class Leap:
-    """One logit a weight."""
+    """One logit per weight."""
 
     method: ClassVar[str] = "leap"
     row_block: ClassVar[int] = 1
@@ -42,7 +42,7 @@ class Leap:
 def first_logits(
     shape: tuple[int, int], std: float, seed: int, prior_OI: Tensor | None, strength: float
 ) -> Tensor:
-    """N(0, std^2), and with a prior mask `strength` standard deviations up or down, float32, CPU.
+    """Initial logits [O, I], float32 on the CPU: N(0, std^2), shifted by a prior mask.
 
     P = N(0, std^2) + strength * std(P) * (+1 where the prior keeps the weight, else -1), the
     warm start of the official code. Every layer needs a seed of its own.

@@ -1,4 +1,4 @@
-"""LEAP's gate for GPUs, in Triton: one kernel forward and one backward.
+"""Triton kernels of LEAP's gate, one forward and one backward.
 
 The formulas are those of `leap.methods.leap.gate`. Each kernel reads what it needs of a weight
 once and writes its result once, in between all is float32. Nothing is kept from one to the other
@@ -36,7 +36,7 @@ def fused_gate(
     norm: str = "l2",
     first: int = 0,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """What `leap.methods.leap.gate.bernoulli_gate` returns: M * W [O, I], sum of M, norm of M * W.
+    """M * W [O, I], sum of M, norm of M * W, as `leap.methods.leap.gate.bernoulli_gate`.
 
     `first` is the place of the first element in a larger matrix of which these are some rows.
     """
@@ -178,7 +178,7 @@ def _backward(
 def _elements(
     count: tl.tensor, before: tl.tensor, BLOCK: tl.constexpr
 ) -> tuple[tl.tensor, tl.tensor]:
-    """Places in the matrix of this program's elements, and which of them are inside it."""
+    """Indices of this program's elements in the matrix, and which of them exist."""
     place_B = tl.program_id(0).to(tl.int64) * BLOCK - before + tl.arange(0, BLOCK)
     return place_B, (place_B >= 0) & (place_B < count)
 

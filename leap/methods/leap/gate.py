@@ -1,4 +1,4 @@
-"""LEAP: one gate a weight, M = sigmoid((alpha * P + g) / tau), over frozen weights W.
+"""LEAP's gate, M = sigmoid((alpha * P + g) / tau), over frozen weights W.
 
 The binary concrete relaxation of one Bernoulli gate per weight (LEAP, arXiv 2605.17289, section
 "Learnable masks"). Axes: O outputs, I inputs, N elements of a flattened matrix.
@@ -124,7 +124,7 @@ class _Gate(torch.autograd.Function):
 def _drawn(
     logits_N: Tensor, relaxation: Relaxation, seed: int, rows: Rows
 ) -> Iterator[tuple[slice, Tensor]]:
-    """The soft mask chunk by chunk, in one buffer that the next chunk overwrites."""
+    """Soft mask chunk by chunk, in a buffer that the next chunk overwrites."""
     random = generator(seed, logits_N.device)
     inputs = len(logits_N) // max(1, rows.height)
     part = slice(rows.first * inputs, rows.stop * inputs)

@@ -1,4 +1,4 @@
-"""LEAP's masks: the largest logits of the whole model. Axes: O outputs, I inputs, N elements."""
+"""LEAP's mask selection: global top-k of the logits. Axes: O outputs, I inputs, N elements."""
 
 from collections.abc import Iterator, Mapping
 
@@ -14,7 +14,7 @@ _BINS = 2**_HALF_BITS
 
 
 def masks(learned: Learned) -> dict[str, Tensor]:
-    """Bool masks [O, I] by layer name, as the setting `selection` says."""
+    """Bool masks [O, I] by layer name, by the rule in the setting `selection`."""
     if learned.settings.selection == "threshold":
         return threshold_masks(learned.logits)
     return exact_masks(learned.logits, learned.settings.sparsity)
@@ -40,7 +40,7 @@ def exact_masks(logits: Mapping[str, Tensor], sparsity: float) -> dict[str, Tens
 
 
 def threshold_masks(logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Masks [O, I] of the positive logits (official code): the density is only near the target."""
+    """Masks [O, I] of the positive logits (official code); the density is approximate."""
     return {name: logits[name] > 0 for name in logits}
 
 

@@ -22,7 +22,7 @@ from leap.settings import Settings
 
 
 def from_settings(values: Mapping[str, Any]) -> "Patch":
-    """From the settings `pattern`, `tile` and `mode` (tile or joint).
+    """Parameterisation for the settings `pattern`, `tile` and `mode` (tile or joint).
 
     Raises ValueError where the pattern is no "N:M" or there is no such mode.
     """
@@ -33,7 +33,7 @@ def from_settings(values: Mapping[str, Any]) -> "Patch":
 
 @dataclass(frozen=True)
 class Patch:
-    """One logit a tile, dense or N:M sparse.
+    """One logit per tile, dense or N:M sparse.
 
     The N:M masks are given and fixed, or `joint`ly learned as MaskLLM's, from those given if any.
     """
@@ -81,7 +81,7 @@ def first_tile_logits(
     shape: tuple[int, int], size: int, std: float, seed: int, prior_OI: Tensor | None,
     density: float, strength: float,
 ) -> Tensor:  # fmt: skip
-    """N(0, std^2) [U, V] float32, and with a prior `strength` standard deviations up or down.
+    """Initial logits [U, V], float32: N(0, std^2), shifted by a prior mask.
 
     `prior_OI` is an unstructured mask: of all tiles the round(2 * tiles * (density - 0.5)) in
     which it keeps the largest share go up, the first among equals. No noise changes a sign.

@@ -1,4 +1,4 @@
-"""PATCH: tiles of a weight matrix that are dense or N:M sparse.
+"""PATCH's gate: tiles of a weight matrix that are dense or N:M sparse.
 
 Hourri, Mozaffari, Mehri Dehnavi 2025, arXiv 2509.23410: one logit a tile, and with
 t = sigmoid((alpha * P + g) / tau), logistic noise g, the mask is t + (1 - t) * m, where m is a
@@ -79,7 +79,7 @@ def tile_gate(
 
 
 class _TileGate(torch.autograd.Function):
-    """Works through some bands of tiles at a time."""
+    """Gate computed over a few bands of tiles at a time."""
 
     @staticmethod
     def forward(
@@ -160,7 +160,7 @@ _Chunk = tuple[slice, slice, slice]
 
 
 def _chunks(sparse: Tensor, size: int, rows: Rows) -> Iterator[_Chunk]:
-    """Bands of equal height, so that a lower last one is a chunk itself."""
+    """Chunks of bands of equal height; a lower last band is a chunk of its own."""
     chunk = _CHUNK_ON_CPU if sparse.device.type == "cpu" else _CHUNK_ON_GPU
     step = size * max(1, chunk // (size * math.prod(sparse.shape[1:])))
     whole = rows.of // size * size
@@ -171,12 +171,12 @@ def _chunks(sparse: Tensor, size: int, rows: Rows) -> Iterator[_Chunk]:
 
 
 def _tile_rows(rows: slice, size: int) -> slice:
-    """The rows of tiles that begin in these rows."""
+    """Rows of tiles that begin in these rows."""
     return slice(-(-rows.start // size), -(-rows.stop // size))
 
 
 def _groups(rows: slice, groups: int) -> slice:
-    """The groups of these rows, where each has so many and all are counted through."""
+    """Flat indices of the groups in these rows, with `groups` per row."""
     return slice(rows.start * groups, rows.stop * groups)
 
 
@@ -187,7 +187,7 @@ def _fixed(sparse_OI: Tensor, chunks: Iterable[_Chunk]) -> Iterator[tuple[slice,
 def _drawn(
     logits_OGK: Tensor, chunks: Iterable[_Chunk], relaxation: Relaxation, seed: int
 ) -> Iterator[tuple[slice, Tensor]]:
-    """MaskLLM's soft choice [K, C], chunk by chunk; its noise is not that of the tiles."""
+    """MaskLLM's soft choice [K, C] chunk by chunk, with noise independent of the tiles' noise."""
     random = generator(seed ^ 1, logits_OGK.device)
     groups = logits_OGK.shape[1]
     for whole, inside, here in chunks:
@@ -206,20 +206,20 @@ def _kept(
 
 
 def _bands(values_OI: Tensor, rows: slice, bands: int) -> Tensor:
-    """These rows [B, H, I], band by band."""
+    """Rows [B, H, I] by band."""
     return values_OI[rows].unflatten(0, (bands, -1))
 
 
 def _sparse_bands(
     choice: Tensor, table_KM: Tensor, hard: bool, bands: int, weight_OI: Tensor
 ) -> Tensor:
-    """A chunk's N:M mask [B, H, I], from a fixed mask or from a soft choice [K, C]."""
+    """N:M mask [B, H, I] of a chunk, from a fixed mask or from a soft choice [K, C]."""
     fixed = choice.dtype == torch.bool
     sparse = choice.to(table_KM.dtype) if fixed else chosen(choice, table_KM, hard)
     return sparse.view(bands, -1, weight_OI.shape[1])
 
 
 def _along_rows(dense_UV: Tensor, rows: slice, size: int, weight_OI: Tensor) -> Tensor:
-    """The tiles' values [B, 1, I], the same for all rows of a band."""
+    """Tile values [B, 1, I], the same for all rows of a band."""
     wide_BI = dense_UV[_tile_rows(rows, size)].repeat_interleave(size, dim=1)
     return wide_BI[:, None, : weight_OI.shape[1]]

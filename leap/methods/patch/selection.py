@@ -1,4 +1,4 @@
-"""PATCH's masks: which tiles are dense, and the N:M mask in all others.
+"""PATCH's mask selection: dense tiles, and the N:M mask in all others.
 
 Axes: O outputs, I inputs, U by V tiles.
 """
@@ -18,14 +18,14 @@ from leap.methods.patch.tiles import spread, tile_weights
 
 
 def masks(learned: Learned) -> dict[str, Tensor]:
-    """Bool masks [O, I] by layer name, their tiles as the setting `selection` says."""
+    """Bool masks [O, I] by layer name, with dense tiles by the setting `selection`."""
     what: Any = learned.parameterisation
     dense, below = dense_tiles(learned), _sparse_masks(learned)
     return {n: tile_masks(dense[n], below[n], what.size) for n in learned.shapes}
 
 
 def describe(learned: Learned) -> dict[str, Any]:
-    """The map of `tiles`, each row of tiles written as one string of 0 and 1, and the `tolerance`.
+    """Map of dense `tiles`, one string of 0 and 1 per row of tiles, and the `tolerance`.
 
     The tolerance is half of what the largest tile can change: no choice of whole tiles need be
     nearer to the sparsity.
@@ -42,7 +42,7 @@ def describe(learned: Learned) -> dict[str, Any]:
 
 
 def dense_tiles(learned: Learned) -> dict[str, Tensor]:
-    """Which tiles are dense, bool [U, V] by layer, as the setting `selection` says."""
+    """Dense tiles, bool [U, V] by layer, by the setting `selection`."""
     what: Any = learned.parameterisation
     logits = {name: learned.logits[name] for name in learned.shapes}
     if learned.settings.selection == "threshold":
@@ -52,12 +52,12 @@ def dense_tiles(learned: Learned) -> dict[str, Tensor]:
 
 
 def tile_masks(dense_UV: Tensor, sparse_OI: Tensor, size: int) -> Tensor:
-    """Bool mask [O, I]: everything in tiles that are dense, the N:M mask in all others."""
+    """Bool mask [O, I]: all weights of dense tiles, the N:M mask in all others."""
     return spread(dense_UV, size, (sparse_OI.shape[0], sparse_OI.shape[1])) | sparse_OI
 
 
 def positive_tiles(logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Which tiles are dense, bool [U, V] by layer: those with positive logits (official code)."""
+    """Dense tiles, bool [U, V] by layer: positive logits (official code)."""
     return {name: refuse_nan(logits[name]) > 0 for name in logits}
 
 
@@ -65,7 +65,7 @@ def exact_tiles(
     logits: Mapping[str, Tensor], weights: Mapping[str, Tensor], sparsity: float,
     pattern: tuple[int, int],
 ) -> dict[str, Tensor]:  # fmt: skip
-    """Which tiles are dense, by layer: the largest logits of the whole model.
+    """Dense tiles by layer: the largest logits of the whole model.
 
     As many as bring the number of survivors nearest to round((1 - sparsity) * weights), fewer if
     two are equally near. Ties go to the earlier layer and tile. `weights` are the tiles' sizes.

@@ -1,14 +1,12 @@
 """From a method's settings to what the trainer takes."""
 
-from importlib import import_module
-
 import pytest
 
 from leap.methods import elsa, parameterisation
 from leap.methods.leap import Leap
 from leap.methods.maskllm import MaskLLM
 from leap.methods.patch import Patch
-from leap.settings import trainer_settings
+from leap.settings import Settings, make_settings
 from suite.plan.config import known_methods, load, method_schema
 
 METHODS = load({"scale": "laptop", "hub_mirror": ""})["methods"]
@@ -35,13 +33,13 @@ def test_every_learned_method_has_its_selection():
     assert set(trained) - set(learned) == {"elsa"}
     for name in learned:
         assert callable(parameterisation.load(name).from_settings)
-        assert callable(import_module(f"leap.selection.{name}").masks)
+        assert callable(parameterisation.load(name).masks)
         if name in METHODS:
             assert what(name, METHODS[name]).method == name
 
 
 def test_maskllm_trains_with_its_published_settings():
-    settings = trainer_settings(METHODS["maskllm"], 0.5, 3)
+    settings = make_settings(Settings, METHODS["maskllm"], 0.5, 3)
     assert (settings.alpha, settings.weight_decay) == ((100, 500), 0.1)
     assert (settings.density_strength, settings.noise) == (0, "gumbel")
     assert (settings.sparsity, settings.seed) == (0.5, 3)
@@ -49,9 +47,8 @@ def test_maskllm_trains_with_its_published_settings():
 
 
 def test_elsas_settings_are_its_own_and_say_what_the_paper_says():
-    settings = elsa.settings_of(
-        load({"scale": "paper", "hub_mirror": ""})["methods"]["elsa"], 0.6, 3
-    )
+    values = load({"scale": "paper", "hub_mirror": ""})["methods"]["elsa"]
+    settings = make_settings(elsa.Settings, values, 0.6, 3)
     assert (settings.sparsity, settings.seed) == (0.6, 3)
     assert (settings.learning_rate, settings.penalty, settings.interval) == (2e-4, 0.01, 32)
 

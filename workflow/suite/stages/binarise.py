@@ -29,11 +29,13 @@ def binarise(
     """
     from leap.methods.parameterisation import Learned, load
     from leap.selection import density, describe_masks, select_masks
-    from leap.settings import trainer_settings
+    from leap.settings import Settings, make_settings
 
     trained, rule = read_json(report), recipe["rule"]
     values = trained["settings"]
-    settings = trainer_settings({**values, "selection": rule}, values["sparsity"], values["seed"])
+    settings = make_settings(
+        Settings, {**values, "selection": rule}, values["sparsity"], values["seed"]
+    )
     shapes = {name: (rows, columns) for name, (rows, columns) in trained["layers"].items()}
     stored = load_tensors(logits)
     # safetensors sorts by name; ties are broken in model order

@@ -1,6 +1,6 @@
 """One cell's training of masks: model, corpus and one-shot masks in, logits out.
 
-Writes `logits.safetensors` (float32, by layer and part, see `leap.methods.parameterisation.key`) and
+Writes `logits.safetensors` (float32, by layer and part) and
 `training.json` (implementation, settings, layers with their shapes, corpus, cost).
 """
 
@@ -43,11 +43,11 @@ def learn(
     """
     from leap.distributed import parallel
     from leap.methods.parameterisation import load
-    from leap.settings import trainer_settings
+    from leap.settings import Settings, make_settings
     from leap.training.masks import learn_masks
 
     values = recipe["method"]
-    settings = trainer_settings(values, cell.target, cell.seed)
+    settings = make_settings(Settings, values, cell.target, cell.seed)
 
     def train(model: "nn.Module", blocks_ST: "Tensor", report: "Report") -> dict[str, Any]:
         given = {name: load_masks(file) for name, file in masks.items()}

@@ -42,9 +42,10 @@ def learn(
     import torch
 
     from leap.distributed import parallel
-    from leap.methods.elsa import learn_weights, settings_of
+    from leap.methods.elsa import Settings, learn_weights
+    from leap.settings import make_settings
 
-    settings = settings_of(recipe["method"], cell.target, cell.seed)
+    settings = make_settings(Settings, recipe["method"], cell.target, cell.seed)
 
     def train(model: "nn.Module", blocks_ST: "Tensor", report: "Report") -> dict[str, Any]:
         found = learn_weights(
