@@ -1,6 +1,5 @@
-"""Real processes over gloo against one process with the same global batch."""
+"""Real processes over gloo against one process with the same global batch, for every method."""
 
-import inspect
 import json
 import os
 import signal
@@ -11,77 +10,40 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import LlamaConfig, LlamaForCausalLM
 
-import leap
-from leap.methods.maskllm import MaskLLM
-from leap.methods.patch import Patch
-from leap.model.layers import prunable_linears
 from leap.training.masks import METRICS
+from tests.unit.leap.tiny import learned, model_for, random_masks, settings_of, tokens
 from tests.warm import TORCHRUN, write_program
 
 pytestmark = pytest.mark.heavy
 
 ROOT = Path(__file__).parents[3]
-
-# odd numbers of rows, which two processes cannot halve
-MODEL = {"hidden_size": 16, "intermediate_size": 25, "num_hidden_layers": 3, "vocab_size": 41,
-         "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 16,
-         "initializer_range": 0.2}  # fmt: skip
-TRAINING = {"sparsity": 0.6, "steps": 20, "batch": 8, "sequences_per_draw": 2,
-            "learning_rate": 3e-3, "alpha": [2.0, 6.0], "tau": [2.0, 0.5], "seed": 5}  # fmt: skip
-# of a model with 20 inputs where the other has 25, which no pattern fits
-WHATS = {
-    "maskllm": MaskLLM(2, 4),
-    "patch": Patch(8, 2, 4, joint=True),
-    "tile": Patch(8, 2, 4, joint=False),
-}
-FITTING = {"intermediate_size": 20}
 HOW = ("micro_batch", "sharding", "recompute", "checkpointing")
-
-
-def chequered(model):
-    """A 2:4 mask for every layer, another in each row than in the one above."""
-    shapes = {name: linear.weight.shape for name, linear in prunable_linears(model).items()}
-    return {
-        name: (torch.arange(rows)[:, None] + torch.arange(columns)) % 2 == 0
-        for name, (rows, columns) in shapes.items()
-    }
-
+TRAINING = {"steps": 20, "batch": 8, "learning_rate": 3e-3}
+TIMES = {"seconds", "tokens_per_second"}
 
 WORKER = f"""
 import json, os, sys
 from pathlib import Path
 import torch
 from safetensors.torch import save_file
-from transformers import LlamaConfig, LlamaForCausalLM
-import leap
-from leap.states import checkpoint
-from leap.distributed import parallel
+from leap.distributed import parallel, topk
 from leap.execution import Execution
 from leap.model.layers import prunable_linears
-from leap.methods.maskllm import MaskLLM
-from leap.methods.patch import Patch
+from leap.states import checkpoint
+from tests.unit.leap.tiny import learned, model_for, random_masks, settings_of, tokens
 
-{inspect.getsource(chequered)}
 checkpoint._SAVING_SHARE = 1e9  # save before every step, whatever that costs
 folder, jobs = Path(sys.argv[1]), json.loads(sys.argv[2])
 parallel.start()
 rank = parallel.rank()
 (folder / f"pid-{{rank}}").write_text(str(os.getpid()))
 
-def build(what):
-    torch.manual_seed(0)
-    size = {{**{MODEL}, **({FITTING} if what else {{}})}}
-    return LlamaForCausalLM(LlamaConfig(**size)).eval()
-
-blocks = torch.randint(3, 41, (9, 12), generator=torch.Generator().manual_seed(1))
-
 def is_part(part, whole):  # whether these are some rows of a matrix, one after the other
     starts = range(len(whole) - len(part) + 1)
     return len(part) == 0 or any(torch.equal(part, whole[s : s + len(part)]) for s in starts)
 
-for name, settings in jobs.items():
+for name, job in jobs.items():
     lines = []
     progress = open(folder / f"progress-{{rank}}", "a")
 
@@ -89,52 +51,42 @@ for name, settings in jobs.items():
         lines.append([step, values])
         print(step, file=progress, flush=True)
 
-    what = settings.pop("what", None)
-    execution = Execution(**{{n: settings.pop(n) for n in {list(HOW)} if n in settings}})
-    model = build(what)
-    state = folder / "state" if settings.pop("with_state", False) else None
-    prior = None
-    if settings.pop("warm", False):
-        prior = {{n: m.weight > 0 for n, m in prunable_linears(model).items()}}
+    kind = job.pop("kind", "leap")
+    execution = Execution(**{{n: job.pop(n) for n in {list(HOW)} if n in job}})
+    options = {{"state": folder / "state"}} if job.pop("with_state", False) else {{}}
+    model, wanted = model_for(kind), model_for(kind)
+    if job.pop("warm", False):
+        options["prior"] = random_masks(model)
     try:
-        learned = leap.learn_masks(
-            model, blocks, leap.Settings(**settings), prior, state=state, save_seconds=0,
-            report=report, parameterisation={WHATS}.get(what), execution=execution,
-            sparse=chequered(model) if what == "tile" else None,
-        )
+        found = learned(kind, settings_of(kind, **job), model=model, blocks=tokens(9),
+                        execution=execution, save_seconds=0, report=report, **options)
     except ValueError as error:
         (folder / f"{{name}}-{{rank}}.error").write_text(str(error))
         continue
     split = [id(m.weight) for m in prunable_linears(model).values()] if execution.sharding else []
-    wanted = build(what)
     intact = all(
         p.requires_grad and (torch.equal(p, q) or id(p) in split and is_part(p, q))
         for p, q in zip(model.parameters(), wanted.parameters(), strict=True)
     )
-    save_file(learned.logits, folder / f"{{name}}-{{rank}}.safetensors")
+    save_file(found, folder / f"{{name}}-{{rank}}.safetensors")
     (folder / f"{{name}}-{{rank}}.json").write_text(json.dumps([intact, lines]))
+
+# equal scores on both sides of the border between the processes are kept in their order
+score_OI = torch.ones(5, 4).index_fill(0, torch.tensor([1]), 2.0)
+rows = slice(0, 3) if rank == 0 else slice(3, 5)
+if parallel.world_size() == 2:
+    kept = [topk.largest(score_OI[rows], keep, True).tolist() for keep in range(21)]
+    (folder / f"tied-{{rank}}.json").write_text(json.dumps(kept))
 """
 
 
-def model_and_tokens(what):
-    torch.manual_seed(0)
-    model = LlamaForCausalLM(LlamaConfig(**{**MODEL, **(FITTING if what else {})})).eval()
-    return model, torch.randint(3, 41, (9, 12), generator=torch.Generator().manual_seed(1))
-
-
-def alone(warm=False, what=None, **changes):
-    """The same training in this process."""
-    model, blocks = model_and_tokens(what)
-    prior = None
-    if warm:
-        prior = {n: m.weight > 0 for n, m in prunable_linears(model).items()}
+def alone(kind="leap", warm=False, **changes):
+    """The same training in this process, plainly."""
     lines = []
-    learned = leap.learn_masks(
-        model, blocks, leap.Settings(**{**TRAINING, **changes}), prior,
-        report=lambda step, values: lines.append([step, values]), parameterisation=WHATS.get(what),
-        sparse=chequered(model) if what == "tile" else None,
-    )  # fmt: skip
-    return learned.logits, lines
+    prior = {"prior": random_masks(model_for(kind))} if warm else {}
+    settings = settings_of(kind, **{**TRAINING, **changes})
+    report = lambda step, values: lines.append([step, values])  # noqa: E731
+    return learned(kind, settings, blocks=tokens(9), report=report, **prior), lines
 
 
 class Pair:
@@ -186,7 +138,7 @@ class Pair:
         return self
 
     def result(self, name, rank=0):
-        """Logits, whether the model came out as it went in, and the reported lines."""
+        """Tensors, whether the model came out as it went in, and the reported lines."""
         intact, lines = json.loads((self.folder / f"{name}-{rank}.json").read_text())
         return load_file(self.folder / f"{name}-{rank}.safetensors"), intact, lines
 
@@ -204,63 +156,57 @@ JOBS = {
     "sharded_per_block": {"sharding": True, "density_scope": "per_block_sum", "magnitude": "none"},
     "shared_draws": {"sequences_per_draw": 8, "micro_batch": 2},
     "shared_draws_sharded": {"sequences_per_draw": 8, "micro_batch": 2, "sharding": True},
-    "maskllm": {"what": "maskllm", "sparsity": 0.5, "weight_decay": 0.1},
-    "maskllm_sharded": {"what": "maskllm", "sparsity": 0.5, "sharding": True, "recompute": True},
-    "patch": {"what": "patch", "sparsity": 0.4},
-    "tile": {"what": "tile", "sparsity": 0.4},
-    "tile_sharded": {"what": "tile", "sparsity": 0.4, "sharding": True, "checkpointing": True},
-    "patch_sharded": {"what": "patch", "sparsity": 0.4, "sharding": True, "checkpointing": True},
-}
+    "maskllm": {"kind": "2:4", "weight_decay": 0.1},
+    "maskllm_sharded": {"kind": "2:4", "sharding": True, "recompute": True},
+    "patch": {"kind": "joint"},
+    "patch_sharded": {"kind": "joint", "sharding": True, "checkpointing": True},
+    "tile": {"kind": "tile"},
+    "tile_sharded": {"kind": "tile", "sharding": True, "checkpointing": True},
+    "elsa": {"kind": "elsa"},
+    "elsa_by_moment_clipped": {
+        "kind": "elsa", "projection": "moment", "max_grad_norm": 0.15, "micro_batch": 1,
+    },
+    "elsa_sharded": {"kind": "elsa", "sharding": True},
+    "elsa_sharded_lean": {
+        "kind": "elsa", "projection": "moment", "sharding": True, "checkpointing": True,
+        "micro_batch": 2, "max_grad_norm": 0.15,
+    },
+}  # fmt: skip
+REFUSED = {
+    "batch / micro_batch is 3, which 2 processes cannot share": {"batch": 6},
+    "sequences_per_draw is 3, but with sharding the sequences of all": {
+        "batch": 6, "sequences_per_draw": 3, "sharding": True,
+    },
+    "batch is 5, which 2 processes cannot share evenly": {"kind": "elsa", "batch": 5},
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory, warm):
-    uneven = {
-        "uneven": {"batch": 6},
-        "uneven_draw": {"batch": 6, "sequences_per_draw": 3, "sharding": True},
-    }
-    return Pair(warm, tmp_path_factory.mktemp("pair"), {**uneven, **JOBS}).finish()
-
-
-@pytest.fixture(scope="module")
-def expected():
-    whats = {
-        name: {key: value for key, value in changes.items() if key not in HOW}
-        for name, changes in JOBS.items()
-    }
-    return {name: alone(**what) for name, what in whats.items()}
+    refused = {f"refused{place}": job for place, job in enumerate(REFUSED.values())}
+    return Pair(warm, tmp_path_factory.mktemp("pair"), {**refused, **JOBS}).finish()
 
 
 def assert_near(found, wanted):
-    assert list(found) == sorted(wanted)
-    for name, logits in wanted.items():
-        torch.testing.assert_close(found[name], logits, rtol=0, atol=1e-5, msg=name)
+    assert sorted(found) == sorted(wanted)
+    for name, tensor in wanted.items():
+        torch.testing.assert_close(found[name], tensor, rtol=0, atol=1e-5, msg=name)
 
 
 @pytest.mark.parametrize("name", JOBS)
-def test_two_processes_learn_what_one_learns(pair, expected, name):
-    logits, lines = expected[name]
-    found, _, reported = pair.result(name)
-    assert_near(found, logits)
+def test_two_processes_learn_what_one_learns(pair, name):
+    plain = {key: value for key, value in JOBS[name].items() if key not in HOW}
+    expected, lines = alone(**plain)
+    (found, intact, reported), (second, other, others) = (pair.result(name, r) for r in (0, 1))
+    assert_near(found, expected)
+    assert not second, "the first process has the result"
+    assert JOBS[name].get("kind") == "elsa" or (intact and other), "weights are as they were"
     assert [step for step, _ in reported] == [step for step, _ in lines]
-    for (step, values), (_, wanted) in zip(reported, lines, strict=True):
+    for (step, values), (_, wanted), (_, same) in zip(reported, lines, others, strict=True):
         assert list(values) == list(wanted)
-        for key in values.keys() - {"seconds", "tokens_per_second"}:
+        for key in values.keys() - TIMES:
             assert values[key] == pytest.approx(wanted[key], rel=1e-4, abs=1e-5), (step, key)
-
-
-@pytest.mark.parametrize("name", JOBS)
-def test_the_first_process_has_the_result_and_both_have_the_same_report(pair, name):
-    (first, _, lines), (second, _, other) = (pair.result(name, rank) for rank in (0, 1))
-    assert first and not second
-    for (_, values), (_, others) in zip(lines, other, strict=True):
-        for key in values.keys() - {"seconds", "tokens_per_second"}:
-            assert values[key] == others[key]
-
-
-@pytest.mark.parametrize("name", JOBS)
-def test_the_weights_come_out_as_they_went_in(pair, name):
-    assert all(pair.result(name, rank)[1] is True for rank in (0, 1))
+            assert values[key] == same[key]
 
 
 def test_saving_memory_does_not_change_a_bit_of_a_sharded_training(pair):
@@ -268,16 +214,20 @@ def test_saving_memory_does_not_change_a_bit_of_a_sharded_training(pair):
     assert all(torch.equal(plain[name], lean[name]) for name in plain)
 
 
-def test_a_batch_that_cannot_be_shared_evenly_is_refused_everywhere(pair):
+@pytest.mark.parametrize(("place", "message"), list(enumerate(REFUSED)))
+def test_what_processes_cannot_share_is_refused_everywhere(pair, place, message):
     for rank in (0, 1):
-        message = (pair.folder / f"uneven-{rank}.error").read_text()
-        assert message.startswith("batch / micro_batch is 3, which 2 processes cannot share")
+        said = (pair.folder / f"refused{place}-{rank}.error").read_text()
+        assert said.startswith(message)
 
 
-def test_sharding_of_processes_that_cannot_share_a_draw_is_refused_everywhere(pair):
-    for rank in (0, 1):
-        message = (pair.folder / f"uneven_draw-{rank}.error").read_text()
-        assert message.startswith("sequences_per_draw is 3, but with sharding the sequences of all")
+def test_ties_are_kept_in_the_order_of_the_whole_matrix(pair):
+    parts = [json.loads((pair.folder / f"tied-{rank}.json").read_text()) for rank in (0, 1)]
+    second_row = range(4, 8)  # whose scores are larger
+    order = [*second_row, *range(4), *range(8, 20)]
+    for keep, (first, last) in enumerate(zip(*parts, strict=True)):
+        found = [kept for row in (*first, *last) for kept in row]
+        assert found == [place in order[:keep] for place in range(20)], keep
 
 
 def states(folder):
@@ -290,7 +240,7 @@ SHARDED = {"job": {**PLAIN["job"], "sharding": True, "checkpointing": True}}
 
 
 @pytest.mark.parametrize("jobs", [PLAIN, SHARDED], ids=["plain", "sharded"])
-def test_a_terminated_pair_goes_on_where_it_was(tmp_path, warm, jobs):
+def test_a_terminated_pair_resumes(tmp_path, warm, jobs):
     """SIGTERM goes to the launcher, as a scheduler sends it, which passes it on."""
     pair = Pair(warm, tmp_path, jobs).wait_for_steps(4)
     pair.launcher.send_signal(signal.SIGTERM)
@@ -317,7 +267,7 @@ def test_sigterm_to_one_process_alone_stops_both(tmp_path, warm):
     assert_near(found, alone(steps=STEPS)[0])
 
 
-def test_a_killed_sharded_pair_goes_on_from_a_step_that_both_have(tmp_path, warm):
+def test_a_killed_sharded_pair_resumes_from_a_step_that_both_have(tmp_path, warm):
     """Killed twice, the second time with one process a save ahead of the other."""
     pair = Pair(warm, tmp_path, SHARDED).wait_for_steps(6).signal(signal.SIGKILL)
     assert pair.end()[0] != 0
@@ -354,9 +304,10 @@ def test_processes_without_a_common_state_do_not_go_different_ways(tmp_path, war
         assert "delete the folder" in output
 
 
-# a training goes on under another execution: what it was interrupted under, and what comes after
+# a training resumes under another execution: what it was interrupted under, and what comes after
+BOTH = {"with_state": True, "steps": STEPS, "batch": 12}
 WAYS = {
-    "two, sharded, then one": (SHARDED["job"], 2, {}, 1),
+    "two, sharded, then one": ({"sharding": True, "checkpointing": True}, 2, {}, 1),
     "one, then two, sharded": ({}, 1, {"sharding": True}, 2),
     "three, sharded, then two, sharded": (
         {"sharding": True, "micro_batch": 1}, 3, {"sharding": True}, 2,
@@ -365,21 +316,20 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-def test_a_training_goes_on_under_another_execution(tmp_path, warm, way):
+@pytest.mark.parametrize("kind", [{"kind": "elsa"}, {"sequences_per_draw": 6}], ids=str)
+def test_a_training_resumes_under_another_execution(tmp_path, warm, way, kind):
     before, processes, after, others = way
-    changes = {"with_state": True, "steps": STEPS, "batch": 12, "sequences_per_draw": 6}
-    pair = Pair(warm, tmp_path, {"job": {**before, **changes}}, processes).wait_for_steps(4)
+    pair = Pair(warm, tmp_path, {"job": {**before, **BOTH, **kind}}, processes).wait_for_steps(4)
     pair.launcher.send_signal(signal.SIGTERM)
     assert pair.end()[0] != 0
     step = states(tmp_path)[-1].split(".")[0]
     first = min((tmp_path / "state").glob(f"{step}.*.safetensors"))  # whose times are reported
     saved = load_file(first)["history"]
     assert 4 <= len(saved) < STEPS
-    found, _, lines = (
-        Pair(warm, tmp_path, {"job": {**after, **changes}}, others).finish().result("job")
-    )
+    again = Pair(warm, tmp_path, {"job": {**after, **BOTH, **kind}}, others).finish()
+    found, _, lines = again.result("job")
     assert [step for step, _ in lines] == list(range(STEPS))
-    place = METRICS.index("seconds")
+    place = -1 if "kind" in kind else METRICS.index("seconds")
     times = [values["seconds"] for _, values in lines[: len(saved)]]
     assert times == saved[:, place].tolist(), "it began anew"
-    assert_near(found, alone(steps=STEPS, batch=12, sequences_per_draw=6)[0])
+    assert_near(found, alone(**{**kind, "steps": STEPS, "batch": 12})[0])

@@ -1,156 +1,29 @@
-"""LEAP's training against one written out in plain autograd, and what it leaves behind."""
+"""Mask training against one written out in plain autograd, and its effect on the model."""
 
 import dataclasses
 import math
 import threading
-from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
-from torch.func import functional_call
-from transformers import (
-    AutoModelForCausalLM,
-    Gemma3ForCausalLM,
-    Gemma3TextConfig,
-    LlamaConfig,
-    LlamaForCausalLM,
-    OPTConfig,
-    OPTForCausalLM,
-)
+from transformers import AutoModelForCausalLM
 
 import leap
 from leap.execution import Execution
 from leap.methods.leap import first_logits
 from leap.methods.leap.selection import exact_masks, threshold_masks
-from leap.methods.relaxation import sample_noise
 from leap.model.layers import prunable_linears
 from leap.seeds import noise_seed
 from leap.selection import density as density_of
 from leap.settings import Settings
 from suite.stages.models import CHECKPOINTS
+from tests.unit.leap import tiny
+from tests.unit.leap.by_hand import training_by_hand
+from tests.unit.leap.tiny import CONTEXT, KINDS, equal_bits, llama, random_masks, tokens
 
-VOCABULARY, CONTEXT = 40, 16
-
-
-def llama(seed=0, **changes):
-    torch.manual_seed(seed)
-    size = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2,
-            "vocab_size": VOCABULARY, "num_attention_heads": 4, "num_key_value_heads": 2,
-            "max_position_embeddings": CONTEXT, "initializer_range": 0.2}  # fmt: skip
-    return LlamaForCausalLM(LlamaConfig(**{**size, **changes})).eval()
-
-
-def tokens(sequences=7, length=12, seed=1):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randint(3, VOCABULARY, (sequences, length), generator=generator)
-
-
-def prior_of(model, seed=2):
-    generator = torch.Generator().manual_seed(seed)
-    return {
-        name: torch.rand(linear.weight.shape, generator=generator) < 0.5
-        for name, linear in prunable_linears(model).items()
-    }
-
-
-# a step is large and masks stay soft, so that a wrong gradient shows in every logit
-SOFT = {"sparsity": 0.6, "steps": 20, "batch": 2, "sequences_per_draw": 2, "learning_rate": 1e-2,
-        "warmup_steps": 3, "alpha": (2.0, 6.0), "tau": (2.0, 0.5), "seed": 5}  # fmt: skip
-
-
-def training_by_hand(model, blocks, s, prior=None):
-    """LEAP as its paper has it: every formula in its own line, nothing fused, nothing shared."""
-    linears = prunable_linears(model)
-    frozen = {name: linear.weight.detach() for name, linear in linears.items()}
-    block_of = {name: int(name.split(".layers.")[1].split(".")[0]) for name in linears}
-    logits = {}
-    for index, (name, weight) in enumerate(frozen.items()):
-        seed = noise_seed(s.seed, -1, index)
-        mask = None if prior is None else prior[name]
-        logits[name] = first_logits(weight.shape, s.init_std, seed, mask, s.prior_strength)
-        logits[name].requires_grad_()
-    optimiser = torch.optim.AdamW(
-        logits.values(), lr=1.0, betas=(0.9, 0.95), weight_decay=0.0, fused=False, foreach=False
-    )
-    lines = []
-    for step in range(s.steps):
-        ratio = step / s.steps
-        alpha = s.alpha[0] + (s.alpha[1] - s.alpha[0]) * ratio
-        tau = s.tau[0] + (s.tau[1] - s.tau[0]) * ratio
-        if step < s.warmup_steps:
-            rate = s.learning_rate * (step + 1) / s.warmup_steps
-        else:
-            angle = math.pi * (step - s.warmup_steps) / (s.steps - s.warmup_steps)
-            rate = s.learning_rate * (1 + math.cos(angle)) / 2
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        optimiser.zero_grad()
-        micro_batches = s.batch // s.sequences_per_draw
-        line = {"loss": 0.0, "lm_loss": 0.0, "density_term": 0.0, "magnitude_term": 0.0,
-                "density": 0.0, **{f"density/{name}": 0.0 for name in frozen}}  # fmt: skip
-        for micro in range(micro_batches):
-            masks = {}
-            for index, name in enumerate(frozen):
-                seed = noise_seed(s.seed, step, micro, index)
-                noise = sample_noise(tuple(frozen[name].shape), s.noise, seed, logits[name])
-                masks[name] = torch.sigmoid((alpha * logits[name] + noise) / tau)
-                if s.hard:
-                    hard = (masks[name] > 0.5).float()
-                    masks[name] = hard + masks[name] - masks[name].detach()
-            masked = {name: masks[name] * frozen[name] for name in frozen}
-            rows = []
-            for place in range(s.sequences_per_draw):
-                epoch, position = divmod(
-                    step * s.batch + micro * s.sequences_per_draw + place, len(blocks)
-                )
-                generator = torch.Generator().manual_seed(noise_seed(s.seed, -2, epoch))
-                rows.append(torch.randperm(len(blocks), generator=generator)[position])
-            ids = blocks[torch.stack(rows)]
-            weights = {f"{name}.weight": weight for name, weight in masked.items()}
-            scores = functional_call(model, weights, kwargs={"input_ids": ids}).logits
-            lm_loss = nn.functional.cross_entropy(
-                scores[:, :-1].reshape(-1, scores.shape[-1]), ids[:, 1:].reshape(-1)
-            )
-            target = 1 - s.sparsity
-            if s.density_scope == "global":
-                whole = torch.cat([mask.flatten() for mask in masks.values()])
-                distance = (whole.mean() - target).abs()
-            else:
-                per_block = [
-                    torch.cat([masks[n].flatten() for n in frozen if block_of[n] == block]).mean()
-                    for block in sorted(set(block_of.values()))
-                ]
-                distances = torch.stack([(d - target).abs() for d in per_block])
-                whole_model = s.density_scope == "per_block_sum"
-                distance = distances.sum() if whole_model else distances.mean()
-            density_term = s.density_strength * distance
-            magnitude_term = torch.zeros(())
-            if s.magnitude in ("norm_ratio", "norm_sum"):
-                kept = sum(weight.norm() for weight in masked.values())
-                whole = sum(weight.norm() for weight in frozen.values())
-                share = kept / whole if s.magnitude == "norm_ratio" else kept
-                magnitude_term = -s.magnitude_strength * (1 - ratio) * share
-            if s.magnitude == "l1":
-                kept = sum((masks[n] * frozen[n].abs()).sum() for n in frozen)
-                share = kept / sum(weight.abs().sum() for weight in frozen.values())
-                magnitude_term = -s.magnitude_strength * share
-            loss = lm_loss + density_term + magnitude_term
-            (loss / micro_batches).backward()
-            whole = torch.cat([mask.detach().flatten() for mask in masks.values()])
-            values = [loss, lm_loss, density_term, magnitude_term, whole.mean()]
-            values += [masks[name].mean() for name in frozen]
-            for name, value in zip(line, values, strict=True):
-                line[name] += value.item() / micro_batches
-        squares = sum(float(p.grad.double().square().sum()) for p in logits.values())
-        if 0 < s.max_grad_norm < squares**0.5:
-            for parameter in logits.values():
-                parameter.grad *= s.max_grad_norm / squares**0.5
-        optimiser.step()
-        line["gradient_norm"] = squares**0.5
-        lines.append({**line, "alpha": alpha, "tau": tau, "learning_rate": rate})
-    return {name: values.detach() for name, values in logits.items()}, lines
+SOFT = {"sparsity": 0.6, **tiny.SOFT, "steps": 20, "batch": 2}
 
 
 VARIANTS = {
@@ -184,29 +57,49 @@ VARIANTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
-def test_twenty_steps_equal_those_of_plain_autograd(changes):
-    changes = dict(changes)
-    model, blocks = llama(), tokens()
-    prior = prior_of(model) if changes.pop("warm", False) else None
-    execution = Execution(**changes.pop("how", {}))
-    settings = Settings(**{**SOFT, **changes})
-    expected, expected_lines = training_by_hand(model, blocks, settings, prior)
+def assert_trained_as_by_hand(model, settings, execution, what=None, **masks):
+    expected, expected_lines = training_by_hand(model, tokens(), settings, what, **masks)
     lines = []
     learned = leap.learn_masks(
-        model, blocks, settings, prior, execution=execution,
-        report=lambda step, values: lines.append((step, values)),
+        model, tokens(), settings, parameterisation=what, execution=execution,
+        report=lambda step, values: lines.append((step, values)), **masks,
     )  # fmt: skip
     assert list(learned.logits) == list(expected)
     for name, logits in learned.logits.items():
         assert logits.dtype == torch.float32
-        torch.testing.assert_close(logits, expected[name], rtol=0, atol=1e-5, msg=name)
+        torch.testing.assert_close(logits, expected[name], rtol=2e-4, atol=1e-5, msg=name)
     assert [step for step, _ in lines] == list(range(settings.steps))
     for (step, line), wanted in zip(lines, expected_lines, strict=True):
         assert line.keys() - wanted.keys() == {"tokens_per_second", "seconds"}
         for name, value in wanted.items():
             assert line[name] == pytest.approx(value, rel=1e-4, abs=1e-5), (step, name)
         assert line["tokens_per_second"] * line["seconds"] == pytest.approx(settings.batch * 12)
+
+
+@pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
+def test_twenty_steps_equal_those_of_plain_autograd(changes):
+    changes = dict(changes)
+    prior = random_masks(llama()) if changes.pop("warm", False) else None
+    execution = Execution(**changes.pop("how", {}))
+    assert_trained_as_by_hand(llama(), Settings(**{**SOFT, **changes}), execution, prior=prior)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "leap"])
+@pytest.mark.parametrize("memory", [{}, {"recompute": True, "checkpointing": True}])
+def test_other_methods_train_as_plain_autograd_does(kind, memory):
+    # PATCH's choices have a schedule of their own
+    own = {"pattern_alpha": (1.0, 9.0)} if kind == "joint" else {}
+    settings = tiny.settings_of(kind, weight_decay=0.1, **own)
+    if kind in ("2:4", "1:4"):  # whose density is fixed, but for rounding
+        settings = dataclasses.replace(settings, density_strength=0.0)
+    model = tiny.model_for(kind)
+    assert_trained_as_by_hand(model, settings, Execution(**memory), KINDS[kind], **tiny.given(kind))
+
+
+@pytest.mark.parametrize("family", ["gemma3", "opt"])
+def test_other_families_train_as_plain_autograd_does(family):
+    settings = Settings(**{**SOFT, "steps": 8, "batch": 4})
+    assert_trained_as_by_hand(tiny.family(family), settings, Execution(checkpointing=True))
 
 
 def test_the_norm_that_clips_is_that_of_all_gradients_before():
@@ -274,29 +167,6 @@ def test_gates_stand_only_where_weights_are_prunable():
     assert {name: logits.shape for name, logits in learned.logits.items()} == shapes
 
 
-SIZE = {"hidden_size": 16, "num_hidden_layers": 2, "vocab_size": VOCABULARY,
-        "num_attention_heads": 4, "max_position_embeddings": CONTEXT}  # fmt: skip
-FAMILIES = {
-    "gemma3": lambda: Gemma3ForCausalLM(
-        Gemma3TextConfig(**SIZE, intermediate_size=24, num_key_value_heads=2, head_dim=8,
-                         sliding_window=5, sliding_window_pattern=2, pad_token_id=0)
-    ),
-    "opt": lambda: OPTForCausalLM(OPTConfig(**SIZE, ffn_dim=24, word_embed_proj_dim=16)),  # biases
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_other_families_learn_what_plain_autograd_learns(family):
-    torch.manual_seed(0)
-    model = FAMILIES[family]().eval()
-    settings = Settings(**{**SOFT, "steps": 8, "batch": 4})
-    expected, _ = training_by_hand(model, tokens(), settings)
-    execution = Execution(checkpointing=True)
-    learned = leap.learn_masks(model, tokens(), settings, execution=execution)
-    for name, logits in learned.logits.items():
-        torch.testing.assert_close(logits, expected[name], rtol=0, atol=1e-5, msg=name)
-
-
 def test_a_bfloat16_model_is_trained_with_float32_logits():
     settings = Settings(**SOFT)
     lines = []
@@ -313,9 +183,8 @@ def test_a_bfloat16_model_is_trained_with_float32_logits():
     assert lines[-1]["lm_loss"] == pytest.approx(expected_lines[-1]["lm_loss"], rel=0.02)
 
 
-def test_logits_can_be_kept_in_the_models_own_dtype(tmp_path, monkeypatch):
+def test_logits_can_be_kept_in_the_models_own_dtype(tmp_path, every_step):
     """Steps that bfloat16 logits cannot resolve are lost, others go the same way."""
-    monkeypatch.setattr("leap.states.checkpoint._SAVING_SHARE", 1e9)  # save before every step
     settings = Settings(**SOFT)
     expected = leap.learn_masks(llama().bfloat16(), tokens(), settings).logits
     changed = dataclasses.replace(settings, logits_dtype="model")
@@ -351,10 +220,6 @@ def attributes(model):
             for name, module in model.named_modules()
         },
     }
-
-
-def equal_bits(one, other):
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
 def bits(model):
@@ -456,7 +321,7 @@ def test_learning_improves_the_masks_it_starts_from():
 def test_applying_masks_zeroes_exactly_the_removed_weights():
     model = llama()
     before = bits(model)
-    masks = prior_of(model)
+    masks = random_masks(model)
     leap.apply_masks(model, masks)
     for name, tensor in model.state_dict().items():
         mask = masks.get(name.removesuffix(".weight"))
@@ -487,39 +352,27 @@ def refused(match, blocks=None, prior=None, settings=None, model=None, **options
     assert attributes(model) == before
 
 
-@pytest.mark.parametrize("shape", [(12,), (2, 3, 4), (0, 12)])
-def test_training_tokens_of_another_shape_are_refused(shape):
-    refused(r"training tokens must be \[sequences, tokens\]", torch.ones(shape, dtype=torch.long))
-
-
-@pytest.mark.parametrize("length", [0, 1])
-def test_sequences_with_nothing_to_predict_are_refused(length):
-    refused("training (tokens|sequences)", torch.ones((3, length), dtype=torch.long))
-
-
-def test_sequences_longer_than_the_context_are_refused():
-    leap.learn_masks(llama(), tokens(length=CONTEXT), Settings(**{**SOFT, "steps": 1}))
-    refused(
-        f"sequences have {CONTEXT + 1} tokens, but the model's context is {CONTEXT}",
-        tokens(length=CONTEXT + 1),
-    )
-
-
-def test_a_prior_of_another_architecture_is_refused():
-    refused("prior masks are not those of this model", prior=prior_of(llama(num_hidden_layers=3)))
-
-
-def test_a_prior_that_lacks_a_layer_is_refused():
-    prior = prior_of(llama())
-    prior.popitem()
-    refused("prior masks are not those of this model", prior=prior)
+def lacking_a_layer():
+    masks = random_masks(llama())
+    masks.popitem()
+    return masks
 
 
 @pytest.mark.parametrize(
-    "change", [{"hidden_size": 32}, {"intermediate_size": 32}], ids=["all", "some"]
-)
-def test_a_prior_of_another_size_is_refused_and_leaves_no_gate_behind(change):
-    refused("the prior mask has shape .* another model", prior=prior_of(llama(**change)))
+    ("match", "unusable"),
+    [
+        *((r"training tokens must be \[sequences, tokens\]", {"blocks": torch.ones(shape).long()})
+          for shape in [(12,), (2, 3, 4), (0, 12), (3, 0), (3, 1)]),
+        (f"sequences have {CONTEXT + 1} tokens, but the model's context is {CONTEXT}",
+         {"blocks": tokens(length=CONTEXT + 1)}),
+        *(("prior masks are not those of this model", {"prior": prior})
+          for prior in [random_masks(llama(num_hidden_layers=3)), lacking_a_layer()]),
+        *(("the prior mask has shape .* another model", {"prior": random_masks(llama(**change))})
+          for change in [{"hidden_size": 32}, {"intermediate_size": 32}]),
+    ],
+)  # fmt: skip
+def test_unusable_tokens_and_masks_are_refused_and_the_model_is_left_alone(match, unusable):
+    refused(match, **unusable)
 
 
 def test_a_model_without_prunable_layers_is_refused():
@@ -545,8 +398,7 @@ def test_a_loss_that_is_not_finite_names_what_to_change(spoil):
     assert not any("Gated" in type(module).__name__ for module in model.modules())
 
 
-def test_the_state_before_a_loss_that_is_not_finite_is_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr("leap.states.checkpoint._SAVING_SHARE", 1e9)  # save before every step
+def test_the_state_before_a_loss_that_is_not_finite_is_kept(tmp_path, every_step):
     blocks = tokens(sequences=8)
     blocks[3, 5] = 2  # a token that no other sequence has
     model = llama()
@@ -576,12 +428,6 @@ def test_learning_works_outside_the_main_thread():
     thread.start()
     thread.join()
     assert equal_bits(results[0], leap.learn_masks(llama(), tokens(), settings).logits)
-
-
-def test_no_state_is_written_unless_asked_for(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    leap.learn_masks(llama(), tokens(), Settings(**{**SOFT, "steps": 2}), save_seconds=0)
-    assert list(Path().iterdir()) == []
 
 
 def test_sharding_changes_nothing_where_there_is_one_process():
