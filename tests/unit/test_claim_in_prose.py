@@ -87,7 +87,7 @@ def seeds() -> Paired:
 
 def test_two_trainings_are_as_far_apart_as_is_said(seeds):
     apart, error = f"{seeds.difference:.2f}", f"{seeds.standard_error:.2f}"
-    assert_said(f"{apart} points more", README)
+    assert_said(f"{apart} points higher", README)
     assert_said(f"{apart} ± {error} points more", RESULTS)
     assert_said(f"d = {apart} and SE_d = {error}", STATISTICS)
     mean = statistics.fmean(average("leap", cell) for cell in ("0.6", "0.6/seed-1"))
@@ -161,7 +161,9 @@ def test_tasks_carry_the_shares_of_the_lead_that_are_said():
         f"and the other four tasks together {others[0]:.0f} % and {others[1]:.0f} %"
     )
     assert_said(text.replace("-37", "−37"), RESULTS)
-    assert_said(f"ARC-E, carries {easy[0]:.0f} % of the lead at 0.5 and all of it at 0.6", README)
+    assert_said(
+        f"ARC-E, contributes {easy[0]:.0f} % of the lead at 0.5 and all of it at 0.6", README
+    )
     assert easy[1] > 100
 
 

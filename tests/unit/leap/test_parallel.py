@@ -123,7 +123,7 @@ class Pair:
             os.kill(int((self.folder / f"pid-{rank}").read_text()), number)
         return self
 
-    def end(self, seconds=240):
+    def end(self, seconds=480):
         try:
             output, _ = self.launcher.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:

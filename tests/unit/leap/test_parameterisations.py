@@ -30,12 +30,12 @@ def learn(kind, settings=None, **options):
 def first_logits_of(kind):
     settings = settings_of(kind)
     masks = given(kind)
-    sparse = masks.get("sparse", dict.fromkeys(shapes()))
+    prior, sparse = (masks.get(name, dict.fromkeys(shapes())) for name in ("prior", "sparse"))
     return {
         key(name, part): tensor
         for index, (name, shape) in enumerate(shapes().items())
         for part, tensor in KINDS[kind]
-        .first(Start(shape, settings, index, masks["prior"][name], sparse[name]))
+        .first(Start(shape, settings, index, prior[name], sparse[name]))
         .items()
     }
 
