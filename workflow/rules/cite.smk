@@ -1,4 +1,4 @@
-# `snakemake --cores 1 cite`: BibTeX of what the run uses. It needs no results.
+# `snakemake --cores 1 cite`: BibTeX of the run's methods, tasks and texts, without any results.
 
 CITED = used_methods({cell.method for cell in PRUNED}, config)
 

@@ -1,8 +1,8 @@
-# `snakemake --cores 1 examples`: what is tracked in results/examples, of the grid and of the studies
-# that were run; `results/examples/<run>-<study>` of a study alone.
+# `snakemake --cores 1 examples`: tracked results in results/examples, of the grid and of all finished
+# studies; `results/examples/<run>-<study>` of one study.
 
-# Of real tasks also what tables are made from, which cost days, and not only the tables. With a
-# grid's cells copied to results/<run>, `--allowed-rules collect table_main` makes the tables again.
+# On real tasks, evaluations are tracked as well as tables, since they cost days; `make docs` makes
+# the tables again.
 KEPT = [] if has_generated_tasks(config) else CELLS
 STUDIED = [study for study in STUDIES if Path(frames_of(study)["frame"]).is_file()]
 

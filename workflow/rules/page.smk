@@ -1,4 +1,4 @@
-# report.html: verdicts, tables, models, figures, settings and provenance in one file.
+# report.html: verdicts, tables, figures, provenance and settings in one file.
 
 TEMPLATES = list(Path(HERE, "workflow/suite/report/page").glob("*.j2"))
 
@@ -7,7 +7,6 @@ rule page:
     input:
         **frames_of(""),
         manifests=manifests_of(CELLS),
-        journals=journals_of(OF_SUBJECT) if SUBJECT in LEARN_MASKS else [],
         figures=[formats(name)[0] for name in SHOWN],
         tables=[f"{RESULTS}/tables/{name}" for name in ("main.csv", "main.tex", "main_tabular.tex")],
     output:

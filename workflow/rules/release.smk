@@ -1,5 +1,5 @@
-# `snakemake --cores 1 release`: masks, manifests, tables and cards, with checksums, for others, and
-# of methods that change weights the weights that they keep.
+# `snakemake --cores 1 release`: masks, manifests, tables and cards for publication, with checksums;
+# kept weights only of methods that change them.
 
 CHANGED = [cell for cell in PRUNED if cell.method in methods_that_are("changes_weights", config)]
 

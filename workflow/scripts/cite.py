@@ -1,4 +1,4 @@
-"""Rule cite: the BibTeX of what the run used."""
+"""Rule cite: BibTeX of the run's methods, tasks and texts."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Rule examples: tables and figures for the repository."""
+"""Rules examples and study_examples: tables and figures tracked in the repository."""
 
 from pathlib import Path
 

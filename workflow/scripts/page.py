@@ -24,7 +24,6 @@ if __name__ == "__main__":
             list(zip(map(Path, inputs.figures), captions, strict=True)),
             params.settings,
             [Path(file) for file in inputs.tables],
-            [Path(file) for file in inputs.journals],
         )
         results = read(Path(inputs.frame), Path(inputs.answers), params.recipes)
         write_page(results, Told(**params.told), beside, Path(snakemake.output[0]))

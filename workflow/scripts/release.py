@@ -1,4 +1,4 @@
-"""Rule release: what others need, in one folder."""
+"""Rule release: masks, manifests, tables and model cards in one folder."""
 
 from pathlib import Path
 

@@ -21,7 +21,7 @@ from suite.figures.gain import gain
 from suite.figures.quality import quality
 from suite.figures.style import add_legend, style
 from suite.figures.training import training
-from suite.report.documentation import tracked
+from suite.report.examples import tracked
 from suite.results.collect import Files
 from suite.results.frame import Results
 from suite.tables.told import Told

@@ -1,5 +1,7 @@
 """references.bib: what it names for a run, and that BibTeX can read it."""
 
+import re
+
 import pytest
 
 from suite.plan.config import load
@@ -15,50 +17,22 @@ REQUIRED = {
 }
 
 
+BRACES = r"(?:[^{}]|{(?:[^{}]|{[^{}]*})*})*"  # nested twice at most
+FIELD = rf"\s*(\w+)\s*=\s*{{({BRACES})}}\s*"
+
+
 def parse(text: str) -> dict[str, dict[str, str]]:
-    """Fields of every entry by its key, read sign by sign; refuses what BibTeX would refuse."""
+    """Fields of every entry by its key; refuses what BibTeX would refuse."""
     found: dict[str, dict[str, str]] = {}
-    rest = text
-    while "@" in rest:
-        kind, _, rest = rest.partition("@")[2].partition("{")
-        end = closing(rest)
-        key, *parts = split(rest[:end])
-        fields = {}
-        for part in parts:
-            name, equals, value = part.partition("=")
-            assert equals, part
-            value = value.strip()
-            assert value[0] == "{" and value[-1] == "}", part
-            assert name.strip() not in fields, part
-            fields[name.strip()] = value[1:-1]
-        assert key not in found, f"{key} is there twice"
-        assert set(fields) >= REQUIRED[kind], key
-        assert all(fields.values()), key
-        found[key] = fields
-        rest = rest[end + 1 :]
+    for entry in re.split(r"^(?=@)", text, flags=re.M)[1:]:
+        whole = re.fullmatch(rf"@(\w+){{([^\s,]+),({FIELD},)*({FIELD})}}\s*", entry)
+        assert whole, entry
+        kind, key = whole.group(1, 2)
+        pairs = re.findall(FIELD, entry.partition(",")[2])
+        assert key not in found and len(dict(pairs)) == len(pairs), f"{key}: something is twice"
+        assert dict(pairs).keys() >= REQUIRED[kind] and all(dict(pairs).values()), key
+        found[key] = dict(pairs)
     return found
-
-
-def closing(text: str) -> int:
-    """Where the brace is closed that was opened before this text."""
-    depth = 1
-    for place, sign in enumerate(text):
-        depth += {"{": 1, "}": -1}.get(sign, 0)
-        if depth == 0:
-            return place
-    raise AssertionError(f"a brace is open at the end: {text[:60]}")
-
-
-def split(body: str) -> list[str]:
-    """The parts of an entry between those commas that no brace encloses."""
-    parts, depth = [""], 0
-    for sign in body:
-        depth += {"{": 1, "}": -1}.get(sign, 0)
-        if sign == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += sign
-    return [part.strip() for part in parts if part.strip()]
 
 
 def written(tmp_path, overrides: dict, names: list[str]) -> str:

@@ -88,7 +88,7 @@ def test_a_model_of_transformers_takes_the_bytes_of_the_formula(tmp_path):
 def test_a_weight_that_should_be_gone_and_a_damaged_file_are_refused(tmp_path):
     mask = torch.tensor([[True, False]])
     place = hardened(tmp_path / "a", {"x.weight": torch.ones(1, 2)}, {"x": mask})
-    with pytest.raises(ValueError, match=r"x\.weight: a weight that the mask removes is not zero"):
+    with pytest.raises(ValueError, match=r"x\.weight: a weight outside the mask is not zero"):
         pack_checkpoint(place, tmp_path)
     assert not (tmp_path / SPARSE).exists()
     place = hardened(tmp_path / "b", {"x.weight": torch.tensor([[1.0, 0.0]])}, {"x": mask})

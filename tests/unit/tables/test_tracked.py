@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from suite.report.documentation import tables_of, tracked
+from suite.report.examples import tables_of, tracked
 from suite.results import mixed
 from tests.conftest import ROOT
 

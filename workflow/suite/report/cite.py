@@ -1,4 +1,7 @@
-"""The BibTeX of what a run used: its methods, tasks and texts, the tools, and LEAP itself."""
+"""BibTeX of a run's methods, tasks, texts and tools.
+
+Needed because each grid uses others' methods and data, and a paper on it has to cite all of them.
+"""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,41 +40,32 @@ _TEXTS = {
 def write_references(
     scale: str, methods: Iterable[str], needs: Mapping[str, Sequence[Mapping[str, Any]]], path: Path
 ) -> None:
-    """Write one BibTeX entry for each thing used; what has none is named in the first lines.
+    """Write one BibTeX entry per method, task, text and tool; comments name those without one.
 
-    `methods` are names of methods, whose schemas have their entries; `needs` is what the scale
-    takes from a hub (see `suite.plan.needs.of_hub`). Raises ValueError where two different entries
-    have one key.
+    `methods` are names of methods, whose schemas have their entries; `needs` are the scale's
+    downloads (see `suite.plan.needs.of_hub`). Raises ValueError if two different entries have the
+    same key.
     """
-    methods = sorted({LEAP, *methods})
-    papers = {name: method_schema(name)["paper"] for name in methods}
-    cited: dict[str, str] = {}
-    for paper in papers.values():
-        _add(cited, {} if paper == "none" else entries(paper["bibtex"]))
+    papers = {name: method_schema(name)["paper"] for name in sorted({LEAP, *methods})}
+    used = {f"task {task['task']}": _TASKS.get(task["task"]) for task in needs["tasks"]}
+    used |= {f"text {text['dataset']}": _TEXTS.get(text["dataset"]) for text in needs["texts"]}
     known = entries(REFERENCES.read_text(encoding="utf-8"))
-    tasks = [task["task"] for task in needs["tasks"]]
-    texts = [text["dataset"] for text in needs["texts"]]
-    keys = [*map(_TASKS.get, tasks), *map(_TEXTS.get, texts), *_TOOLS]
-    _add(cited, {key: known[key] for key in keys if key})
-    without = [
-        *(f"method {method_label(name)}" for name, paper in papers.items() if paper == "none"),
-        *(f"task {task}" for task in tasks if task not in _TASKS),
-        *(f"text {text}" for text in texts if text not in _TEXTS),
-    ]
+    found = [entries(paper["bibtex"]) for paper in papers.values() if paper != "none"]
+    found.append({key: known[key] for key in [*used.values(), *_TOOLS] if key})
+    cited: dict[str, str] = {}
+    for key, entry in (item for each in found for item in each.items()):
+        if cited.setdefault(key, entry) != entry:
+            raise ValueError(f"two different BibTeX entries are called {key}: rename one")
+    without = [f"method {method_label(name)}" for name, paper in papers.items() if paper == "none"]
+    without += [name for name, key in used.items() if not key]
     lines = [f"% What scale {scale} of the LEAP suite used; made by `snakemake --cores 1 cite`."]
-    lines += [f"% Without an entry: {', '.join(dict.fromkeys(without))}."] if without else []
+    lines += [f"% Without an entry: {', '.join(without)}."] if without else []
     for entry in cited.values():
         lines += ["", entry]
     write_text(path, lines_text(lines))
 
 
 def entries(bibtex: str) -> dict[str, str]:
-    """The entries of a BibTeX text by their keys; each has to begin a line."""
+    """Entries of a BibTeX text by key; each must begin a line."""
     found = re.split(r"^(?=@)", bibtex, flags=re.M)[1:]
     return {entry.partition("{")[2].partition(",")[0]: entry.strip() for entry in found}
-
-
-def _add(cited: dict[str, str], more: Mapping[str, str]) -> None:
-    for key, entry in more.items():
-        if cited.setdefault(key, entry) != entry:
-            raise ValueError(f"two different BibTeX entries are called {key}: rename one")

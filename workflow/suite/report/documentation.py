@@ -1,248 +1,111 @@
-"""The tables of README and docs/results.md, written from the results that are tracked.
+"""Tables of results in README.md and docs/results.md, filled in from the tracked results.
 
-`make docs` fills what stands between `<!-- table: NAME -->` and `<!-- end -->` in both. Before, it
-writes the tables of runs whose evaluations are tracked, in results/examples, as the runs did. Tests
-say when they are not what it would write.
+`make docs` writes the lines between `<!-- table: FUNCTION RUN METHOD ... -->` and `<!-- end -->`
+from results/examples/RUN. FUNCTION is `short`, `full` or `leads`, below.
 """
 
 import re
-import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from suite.artifacts.files import write_text
-from suite.plan import grid, tasks
-from suite.plan.cell import DENSE
-from suite.plan.config import load, scale_settings
-from suite.plan.subject import judged
-from suite.results.collect import Files, Shown, collect
-from suite.results.frame import Results
-from suite.results.statistics import compare
-from suite.tables import numbers, verdict
+from suite.plan.cell import DENSE, LEAP
+from suite.plan.code import ROOT
+from suite.plan.methods import method_label
+from suite.report.examples import EXAMPLES, tables_of, tracked
+from suite.results.statistics import compare, over_places
+from suite.tables import verdict
 from suite.tables.main import main_frame
-from suite.tables.registry import table
-from suite.tables.told import Told
+from suite.tables.markdown import table
+from suite.tables.numbers import number, perplexity
 
-ROOT = Path(__file__).parents[3]
 PAGES = ("README.md", "docs/results.md")
-_EXAMPLES = ROOT / "results/examples"
-_BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.S)
-_SPARSITIES = ("0.5", "0.6")
-_PERPLEXITIES = ("ppl", "in_domain_ppl")
-_ALL = {
-    "random-mask": "random mask",
-    "magnitude": "magnitude",
-    "wanda": "Wanda",
-    "sparsegpt": "SparseGPT",
-    "thanos": "Thanos",
-    "admm": "ADMM, constant schedule (as LEAP's authors run it)",
-    "admm-cubic": "ADMM, cubic schedule (as its own paper has it)",
-    "alps": "ALPS",
-    "leap": "**LEAP**",
+# columns of the table of leads: seeds of LEAP, of which a method has the first
+SEEDS = {
+    "0.5": ["0.5"],
+    "0.6": ["0.6"],
+    "0.6, both seeds": ["0.6", "0.6/seed-1"],
+    "0.7": ["0.7"],
 }
-_FEW = {DENSE: "dense", "admm": "ADMM", "alps": "ALPS", "leap": "**LEAP**"}
-_RETRAINED = "*kept weights retrained:*"
+_BLOCK = re.compile(r"(<!-- table: ([^>]*) -->\n).*?(<!-- end -->)", re.S)
 
 
-@dataclass(frozen=True)
-class Means:
-    """Rows of methods, in the mean over a run's models, a geometric one of perplexities.
-
-    `columns` has the heading of each column of main.csv; a row without a method is a heading. The
-    best number of a column is bold, the dense model's apart. `beside` names methods that are not in
-    main.csv, because the grid lacks them, and whose evaluations are tracked.
-    """
-
-    run: str
-    columns: Mapping[str, str]
-    rows: Sequence[tuple[str | None, str]]
-    decimals: int = 2
-    beside: Sequence[str] = ()
-
-    def lines(self) -> list[str]:
-        """The table in Markdown."""
-        columns = [(sparsity, column) for sparsity in _SPARSITIES for column in self.columns]
-        found = self._found(columns)
-        pruned = [values for method, values in found.items() if method != DENSE]
-        best = [
-            (min if column in _PERPLEXITIES else max)(values)
-            for (_, column), values in zip(columns, zip(*pruned, strict=True), strict=True)
-        ]
-        lines = [_head(self._headings())]
-        for method, label in self.rows:
-            if method is None:
-                lines.append(_row([label, *[""] * len(columns)]))
-                continue
-            cells = []
-            for (_, column), value, top in zip(columns, found[method], best, strict=True):
-                printed = self._print(value, column)
-                cells.append(f"**{printed}**" if value == top and method != DENSE else printed)
-            lines.append(_row([label, *cells]))
-        return lines
-
-    def _found(self, columns: Sequence[tuple[str, str]]) -> dict[str, list[float]]:
-        results = pd.read_csv(_EXAMPLES / self.run / "main.csv", dtype={"sparsity": str})
-        if self.beside:
-            results = pd.concat([results, _beside(self.run, self.beside)])
-        methods = [method for method, _ in self.rows if method]
-        return {method: [_mean(results, method, *each) for each in columns] for method in methods}
-
-    def _headings(self) -> list[str]:
-        return [
-            f"{title} at {sparsity}" if column == "average" else title
-            for sparsity in _SPARSITIES
-            for column, title in self.columns.items()
-        ]
-
-    def _print(self, value: float, column: str) -> str:
-        if column in _PERPLEXITIES:
-            return numbers.perplexity(value)
-        if column == "recovered_share":
-            return f"{numbers.number(value, 0)} %".replace("-", "−")
-        return numbers.number(value, self.decimals)
+def short(run: str, *methods: str) -> list[str]:
+    """Mean accuracy and perplexity of methods at 0.5 and 0.6."""
+    return _means(run, methods, {"average": "accuracy", "ppl": "perplexity"})
 
 
-@dataclass(frozen=True)
-class Leads:
-    """What LEAP is ahead of others by, paired by items: rows of methods, columns of cells."""
-
-    run: str
-    model: str
-    columns: Mapping[str, Sequence[str]]  # a heading, and LEAP's items below its folder
-    rows: Mapping[str, str]
-
-    def lines(self) -> list[str]:
-        """The table in Markdown; a cell that was not measured is empty."""
-        rows = [
-            _row([label, *(self._lead(method, leap) for leap in self.columns.values())])
-            for method, label in self.rows.items()
-        ]
-        return [_head(list(self.columns), "LEAP minus"), *rows]
-
-    def _lead(self, method: str, leap: Sequence[str]) -> str:
-        cells = [
-            f"{self.model}/{method}/{leap[0]}",
-            *(f"{self.model}/leap/{cell}" for cell in leap),
-        ]
-        if not all((_EXAMPLES / self.run / "items" / f"{cell}.csv.gz").exists() for cell in cells):
-            return ""
-        sparsity = float(leap[0].partition("/")[0])
-        results = tracked(self.run, cells)
-        ours, theirs = (results.scores_of(self.model, sparsity, name) for name in ("leap", method))
-        paired = compare(ours, theirs)
-        printed = numbers.number(paired.difference, sign="+", error=paired.standard_error)
-        return f"{printed} (p {verdict.equals(paired.p_value)})".replace("-", "−")
+def full(run: str, *methods: str) -> list[str]:
+    """Means of methods with the recovered share, and in-domain perplexity where it was measured."""
+    columns = {"average": "accuracy", "recovered_share": "recovered (%)", "ppl": "perplexity"}
+    return _means(run, methods, columns | {"in_domain_ppl": "in-domain perplexity"})
 
 
-def tracked(run: str, cells: Iterable[str]) -> Results:
-    """The results of tracked cells, by their paths; they are checked against no recipe."""
-    folder = _EXAMPLES / run
-    files = {
-        cell: Files(
-            folder / "evaluations" / f"{cell}.json",
-            folder / "items" / f"{cell}.csv.gz",
-            manifest
-            if (manifest := folder / "hardened" / cell / "manifest.json").is_file()
-            else None,
-        )
-        for cell in cells
-    }
-    return collect(files, Shown(tasks.shown(scale_settings(run))))
-
-
-def tables_of(run: str) -> dict[Path, str]:
-    """Files of the grid's tables in results/examples, made of the run's tracked evaluations."""
-    settings = load({"scale": run, "hub_mirror": ""})
-    results = tracked(run, (cell.path for cell in grid.cells(settings)))
-    told = Told(scale=run, about=settings["about"], **judged(settings))
-    texts = {name: table(name)(results, told) for name in ("main", "headline", "verdict")}
-    kept = [("main", "csv"), ("main", "md"), ("headline", "json"), ("verdict", "md")]
-    return {_EXAMPLES / run / f"{name}.{form}": texts[name][form] for name, form in kept}
-
-
-def _beside(run: str, methods: Sequence[str]) -> pd.DataFrame:
-    """The columns of main.csv for cells outside the grid, from their evaluations.
-
-    The dense model's are read as well, since shares are recovered of its accuracy.
-    """
-    folder = _EXAMPLES / run / "evaluations"
-    files = [file for name in (DENSE, *methods) for file in sorted(folder.glob(f"*/{name}/*.json"))]
-    frame = main_frame(
-        tracked(run, (f"{file.relative_to(folder).with_suffix('')}" for file in files))
-    )
-    return frame[frame["method"] != DENSE]
-
-
-def _mean(results: pd.DataFrame, method: str, sparsity: str, column: str) -> float:
-    wanted = "0.0" if method == DENSE else sparsity
-    cells = results[(results["method"] == method) & (results["sparsity"] == wanted)]
-    mean: Callable[[Iterable[float]], float] = (
-        statistics.geometric_mean if column in _PERPLEXITIES else statistics.fmean
-    )
-    return mean(cells[column])
-
-
-def _head(headings: Sequence[str], first: str = "") -> str:
-    return "\n".join([_row([first, *headings]), "|---|" + "---:|" * len(headings)])
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-TABLES: dict[str, Means | Leads] = {
-    "claim": Means(
-        "claim",
-        {"average": "accuracy", "ppl": "perplexity"},
-        [*_FEW.items(), ("reconstruct", "*Wanda's mask, kept weights reconstructed*"),
-         ("elsa", "*ELSA, which learns weights and mask* ¹")],
-        beside=["elsa"],
-    ),
-    "mini": Means(
-        "mini",
-        {"average": "accuracy", "ppl": "perplexity"},
-        [*_FEW.items(), ("elsa", "*ELSA, which learns weights and mask*")],
-        decimals=1,
-    ),
-    "claim-all": Means(
-        "claim",
-        {"average": "accuracy", "recovered_share": "recovered", "ppl": "WikiText-2",
-         "in_domain_ppl": "C4"},
-        [(DENSE, "dense"), *_ALL.items(), (None, _RETRAINED),
-         ("reconstruct", "Wanda's mask, reconstructed"),
-         ("leap-reconstruct", "LEAP's mask, reconstructed"),
-         ("elsa", "ELSA, end to end on LEAP's text ¹")],
-        beside=["elsa"],
-    ),
-    "mini-all": Means(
-        "mini",
-        {"average": "accuracy", "recovered_share": "recovered", "ppl": "perplexity"},
-        [(DENSE, "dense"), *_ALL.items(), (None, _RETRAINED),
-         ("reconstruct", "Wanda's mask, reconstructed"),
-         ("elsa", "ELSA, end to end on LEAP's text")],
-        decimals=1,
-    ),
-    "claim-leads": Leads(
-        "claim",
-        "smollm2-135m",
-        {"at 0.5": ["0.5"], "at 0.6": ["0.6"], "at 0.6, both seeds": ["0.6", "0.6/seed-1"],
-         "at 0.7": ["0.7"]},
-        {"admm": "ADMM, the best layer-wise method by accuracy",
-         "alps": "ALPS, the best by perplexity", "reconstruct": "Wanda's mask, reconstructed"},
-    ),
-}  # fmt: skip
+def leads(run: str, *methods: str) -> list[str]:
+    """LEAP's lead over methods, paired by items; empty where the method was not evaluated."""
+    rows = [[method_label(m), *(_lead(run, m, seeds) for seeds in SEEDS.values())] for m in methods]
+    headings = ["LEAP minus", *(f"at {heading}" for heading in SEEDS)]
+    return table(headings, rows, "l" + "r" * len(SEEDS))
 
 
 def filled(text: str) -> str:
     """A page with its tables as the tracked results have them. Raises KeyError for a new name."""
 
     def fill(block: re.Match[str]) -> str:
-        return "".join([block[1], *(f"{line}\n" for line in TABLES[block[2]].lines()), block[3]])
+        name, *arguments = block[2].split()
+        lines = {"short": short, "full": full, "leads": leads}[name](*arguments)
+        return "".join([block[1], *(f"{line}\n" for line in lines), block[3]])
 
     return _BLOCK.sub(fill, text)
+
+
+def _means(run: str, methods: Sequence[str], columns: Mapping[str, str]) -> list[str]:
+    """Rows of means over the models, the best pruned result of a column in bold."""
+    cells = pd.read_csv(EXAMPLES / run / "main.csv")
+    columns = {name: title for name, title in columns.items() if name in cells}
+    if outside := set(methods) - set(cells["method"]):
+        cells = pd.concat([cells, _outside_the_grid(run, {DENSE, *outside})])
+    found = pd.DataFrame(index=methods)
+    for sparsity in (0.5, 0.6):
+        at = cells[cells["sparsity"].isin([0, sparsity])]
+        for name, title in columns.items():
+            found[f"{title} at {sparsity}"] = [
+                over_places(at[at["method"] == method], name, geometric=name.endswith("ppl"))
+                for method in methods
+            ]
+    texts = {name: _texts(values) for name, values in found.items()}
+    rows = zip(map(method_label, methods), *texts.values(), strict=True)
+    return table(["", *texts], [list(row) for row in rows], "l" + "r" * len(texts))
+
+
+def _texts(values: pd.Series) -> list[str]:
+    is_perplexity = "perplexity" in str(values.name)
+    best = values.drop(DENSE).agg("min" if is_perplexity else "max")
+    texts = map(perplexity if is_perplexity else number, values)
+    return [
+        f"**{text}**" if value == best else text for text, value in zip(texts, values, strict=True)
+    ]
+
+
+def _outside_the_grid(run: str, methods: set[str]) -> pd.DataFrame:
+    """The columns of main.csv, from tracked evaluations; shares need the dense model's."""
+    folder = EXAMPLES / run / "evaluations"
+    files = sorted(file for name in methods for file in folder.glob(f"*/{name}/*.json"))
+    cells = (str(file.relative_to(folder).with_suffix("")) for file in files)
+    frame = main_frame(tracked(run, cells)).astype({"sparsity": float})
+    return frame[frame["method"] != DENSE]
+
+
+def _lead(run: str, method: str, seeds: Sequence[str]) -> str:
+    (model,) = (folder.name for folder in (EXAMPLES / run / "items").iterdir())
+    cells = [f"{model}/{method}/{seeds[0]}", *(f"{model}/{LEAP}/{seed}" for seed in seeds)]
+    if not (EXAMPLES / run / "items" / f"{cells[0]}.csv.gz").exists():
+        return ""
+    results, sparsity = tracked(run, cells), float(seeds[0])
+    paired = compare(*(results.scores_of(model, sparsity, name) for name in (LEAP, method)))
+    printed = number(paired.difference, sign="+", error=paired.standard_error)
+    return f"{printed} (p {verdict.equals(paired.p_value)})"
 
 
 if __name__ == "__main__":

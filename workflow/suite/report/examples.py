@@ -1,13 +1,22 @@
-"""A scale's tables and figures as they are kept in the repository, with where they come from."""
+"""Tracked results in results/examples: written by rule `examples`, read for documents and tests."""
 
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from suite.artifacts.files import replacing, write_text
+from suite.plan import grid, tasks
+from suite.plan.code import ROOT
+from suite.plan.config import load, scale_settings
+from suite.plan.subject import judged
+from suite.results.collect import Files, Shown, collect
 from suite.results.frame import Results
 from suite.tables.generated import titled
+from suite.tables.registry import table
 from suite.tables.text import lines_text
+from suite.tables.told import Told
+
+EXAMPLES = ROOT / "results/examples"
 
 
 def write_examples(
@@ -18,11 +27,10 @@ def write_examples(
     target: Path,
     kept: Mapping[Path, Sequence[Path]] | None = None,
 ) -> None:
-    """Copy `files` into `target`, and say on which commits and machines they were measured.
+    """Copy `files` into `target`, with a README that names commits and machines.
 
-    `made_by` is the target that makes them, `results` are those that the files show. `kept` has
-    more files by the folder they lie below, whose layout they keep: of a run on real tasks, what
-    its tables can be made from again.
+    `made_by` is the target that makes them, `results` are the results they show. `kept` has further
+    files by the folder whose layout they keep: what the tables of real tasks are computed from.
     """
     cells = results.cells
     with replacing(target) as folder:
@@ -41,6 +49,33 @@ def write_examples(
         lines += ["", "on", "", *_distinct(", ".join(machine) for machine in machines)]
         lines += ["", f"Made by `snakemake --cores 1 {made_by}`; never edited by hand."]
         write_text(folder / "README.md", lines_text(lines))
+
+
+def tracked(run: str, cells: Iterable[str]) -> Results:
+    """Results of tracked cells, by their paths, without a check of their recipes."""
+    evaluations, items, hardened = (
+        EXAMPLES / run / part for part in ("evaluations", "items", "hardened")
+    )
+    manifests = {cell: hardened / cell / "manifest.json" for cell in cells}
+    files = {
+        cell: Files(
+            evaluations / f"{cell}.json",
+            items / f"{cell}.csv.gz",
+            manifest if manifest.is_file() else None,
+        )
+        for cell, manifest in manifests.items()
+    }
+    return collect(files, Shown(tasks.shown(scale_settings(run))))
+
+
+def tables_of(run: str) -> dict[Path, str]:
+    """The grid's tables in results/examples, computed from the run's tracked evaluations."""
+    settings = load({"scale": run, "hub_mirror": ""})
+    results = tracked(run, (cell.path for cell in grid.cells(settings)))
+    told = Told(scale=run, about=settings["about"], **judged(settings))
+    texts = {name: table(name)(results, told) for name in ("main", "headline", "verdict")}
+    kept = [("main", "csv"), ("main", "md"), ("headline", "json"), ("verdict", "md")]
+    return {EXAMPLES / run / f"{name}.{form}": texts[name][form] for name, form in kept}
 
 
 def _distinct(texts: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the Hugging Face Hub reads of a model card: licence, base model, data sets and results."""
+"""Metadata of a model card for the Hugging Face Hub: licence, base model, data sets, results."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,10 +13,10 @@ from suite.results.frame import any_generated, of_tasks
 def front_matter(
     manifest: Mapping[str, Any], licence: str, scores: pd.DataFrame, datasets: Mapping[str, str]
 ) -> list[str]:
-    """The card's head in YAML, of a cell's manifest and its rows in the frame of results.
+    """YAML front matter from a cell's manifest and its rows in the frame of results.
 
-    Accuracies are fractions; `datasets` are those of the tasks by name. Generated tasks are no data
-    sets of the hub, so that cells that were evaluated on them have no results here.
+    Accuracies are fractions; `datasets` are those of the tasks by name. Results on generated tasks,
+    which are no data sets of the hub, are left out.
     """
     from huggingface_hub import ModelCardData
 
@@ -37,7 +37,7 @@ def front_matter(
 
 
 def title(manifest: Mapping[str, Any]) -> str:
-    """What a cell is called."""
+    """Title of a cell."""
     method = method_label(manifest["method"])
     return f"{manifest['model']}, {method}, sparsity {manifest['target_sparsity']}"
 
@@ -54,14 +54,14 @@ def _results(scores: pd.DataFrame, datasets: Mapping[str, str]) -> list[Any]:
             dataset_name=row.measure,
             dataset_config=row.measure,  # two tasks of one data set are two results
             metric_type=row.metric,
-            metric_name=_named(row),
+            metric_name=_metric_name(row),
             metric_value=round(row.value / (100 if row.unit == "percent" else 1), 6),
         )
         for row in of_tasks(scores).itertuples()
     ]
 
 
-def _named(row: Any) -> str:
+def _metric_name(row: Any) -> str:
     shots = f"{row.fewshot}-shot" if row.fewshot else "zero-shot"
     metric = "accuracy" if row.metric == DEFAULT else row.metric
     return f"{shots} {metric}, {row.items} items"

@@ -1,11 +1,13 @@
-"""Results for others: masks, manifests, tables and a card for each cell, with checksums.
+"""Release folder: masks, manifests, tables and model cards for publication, with checksums.
+
+Needed because a grid's checkpoints are too large to publish; a mask takes one bit per weight.
 
     release/<model>/<method>/<sparsity>/{mask.safetensors.gz, manifest.json, README.md}
     release/tables/...   release/README.md   release/SHA256SUMS (for `sha256sum -c`)
 
-A mask has one bit a weight. For methods whose schema says `changes_weights: false`
-it is the whole result: `apply_release` makes the pruned model from the dense one. Those of other
-methods come with their kept weights, as `suite.report.sparse` packs them.
+`apply_release` prunes the dense model with a mask. Methods that change the kept weights
+(`changes_weights` in their schema) are released with these weights, as `suite.report.sparse` packs
+them.
 """
 
 import gzip
@@ -42,36 +44,37 @@ def pack(
 ) -> None:
     """Write the release folder, whole or not at all.
 
-    `cells` are the folders of hardened checkpoints by their place in the release, which is their
-    cell's path, and `results` what they scored; `licences` are those of the dense models by name,
-    which masks made from them are subject to; `datasets` are those of the tasks by name.
+    `cells` are the folders of hardened checkpoints by the path of their cell, `results` their
+    scores; `licences` are those of the dense models by name, which also apply to masks made from
+    them; `datasets` are those of the tasks by name.
     """
     with replacing(target) as folder:
-        sizes, miniatures = [], []
+        rows, miniature = [], True
         for place, hardened in cells.items():
             manifest = read_json(hardened / "manifest.json")
+            sizes = _pack_cell(hardened, manifest, folder / place)
+            rows.append([place, *sizes])
             licence = licences.get(manifest["model"], "unknown")
-            scores = results.frame[(results.frame[CELL] == cell_of(manifest)).all(axis=1)]
+            scores = results.frame[(results.frame[CELL] == _cell(manifest)).all(axis=1)]
             head = front_matter(manifest, licence, scores, datasets)
-            packed = _pack_cell(hardened, manifest, licence, head, folder / place)
-            sizes.append(packed)
-            miniatures.append(_is_miniature(manifest))
+            card = [*head, *_card(manifest, licence, *sizes)]
+            write_text(folder / place / "README.md", lines_text(card))
+            miniature &= _is_miniature(manifest)
         (folder / "tables").mkdir(parents=True)
         for table in tables:
             shutil.copy(table, folder / "tables" / table.name)
-        write_text(folder / "README.md", lines_text(_summary(list(cells), sizes, miniatures)))
+        write_text(folder / "README.md", lines_text(_summary(rows, miniature)))
         files = sorted(file for file in folder.rglob("*") if file.is_file())
         lines = [f"{sha256(file)}  {file.relative_to(folder)}" for file in files]
         write_text(folder / "SHA256SUMS", lines_text(lines))
 
 
 def apply_release(model: "PreTrainedModel", folder: str | Path) -> None:
-    """Prune a dense model in place with a released mask: the weights of the evaluated checkpoint.
+    """Prune a dense model in place with a released mask, bit for bit as it was evaluated.
 
-    `model` is the dense model of the revision that the cell's manifest names, in its dtype.
-    Raises ValueError where the mask is damaged or the model is another one, down to the bits of
-    its weights, or where the method also changed the weights that it kept. The model is then as
-    it was.
+    `model` is the dense model in the revision and dtype that the manifest names. Raises ValueError
+    and leaves the model unchanged if the mask is damaged, a bit of the model's weights differs, or
+    the method also changed the kept weights.
     """
     from leap import apply_masks
     from leap.model.layers import prunable_linears
@@ -109,23 +112,18 @@ def _read_mask(path: Path) -> Mapping[str, Any]:
             raise ValueError(f"{path} is damaged: download it again") from error
 
 
-def _pack_cell(
-    hardened: Path, manifest: Mapping[str, Any], licence: str, head: Sequence[str], folder: Path
-) -> tuple[int, int, int]:
-    """Write one cell; bytes of its mask, of the dense checkpoint in bfloat16, and packed (or 0)."""
+def _pack_cell(hardened: Path, manifest: Mapping[str, Any], folder: Path) -> tuple[int, int, int]:
+    """Write the files of a cell; bytes of its mask, packed (or 0), and dense in bfloat16."""
     folder.mkdir(parents=True)
     mask = gzip.compress((hardened / "mask.safetensors").read_bytes(), mtime=0)
     (folder / MASK).write_bytes(mask)
     shutil.copy(hardened / "manifest.json", folder / "manifest.json")
     packed = pack_checkpoint(hardened, folder) if manifest["kept_weights_changed"] else 0
-    sizes = len(mask), 2 * manifest["parameters"], packed
-    card = [*head, *_card(manifest, licence, *sizes)]
-    write_text(folder / "README.md", lines_text(card))
-    return sizes
+    return len(mask), packed, 2 * manifest["parameters"]
 
 
-def cell_of(manifest: Mapping[str, Any]) -> list[Any]:
-    """What names a manifest's cell in the frame of results."""
+def _cell(manifest: Mapping[str, Any]) -> list[Any]:
+    """Cell of a manifest in the frame of results."""
     return [manifest[name] for name in ("model", "method", "target_sparsity", "seed")]
 
 
@@ -134,65 +132,54 @@ def _is_miniature(manifest: Mapping[str, Any]) -> bool:
 
 
 def _card(
-    manifest: Mapping[str, Any], licence: str, mask: int, checkpoint: int, packed: int
+    manifest: Mapping[str, Any], licence: str, mask: int, packed: int, dense: int
 ) -> list[str]:
     method = method_label(manifest["method"])
     kind = "Miniature " if _is_miniature(manifest) else ""
-    return [
+    lines = [
         f"# {kind}{title(manifest)}",
         "",
-        f"The mask that {method} chose: {manifest['survivors']:,} of {manifest['weights']:,} "
-        f"weights survive (sparsity {manifest['achieved_sparsity']:.6f}), seed {manifest['seed']}.",
+        f"Mask of {method}: {manifest['survivors']:,} of {manifest['weights']:,} weights survive "
+        f"(sparsity {manifest['achieved_sparsity']:.6f}), seed {manifest['seed']}.",
         "",
         f"- Dense model: `{manifest['model_source']}` in {manifest['dtype']}",
-        f"- Licence of the dense model, which this mask is subject to: {licence}",
+        f"- Licence of the dense model, which also applies to this mask: {licence}",
         f"- Suite's commit: `{manifest['git_commit']}`, code of the method: "
         f"`{manifest['recipe']['masks']['code']}`; settings, corpora, versions and hashes are in "
         "`manifest.json`",
-        f"- Mask: {mask:,} bytes, one bit a weight, compressed. Checkpoint in bfloat16: "
-        f"{checkpoint:,} bytes, {checkpoint / mask:.0f} times as many",
+        f"- Mask: {mask:,} bytes, one bit per weight, compressed. Checkpoint in bfloat16: "
+        f"{dense:,} bytes, {dense / mask:.0f} times as many",
         "",
-        *(_of_packed(method, packed) if packed else _OF_MASK),
     ]
-
-
-_OF_MASK = (
-    "The kept weights are those of the dense model:",
-    "",
-    "    from suite.report.release import apply_release",
-    "    apply_release(model, folder)    # model: the dense one, folder: this one",
-)
-
-
-def _of_packed(method: str, packed: int) -> list[str]:
+    if packed:
+        return [
+            *lines,
+            f"{method} also changed the kept weights: the mask alone does not give its model. "
+            f"`{SPARSE}` does ({packed:,} bytes, one bit per weight and the kept weights):",
+            "",
+            "    from pathlib import Path",
+            "    from suite.report.sparse import unpack_checkpoint",
+            "    unpack_checkpoint(Path(folder), Path(target))    # then from_pretrained(target)",
+        ]
     return [
-        f"{method} also changed the weights that it kept: the mask alone does not give its model. "
-        f"`{SPARSE}` does ({packed:,} bytes, a bit a weight and the kept ones):",
+        *lines,
+        "The kept weights are those of the dense model:",
         "",
-        "    from pathlib import Path",
-        "    from suite.report.sparse import unpack_checkpoint",
-        "    unpack_checkpoint(Path(folder), Path(target))    # then from_pretrained(target)",
+        "    from suite.report.release import apply_release",
+        "    apply_release(model, folder)    # model: the dense one, folder: this one",
     ]
 
 
-def _summary(
-    places: Sequence[str], sizes: Sequence[tuple[int, int, int]], miniatures: Sequence[bool]
-) -> list[str]:
-    rows = [
-        [place, f"{mask:,}", f"{packed:,}" if packed else "–", f"{checkpoint:,}"]
-        for place, (mask, checkpoint, packed) in zip(places, sizes, strict=True)
+def _summary(rows: Sequence[Sequence[Any]], miniature: bool) -> list[str]:
+    printed = [
+        [place, f"{mask:,}", f"{packed:,}" if packed else "–", f"{dense:,}"]
+        for place, mask, packed, dense in rows
     ]
     headings = ["Cell", "Mask", "Mask and kept weights", "Dense, in bfloat16"]
     return [
-        f"# {_kind(miniatures)}: masks, manifests, tables",
+        f"# Pruned {'miniature ' if miniature else ''}models: masks, manifests, tables",
         "",
         "Sizes in bytes. Each folder has a card. `sha256sum -c SHA256SUMS` checks every file.",
         "",
-        *table(headings, rows, "lrrr"),
+        *table(headings, printed, "lrrr"),
     ]
-
-
-def _kind(miniatures: Sequence[bool]) -> str:
-    if all(miniatures):
-        return "Pruned miniature models"
-    return "Pruned models, miniatures among them" if any(miniatures) else "Pruned models"

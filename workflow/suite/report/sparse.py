@@ -1,12 +1,13 @@
-"""A pruned checkpoint in less space, and back, bit for bit: a bit a weight, and the kept weights.
+"""Lossless packing of pruned checkpoints: one bit per weight, and the kept weights.
 
+Needed to release methods that change the kept weights, whose masks alone do not give the model.
 `sparse.safetensors` has, for a pruned matrix NAME [O, I],
 
-    NAME.mask    uint8 [ceil(O * I / 8)]: a bit a weight, row by row, 1 where it is kept
+    NAME.mask    uint8 [ceil(O * I / 8)]: one bit per weight, row by row, 1 if it is kept
     NAME.shape   int64 [2]: O and I
     NAME.kept    [survivors]: the kept weights in that order, in the checkpoint's dtype
 
-and every other tensor as it is. At sparsity s a matrix of 16-bit weights takes 1/16 + 1 - s of its
+and every other tensor unchanged. At sparsity s a matrix of 16-bit weights takes 1/16 + 1 - s of its
 bytes: 56 % at 0.5, 46 % at 0.6.
 """
 
@@ -30,7 +31,7 @@ _CONFIGS = ("config.json", "generation_config.json")
 def pack_checkpoint(hardened: Path, folder: Path) -> int:
     """Write a hardened checkpoint to `folder`, packed, with its config; bytes of the packed file.
 
-    Raises ValueError where a weight that the mask removes is not zero, or a file is damaged.
+    Raises ValueError if a weight outside the mask is not zero, or a file is damaged.
     """
     if sha256(hardened / WEIGHTS) != read_json(hardened / "manifest.json")["weights_sha256"]:
         raise ValueError(
@@ -49,8 +50,7 @@ def pack_checkpoint(hardened: Path, folder: Path) -> int:
 def unpack_checkpoint(folder: Path, target: Path) -> None:
     """Write the dense checkpoint of `folder` to `target`, for `from_pretrained`.
 
-    The tensors are those of the checkpoint that was evaluated, down to the bits. Raises ValueError
-    for a damaged file.
+    Tensors are the same bits as in the evaluated checkpoint. Raises ValueError for a damaged file.
     """
     packed = load_tensors(folder / SPARSE)
     matrices = {name.removesuffix(".kept") for name in packed if name.endswith(".kept")}
@@ -69,7 +69,7 @@ def _packed(name: str, weight_OI: Tensor, mask_OI: Tensor) -> dict[str, Tensor]:
         f"{name}.kept": weight_OI[mask_OI],
     }
     if not torch.equal(_unpacked(name, packed).view(torch.uint8), weight_OI.view(torch.uint8)):
-        raise ValueError(f"{name}: a weight that the mask removes is not zero")
+        raise ValueError(f"{name}: a weight outside the mask is not zero")
     return packed
 
 

@@ -1,4 +1,4 @@
-"""Tables of the report: rows, and what columns are for."""
+"""Sortable tables of the page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +7,16 @@ from suite.tables.field import Field
 
 
 @dataclass(frozen=True)
-class Body:
-    """Rows of a table, and which columns: of text; to choose rows by; left out on a phone; better
-    the lower they are."""
+class Table:
+    """Headings and rows, and the roles of columns, by their indices.
 
+    `text` columns are aligned left, `filters` have a menu that selects rows, `wide` are hidden on a
+    phone, and in `low` smaller numbers are better.
+    """
+
+    headings: Sequence[str]
     rows: Sequence[Sequence[Field]]
-    text: tuple[int, ...] = (0,)
-    filters: tuple[int, ...] = ()
-    wide: tuple[int, ...] = ()
-    low: tuple[int, ...] = ()
+    text: Sequence[int] = (0,)
+    filters: Sequence[int] = ()
+    wide: Sequence[int] = ()
+    low: Sequence[int] = ()
