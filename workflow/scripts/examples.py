@@ -12,5 +12,5 @@ if __name__ == "__main__":
         inputs, params = snakemake.input, snakemake.params
         results = read(Path(inputs.frame), Path(inputs.answers))
         files, target = [Path(file) for file in inputs.files], Path(snakemake.output[0])
-        kept = {Path(params.results): [Path(file) for file in inputs.get("kept", [])]}
-        write_examples(params.scale, params.made_by, results, files, target, kept)
+        root, kept = Path(params.results), [Path(file) for file in inputs.get("kept", [])]
+        write_examples(params.scale, params.made_by, results, files, target, root, kept)

@@ -9,7 +9,7 @@ if __name__ == "__main__":
         from jinja2 import Template
 
         from suite.plan.code import ROOT
-        from suite.report.page.write import Beside, write_page
+        from suite.report.page.write import PageInputs, write_page
         from suite.results.frame import read
         from suite.tables.told import Told
 
@@ -19,11 +19,11 @@ if __name__ == "__main__":
             Template((ROOT / f"workflow/report/{name}.rst").read_text()).render(snakemake=snakemake)
             for name in params.captions
         ]
-        beside = Beside(
+        shown = PageInputs(
             dict(zip(params.places, map(Path, inputs.manifests), strict=True)),
             list(zip(map(Path, inputs.figures), captions, strict=True)),
             params.settings,
             [Path(file) for file in inputs.tables],
         )
         results = read(Path(inputs.frame), Path(inputs.answers), params.recipes)
-        write_page(results, Told(**params.told), beside, Path(snakemake.output[0]))
+        write_page(results, Told(**params.told), shown, Path(snakemake.output[0]))

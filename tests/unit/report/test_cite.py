@@ -66,20 +66,13 @@ def test_the_miniature_world_has_nothing_to_cite_but_leap_always_has(tmp_path):
     assert set(found) == {"han2015learning", "mozaffari2026leap"} | TOOLS
 
 
-def test_other_tasks_have_their_entries_by_their_names(tmp_path):
-    names = {"hellaswag": "zellers2019hellaswag", "gsm8k": "cobbe2021gsm8k", "siqa": None}
-    tasks = {name: {"task": name, "dataset": "a/b", "limit": 0} for name in names}
-    text = written(tmp_path, {"scale": "laptop", "evaluation": {"tasks": tasks}}, ["wanda"])
-    assert {"zellers2019hellaswag", "cobbe2021gsm8k", "bisk2020piqa"} <= set(parse(text))
-    assert "% Without an entry: task siqa." in text.splitlines()
-
-
-def test_what_has_no_entry_is_named(tmp_path):
-    text = {"hub": "owner/news", "name": "", "split": "train", "column": "text", "documents": 9}
-    overrides = {"scale": "mini", "hub_mirror": "", "corpora": {"perplexity": {"text": text}}}
-    needs = {**of_hub(load(overrides)), "tasks": [{"task": "siqa", "dataset": "owner/siqa"}]}
+def test_other_tasks_have_entries_and_what_has_none_is_named(tmp_path):
+    tasks = [{"task": name, "dataset": "a/b"} for name in ("hellaswag", "gsm8k", "siqa")]
+    needs = {"tasks": tasks, "texts": [{"dataset": "owner/news"}]}
     cite.write_references("mini", ["wanda"], needs, tmp_path / "references.bib")
-    first, second, *_ = (tmp_path / "references.bib").read_text().splitlines()
+    text = (tmp_path / "references.bib").read_text()
+    assert {"zellers2019hellaswag", "cobbe2021gsm8k"} <= set(parse(text))
+    first, second, *_ = text.splitlines()
     assert "scale mini" in first
     assert second == "% Without an entry: task siqa, text owner/news."
 

@@ -49,5 +49,5 @@ def test_kept_files_lie_as_in_their_run(tmp_path):
     items.parent.mkdir(parents=True)
     items.write_bytes(b"1")
     target = tmp_path / "examples"
-    write_examples("laptop", "examples", results(tmp_path), [], target, {run: [items]})
+    write_examples("laptop", "examples", results(tmp_path), [], target, run, [items])
     assert (target / "items" / "m" / "wanda" / "0.5.csv.gz").read_bytes() == b"1"

@@ -93,8 +93,7 @@ def _outside_the_grid(run: str, methods: set[str]) -> pd.DataFrame:
     folder = EXAMPLES / run / "evaluations"
     files = sorted(file for name in methods for file in folder.glob(f"*/{name}/*.json"))
     cells = (str(file.relative_to(folder).with_suffix("")) for file in files)
-    frame = main_frame(tracked(run, cells)).astype({"sparsity": float})
-    return frame[frame["method"] != DENSE]
+    return main_frame(tracked(run, cells)).astype({"sparsity": float})
 
 
 def _lead(run: str, method: str, seeds: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """Tracked results in results/examples: written by rule `examples`, read for documents and tests."""
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from suite.artifacts.files import replacing, write_text
@@ -25,23 +25,23 @@ def write_examples(
     results: Results,
     files: Sequence[Path],
     target: Path,
-    kept: Mapping[Path, Sequence[Path]] | None = None,
+    root: Path = Path(),
+    kept: Sequence[Path] = (),
 ) -> None:
     """Copy `files` into `target`, with a README that names commits and machines.
 
-    `made_by` is the target that makes them, `results` are the results they show. `kept` has further
-    files by the folder whose layout they keep: what the tables of real tasks are computed from.
+    `made_by` is the target that makes them, `results` are the results they show. `kept` are
+    further files, copied with their paths below `root`: the sources of tables of real tasks.
     """
     cells = results.cells
     with replacing(target) as folder:
         folder.mkdir()
         for file in files:
             shutil.copy(file, folder / file.name)
-        for root, paths in (kept or {}).items():
-            for path in paths:
-                copy = folder / path.relative_to(root)
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(path, copy)
+        for path in kept:
+            copy = folder / path.relative_to(root)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, copy)
         lines = [f"# {titled(f'Results of scale `{scale}`', results.generated)}", ""]
         lines.append(f"{len(cells)} checkpoints, evaluated by the suite at")
         lines += ["", *_distinct(f"commit `{commit}`" for commit in cells["commit"])]

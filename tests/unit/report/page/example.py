@@ -20,7 +20,7 @@ from suite.plan.config import load
 from suite.plan.methods import method_label
 from suite.plan.subject import judged
 from suite.report.page import write
-from suite.report.page.write import Beside, write_page
+from suite.report.page.write import PageInputs, write_page
 from suite.results.frame import Results
 from suite.tables.told import Told
 from tests.unit.made import Made, collected, made, scored
@@ -169,12 +169,12 @@ def write_report(
         replace(Told("test", about="What it says.", published=True, **judgement), **(told or {})),
         files, results, _published(results),
     )  # fmt: skip
-    beside = Beside(
+    inputs = PageInputs(
         {path: of.manifest for path, of in files.items() if of.manifest},
         [(folder / "quality.svg", "Quality & more")],
         {"grid": {"models": [*MODELS]}}, [folder / "main.csv"],
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(write, "read_published", lambda: report.published)
-        write_page(results, report.told, beside, report.path)
+        write_page(results, report.told, inputs, report.path)
     return report

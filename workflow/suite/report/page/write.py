@@ -28,8 +28,8 @@ TEMPLATE = Path(__file__).with_name("page.html.j2")
 
 
 @dataclass(frozen=True)
-class Beside:
-    """Files and settings shown on the page beside the results.
+class PageInputs:
+    """Files and settings shown on the page in addition to the results.
 
     `manifests` of the pruned checkpoints by the path of their cell; `figures`, SVG files with their
     captions; `tables`, files for download.
@@ -41,7 +41,7 @@ class Beside:
     tables: Sequence[Path] = ()
 
 
-def write_page(results: Results, told: Told, beside: Beside, output: Path) -> None:
+def write_page(results: Results, told: Told, inputs: PageInputs, output: Path) -> None:
     """Write the page."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATE.parent),
@@ -50,7 +50,7 @@ def write_page(results: Results, told: Told, beside: Beside, output: Path) -> No
         trim_blocks=True,
     )
     judged, generated = judge(results, told), results.generated
-    cells, manifests = provenance(results, beside.manifests)
+    cells, manifests = provenance(results, inputs.manifests)
     text = environment.get_template(TEMPLATE.name).render(
         scale=told.scale,
         note=told.note,
@@ -72,15 +72,15 @@ def write_page(results: Results, told: Told, beside: Beside, output: Path) -> No
         measured=measured(results).replace("`", ""),
         averaged=counted(results),
         recovered=RECOVERED,
-        tables=[{"name": path.name, "data": _data(path, "text/plain")} for path in beside.tables],
+        tables=[{"name": path.name, "data": _data(path, "text/plain")} for path in inputs.tables],
         # images, so that the identifiers of two figures do not meet
         figures=[
             {"name": path.stem, "caption": caption, "data": _data(path, "image/svg+xml")}
-            for path, caption in beside.figures
+            for path, caption in inputs.figures
         ],
         provenance=cells,
         manifests=manifests,
-        settings=yaml.safe_dump(dict(beside.settings), sort_keys=False, allow_unicode=True),
+        settings=yaml.safe_dump(dict(inputs.settings), sort_keys=False, allow_unicode=True),
     )
     write_text(output, text)
 
