@@ -89,27 +89,25 @@ def test_no_other_subject_is_named(subject):
         assert study or name == "against_published" or "leap" not in caption.lower(), name
 
 
-def studied(kind):
-    """A study that says its cells in this way."""
-    cells = {"models": ["mini-llama-3.2-1b"], "seeds": [0]}
-    return {
-        "grid": {**cells, "methods": ["wanda", "leap"], "sparsities": [0.5, 0.6]},
-        "own sparsities": {**cells, "methods": {"wanda-2-4": [0.5], "patch": [0.35]}},
-        "variants": {**cells, "sparsity": 0.6, "base": "wanda", "variants": {"x": {}}},
-        "amounts": {
-            **cells, "sparsity": 0.6, "calibrated": {"methods": ["admm"], "sequences": [128]},
-            "trained": {"methods": ["leap"], "steps": [25]},
-        },
-    }[kind]  # fmt: skip
+CELLS = {"models": ["mini-llama-3.2-1b"], "seeds": [0]}
+STUDIED = {  # cells of a study in every form, by the key of the form
+    "grid": {**CELLS, "methods": ["wanda", "leap"], "sparsities": [0.5, 0.6]},
+    "grid of patterns": {**CELLS, "methods": {"wanda-2-4": [0.5], "patch": [0.35]}},
+    "variants": {**CELLS, "sparsity": 0.6, "base": "wanda", "variants": {"x": {}}},
+    "amounts": {
+        **CELLS, "sparsity": 0.6, "calibrated": {"methods": ["admm"], "sequences": [128]},
+        "trained": {"methods": ["leap"], "steps": [25]},
+    },
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["grid", "own sparsities", "variants", "amounts"])
-def test_a_study_of_any_name_can_have_any_table_and_figure_of_its_kind(kind):
-    key = "grid" if kind == "own sparsities" else kind
-    settings = settings_of("mini", studies={"by_myself": {"table": "main", key: studied(kind)}})
+@pytest.mark.parametrize("form", STUDIED)
+def test_a_study_of_any_name_can_have_any_table_and_figure_of_its_form(form):
+    key = form.split()[0]
+    settings = settings_of("mini", studies={"by_myself": {"table": "main", key: STUDIED[form]}})
     shown = [name for name, table in TABLES.items() if table.study in ("", "validation", key)]
-    only = {"ablations": "variants", "tokens": "amounts"}
-    for name in [*shown, *(name for name in STUDY_FIGURES if only.get(name, key) == key)]:
+    shown += [name for name, of in STUDY_FIGURES.items() if of in ("", key)]
+    for name in shown:
         caption = rendered(name, job(settings, "by_myself"))
         assert "Study by_myself of scale mini" in caption or name == "against_published", name
         assert "Undefined" not in caption and "  " not in caption, name

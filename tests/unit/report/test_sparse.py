@@ -1,22 +1,15 @@
 """A packed checkpoint is smaller, and gives the dense one again, down to the bits."""
 
-import json
-
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM
 
-from leap.model.layers import prunable_linears
 from suite.artifacts.files import sha256, write_json
 from suite.artifacts.masks import save_masks
 from suite.artifacts.tensors import save_tensors
 from suite.report.sparse import SPARSE, WEIGHTS, pack_checkpoint, unpack_checkpoint
-from tests.conftest import ROOT
-
-MINIATURE = ROOT / "workflow/suite/miniature/checkpoints/mini-qwen-2.5-0.5b"
 
 
 def bits(tensor):
@@ -52,37 +45,15 @@ def test_any_matrix_comes_back(tmp_path_factory, rows, columns, dtype, seed):
     tensors["norm.mask"] = other.clone()
     place = hardened(tmp_path / "hardened", tensors, {"block.linear": mask})
     (tmp_path / "packed").mkdir()
-    pack_checkpoint(place, tmp_path / "packed")
+    size = pack_checkpoint(place, tmp_path / "packed")
+    parts = rows * columns / 8 + int(mask.sum()) * weight.itemsize + 2 * other.nbytes
+    assert parts <= size < parts + 600, "one bit per weight, the kept weights, and a header"
     unpack_checkpoint(tmp_path / "packed", tmp_path / "dense")
     found = load_file(tmp_path / "dense" / WEIGHTS)
     assert found.keys() == tensors.keys()
     for name, tensor in tensors.items():
         assert found[name].dtype == tensor.dtype
         assert torch.equal(bits(found[name]), bits(tensor)), name
-
-
-def test_a_model_of_transformers_takes_the_bytes_of_the_formula(tmp_path):
-    model = AutoModelForCausalLM.from_pretrained(MINIATURE, dtype=torch.bfloat16)
-    masks, pruned = {}, 0
-    for name, linear in prunable_linears(model).items():
-        masks[name] = torch.zeros(linear.weight.shape, dtype=torch.bool)
-        masks[name].view(-1)[::2] = True  # every other weight
-        linear.weight.data.masked_fill_(~masks[name], 0.0)
-        pruned += linear.weight.numel()
-    model.save_pretrained(tmp_path / "saved")
-    tensors = load_file(tmp_path / "saved" / WEIGHTS)
-    place = hardened(tmp_path / "hardened", tensors, masks)
-    (place / "config.json").write_text((tmp_path / "saved/config.json").read_text())
-    (tmp_path / "packed").mkdir()
-    size = pack_checkpoint(place, tmp_path / "packed")
-    rest = sum(t.nbytes for t in tensors.values()) - 2 * pruned
-    header = size - rest - 2 * pruned * (1 / 16 + 0.5)
-    assert 0 < header < 400 * len(tensors)
-    unpack_checkpoint(tmp_path / "packed", tmp_path / "dense")
-    again = AutoModelForCausalLM.from_pretrained(tmp_path / "dense", dtype=torch.bfloat16)
-    for name, tensor in model.state_dict().items():
-        assert torch.equal(bits(again.state_dict()[name]), bits(tensor)), name
-    assert json.loads((tmp_path / "dense/config.json").read_text())["model_type"] == "qwen2"
 
 
 def test_a_weight_that_should_be_gone_and_a_damaged_file_are_refused(tmp_path):

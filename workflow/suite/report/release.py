@@ -76,8 +76,8 @@ def apply_release(model: "PreTrainedModel", folder: str | Path) -> None:
     and leaves the model unchanged if the mask is damaged, a bit of the model's weights differs, or
     the method also changed the kept weights.
     """
-    from leap import apply_masks
     from leap.model.layers import prunable_linears
+    from leap.selection import apply_masks
 
     folder = Path(folder)
     manifest = read_json(folder / "manifest.json")
