@@ -1,1 +1,1 @@
-"""What is shown and handed on: the page, releases, the repository's examples."""
+"""Page of a run, releases, citations, tracked examples and closing lines."""
