@@ -41,14 +41,14 @@ from suite.plan.methods import (
     weight_learners,
     written_pattern,
 )
-from suite.plan.needs import of_hub
+from suite.plan.downloads import of_hub
 from suite.plan.recipe import Recipes, fingerprint_of, synthetic_note
 from suite.plan.subject import judged
 from suite.plan.validation import ConfigError
 from suite.plan.world import has_generated_tasks
 from suite.report.overview import Overview
 from suite.sources import lm_eval_tasks
-from suite.sources.mirror.check import missing
+from suite.sources.missing import missing
 from suite.sources.own import completed
 from suite.tables.registry import STUDY_FIGURES, TABLES
 from suite.tables.published import FILES as NUMBERS
@@ -157,12 +157,9 @@ if workflow.is_main_process:
 
 
 onstart:
-    lacking = missing(config, Path(config["hub_mirror"])) if config["hub_mirror"] else []
-    if lacking:
-        first = f"hub_mirror: {config['hub_mirror']} lacks what scale {config['scale']} needs:"
-        last = "Add it there: `snakemake prefetch`, with prefetch_to and without hub_mirror"
-        raise WorkflowError("\n".join([first, *lacking, last]))
     jobs = {job: str(workflow.dag.reason(job)) for job in workflow.dag.needrun_jobs()}
+    if lacking := missing(config, {job.rule.name for job in jobs}):
+        raise WorkflowError("\n".join(lacking))
     trainings = {
         Cell.of(job.wildcards): why
         for job, why in jobs.items()

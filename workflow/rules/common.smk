@@ -160,13 +160,6 @@ def tracked(wildcards):
     }
 
 
-def prefetch_target(wildcards):
-    """The folder that the target `prefetch` fills."""
-    if not config.get("prefetch_to"):
-        raise WorkflowError("prefetch_to: say where, as in --config prefetch_to=DIR")
-    return config["prefetch_to"]
-
-
 def folder_of(study):
     """Where the frames of the grid ("") or of a study lie."""
     return f"{RESULTS}/studies/{study}" if study else RESULTS

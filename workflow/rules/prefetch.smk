@@ -1,5 +1,5 @@
-# `snakemake --cores 1 prefetch --config prefetch_to=DIR`: what the scale takes from a hub, for machines
-# without network. It has no output, so it always runs; what is there whole is not fetched again.
+# `snakemake --cores 1 prefetch`: downloads of the scale into HF_HOME, for runs without network. It has no
+# output, so it always runs; files that are in the cache and undamaged are not downloaded again.
 
 
 rule prefetch:
@@ -9,9 +9,8 @@ rule prefetch:
     conda:
         "../../envs/suite.yaml"
     params:
-        needs=of_hub(config),
-        target=prefetch_target,
+        downloads=of_hub(config),
     message:
-        f"Fetching what scale {config['scale']} takes from a hub"
+        f"Downloading the models, texts and tasks of scale {config['scale']}"
     script:
         "../scripts/prefetch.py"

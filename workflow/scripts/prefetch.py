@@ -1,11 +1,9 @@
-"""Rule prefetch: all that the scale takes from a hub, in one folder."""
-
-from pathlib import Path
+"""Rule prefetch: models, texts and tasks of the scale, in the Hub's cache."""
 
 from suite.jobs.script import job_of
 
 if __name__ == "__main__":
     with job_of(snakemake):
-        from suite.sources.mirror.fill import prefetch
+        from suite.sources.prefetch import prefetch
 
-        prefetch(snakemake.params.needs, Path(snakemake.params.target))
+        prefetch(snakemake.params.downloads)

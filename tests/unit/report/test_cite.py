@@ -5,8 +5,8 @@ import re
 import pytest
 
 from suite.plan.config import load
+from suite.plan.downloads import of_hub
 from suite.plan.methods import known_methods, method_schema, used_methods
-from suite.plan.needs import of_hub
 from suite.report import cite
 
 TOOLS = {"eval-harness", "molder2021snakemake", "wolf2020transformers", "paszke2019pytorch"}

@@ -1,7 +1,6 @@
-"""A model by a hub id or a folder alone: what follows from it, and what is refused in one line."""
+"""A model named by a hub id or a folder alone: what follows from it, and what is refused."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -13,9 +12,8 @@ from suite.artifacts.files import read_json, write_json
 from suite.plan.config import load
 from suite.plan.grid import cells
 from suite.sources import own
-from suite.sources.mirror import manifest
 from tests.conftest import ROOT, own_model
-from tests.hub_server import REVISION, hub
+from tests.hub_server import REVISION, hub, in_process
 
 OWN = {"scale": "own", "hub_mirror": ""}
 LATER = "f" * 40
@@ -27,8 +25,9 @@ def folder(tmp_path) -> Path:
     return own_model(tmp_path / "Mine v1")
 
 
-def edit(file: Path, **changes) -> None:
+def edit(file: Path, **changes) -> Path:
     file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+    return file.parent
 
 
 def completed(model: Path | str, tmp_path: Path, **settings) -> tuple[dict, set[str]]:
@@ -49,17 +48,16 @@ def test_all_settings_follow_from_a_folder(folder, tmp_path):
     ]
     assert {corpus["length"] for corpus in settings["corpora"].values()} == {512}
     assert settings["studies"]["patterns"]["grid"]["models"] == ["mine-v1"]
-    assert (tmp_path / "results/own-mine-v1/found.json").is_file()
+    edit(folder / "tokenizer.json", post_processor=None)
+    assert completed(folder, tmp_path)[0]["models"]["mine-v1"]["bos"] is False
 
 
 def test_what_is_set_wins(folder, tmp_path):
-    own_settings = {
-        "run": "mine",
-        "models": {"mine-v1": {"dtype": "bfloat16", "bos": False}},
-        "grid": {"methods": ["wanda"]},
-        "corpora": {"calibration": {"length": 64}},
-    }
-    found, derived = completed(folder, tmp_path, **own_settings)
+    found, derived = completed(
+        folder, tmp_path, run="mine", grid={"methods": ["wanda"]},
+        models={"mine-v1": {"dtype": "bfloat16", "bos": False}},
+        corpora={"calibration": {"length": 64}},
+    )  # fmt: skip
     settings = load(found)
     assert settings["models"]["mine-v1"]["dtype"] == "bfloat16"
     assert settings["models"]["mine-v1"]["bos"] is False and derived == set()
@@ -79,12 +77,6 @@ def test_a_source_under_models_may_be_a_text(folder, tmp_path):
     assert derived == {"one"} and settings["run"] == "laptop"
 
 
-def test_a_tokenizer_without_bos_means_none(folder, tmp_path):
-    edit(folder / "tokenizer.json", post_processor=None)
-    found, _ = completed(folder, tmp_path)
-    assert found["models"]["mine-v1"]["bos"] is False
-
-
 def test_what_was_found_is_recorded_until_the_folder_changes(folder, tmp_path):
     completed(folder, tmp_path)
     record = tmp_path / "results/own-mine-v1/found.json"
@@ -96,46 +88,43 @@ def test_what_was_found_is_recorded_until_the_folder_changes(folder, tmp_path):
     assert completed(folder, tmp_path)[0]["models"]["mine-v1"]["dtype"] == "bfloat16"
 
 
-def test_a_mirror_says_of_which_commit_it_is_or_serves_as_a_folder(folder, tmp_path):
+def test_a_mirror_serves_as_a_folder_unless_a_commit_is_named(folder, tmp_path):
     mirror = tmp_path / "mirror"
     shutil.copytree(folder, mirror / "someone/Tiny-2")
-    found, _ = completed("someone/Tiny-2", tmp_path, hub_mirror=str(mirror))
-    assert found["models"]["tiny-2"]["source"] == {"path": str(mirror / "someone/Tiny-2")}
-    about = {"id": "someone/Tiny-2", "revision": LATER}
-    manifest.record(mirror, "someone/Tiny-2/", (mirror / "someone/Tiny-2").iterdir(), about)
-    found, _ = completed("someone/Tiny-2", tmp_path, hub_mirror=str(mirror), run="again")
-    assert found["models"]["tiny-2"]["source"] == {"hub": about | {"revision": LATER}}
+    for model, source in (
+        ("someone/Tiny-2", {"path": str(mirror / "someone/Tiny-2")}),
+        (f"someone/Tiny-2@{LATER}", {"hub": {"id": "someone/Tiny-2", "revision": LATER}}),
+    ):
+        found, _ = completed(model, tmp_path, hub_mirror=str(mirror))
+        assert found["models"]["tiny-2"]["source"] == source
     with pytest.raises(ValueError, match=r"hub_mirror: .* has no folder someone/other"):
         completed("someone/other", tmp_path, hub_mirror=str(mirror))
 
 
-BAD = {
-    "nothing": (lambda folder: "nowhere", "neither a folder nor owner/name"),
-    "no config": (lambda folder: drop(folder, "config.json"), "holds no config.json"),
-    "no tokenizer": (
-        lambda folder: drop(folder, "tokenizer.json", "tokenizer_config.json"),
-        "has no tokenizer that can be loaded",
-    ),
-    "no JSON": (lambda folder: damage(folder / "config.json"), r"config\.json is damaged"),
-}
-
-
-def drop(folder: Path, *names: str) -> Path:
+def without(folder: Path, *names: str) -> Path:
     for name in names:
         (folder / name).unlink()
     return folder
 
 
-def damage(file: Path) -> Path:
-    file.write_text("{")
-    return file.parent
-
-
-@pytest.mark.parametrize("case", BAD)
-def test_what_is_no_model_is_refused_in_one_line(case, folder, tmp_path):
-    spoilt, message = BAD[case]
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda folder: "nowhere", "neither a folder nor owner/name"),
+        (lambda folder: without(folder, "config.json"), "holds no config.json"),
+        (
+            lambda folder: without(folder, "tokenizer.json", "tokenizer_config.json"),
+            "has no tokenizer that can be loaded",
+        ),
+        (
+            lambda folder: (folder / "config.json").write_text("{") and folder,
+            r"config\.json is damaged",
+        ),
+    ],
+)
+def test_what_is_no_model_is_refused_in_one_line(spoil, message, folder, tmp_path):
     with pytest.raises(ValueError, match=message) as raised:
-        completed(spoilt(folder), tmp_path)
+        completed(spoil(folder), tmp_path)
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "results").exists()
 
@@ -153,29 +142,20 @@ def test_without_such_a_model_nothing_is_loaded_or_written(tmp_path):
         "assert completed(settings) == (settings, set())\n"
         "assert not {'transformers', 'huggingface_hub', 'torch'} & set(sys.modules)"
     )
-    python(code, tmp_path)
+    path = {"PYTHONPATH": f"{ROOT}:{ROOT / 'workflow'}"}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=path, check=True)
     assert not [*tmp_path.iterdir()]
-
-
-def python(code: str, place: Path, **variables: str) -> str:
-    """What a process prints that starts in `place`; where the hub is, is settled at its start."""
-    path = os.pathsep.join([str(ROOT), str(ROOT / "workflow")])
-    environment = {**os.environ, "PYTHONPATH": path, "HUB_MIRROR": "", **variables}
-    process = subprocess.run(
-        [sys.executable, "-c", code], cwd=place, env=environment, text=True, capture_output=True
-    )
-    assert process.returncode == 0, process.stderr[-3000:]
-    return process.stdout
 
 
 ASK = """
 from suite.sources.own import completed
-for run in {runs}:
+
+def ask(run, model="someone/Tiny"):
     try:
-        settings, _ = completed({{"scale": "own", "model": "{model}", "run": run}})
-        print(settings["models"]["tiny"]["source"]["hub"]["revision"])
+        settings, _ = completed({"scale": "own", "model": model, "run": run})
+        return settings["models"]["tiny"]["source"]["hub"]["revision"]
     except ValueError as error:
-        print(error)
+        return str(error)
 """
 
 
@@ -183,20 +163,18 @@ def test_the_newest_commit_is_asked_for_once_a_run(folder, tmp_path):
     repository = tmp_path / "hub/someone/Tiny"
     shutil.copytree(folder, repository)
     (repository / "pytorch_model.bin").write_bytes(b"pickled")
-    place = tmp_path / "place"
-    place.mkdir()
     with hub(tmp_path / "hub") as (endpoint, requests):
-        there = {"HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "0"}
 
-        def ask(*runs: str, model: str = "someone/Tiny") -> list[str]:
-            return python(ASK.format(runs=runs, model=model), place, **there).split("\n")[:-1]
+        def ask(*questions: str) -> list[str]:
+            code = f"{ASK}\nresult = [{', '.join(questions)}]"
+            return in_process(code, endpoint, tmp_path / "home")
 
-        assert ask("one") == [REVISION]
+        assert ask("ask('one')") == [REVISION]
         assert not [line for line in requests if "safetensors" in line or ".bin" in line]
         (repository / "main").write_text(LATER)
         asked = len(requests)
-        assert ask("one") == [REVISION] and len(requests) == asked
-        assert ask("two", "one") == [LATER, REVISION]
-        assert ask("three", model=f"someone/Tiny@{REVISION}") == [REVISION]
-    (line,) = ask("four", model="someone/other")
+        assert ask("ask('one')") == [REVISION] and len(requests) == asked
+        pinned = f"ask('three', 'someone/Tiny@{REVISION}')"
+        assert ask("ask('two')", "ask('one')", pinned) == [LATER, REVISION, REVISION]
+    (line,) = ask("ask('four', 'someone/other')")
     assert "someone/other is not available" in line and "hub_mirror: DIR" in line

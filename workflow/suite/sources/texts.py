@@ -1,4 +1,4 @@
-"""Documents of plain text, from a hub dataset (or its mirror) or from a JSON lines file."""
+"""Documents of plain text, from a data set of the Hub (or its mirror) or from a JSON lines file."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -6,69 +6,68 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from suite.sources.hub import cache_of, locate, mirror, reaching
-from suite.sources.mirror.manifest import split_prefix
-from suite.sources.revisions import recorded, to_load
+from suite.sources.hub import UNKNOWN, cache_of, commit_of, locate, reaching
+from suite.sources.prefetched import has_rows, intact_rows
 
 if TYPE_CHECKING:
     from datasets import IterableDataset
 
 
 def documents(text: Mapping[str, Any]) -> Iterator[str]:
-    """The documents of a text setting, in the data set's order.
+    """Documents of a text setting, in the order of the data set.
 
     `{"hub": id, "name": config, "split": ..., "column": ..., "documents": n, "skip": m,
-    "revision": commit}` streams n rows (0: all) after the first m (0 if not given) of that commit
-    (the newest if not given) without downloading more than is read; `{"file": path}` reads `text`
-    from the lines of a JSON lines file.
+    "revision": commit}` gives n rows (0: all) after the first m (default 0) at that commit
+    (default: the newest), from the prefetched rows or streamed, without downloading more than is
+    read; `{"file": path}` reads `text` from the lines of a JSON lines file.
     """
     if "file" in text:
         yield from _lines(Path(text["file"]))
         return
     skip = text.get("skip", 0)
     end = skip + text["documents"] if text["documents"] else None
+    commit = commit_of(text["hub"], text.get("revision"))
+    if commit and has_rows(text, commit, end or 0):
+        yield from islice(_lines(intact_rows(text, commit)), skip, end)
+        return
     with reaching(text["hub"]):
-        stream = rows(text["hub"], text["name"], text["split"], text.get("revision"))
-        for row in islice(stream, skip, end):
+        for row in islice(rows(text, commit), skip, end):
             yield row[text["column"]]
 
 
 def fixed(text: Mapping[str, Any]) -> dict[str, Any]:
-    """A text setting with the commit that it is to be read at, which is not looked up again."""
+    """A text setting with the commit to read, so that it is looked up only once."""
     if "file" in text:
         return dict(text)
-    return {**text, "revision": to_load(text["hub"], text.get("revision"))}
+    return {**text, "revision": commit_of(text["hub"], text.get("revision"))}
 
 
 def source(text: Mapping[str, Any]) -> dict[str, str]:
-    """What to record of a hub text that `fixed` gave; nothing of a file."""
+    """Provenance of a Hub text that `fixed` returned; empty for a file."""
     if "file" in text:
         return {}
     place = {key: text[key] for key in ("hub", "name", "split")}
-    return {**place, "revision": recorded(text["revision"], [split_prefix(*place.values())])}
+    return {**place, "revision": text["revision"] or UNKNOWN}
 
 
-def rows(dataset: str, name: str, split: str, revision: str | None = None) -> "IterableDataset":
-    """The rows of a hub data set's split, streamed.
-
-    `revision` is the commit, if it is not to be the newest; a mirror has one only.
-    """
+def rows(text: Mapping[str, Any], commit: str | None) -> "IterableDataset":
+    """Stream the rows of a text's split at a commit (None from a mirror, which has only one)."""
     from datasets import load_dataset
     from datasets.utils.logging import disable_progress_bar
 
     disable_progress_bar()
-    place = locate(dataset)
+    place = locate(text["hub"])
     return load_dataset(
         place,
-        name or None,
-        split=split,
+        text["name"] or None,
+        split=text["split"],
         streaming=True,
-        revision=None if mirror() else revision,
-        cache_dir=cache_of(place),
+        revision=commit,
+        cache_dir=cache_of(place, commit),
     )
 
 
 def _lines(path: Path) -> Iterator[str]:
-    with open(path) as file:
+    with open(path, encoding="utf-8") as file:
         for line in file:
             yield json.loads(line)["text"]

