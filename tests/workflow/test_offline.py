@@ -1,4 +1,4 @@
-"""Scale laptop, reduced: fetched with `prefetch`, then run with the network cut."""
+"""Scale laptop, reduced: prefetched into HF_HOME, then run with the network cut."""
 
 import os
 import shutil
@@ -13,6 +13,9 @@ from tokenizers import ByteLevelBPETokenizer
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from suite.artifacts.files import read_json
+from suite.plan.config import load
+from suite.plan.downloads import of_hub
+from tests.hub_server import REVISION, hub
 
 pytestmark = [pytest.mark.heavy, pytest.mark.shared]
 
@@ -25,7 +28,7 @@ SETTINGS = {
     "grid": {"models": ["tiny"], "methods": ["wanda"], "sparsities": [0.5]},
     "models": {
         "tiny": {
-            "source": {"hub": {"id": "owner/tiny", "revision": "1" * 40}},
+            "source": {"hub": {"id": "owner/tiny", "revision": REVISION}},
             "dtype": "float32",
             "bos": True,
         }
@@ -41,8 +44,8 @@ SETTINGS = {
 }
 
 
-def write_model(folder: Path, mirror: Path) -> None:
-    """A Llama of random weights with a tokenizer of real text."""
+def write_hub(root: Path, mirror: Path) -> None:
+    """A hub with the data sets of the mirror, and a Llama of random weights."""
     rows = load_dataset(str(mirror / "allenai/c4"), "en", split="validation", streaming=True)
     trained = ByteLevelBPETokenizer()
     trained.train_from_iterator(
@@ -51,56 +54,52 @@ def write_model(folder: Path, mirror: Path) -> None:
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=trained._tokenizer, bos_token="<s>", eos_token="</s>"
     )
-    tokenizer.save_pretrained(folder)
+    tokenizer.save_pretrained(root / "owner/tiny")
     shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
     heads = {"num_attention_heads": 4, "num_key_value_heads": 2}
-    LlamaForCausalLM(LlamaConfig(vocab_size=2000, **shape, **heads)).save_pretrained(folder)
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=2000, **shape, **heads))
+    model.save_pretrained(root / "owner/tiny")
+    wanted = of_hub(load({**SETTINGS, "hub_mirror": ""}))
+    pinned = {part["dataset"]: part["revision"] for part in wanted["tasks"]}
+    pinned |= {part["hub"]: part["revision"] for part in wanted["texts"]}
+    for dataset, revision in pinned.items():
+        (root / "datasets" / dataset).mkdir(parents=True)
+        (root / "datasets" / dataset / revision).symlink_to(mirror / dataset)
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory, copy_suite, mirror, snakemake) -> Path:
-    """A copy of the suite, the mirror with a model of ours, and `fetched` from that.
-
-    And `original`, what the same run made of the mirror itself: corpora.
-    """
+    """A copy of the suite, `home` as it was prefetched, and `original`: corpora made online."""
     if subprocess.run(["unshare", "-n", "true"], capture_output=True).returncode:
         pytest.skip("the network cannot be cut here: `unshare -n` is not permitted")
     folder = tmp_path_factory.mktemp("offline")
-    write_model(folder / "hub/owner/tiny", mirror)
-    for owner in mirror.iterdir():
-        if owner.is_dir():
-            (folder / "hub" / owner.name).symlink_to(owner)
-    copy = copy_suite(folder / "suite")
-    (copy / "settings.yaml").write_text(yaml.safe_dump(SETTINGS))
-    into = ("--config", f"hub_mirror={folder / 'hub'}", f"prefetch_to={folder / 'fetched'}")
-    process = snakemake(
-        copy, "prefetch", *CORPORA, "--configfile", "settings.yaml", *into,
-        HF_HOME=str(folder / "cache"),
-    )  # fmt: skip
-    assert process.returncode == 0, process.stderr[-5000:]
-    (copy / "results/laptop").rename(folder / "original")
+    write_hub(folder / "hub", mirror)
+    suite = copy_suite(folder / "suite")
+    (suite / "settings.yaml").write_text(yaml.safe_dump(SETTINGS))
+    with hub(folder / "hub") as (endpoint, _):
+        for targets, home in ((CORPORA, "other home"), (["prefetch"], "home")):
+            process = snakemake(
+                suite, *targets, "--configfile", "settings.yaml", HF_ENDPOINT=endpoint,
+                HF_HOME=str(folder / home), HF_HUB_OFFLINE="0", HF_DATASETS_OFFLINE="0",
+                HUB_MIRROR="",
+            )  # fmt: skip
+            assert process.returncode == 0, process.stderr[-5000:]
+    (suite / "results/laptop").rename(folder / "original")
     return folder
 
 
-def run_offline(
-    place: Path, mirror: Path, *arguments: str, settings: str = "settings.yaml"
-) -> subprocess.CompletedProcess[str]:
-    """The suite in a network namespace without any device, with empty caches."""
+def run_offline(place: Path, home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The suite in a network namespace without any device."""
     command = ["unshare", "-n", sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
-    config = ["--configfile", settings, "--config", f"hub_mirror={mirror}"]
-    environment = {
-        **os.environ,
-        "HF_HUB_OFFLINE": "1",
-        "HF_DATASETS_OFFLINE": "1",
-        "HF_HOME": str(place / "offline cache"),
-    }
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(home), "HUB_MIRROR": ""}
     return subprocess.run(
-        [*command, *config], cwd=place / "suite", capture_output=True, text=True, env=environment
-    )
+        [*command, "--configfile", "settings.yaml"],
+        cwd=place / "suite", capture_output=True, text=True, env=environment,
+    )  # fmt: skip
 
 
 def test_the_scale_runs_without_network_on_what_was_fetched(place):
-    process = run_offline(place, place / "fetched")
+    process = run_offline(place, place / "home")
     assert process.returncode == 0, (process.stdout + process.stderr)[-5000:]
     results = place / "suite/results/laptop"
     assert (results / "report.html").is_file()
@@ -112,38 +111,20 @@ def test_the_scale_runs_without_network_on_what_was_fetched(place):
         assert (place / "suite" / file).read_bytes() == original.read_bytes()
 
 
-@pytest.fixture
-def damaged(place, tmp_path) -> Path:
-    """A copy of what was fetched, to be damaged."""
-    return Path(shutil.copytree(place / "fetched", tmp_path / "damaged"))
-
-
-def refusal(place: Path, mirror: Path, settings: str = "settings.yaml") -> str:
-    """What is said when the corpora are to be made anew from this mirror."""
-    process = run_offline(place, mirror, CORPORA[1], "--forceall", settings=settings)
-    assert process.returncode != 0
-    return process.stdout + process.stderr
-
-
-def test_what_is_missing_is_named_before_the_first_job(place, damaged):
-    """A file that is gone, and a split that was not fetched."""
-    file = damaged / "cais/mmlu/anatomy/test-00000.parquet"
-    file.unlink()
-    other = {**SETTINGS, "corpora": {**SETTINGS["corpora"]}}
-    other["corpora"]["perplexity"] = {"text": {"split": "validation"}}
-    (place / "suite/other.yaml").write_text(yaml.safe_dump(other))
-    text = refusal(place, damaged, "other.yaml")
-    assert f"{file} is damaged or incomplete (missing): run `snakemake prefetch` again" in text
-    assert "Salesforce/wikitext (wikitext-2-raw-v1, validation) is missing" in text
-    assert "Preparing the dense model" not in text
-    assert "Traceback" not in text
-
-
-def test_a_flipped_byte_is_named_by_the_job_that_reads_the_file(place, damaged):
-    file = damaged / "Salesforce/wikitext/wikitext-2-raw-v1/test-00000.parquet"
-    content = bytearray(file.read_bytes())
+def test_what_is_missing_or_damaged_is_named(place, tmp_path):
+    """The one before the first job, the other by the job that reads it."""
+    home = Path(shutil.copytree(place / "home", tmp_path / "home", symlinks=True))
+    rows = next((home / "assets").glob("**/wikitext-2-raw-v1-test-text@*.jsonl"))
+    content = bytearray(rows.read_bytes())
     content[len(content) // 2] ^= 1
-    file.write_bytes(content)
-    text = refusal(place, damaged)
-    assert f"{file} is damaged or incomplete (wrong SHA-256)" in text
-    assert "Traceback" not in text
+    rows.write_bytes(content)
+    for gone, said in (
+        ("", f"{rows} is damaged: delete it and run `snakemake prefetch`"),
+        (rows, "has no Salesforce/wikitext (wikitext-2-raw-v1, test) with all rows"),
+    ):
+        if gone:
+            gone.unlink()
+        process = run_offline(place, home, CORPORA[1], "--forceall")
+        text = process.stdout + process.stderr
+        assert process.returncode != 0 and said in text and "Traceback" not in text
+        assert ("Preparing the dense model" in text) == (not gone)

@@ -165,8 +165,8 @@ def reaching(repository: str) -> Iterator[None]:
         if names & _NETWORK_ERRORS:
             raise ValueError(
                 f"{repository} is not available: the Hub cannot be reached, and the cache in "
-                "HF_HOME has it not or not whole. Run `snakemake --cores 1 prefetch` where there "
-                "is network access, or set hub_mirror: DIR to a local copy laid out like the Hub."
+                "HF_HOME lacks it or a part of it. Run `snakemake --cores 1 prefetch` where there "
+                "is network access (with this HF_HOME), or set hub_mirror: DIR to a local copy"
             ) from None
         raise
 

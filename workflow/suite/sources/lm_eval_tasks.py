@@ -1,7 +1,7 @@
-"""Definitions of lm-evaluation-harness's tasks, read without importing it, which takes seconds.
+"""Validation of task settings against lm-evaluation-harness's definitions, without importing it.
 
-A definition is a mapping as in lm-eval's own index: a YAML file with those that it includes, where
-functions are paths. What only their code tells is left to the job.
+The import takes seconds. A definition is a mapping as in lm-eval's own index: a YAML file merged
+with the files it includes, functions being paths. What only code decides is checked by the job.
 """
 
 import difflib
@@ -28,9 +28,9 @@ _NAMED = re.compile(rb"""^["']?(?:task|group)["']?[ \t]*:[ \t]*["']?([^\s"'#]+)"
 
 
 def refuse(settings: Mapping[str, Any]) -> None:
-    """Raise ConfigError, one line a mistake, for tasks that lm-eval does not have as they are set.
+    """Raise ConfigError, one line per mistake, for tasks that lm-eval does not support as set.
 
-    Those of scale paper are known, and cost nothing.
+    The tasks of scale paper are known to be valid and are not looked up.
     """
     known = scale_settings("paper")["evaluation"]["tasks"]
     lines = []
@@ -61,7 +61,7 @@ def _problems(name: str, task: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def refusals(task: Mapping[str, Any], definition: Definition) -> Iterator[Problem]:
-    """Why a task cannot be asked as its settings say, by the definition of it or a part of it."""
+    """Reasons why a task cannot be evaluated as set, by its definition or that of a subtask."""
     name = definition.get("task")
     if "class" in definition or "custom_dataset" in definition:
         yield "task", f"{name} has its data from code of lm-eval, at no revision that could be kept"
@@ -133,7 +133,7 @@ def _not_among(name: str, kind: str, wanted: str, known: list[str]) -> str:
 
 @cache
 def _installed() -> Path | None:
-    """The folder of lm-eval's tasks; None where it is not installed beside Snakemake."""
+    """Folder of lm-eval's tasks, or None if lm-eval is not installed beside Snakemake."""
     found = importlib.util.find_spec("lm_eval")
     places = found.submodule_search_locations if found else None
     return Path(places[0]) / "tasks" if places else None
@@ -141,7 +141,7 @@ def _installed() -> Path | None:
 
 @cache
 def _files(folder: Path) -> dict[str, list[Path]]:
-    """Where tasks and groups are defined, by their names, in lm-eval's order."""
+    """Files that define tasks and groups, by name, in lm-eval's order."""
     files: dict[str, list[Path]] = {}
     found = (Path(place, name) for place, _, names in os.walk(folder) for name in names)
     for file in sorted(file for file in found if file.suffix == ".yaml"):
@@ -151,7 +151,7 @@ def _files(folder: Path) -> dict[str, list[Path]]:
 
 
 def _definition(name: str, folder: Path) -> Definition | None:
-    """That of a task or group; None for one that cannot be read without lm-eval."""
+    """Definition of a task or group, or None if it cannot be read without lm-eval."""
     for file in _files(folder)[name]:
         try:
             definition = _read(file)
@@ -173,7 +173,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Reads functions as their names, with a slash before them."""
+    """YAML loader that reads a function as its name, preceded by a slash."""
 
 
 _Loader.add_constructor("!function", lambda loader, node: f"/{node.value}")

@@ -1,8 +1,8 @@
-"""Models that are named by a hub id or a folder alone: what follows from them, before any check.
+"""Settings of models that are named by a Hub id or a folder alone, before any validation.
 
 `model: Qwen/Qwen2.5-0.5B` (or `owner/name@revision`, or a folder in Hugging Face layout) is the
 model of the grid, and a `source` under `models` may be such a text. Commit, dtype, BOS and context
-are found out once and recorded, so that all jobs and later runs of a folder have the same.
+are determined once and recorded, so that all jobs and later runs of a results folder agree.
 """
 
 import re
@@ -26,10 +26,10 @@ _DESCRIBING = ["*.json", "tokenizer*"]  # all of a checkpoint but its weights
 def completed(
     settings: Mapping[str, Any], results: Path = Path("results")
 ) -> tuple[dict[str, Any], set[str]]:
-    """Overrides of a scale with what follows from the models that they name, for `config.load`.
+    """Overrides for `config.load`, completed from the models that they name; explicit ones win.
 
-    And the models whose `bos` is what their tokenizer does, and not set; what is set wins. Raises
-    ValueError, in one line, for what is no model, and where the hub cannot be reached.
+    Second, the names of models whose `bos` was taken from the tokenizer. Raises ValueError, in one
+    line, for an unusable model, and if the Hub cannot be reached.
     """
     model = str(settings.get("model") or "")
     asked = {name: v["source"] for name, v in _part(settings, "models").items() if _is_text(v)}
@@ -63,13 +63,13 @@ def completed(
 
 
 def path_name(model: str) -> str:
-    """What a model is called in paths and tables: the last part of its id or folder."""
+    """Name of a model in paths and tables: the last part of its id or folder."""
     last = Path(model).resolve().name if Path(model).is_dir() else re.split("[/@]", model)[1:2]
     return re.sub(r"[^a-z0-9._-]", "-", "".join(last).lower()).lstrip("._-") or "model"
 
 
 def _part(settings: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """A section, or an empty one for what the validation will refuse."""
+    """Section of the settings, or an empty one if the validation will refuse it."""
     part = settings.get(key)
     return part if isinstance(part, Mapping) else {}
 
@@ -79,7 +79,7 @@ def _is_text(model: Any) -> bool:
 
 
 def _found(asked: Mapping[str, str], record: Path, mirror: str) -> dict[str, dict[str, Any]]:
-    """What is known of the models by name; found out where it is not recorded."""
+    """Facts about the models by name, from the record or determined now and recorded."""
     known: dict[str, Any] = read_json(record) if record.is_file() else {}
     found = {m: known[m] for m in asked.values() if m in known and _is_current(known[m])}
     if lacking := {model: _describe(model, mirror) for model in {*asked.values()} - found.keys()}:
@@ -88,13 +88,13 @@ def _found(asked: Mapping[str, str], record: Path, mirror: str) -> dict[str, dic
 
 
 def _is_current(facts: Mapping[str, Any]) -> bool:
-    """Whether a folder's files are still those that this was found in; a commit's always are."""
+    """Whether a folder is unchanged since the facts were recorded; a commit always is."""
     folder = facts["source"].get("path")
     return folder is None or _stamp(Path(folder)) == facts["files"]
 
 
 def _describe(model: str, mirror: str) -> dict[str, Any]:
-    """Source, dtype, BOS and context (tokens) of a model, of which no weights are read."""
+    """Source, dtype, BOS and context (tokens) of a model, without reading its weights."""
     folder, source = _place(model, mirror)
     if not (folder / "config.json").is_file():
         raise ConfigError(f"model: {model} holds no config.json: it is in no Hugging Face layout")
@@ -110,7 +110,7 @@ def _describe(model: str, mirror: str) -> dict[str, Any]:
 
 
 def _place(model: str, mirror: str) -> tuple[Path, dict[str, Any]]:
-    """Where the files lie that describe a model, and its `source` in the settings."""
+    """Folder of the files that describe a model, and its `source` in the settings."""
     if Path(model).is_dir():
         return Path(model), {"path": model}
     name, _, revision = model.partition("@")
@@ -128,7 +128,7 @@ def _place(model: str, mirror: str) -> tuple[Path, dict[str, Any]]:
 
 
 def _begins_with_bos(model: str, folder: Path) -> bool:
-    """Whether its tokenizer begins every text with BOS by itself, which is what lm-eval takes."""
+    """Whether the tokenizer itself prepends BOS to every text, as lm-eval then does."""
     from transformers import AutoTokenizer
 
     try:
@@ -136,14 +136,14 @@ def _begins_with_bos(model: str, folder: Path) -> bool:
             str(folder), local_files_only=True, trust_remote_code=False
         )
         ids = tokenizer("the").input_ids
-    except Exception as error:  # of many kinds, for files that lack or that are of another kind
+    except Exception as error:  # of many types, for missing or foreign files
         reason = " ".join(str(error).split())[:200]
         raise ConfigError(f"model: {model} has no tokenizer that can be loaded: {reason}") from None
     return tokenizer.bos_token_id is not None and ids[:1] == [tokenizer.bos_token_id]
 
 
 def _shortened(settings: Mapping[str, Any], context: int) -> dict[str, Any]:
-    """The corpora of the scale with sequences longer than the context, at its length."""
+    """Lengths of the scale's corpora that exceed the context, reduced to it."""
     return {
         name: {"length": context}
         for name, corpus in _part(scale_settings(settings.get("scale")), "corpora").items()
@@ -152,7 +152,7 @@ def _shortened(settings: Mapping[str, Any], context: int) -> dict[str, Any]:
 
 
 def _stamp(folder: Path) -> str:
-    """A hash of the files that describe a model."""
+    """SHA-256 over the files that describe a model."""
     digest = sha256()
     for file in sorted({file for pattern in _DESCRIBING for file in folder.glob(pattern)}):
         digest.update(file.name.encode() + file.read_bytes())

@@ -18,7 +18,7 @@ from suite.sources.hub import (
 from suite.sources.lm_eval_tasks import refusals
 from suite.sources.prefetched import task_folder
 
-_SEED = 1234  # draws solved items; lm-eval's own
+_SEED = 1234  # of few-shot examples; lm-eval's own
 
 
 def task_manager(miniature: bool) -> Any:
@@ -71,7 +71,7 @@ def build(
 
 @contextmanager
 def _in_one_line(what: str) -> Iterator[None]:
-    """Say of an error what it means for the user, unless it may be the network's."""
+    """Replace an error of a library by one line, unless the network may be its cause."""
     try:
         yield
     except OSError:
@@ -82,10 +82,10 @@ def _in_one_line(what: str) -> Iterator[None]:
 
 
 def check_task(manager: Any, task: Mapping[str, Any], built: Any) -> None:
-    """Raise ValueError where a built task cannot be asked as its settings say.
+    """Raise ValueError if a built task cannot be evaluated as set.
 
-    What its definition tells was said before the first job; of a group those of its subtasks are
-    known here only, and how many solved items there are.
+    Its own definition was checked before the first job; the definitions of a group's subtasks and
+    the number of few-shot examples are known only here.
     """
     index, fewshot, parts = manager.task_index, task.get("fewshot", 0), leaves(built)
     names = dict.fromkeys([task["task"], *(leaf.task_name for leaf in parts)])
@@ -121,7 +121,7 @@ def revisions(loaded: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def leaves(task: Any) -> list[Any]:
-    """The subtasks of a group, or the task itself."""
+    """Subtasks of a group, or the task itself."""
     return task.get_all_tasks() if hasattr(task, "get_all_tasks") else [task]
 
 
