@@ -1,7 +1,6 @@
-"""A model of one's own through Snakemake, from a hub or a folder, and `leap-suite` beside it."""
+"""A model of one's own through Snakemake, from a folder, and `leap-suite` beside it."""
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,6 @@ import pytest
 from suite.artifacts.files import read_json
 from suite.cli.main import main
 from tests.conftest import own_model
-from tests.hub_server import REVISION, hub
 
 pytestmark = pytest.mark.heavy
 
@@ -36,30 +34,11 @@ def flow(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def test_a_hub_id_is_of_one_commit_in_all_runs_of_a_folder(model, suite, snakemake, tmp_path):
-    repository = Path(shutil.copytree(model, tmp_path / "hub/someone/Tiny"))
-    made = "results/own-tiny/models/tiny/model.json"
-    # there is no text on this hub to try BOS on
-    settings = ("--config", "scale=own", "model=someone/Tiny", "models={tiny: {bos: true}}")
-    for newest in (REVISION, "f" * 40):
-        (repository / "main").write_text(newest)
-        with hub(tmp_path / "hub") as (endpoint, requests):
-            there = {"HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path / "cache")}
-            process = snakemake(suite, made, *settings, HF_HUB_OFFLINE="0", HUB_MIRROR="", **there)
-        assert process.returncode == 0, process.stderr[-3000:]
-        asked = [line for line in requests if "/revision/main" in line]
-        assert len(asked) == (newest == REVISION)
-        described = read_json(suite / made)
-        assert described["source"]["hub"] == {"id": "someone/Tiny", "revision": REVISION}
-        assert described["dtype"] == "float32"
-
-
-@pytest.mark.parametrize("name", ["someone/other", "nowhere"])
-def test_what_is_no_model_is_one_line_before_the_first_job(name, suite, snakemake):
-    process = snakemake(suite, "--config", "scale=own", f"model={name}", "hub_mirror=")
+def test_what_is_no_model_is_one_line_before_the_first_job(suite, snakemake):
+    process = snakemake(suite, "--config", "scale=own", "model=nowhere", "hub_mirror=")
     assert process.returncode != 0
     text = process.stdout + process.stderr
-    assert name in text and "Traceback" not in text and "Preparing" not in text
+    assert "nowhere" in text and "Traceback" not in text and "Preparing" not in text
 
 
 @pytest.mark.shared

@@ -68,7 +68,7 @@ def test_the_miniature_world_has_nothing_to_cite_but_leap_always_has(tmp_path):
 
 def test_other_tasks_have_entries_and_what_has_none_is_named(tmp_path):
     tasks = [{"task": name, "dataset": "a/b"} for name in ("hellaswag", "gsm8k", "siqa")]
-    needs = {"tasks": tasks, "texts": [{"dataset": "owner/news"}]}
+    needs = {"tasks": tasks, "texts": [{"hub": "owner/news"}]}
     cite.write_references("mini", ["wanda"], needs, tmp_path / "references.bib")
     text = (tmp_path / "references.bib").read_text()
     assert {"zellers2019hellaswag", "cobbe2021gsm8k"} <= set(parse(text))

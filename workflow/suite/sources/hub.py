@@ -142,10 +142,14 @@ def commit_of(dataset: str, pinned: str | None) -> str | None:
         return None
     if pinned:
         return pinned
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import HfApi, hf_hub_download
+    from huggingface_hub.errors import RemoteEntryNotFoundError
 
     with reaching(dataset):
-        return Path(hf_hub_download(dataset, "README.md", repo_type="dataset")).parent.name
+        try:
+            return Path(hf_hub_download(dataset, "README.md", repo_type="dataset")).parent.name
+        except RemoteEntryNotFoundError:
+            return HfApi().dataset_info(dataset).sha
 
 
 @contextmanager
