@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM
 
+from suite.miniature import architectures, text
 from suite.miniature.architectures import NAMES, USES_BOS
 from suite.miniature.recipes import RECIPES
 from suite.miniature.text import held_out_documents
@@ -23,21 +24,24 @@ CLASSES = {
     "mini-llama-3.2-3b": "LlamaForCausalLM",
     "mini-llama-3.1-8b": "LlamaForCausalLM",
 }
-QUICK = dataclasses.replace(
-    RECIPES[NAMES[0]],
-    first_documents=100,
-    documents=300,
-    steps=200,
-    batch=2,
-    length=32,
-    warmup_steps=5,
-)
+_SMALL = {"first_documents": 100, "documents": 300, "batch": 2, "length": 32}
+QUICK = dataclasses.replace(RECIPES[NAMES[0]], steps=100, warmup_steps=5, **_SMALL)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_checkpoint_carries_the_current_recipe(name: str) -> None:
     recipe = json.loads((CHECKPOINTS / name / "recipe.json").read_text())
-    assert recipe["sha256"] == recipe_hash(name), f"retrain {name}: its sources have changed"
+    assert recipe["sha256"] == recipe_hash(name), f"retrain {name}: text or training has changed"
+
+
+def test_the_hash_of_a_recipe_covers_text_settings_and_architecture(monkeypatch) -> None:
+    found = {recipe_hash(NAMES[2])}
+    monkeypatch.setitem(RECIPES, NAMES[2], dataclasses.replace(RECIPES[NAMES[2]], steps=4501))
+    found.add(recipe_hash(NAMES[2]))
+    monkeypatch.setattr(text, "HELD_OUT_ONE_IN", 51)
+    found.add(recipe_hash(NAMES[2]))
+    monkeypatch.setitem(architectures._COMMON, "num_hidden_layers", 5)
+    assert len({*found, recipe_hash(NAMES[2])}) == 4
 
 
 def test_checkpoints_are_small_enough_to_track() -> None:
@@ -68,24 +72,18 @@ def _perplexity(model: nn.Module, name: str) -> float:
         return model(input_ids=sequences_SL, labels=sequences_SL).loss.exp().item()
 
 
-def test_training_twice_gives_the_same_bits() -> None:
+def test_training_twice_gives_the_same_bits_and_leaves_the_callers_torch_alone() -> None:
+    threads, state = torch.get_num_threads(), torch.get_rng_state()
     first, second = (train("mini-qwen-2.5-0.5b", QUICK).state_dict() for _ in range(2))
     assert all(torch.equal(first[key], second[key]) for key in first)
-
-
-def test_training_leaves_the_callers_torch_alone() -> None:
-    threads, state = torch.get_num_threads(), torch.get_rng_state()
-    train("mini-qwen-2.5-0.5b", dataclasses.replace(QUICK, steps=1))
     assert torch.get_num_threads() == threads
     assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_too_few_documents_are_refused() -> None:
+    few = dataclasses.replace(QUICK, first_documents=0, documents=1, batch=64)
     with pytest.raises(ValueError, match="do not fill a batch"):
-        train(
-            "mini-qwen-2.5-0.5b",
-            dataclasses.replace(QUICK, first_documents=0, documents=1, batch=64),
-        )
+        train("mini-qwen-2.5-0.5b", few)
 
 
 def test_retrain_writes_a_whole_checkpoint_once(
@@ -96,22 +94,19 @@ def test_retrain_writes_a_whole_checkpoint_once(
     retrain(name, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert {path.name for path in (tmp_path / name).iterdir()} == {
-        "config.json",
-        "generation_config.json",
-        "model.safetensors",
-        "recipe.json",
-    }
+        "config.json", "generation_config.json", "model.safetensors", "recipe.json",
+    }  # fmt: skip
     assert json.loads((tmp_path / name / "recipe.json").read_text())["sha256"] == recipe_hash(name)
     with pytest.raises(FileExistsError):
         retrain(name, tmp_path)
 
 
-@pytest.mark.parametrize("bos", [None, 1])
-def test_pack_keeps_the_stream_in_order(bos: int | None) -> None:
-    sequences_SL = pack([[5, 6, 7], [8, 9], [10]], 4, bos, 2)
-    expected = (
-        [[5, 6, 7, 2], [8, 9, 2, 10]]
-        if bos is None
-        else [[1, 5, 6, 7], [1, 2, 8, 9], [1, 2, 10, 2]]
-    )
-    assert sequences_SL.tolist() == expected
+@pytest.mark.parametrize(
+    ("bos", "expected"),
+    [
+        (None, [[5, 6, 7, 2], [8, 9, 2, 10]]),
+        (1, [[1, 5, 6, 7], [1, 2, 8, 9], [1, 2, 10, 2]]),
+    ],
+)
+def test_pack_keeps_the_stream_in_order(bos: int | None, expected: list[list[int]]) -> None:
+    assert pack([[5, 6, 7], [8, 9], [10]], 4, bos, 2).tolist() == expected

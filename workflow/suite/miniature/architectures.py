@@ -1,14 +1,14 @@
-"""The five miniature architectures, one per model of the paper and of its transformers class.
+"""The five miniature architectures, one per model of the paper, with its transformers class.
 
-Sizes grow in the order of the paper's models, yet all stay too small for their world to spare
-weights. Qwen and Llama 1B/3B tie the head to the embedding as the originals do; 8B does not.
+Sizes increase in the order of the paper's models, and are all too small for their world to leave
+weights unused. Heads are tied to the embedding where those of the originals are.
 """
 
-from collections.abc import Callable
+from typing import Any
 
 from transformers import Gemma3TextConfig, LlamaConfig, PreTrainedConfig, Qwen2Config
 
-# Whether a sequence starts with <bos>, in training, calibration, perplexity and tasks alike.
+# Whether sequences start with <bos>, in training, calibration, perplexity and tasks alike.
 USES_BOS = {
     "mini-qwen-2.5-0.5b": False,
     "mini-gemma-3-1b": True,
@@ -18,76 +18,36 @@ USES_BOS = {
 }
 NAMES = tuple(USES_BOS)
 
-_PAD_ID, _BOS_ID, _EOS_ID = 0, 1, 2
-_POSITIONS = 512
-_LAYERS = 4
+_COMMON = {
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 512,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+_GEMMA = {
+    "head_dim": 12,
+    "query_pre_attn_scalar": 12,
+    "sliding_window": 16,
+    "layer_types": ["sliding_attention", "full_attention"] * 2,
+}
 
 
 def architecture(name: str, vocabulary: int) -> PreTrainedConfig:
-    """The configuration of miniature `name` over `vocabulary` tokens; KeyError if unknown."""
-    return _ARCHITECTURES[name](vocabulary)
+    """Configuration of miniature `name` for `vocabulary` tokens; KeyError for an unknown name."""
+    kind, hidden, intermediate, tied, own = _SIZES[name]
+    sizes = {"hidden_size": hidden, "intermediate_size": intermediate, "vocab_size": vocabulary}
+    return kind(**{**_COMMON, **sizes, "tie_word_embeddings": tied, **own})
 
 
-def _qwen(vocabulary: int) -> PreTrainedConfig:
-    return Qwen2Config(
-        vocab_size=vocabulary,
-        hidden_size=48,
-        intermediate_size=80,
-        num_hidden_layers=_LAYERS,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=_POSITIONS,
-        tie_word_embeddings=True,
-        use_sliding_window=False,
-        pad_token_id=_PAD_ID,
-        bos_token_id=None,
-        eos_token_id=_EOS_ID,
-    )
-
-
-def _gemma(vocabulary: int) -> PreTrainedConfig:
-    return Gemma3TextConfig(
-        vocab_size=vocabulary,
-        hidden_size=48,
-        intermediate_size=96,
-        num_hidden_layers=_LAYERS,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=12,
-        query_pre_attn_scalar=12,
-        sliding_window=16,
-        layer_types=["sliding_attention", "full_attention"] * (_LAYERS // 2),
-        max_position_embeddings=_POSITIONS,
-        tie_word_embeddings=True,
-        pad_token_id=_PAD_ID,
-        bos_token_id=_BOS_ID,
-        eos_token_id=_EOS_ID,
-    )
-
-
-def _llama(hidden: int, intermediate: int, heads: int, tied: bool) -> Callable[[int], LlamaConfig]:
-    def configure(vocabulary: int) -> LlamaConfig:
-        return LlamaConfig(
-            vocab_size=vocabulary,
-            hidden_size=hidden,
-            intermediate_size=intermediate,
-            num_hidden_layers=_LAYERS,
-            num_attention_heads=heads,
-            num_key_value_heads=heads // 2,
-            max_position_embeddings=_POSITIONS,
-            tie_word_embeddings=tied,
-            pad_token_id=_PAD_ID,
-            bos_token_id=_BOS_ID,
-            eos_token_id=_EOS_ID,
-        )
-
-    return configure
-
-
-_ARCHITECTURES: dict[str, Callable[[int], PreTrainedConfig]] = {
-    "mini-qwen-2.5-0.5b": _qwen,
-    "mini-gemma-3-1b": _gemma,
-    "mini-llama-3.2-1b": _llama(hidden=48, intermediate=96, heads=4, tied=True),
-    "mini-llama-3.2-3b": _llama(hidden=48, intermediate=128, heads=4, tied=True),
-    "mini-llama-3.1-8b": _llama(hidden=56, intermediate=128, heads=4, tied=False),
-}
+_SIZES: dict[str, tuple[type[PreTrainedConfig], int, int, bool, dict[str, Any]]] = {
+    "mini-qwen-2.5-0.5b": (
+        Qwen2Config, 48, 80, True, {"use_sliding_window": False, "bos_token_id": None},
+    ),
+    "mini-gemma-3-1b": (Gemma3TextConfig, 48, 96, True, _GEMMA),
+    "mini-llama-3.2-1b": (LlamaConfig, 48, 96, True, {}),
+    "mini-llama-3.2-3b": (LlamaConfig, 48, 128, True, {}),
+    "mini-llama-3.1-8b": (LlamaConfig, 56, 128, False, {}),
+}  # fmt: skip

@@ -1,4 +1,4 @@
-"""Writes the miniature world to disk: three texts and the six tasks."""
+"""The miniature world on disk: three texts and the six tasks."""
 
 import json
 from collections.abc import Iterable
@@ -14,13 +14,12 @@ from suite.miniature.world import build_world
 def write_world(
     directory: Path, training_count: int = 30_000, held_out_count: int = 500, seed: int = 1
 ) -> None:
-    """Writes `directory`: text/{train,held_out,validation}.jsonl and tasks/<task>/test.jsonl.
+    """Write `directory`: text/{train,held_out,validation}.jsonl and tasks/<task>/test.jsonl.
 
-    `world.json` comes last: the SHA-256 of every other file, so that it stands for them all.
-    `training_count` and `held_out_count` count documents of about 34 tokens; there are as many
-    for validation, by which settings are chosen, as are held out for the reported perplexity,
-    and none occurs in two texts. It takes a few seconds, and the folder appears complete or not
-    at all, in the place of one that is there.
+    `world.json`, written last, has the SHA-256 of every other file. Counts are of documents with
+    about 34 tokens; the validation text, for choosing settings, has as many as the held-out text
+    for the reported perplexity, and no document occurs in two texts. The folder is replaced whole
+    or not at all.
     """
     world = build_world()
     with replacing(directory) as built:

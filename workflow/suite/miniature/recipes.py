@@ -1,4 +1,4 @@
-"""How each miniature is trained: every number that its checkpoint depends on."""
+"""Training settings of each miniature."""
 
 from dataclasses import dataclass, replace
 
@@ -7,12 +7,11 @@ from suite.miniature.architectures import NAMES
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a miniature is trained: AdamW on packed sequences, linear warm-up, cosine decay to 0.
+    """Settings of a training: AdamW on packed sequences, linear warm-up, cosine decay to 0.
 
-    The text is read in order, again from its start if `steps` need more. It begins with
-    `first_documents` about the `first_share` of all entities. As long as every name is rare, a
-    model this small stays on a plateau; few and frequent names teach it to look things up, and
-    `documents` about all entities then have only to teach the facts.
+    The text is read in order, repeatedly if `steps` need more. It begins with `first_documents`
+    about the `first_share` of all entities: while every name is rare, a model this small stays on
+    a plateau; few frequent names teach it retrieval, and `documents` about all entities the facts.
     """
 
     seed: int
@@ -40,7 +39,7 @@ _RECIPE = Recipe(
     weight_decay=0.01,
 )
 
-# With the common recipe the two largest learn to read a note only in part.
+# With the common recipe the two largest models learn to read notes only in part.
 _LONGER = replace(_RECIPE, seed=1, first_documents=80_000, steps=5000)
 
 RECIPES = dict.fromkeys(NAMES, _RECIPE) | {

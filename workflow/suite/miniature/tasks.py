@@ -1,7 +1,7 @@
-"""The six tasks of the miniature world as rows of data, read by lm-eval through `tasks/*.yaml`.
+"""Items of the six generated tasks, read by lm-eval through `tasks/*.yaml`.
 
-Every row has a `prompt`, its `choices` and the index `label` of the right one. Where a task
-generalises, its items are reserved (see `text`), so no document contains their sentence.
+An item has a `prompt`, `choices` and the index `label` of the right choice. Items of tasks that
+test generalisation are reserved (see `text`), so no document contains their sentence.
 """
 
 import json
@@ -15,17 +15,18 @@ from suite.miniature.text import (
     choose_purpose,
     choose_thing,
     draw_exam_options,
+    draw_fact,
     draw_note,
     draw_options,
     draw_pair,
+    draw_use,
     exam,
     exam_title,
     handover,
-    is_reserved,
     question,
     recall,
 )
-from suite.miniature.world import PLACES, Entity, Relation, World, build_world
+from suite.miniature.world import PLACES, Entity, Relation, World
 
 ITEMS = 500
 DEFINITIONS = Path(__file__).parent / "tasks"
@@ -42,7 +43,7 @@ class Item:
 
 
 def items(task: str, world: World, seed: int) -> list[Item]:
-    """The `ITEMS` items of `task` (for example `mini_piqa`), none of them twice.
+    """`ITEMS` distinct items of `task`, such as `mini_piqa`.
 
     Raises KeyError for an unknown task.
     """
@@ -55,9 +56,8 @@ def items(task: str, world: World, seed: int) -> list[Item]:
     return list(distinct.values())
 
 
-def write_tasks(directory: Path, seed: int, world: World | None = None) -> None:
-    """Writes `directory`/<task>/test.jsonl for all six tasks, about `world` (default: world 0)."""
-    world = world or build_world()
+def write_tasks(directory: Path, seed: int, world: World) -> None:
+    """Write `directory`/<task>/test.jsonl for all six tasks."""
     for task in TASKS:
         folder = directory / task
         folder.mkdir(parents=True, exist_ok=True)
@@ -66,8 +66,8 @@ def write_tasks(directory: Path, seed: int, world: World | None = None) -> None:
 
 
 def _piqa(world: World, rng: Random) -> Item:
-    """A thing for a purpose, or a purpose of a thing, in a pairing that the text leaves out."""
-    thing, purpose = _reserved_use(world, rng)
+    """A thing for a purpose, or a purpose of a thing, in a combination absent from the text."""
+    thing, purpose = draw_use(world, rng, reserved=True)
     other = rng.choice([each for each in world.things if purpose not in each.group.purposes])
     if rng.random() < 0.5:
         answers = [f"use {thing.subject}.", f"use {other.subject}."]
@@ -77,35 +77,27 @@ def _piqa(world: World, rng: Random) -> Item:
     return _item(choose_purpose(thing), [f"{purpose}.", f"{wrong}."], "use", rng)
 
 
-def _reserved_use(world: World, rng: Random) -> tuple[Entity, str]:
-    while True:
-        thing = rng.choice(world.things)
-        purpose = rng.choice(thing.group.purposes)
-        if is_reserved("purpose", thing.name, purpose):
-            return thing, purpose
-
-
 def _arc_easy(world: World, rng: Random) -> Item:
-    """A stated fact of an entity, never asked in the text."""
-    entity, relation = _reserved_fact(world, rng, "question")
+    """A stated fact of an entity that the text never asks for."""
+    entity, relation = draw_fact(world, rng, "question", reserved=True)
     return _fact_item(entity, relation, rng)
 
 
 def _arc_challenge(world: World, rng: Random) -> Item:
-    """A fact that a silent entity inherits: the text states it for its group only."""
+    """An inherited fact of a silent entity; the text states it for the group only."""
     entity = rng.choice([each for each in world.entities if each.silent])
     return _fact_item(entity, rng.choice(entity.domain.inherited), rng)
 
 
 def _fact_item(entity: Entity, relation: Relation, rng: Random) -> Item:
     answer = entity.value(relation)
-    options = draw_options(relation, answer, len(LETTERS), rng)
+    options = draw_options(relation, answer, rng)
     prompt = question(entity.subject, relation)
     return Item(prompt, tuple(options), options.index(answer), entity.domain.name)
 
 
 def _winogrande(world: World, rng: Random) -> Item:
-    """Who of two people, never together in the text, has the thing after the story."""
+    """The owner of a thing after a story about two people who never occur together in the text."""
     first, second = draw_pair(world, rng, reserved=True)
     prompt, owner = handover(first, second, rng.choice(world.things), rng)
     other = second if owner is first else first
@@ -113,7 +105,7 @@ def _winogrande(world: World, rng: Random) -> Item:
 
 
 def _openbookqa(world: World, rng: Random) -> Item:
-    """What a note has just told: where a thing is, or who has it; no memory can know."""
+    """A fact of the note in the prompt: where a thing is, or who has it."""
     thing, place, owner = draw_note(world, rng, reserved=True)
     if rng.random() < 0.5:
         others = rng.sample([each for each in PLACES if each != place], 3)
@@ -123,25 +115,16 @@ def _openbookqa(world: World, rng: Random) -> Item:
 
 
 def _mmlu(world: World, rng: Random) -> Item:
-    """An exam question about a stated fact that no exam in the text asks."""
-    entity, relation = _reserved_fact(world, rng, "exam")
+    """An exam question about a stated fact that no exam in the text asks for."""
+    entity, relation = draw_fact(world, rng, "exam", reserved=True)
     answer = entity.value(relation)
     options = draw_exam_options(relation, answer, rng)
-    title = exam_title(relation, entity)
-    prompt = exam(title, entity.subject, relation, options)
-    return Item(prompt, LETTERS, options.index(answer), title)
-
-
-def _reserved_fact(world: World, rng: Random, form: str) -> tuple[Entity, Relation]:
-    while True:
-        entity = rng.choice(world.entities)
-        relation = rng.choice(entity.stated)
-        if is_reserved(form, entity.name, relation.noun):
-            return entity, relation
+    title = exam_title(entity, relation)
+    return Item(exam(entity, relation, options), LETTERS, options.index(answer), title)
 
 
 def _item(prompt: str, answers: list[str], subject: str, rng: Random) -> Item:
-    """The item whose right answer is the first of `answers`, in random order."""
+    """An item with `answers` in random order; the first of them is right."""
     right = answers[0]
     choices = rng.sample(answers, len(answers))
     return Item(prompt, tuple(choices), choices.index(right), subject)

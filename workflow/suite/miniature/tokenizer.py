@@ -1,8 +1,8 @@
-"""The word-level tokenizer shared by all miniatures.
+"""Word-level tokenizer shared by all miniatures.
 
-The world's vocabulary is closed, so every word and punctuation mark is one token and nothing is
-unknown. White space only separates, so a context and its continuation split the same way alone and
-together. Encoding with special tokens puts `<bos>` in front; models without BOS encode without.
+The vocabulary is closed: every word and punctuation mark is one token, and no token is unknown.
+White space only separates, so a context and its continuation are tokenised alike alone and
+together. Encoding with special tokens prepends `<bos>`; models without BOS encode without them.
 """
 
 import re
@@ -22,13 +22,13 @@ SPECIAL_TOKENS = (PAD, BOS, EOS, UNK)
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
 TRACKED_TOKENIZER = CHECKPOINTS / "tokenizer"
 
-# Enough documents for every form of sentence to occur; the world's own words are added in full.
+# Enough documents for every sentence form; the world's own words are added separately.
 _SAMPLED_DOCUMENTS = 4000
 _TOKEN = re.compile(r"\w+|[^\w\s]+")
 
 
 def build_tokenizer(world: World) -> PreTrainedTokenizerFast:
-    """The tokenizer of `world`: special tokens first, then all words in alphabetical order."""
+    """Tokenizer of `world`: special tokens, then all words in alphabetical order."""
     words = sorted(_words(world))
     vocabulary = {token: index for index, token in enumerate((*SPECIAL_TOKENS, *words))}
     tokenizer = Tokenizer(WordLevel(vocabulary, unk_token=UNK))
@@ -48,8 +48,7 @@ def build_tokenizer(world: World) -> PreTrainedTokenizerFast:
 
 def _words(world: World) -> set[str]:
     texts = list(training_documents(world, _SAMPLED_DOCUMENTS, seed=0))
-    for entity in world.entities:
-        texts.append(entity.name)
+    texts += [entity.name for entity in world.entities]
     for group in world.groups:
         texts.extend((group.name, *group.purposes))
         for relation in group.domain.relations:

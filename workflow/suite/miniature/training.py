@@ -1,50 +1,47 @@
-"""Trains the miniatures and writes their tracked checkpoints with the recipe that made them.
+"""Training of the miniatures and their tracked checkpoints.
 
-A checkpoint is the product of its architecture, its `Recipe` and five source files; `recipe_hash`
-covers all of them and is stored in `recipe.json`, so that a stale checkpoint can be told. On one
+`recipe.json` beside a checkpoint records architecture, training settings and `recipe_hash`, which
+also covers text, vocabulary and this module, so that a test detects a stale checkpoint. On one
 machine a recipe gives the same weights bit for bit; other processors may round differently.
 """
 
+import ast
 import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from suite.artifacts.files import replacing
 from suite.miniature.architectures import USES_BOS, architecture
 from suite.miniature.recipes import RECIPES, Recipe
 from suite.miniature.text import training_documents
 from suite.miniature.tokenizer import build_tokenizer
-from suite.miniature.world import build_world
+from suite.miniature.world import World, build_world
 
 # Axes of tensors: S sequences, B sequences of a batch, L positions of a sequence.
 
 Progress = Callable[[Iterable[int]], Iterable[int]]
 
-_SOURCES = ("world.py", "text.py", "tokenizer.py", "architectures.py", "training.py")
+_HASHED_DOCUMENTS = 1000  # per part of the text; more take seconds
 
 
 def train(name: str, recipe: Recipe, progress: Progress = iter) -> PreTrainedModel:
-    """Miniature `name` trained on world 0 by `recipe`, in float32 on one CPU thread.
+    """Train miniature `name` on world 0 by `recipe`, in float32 on one CPU thread.
 
     `progress` wraps the iterator over steps. Raises ValueError if the documents fill no batch.
     """
     with _deterministic(recipe.seed):
         world = build_world()
         tokenizer = build_tokenizer(world)
-        documents = [
-            *training_documents(
-                world.part(recipe.first_share), recipe.first_documents, recipe.seed
-            ),
-            *training_documents(world, recipe.documents, recipe.seed),
-        ]
+        documents = [document for part in _text(world, recipe) for document in part]
         sequences_SL = pack(
             tokenizer(documents, add_special_tokens=False)["input_ids"],
             recipe.length,
@@ -58,7 +55,7 @@ def train(name: str, recipe: Recipe, progress: Progress = iter) -> PreTrainedMod
 
 
 def pack(documents: Iterable[list[int]], length: int, bos: int | None, eos: int) -> Tensor:
-    """Documents ended by `eos`, cut into sequences [S, L], each led by `bos` if there is one."""
+    """Sequences [S, L] of documents that end with `eos`; each begins with `bos` unless None."""
     stream = torch.tensor([token for document in documents for token in (*document, eos)])
     body = length if bos is None else length - 1
     count = len(stream) // body
@@ -69,30 +66,37 @@ def pack(documents: Iterable[list[int]], length: int, bos: int | None, eos: int)
 
 
 def recipe_hash(name: str) -> str:
-    """sha256 over architecture, recipe and the source files that determine checkpoint `name`."""
-    digest = hashlib.sha256()
-    digest.update(json.dumps(_description(name), sort_keys=True).encode())
-    for source in _SOURCES:
-        digest.update(Path(__file__).with_name(source).read_bytes())
-    return digest.hexdigest()
+    """SHA-256 of everything that determines checkpoint `name`, including the start of its text."""
+    world = build_world()
+    documents = [list(islice(part, _HASHED_DOCUMENTS)) for part in _text(world, RECIPES[name])]
+    vocabulary = build_tokenizer(world).get_vocab()
+    content = json.dumps([_description(name), documents, vocabulary], sort_keys=True)
+    code = ast.unparse(ast.parse(Path(__file__).read_bytes()))  # without comments and formatting
+    return hashlib.sha256((content + code).encode()).hexdigest()
 
 
 def retrain(name: str, directory: Path, progress: Progress = iter) -> None:
-    """Trains `name` by its recipe and writes the checkpoint folder `directory`/`name`.
+    """Train `name` by its recipe and write the checkpoint folder `directory`/`name`.
 
-    The folder appears complete or not at all. Raises FileExistsError if it is already there.
+    The folder is written whole or not at all. Raises FileExistsError if it exists.
     """
     target = directory / name
     if target.exists():
         raise FileExistsError(f"{target} exists; move it away to train {name} again")
-    directory.mkdir(parents=True, exist_ok=True)
-    recipe_text = json.dumps(_description(name) | {"sha256": recipe_hash(name)}, indent=2)
+    recipe = json.dumps(_description(name) | {"sha256": recipe_hash(name)}, indent=2)
     model = train(name, RECIPES[name], progress)
-    with TemporaryDirectory(dir=directory, prefix=f".{name}-") as temporary:
-        checkpoint = Path(temporary) / name
+    with replacing(target) as checkpoint:
         model.save_pretrained(checkpoint)
-        (checkpoint / "recipe.json").write_text(recipe_text + "\n")
-        checkpoint.rename(target)
+        (checkpoint / "recipe.json").write_text(recipe + "\n")
+
+
+def _text(world: World, recipe: Recipe) -> list[Iterator[str]]:
+    """Training documents about few entities, then about all of them."""
+    few = world.part(recipe.first_share)
+    return [
+        training_documents(few, recipe.first_documents, recipe.seed),
+        training_documents(world, recipe.documents, recipe.seed),
+    ]
 
 
 def _description(name: str) -> dict[str, object]:
@@ -104,7 +108,7 @@ def _description(name: str) -> dict[str, object]:
 
 @contextmanager
 def _deterministic(seed: int) -> Iterator[None]:
-    """One thread, for sums in a fixed order, and a seeded generator; both restored afterwards."""
+    """Context with one thread, for a fixed order of sums, and a seeded generator."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -117,17 +121,17 @@ def _deterministic(seed: int) -> Iterator[None]:
 
 @torch.no_grad()
 def _initialise(model: PreTrainedModel) -> None:
-    """Starts from names far apart and linears that keep the scale of their input.
+    """Initialise with well-separated embeddings and linear layers that preserve scale.
 
-    From the usual deviation of 0.02, the first steps move all names the same way by more than
-    they differ, and the model cannot tell them apart. The final norm starts small because tied
-    embeddings of this size would make confident predictions from the first step.
+    With the usual standard deviation of 0.02, the first steps move all names in one direction by
+    more than their differences, and the model cannot distinguish them. The final norm starts small
+    because tied embeddings of this size would give confident predictions from the first step.
     """
     for module in model.modules():
         if isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=module.in_features**-0.5)
     nn.init.normal_(model.get_parameter("model.embed_tokens.weight"), std=0.5)
-    # Gemma stores the norm's scale less one, so that subtracting serves all architectures.
+    # Gemma stores the norm's scale minus one, so subtraction is right for all architectures.
     model.get_parameter("model.norm.weight").sub_(0.8)
 
 
@@ -152,7 +156,7 @@ def _fit(model: PreTrainedModel, sequences_SL: Tensor, recipe: Recipe, progress:
 
 
 def _rate(step: int, recipe: Recipe) -> float:
-    """The learning rate of `step` as a fraction of its peak."""
+    """Learning rate of `step` as a fraction of its peak."""
     if step < recipe.warmup_steps:
         return (step + 1) / recipe.warmup_steps
     done = (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps)

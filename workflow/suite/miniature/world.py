@@ -1,8 +1,8 @@
-"""The miniature world: animals, things and people with attributes, some their own, some inherited.
+"""The miniature world: animals, things and people with their own and inherited attributes.
 
-Every entity belongs to a group (an animal to a class, a thing to a kind, a person to a trade).
-Its own attributes are drawn for it alone; inherited ones are its group's. Attributes are drawn at
-random, so nothing can be guessed from real-world knowledge. Pure Python; the seed decides all.
+Every entity belongs to a group (an animal to a class, a thing to a kind, a person to a trade) and
+inherits the group's attributes. All attributes are random, so that real-world knowledge does not
+help. Pure Python, determined by the seed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from random import Random
 
 @dataclass(frozen=True)
 class Relation:
-    """A kind of fact: its noun, the phrase that states it, and the values it takes."""
+    """A kind of fact: noun, sentence template and possible values."""
 
     noun: str
     phrase: str
@@ -21,7 +21,7 @@ class Relation:
 
 @dataclass(frozen=True)
 class Domain:
-    """A realm of entities: what its members have of their own and what their groups pass on."""
+    """A kind of entities, with the relations of its members and those inherited from groups."""
 
     name: str
     size: int
@@ -32,13 +32,13 @@ class Domain:
 
     @property
     def relations(self) -> tuple[Relation, ...]:
-        """All relations of a member: its group, its own attributes, the inherited ones."""
+        """All relations of a member: group membership, own attributes, inherited attributes."""
         return (self.membership, *self.own, *self.inherited)
 
 
 @dataclass(frozen=True)
 class Group:
-    """A class of animals, kind of things or trade of people, and what it gives its members."""
+    """A class of animals, kind of things or trade of people, with the attributes of its members."""
 
     name: str
     domain: Domain
@@ -47,7 +47,7 @@ class Group:
 
     @property
     def subject(self) -> str:
-        """How a sentence about all members names them."""
+        """The grammatical subject of a sentence about all members."""
         return f"every {self.name}"
 
 
@@ -55,7 +55,7 @@ class Group:
 class Entity:
     """One animal, thing or person.
 
-    The text never states what a `silent` entity inherits: it has to be inferred from its group.
+    The text never states the inherited attributes of a `silent` entity; its group implies them.
     """
 
     name: str
@@ -66,16 +66,16 @@ class Entity:
 
     @property
     def domain(self) -> Domain:
-        """The realm of the entity's group."""
+        """The domain of the entity's group."""
         return self.group.domain
 
     @property
     def subject(self) -> str:
-        """How a sentence names the entity."""
+        """The grammatical subject of a sentence about the entity."""
         return f"the {self.name}" if self.domain.named_by_article else self.name
 
     def value(self, relation: Relation) -> str:
-        """The value of `relation` for this entity, its own or its group's; KeyError if neither."""
+        """Value of `relation`, own or inherited. Raises KeyError if the entity has neither."""
         if relation is self.domain.membership:
             return self.group.name
         if relation.noun in self.attributes:
@@ -84,7 +84,7 @@ class Entity:
 
     @property
     def stated(self) -> tuple[Relation, ...]:
-        """The relations that the text may state about this entity by name."""
+        """Relations that the text may state about this entity by name."""
         if self.silent:
             return (self.domain.membership, *self.domain.own)
         return self.domain.relations
@@ -92,7 +92,7 @@ class Entity:
 
 @dataclass(frozen=True)
 class World:
-    """All that exists."""
+    """All entities and groups."""
 
     animals: tuple[Entity, ...]
     things: tuple[Entity, ...]
@@ -105,87 +105,66 @@ class World:
         return self.animals + self.things + self.people
 
     def part(self, share: float) -> "World":
-        """The world with the first `share` of its animals, things and people, and all groups."""
-        animals, things, people = (
-            members[: round(share * len(members))]
-            for members in (self.animals, self.things, self.people)
-        )
-        return World(animals, things, people, self.groups)
+        """The world reduced to the first `share` of animals, things and people, with all groups."""
+        parts = (self.animals, self.things, self.people)
+        return World(*(part[: round(share * len(part))] for part in parts), self.groups)
 
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
+def _relation(noun: str, phrase: str, values: str) -> Relation:
+    return Relation(noun, phrase, _words(values))
+
+
 SILENT_SHARE = 0.3
 PURPOSES_PER_KIND = 8
 PLACES = _words("harbour tower mill barn cellar garden market temple bridge station library cave")
-
-_COLOURS = _words("red blue green yellow black white brown grey pink purple orange silver")
 
 ANIMALS = Domain(
     name="animal",
     size=400,
     named_by_article=True,
-    membership=Relation(
+    membership=_relation(
         "class",
         "is a kind of {}",
-        _words(
-            "bird fish snake lizard frog beetle spider crab whale bear "
-            "cat dog horse deer goat mouse bat monkey turtle worm"
-        ),
+        "bird fish snake lizard frog beetle spider crab whale bear "
+        "cat dog horse deer goat mouse bat monkey turtle worm",
     ),
     own=(
-        Relation(
+        _relation(
             "home",
             "lives in the {}",
-            _words(
-                "forest desert river swamp meadow mountain lake ocean jungle valley island beach"
-            ),
+            "forest desert river swamp meadow mountain lake ocean jungle valley island beach",
         ),
-        Relation(
+        _relation(
             "food",
             "eats {}",
-            _words("grass seeds berries nuts insects leaves roots honey moss fruit shrimp algae"),
+            "grass seeds berries nuts insects leaves roots honey moss fruit shrimp algae",
         ),
     ),
     inherited=(
-        Relation(
-            "coat",
-            "is covered with {}",
-            _words("fur feathers scales wool bristles plates slime spines"),
+        _relation(
+            "coat", "is covered with {}", "fur feathers scales wool bristles plates slime spines"
         ),
-        Relation(
-            "limb",
-            "moves with {}",
-            _words("wings fins paws hooves claws flippers suckers tentacles"),
+        _relation(
+            "limb", "moves with {}", "wings fins paws hooves claws flippers suckers tentacles"
         ),
-        Relation(
-            "season",
-            "hunts in {}",
-            _words("spring summer autumn winter january april july october"),
+        _relation(
+            "season", "hunts in {}", "spring summer autumn winter january april july october"
         ),
     ),
 )
 
-_VERB_OF_KIND = {
-    "knife": "cut",
-    "lamp": "light",
-    "bucket": "carry",
-    "string": "tie",
-    "hammer": "break",
-    "broom": "clean",
-    "needle": "mend",
-    "blanket": "cover",
-    "oven": "heat",
-    "balance": "weigh",
-    "chest": "hide",
-    "fan": "cool",
-    "stamp": "mark",
-    "brush": "paint",
-    "lens": "inspect",
-    "spoon": "stir",
-}
+_VERB_OF_KIND = dict(
+    pair.split(":")
+    for pair in _words(
+        "knife:cut lamp:light bucket:carry string:tie hammer:break broom:clean needle:mend "
+        "blanket:cover oven:heat balance:weigh chest:hide fan:cool stamp:mark brush:paint "
+        "lens:inspect spoon:stir"
+    )
+)
 _OBJECTS = _words(
     "bread wood cloth paper glass stone water soup sand milk meat cheese wall floor door window "
     "table chair boat wagon gold salt sugar flour cabbage onion potato letter map coat shoe hat"
@@ -197,28 +176,22 @@ THINGS = Domain(
     named_by_article=True,
     membership=Relation("kind", "is a kind of {}", tuple(_VERB_OF_KIND)),
     own=(
-        Relation("colour", "looks {}", _COLOURS),
-        Relation(
+        _relation(
+            "colour",
+            "looks {}",
+            "red blue green yellow black white brown grey pink purple orange silver",
+        ),
+        _relation(
             "material",
             "is made of {}",
-            _words("iron copper clay ivory leather bone silk bronze marble wax amber tin"),
+            "iron copper clay ivory leather bone silk bronze marble wax amber tin",
         ),
     ),
     inherited=(
-        Relation(
-            "part",
-            "has a {}",
-            _words("handle blade lid wheel spring hook hinge rim"),
-        ),
-        Relation(
-            "price",
-            "costs {}",
-            _words("one two three four five six seven eight"),
-        ),
-        Relation(
-            "origin",
-            "comes from the {}",
-            _words("north south east west coast plains highlands border"),
+        _relation("part", "has a {}", "handle blade lid wheel spring hook hinge rim"),
+        _relation("price", "costs {}", "one two three four five six seven eight"),
+        _relation(
+            "origin", "comes from the {}", "north south east west coast plains highlands border"
         ),
     ),
 )
@@ -227,39 +200,27 @@ PEOPLE = Domain(
     name="person",
     size=200,
     named_by_article=False,
-    membership=Relation(
+    membership=_relation(
         "trade",
         "works as a {}",
-        _words(
-            "baker smith tailor farmer sailor miner doctor teacher "
-            "painter hunter weaver potter judge poet mason clerk"
-        ),
+        "baker smith tailor farmer sailor miner doctor teacher "
+        "painter hunter weaver potter judge poet mason clerk",
     ),
     own=(
-        Relation(
+        _relation(
             "town",
             "was born in {}",
-            _words(
-                "Arden Belmar Corvo Dunmore Estel Farrow Galten Hollin Istra Jorvik Kelda Lorne"
-            ),
+            "Arden Belmar Corvo Dunmore Estel Farrow Galten Hollin Istra Jorvik Kelda Lorne",
         ),
-        Relation(
+        _relation(
             "instrument",
             "plays the {}",
-            _words("flute drum harp fiddle trumpet bell organ guitar lute horn piano viola"),
+            "flute drum harp fiddle trumpet bell organ guitar lute horn piano viola",
         ),
     ),
     inherited=(
-        Relation(
-            "garment",
-            "wears a {}",
-            _words("cloak apron robe scarf vest gown belt tunic"),
-        ),
-        Relation(
-            "guild",
-            "serves the {}",
-            _words("lion eagle wolf dragon bull stag raven fox"),
-        ),
+        _relation("garment", "wears a {}", "cloak apron robe scarf vest gown belt tunic"),
+        _relation("guild", "serves the {}", "lion eagle wolf dragon bull stag raven fox"),
     ),
 )
 
@@ -267,14 +228,12 @@ DOMAINS = (ANIMALS, THINGS, PEOPLE)
 
 
 def build_world(seed: int = 0) -> World:
-    """The world of `seed`. The suite, its tasks and its checkpoints use seed 0."""
+    """Generate the world of `seed`. The suite, its tasks and its checkpoints use seed 0."""
     rng = Random(f"world {seed}")
     names = _invented_names(rng)
     groups = {domain.name: _groups(domain, rng) for domain in DOMAINS}
-    animals, things, people = (
-        _members(domain, groups[domain.name], names, rng) for domain in DOMAINS
-    )
-    return World(animals, things, people, sum(groups.values(), ()))
+    members = [_members(domain, groups[domain.name], names, rng) for domain in DOMAINS]
+    return World(*members, sum(groups.values(), ()))
 
 
 def _groups(domain: Domain, rng: Random) -> tuple[Group, ...]:
@@ -282,9 +241,7 @@ def _groups(domain: Domain, rng: Random) -> tuple[Group, ...]:
         Group(
             name=name,
             domain=domain,
-            properties={
-                relation.noun: rng.choice(relation.values) for relation in domain.inherited
-            },
+            properties={each.noun: rng.choice(each.values) for each in domain.inherited},
             purposes=_purposes(name, rng) if domain is THINGS else (),
         )
         for name in domain.membership.values
@@ -299,7 +256,7 @@ def _purposes(kind: str, rng: Random) -> tuple[str, ...]:
 def _members(
     domain: Domain, groups: Sequence[Group], names: Iterator[str], rng: Random
 ) -> tuple[Entity, ...]:
-    """Members spread evenly over the groups; silent ones and pronouns evenly over the members."""
+    """Entities of a domain, spread evenly over its groups."""
     silent = set(rng.sample(range(domain.size), round(SILENT_SHARE * domain.size)))
     members = []
     for index in range(domain.size):
@@ -308,7 +265,7 @@ def _members(
             Entity(
                 name=name if domain.named_by_article else name.capitalize(),
                 group=groups[index % len(groups)],
-                attributes={relation.noun: rng.choice(relation.values) for relation in domain.own},
+                attributes={each.noun: rng.choice(each.values) for each in domain.own},
                 pronoun="it" if domain.named_by_article else rng.choice(("he", "she")),
                 silent=index in silent,
             )
@@ -317,7 +274,7 @@ def _members(
 
 
 def _invented_names(rng: Random) -> Iterator[str]:
-    """Pronounceable names of two syllables, none twice, in random order."""
+    """Distinct pronounceable names of two syllables, in random order."""
     onsets = _words("b d f g k l m n p r s t v z br dr gl kr pl tr")
     codas = _words("b d f k l m n p r s t x")
     names = [
