@@ -1,1 +1,1 @@
-"""What jobs leave on disk: files written whole or not at all, tensors, masks, items."""
+"""Files of jobs: atomic writing, tensors, masks, item scores, recorded recipes."""

@@ -1,8 +1,9 @@
-"""Array files (safetensors) with a checksum of their content: a damaged one is named, not used."""
+"""Array files (safetensors) with a checksum of their content, so that a damaged file is refused."""
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from suite.artifacts.files import replacing
 # One entry, since safetensors writes several in an order that changes from run to run.
 _ENTRY = "suite"
 
-_DTYPES = {"I32": np.int32}  # of what is large enough to be left in its file
+_DTYPES = {"I32": np.int32, "U8": np.uint8}  # of corpora and packed masks
 
 Content = tuple[str, memoryview]  # type and shape, and the bytes
 
@@ -31,30 +32,20 @@ def save_arrays(
 
 
 def load_arrays(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-    """What `save_arrays` wrote, by sorted name. Raises ValueError for a damaged file."""
-    arrays, metadata, checksum = opened(path, "numpy")
-    found = digest({name: _content(array) for name, array in arrays.items()}, metadata)
-    compare(path, found, checksum)
-    return arrays, metadata
+    """Arrays of `save_arrays` by sorted name, and the metadata.
 
-
-def map_arrays(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-    """The same, but the arrays stay in the file, and processes of one machine share their memory.
-
-    What is written to one of them does not reach the file. Raises ValueError for a damaged file.
+    Arrays are mapped copy-on-write, so the processes of a machine share their memory. Raises
+    ValueError for a damaged file.
     """
-    _, metadata, checksum = opened(path, "numpy", contents=False)
-    with open(path, "rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
-    arrays: dict[str, NDArray[Any]] = {
-        name: np.memmap(
-            path, _DTYPES[value["dtype"]], "c", 8 + length + value["data_offsets"][0],
-            tuple(value["shape"]),
-        )
-        for name, value in sorted(header.items())
-        if name != "__metadata__"
-    }  # fmt: skip
+    with opened(path, "numpy") as (_, metadata, checksum):
+        whole = np.memmap(path, np.uint8, "c")
+        start = 8 + int.from_bytes(whole[:8].tobytes(), "little")
+        arrays: dict[str, NDArray[Any]] = {}
+        for name, stored in sorted(json.loads(whole[8:start].tobytes()).items()):
+            if name != "__metadata__":
+                begin, end = (start + offset for offset in stored["data_offsets"])
+                flat = whole[begin:end].view(_DTYPES[stored["dtype"]])
+                arrays[name] = flat.reshape(stored["shape"])
     compare(path, digest({name: _content(a) for name, a in arrays.items()}, metadata), checksum)
     return arrays, metadata
 
@@ -65,7 +56,7 @@ def _content(array: NDArray[Any]) -> Content:
 
 
 def digest(contents: Mapping[str, Content], metadata: Mapping[str, str]) -> str:
-    """SHA-256 over names, types, shapes and bytes."""
+    """SHA-256 of metadata and of names, types, shapes and bytes."""
     digest = hashlib.sha256(json.dumps(dict(metadata), sort_keys=True).encode())
     for name in sorted(contents):
         kind, data = contents[name]
@@ -75,33 +66,27 @@ def digest(contents: Mapping[str, Content], metadata: Mapping[str, str]) -> str:
 
 
 def entry(metadata: Mapping[str, str], checksum: str) -> dict[str, str]:
-    """The file's metadata, as safetensors takes them."""
+    """Metadata and checksum in the form of safetensors."""
     return {_ENTRY: json.dumps({**metadata, "checksum": checksum}, sort_keys=True)}
 
 
-def opened(
-    path: str | Path, framework: str, contents: bool = True
-) -> tuple[dict[str, Any], dict[str, str], str]:
-    """Content by sorted name, if it is wanted, metadata, checksum.
+@contextmanager
+def opened(path: str | Path, framework: str) -> Iterator[tuple[Any, dict[str, str], str]]:
+    """Open an array file: safetensors handle, metadata, checksum.
 
-    Raises ValueError for a cut file.
+    Raises ValueError for a truncated file.
     """
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework=framework) as file:
             metadata = json.loads((file.metadata() or {}).get(_ENTRY, "{}"))
-            names = sorted(file.keys()) if contents else []
-            tensors = {name: file.get_tensor(name) for name in names}
-    except (SafetensorError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is not a whole file ({error}): {_REMEDY}") from None
-    return tensors, metadata, metadata.pop("checksum", "")
+            yield file, metadata, metadata.pop("checksum", "")
+    except (SafetensorError, json.JSONDecodeError, KeyError) as error:
+        raise ValueError(f"{path} is not a whole file ({error}): delete it and run again") from None
 
 
 def compare(path: str | Path, found: str, checksum: str) -> None:
-    """Raise ValueError where the content is not what was written."""
+    """Raise ValueError where the checksum differs."""
     if found != checksum:
-        raise ValueError(f"{path} is damaged (its checksum is another one): {_REMEDY}")
-
-
-_REMEDY = "delete it and run again"
+        raise ValueError(f"{path} is damaged (wrong checksum): delete it and run again")

@@ -1,4 +1,4 @@
-"""Writing files whole or not at all, and their checksums."""
+"""Atomic writing of files and folders, and checksums."""
 
 import glob
 import hashlib
@@ -7,18 +7,17 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`, file or folder, that takes its place at the end.
+    """Yield a temporary path that replaces `path`, a file or folder, on success.
 
-    On an error nothing takes its place and the temporary one is removed. What a killed process
-    has left of the same path is removed too. Whoever wrote it, it gets the permissions that new
-    files have.
+    Temporary paths are removed on an error, and those of killed processes at the next attempt.
+    The result has the permissions of new files, whichever library wrote it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,10 +37,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def new_mode(place: Path) -> int:
-    """The permissions of a new folder at the unused path `place`, made for a moment to see them.
+    """Permissions of a new folder at the unused path `place`, which is created and removed.
 
-    That is 0o777 without the user's umask, or what the parent's default ACL says; to read the
-    umask itself is to set it, which other threads would notice.
+    They follow from umask or the parent's default ACL; reading the umask would mean setting it,
+    also for other threads.
     """
     place.mkdir()
     mode = stat.S_IMODE(place.stat().st_mode) & 0o777
@@ -50,9 +49,9 @@ def new_mode(place: Path) -> int:
 
 
 def grant(path: Path, mode: int) -> None:
-    """Give a file or all of a folder these permissions, files without execution.
+    """Set the permissions of a file or of a folder's content, files without execution.
 
-    Libraries write files that only their owner can read, which keeps out who shares the results.
+    Some libraries write files that only their owner can read.
     """
     for part in [path, *path.rglob("*")] if path.is_dir() else [path]:
         found = part.lstat().st_mode
@@ -62,12 +61,11 @@ def grant(path: Path, mode: int) -> None:
 
 
 def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
+    with suppress(PermissionError):
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return False
     return True
 
 
@@ -79,7 +77,7 @@ def _remove(path: Path) -> None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a text file, UTF-8 and with the same line ends everywhere."""
+    """Write a UTF-8 text file with LF line ends."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
@@ -92,22 +90,21 @@ def write_json(path: str | Path, value: Mapping[str, Any]) -> None:
 
 
 def read_json(path: str | Path) -> Any:
-    """Read a JSON file. Raises ValueError that names it where it is damaged.
+    """Content of a JSON file without its checksum, if any.
 
-    A checksum is compared where there is one, and left out.
+    Raises ValueError, naming the file, where it is damaged.
     """
     try:
         value = json.loads(Path(path).read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        if isinstance(value, dict) and value.pop("checksum", None) not in (None, _checksum(value)):
+            raise ValueError("wrong checksum")
+    except ValueError as error:
         raise ValueError(f"{path} is damaged ({error}): delete it and run again") from None
-    checksum = value.pop("checksum", None) if isinstance(value, dict) else None
-    if checksum is not None and checksum != _checksum(value):
-        raise ValueError(f"{path} is damaged (wrong checksum): delete it and run again")
     return value
 
 
 def _checksum(value: Mapping[str, Any]) -> str:
-    """SHA-256 of a mapping as JSON, whatever the order of its keys."""
+    """SHA-256 of a mapping as JSON with sorted keys."""
     as_read = json.loads(json.dumps(value))
     return hashlib.sha256(json.dumps(as_read, sort_keys=True).encode()).hexdigest()
 

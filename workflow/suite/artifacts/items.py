@@ -1,4 +1,4 @@
-"""How a checkpoint answered each item of the tasks: what paired tests are made of."""
+"""Score of every task item, for paired tests."""
 
 import csv
 import gzip
@@ -21,9 +21,9 @@ _HEADER = ("column", "task", "item", "acc")
 def from_samples(
     samples: Mapping[str, Sequence[Mapping[str, Any]]], metric: str, score: float
 ) -> dict[str, dict[int, float]]:
-    """A task's items out of lm-eval's samples by leaf.
+    """Item scores of a task, from lm-eval's samples by subtask.
 
-    Nothing where the score is not the mean of the metric's numbers, as a perplexity is not.
+    Empty where the task's score is not the mean over items, such as a perplexity.
     """
     values = [sample.get(metric) for each in samples.values() for sample in each]
     numbers = [value for value in values if isinstance(value, Real)]
@@ -36,12 +36,12 @@ def from_samples(
 
 
 def _number(value: Any) -> float:
-    """A whole number as such, since most are 0 or 1."""
+    """An integer where possible, since most scores are 0 or 1."""
     return int(value) if float(value).is_integer() else float(value)
 
 
 def write_items(items: Items, path: Path) -> None:
-    """Write a gzipped CSV file, one line an item; equal items give equal bytes."""
+    """Write a gzipped CSV file, one line per item; equal items give equal bytes."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_HEADER)

@@ -1,35 +1,54 @@
-"""Masks as files: one bit a weight, eight weights a byte, row by row (1 = the weight survives).
+"""Mask files: one bit per weight, row by row (1 = the weight survives). Needs no torch.
 
-A mask is a bool array, of NumPy or of torch on the CPU; none of this needs torch.
+Masks are bool arrays of NumPy, or of torch on the CPU.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from baselines.pattern import group_of
 from suite.artifacts.arrays import load_arrays, save_arrays
-from suite.artifacts.lazily import Lazily
 
 Masks = Mapping[str, Any]
+Value = TypeVar("Value")
+
+
+class Unpacked(Mapping[str, Value]):
+    """`unpack(name)` by name, computed at every access: a byte per weight, for one layer only."""
+
+    def __init__(self, names: Iterable[str], unpack: Callable[[str], Value]) -> None:
+        self.names = dict.fromkeys(names)
+        self.unpack = unpack
+
+    def __getitem__(self, name: str) -> Value:
+        if name not in self.names:
+            raise KeyError(name)
+        return self.unpack(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
 
 
 def save_masks(masks: Masks, path: str | Path) -> None:
-    """Write bool masks by layer name; shapes go into the file's metadata."""
+    """Write bool masks by layer name, with shapes in the metadata."""
     packed = {name: np.packbits(np.asarray(mask)) for name, mask in masks.items()}
     shapes = {name: list(mask.shape) for name, mask in masks.items()}
     save_arrays(packed, path, {"shapes": json.dumps(shapes)})
 
 
 def read_masks(path: str | Path) -> Mapping[str, NDArray[np.bool_]]:
-    """Read what `save_masks` wrote, in the same order. Raises ValueError for a damaged file.
+    """Masks of `save_masks` in the same order, unpacked at every access.
 
-    A layer's mask is unpacked, to a byte a weight, whenever it is asked for.
+    Raises ValueError for a damaged file.
     """
     packed, metadata = load_arrays(path)
     shapes = json.loads(metadata["shapes"])
@@ -38,11 +57,11 @@ def read_masks(path: str | Path) -> Mapping[str, NDArray[np.bool_]]:
         bits = np.unpackbits(packed[name], count=int(np.prod(shapes[name])))
         return bits.astype(bool).reshape(shapes[name])
 
-    return Lazily(shapes, unpacked)
+    return Unpacked(shapes, unpacked)
 
 
 def mask_hash(masks: Masks) -> str:
-    """SHA-256 over names, shapes and packed bits in layer order: equal masks, equal hash."""
+    """SHA-256 of names, shapes and packed bits, in layer order."""
     digest = hashlib.sha256()
     for name, mask in masks.items():
         digest.update(f"{name}{tuple(mask.shape)}".encode())
@@ -51,10 +70,10 @@ def mask_hash(masks: Masks) -> str:
 
 
 def check_groups(masks: Masks, pattern: str, tiles: Mapping[str, Any]) -> None:
-    """Raise ValueError where a group of a mask does not keep the N of M weights of `pattern`.
+    """Raise ValueError where a group of weights violates the N:M `pattern`.
 
-    Groups in the dense tiles of PATCH's map `tiles` (see `suite.stages.binarise`; empty for all
-    other methods) must keep all. A pattern that is not N:M has nothing to check.
+    Groups in dense tiles of PATCH's map `tiles` (see `suite.stages.binarise`; empty for all other
+    methods) must keep all weights. Patterns other than N:M are not checked.
     """
     group = group_of(pattern)
     if not group:
@@ -73,7 +92,7 @@ def check_groups(masks: Masks, pattern: str, tiles: Mapping[str, Any]) -> None:
 def _wanted(
     name: str, shape: tuple[int, ...], group: tuple[int, int], tiles: Mapping[str, Any]
 ) -> NDArray[np.int64]:
-    """How many weights of every group [O, G] have to survive."""
+    """Required number of surviving weights per group [O, G]."""
     if not tiles:
         return np.full(shape, group[0])
     dense_UV = np.array([[sign == "1" for sign in row] for row in tiles["dense"][name]])
@@ -83,9 +102,9 @@ def _wanted(
 
 
 def jaccard(first: Path, second: Path) -> float:
-    """Weights that both masks keep over weights that either keeps, of two mask files.
+    """Jaccard index of the weights kept by two mask files.
 
-    Raises ValueError where they belong to different layers.
+    Raises ValueError where their layers differ.
     """
     one, other = read_masks(first), read_masks(second)
     if {n: m.shape for n, m in one.items()} != {n: m.shape for n, m in other.items()}:

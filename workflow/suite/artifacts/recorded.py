@@ -1,4 +1,4 @@
-"""Recipes as files carry them (see `suite.plan.recipe`), compared with what a run asks for."""
+"""Comparison of recipes recorded in files with the recipes of a run (see `suite.plan.recipe`)."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -8,7 +8,7 @@ _SHOWN = 3  # differences, in a message
 
 
 def check(path: str | Path, recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Raise ValueError, naming the file, where it was made by another recipe than is wanted."""
+    """Raise ValueError, naming the file, where its recorded recipe differs from the wanted one."""
     others = differences(recorded, wanted)
     if others:
         raise ValueError(
@@ -18,13 +18,13 @@ def check(path: str | Path, recorded: Mapping[str, Any], wanted: Mapping[str, An
 
 
 def summary(others: list[str]) -> str:
-    """The first differences in one line."""
+    """First differences in one line."""
     more = f"; and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
     return "; ".join(others[:_SHOWN]) + more
 
 
 def differences(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """One line for each value that differs, by dotted key: settings first, then code."""
+    """One line per differing value, by dotted key: settings first, then code."""
     old, new = dict(_flat(recorded)), dict(_flat(wanted))
     keys = [key for key in sorted(old | new) if old.get(key) != new.get(key)]
     keys.sort(key=lambda key: key.endswith("code"))

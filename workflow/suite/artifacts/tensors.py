@@ -1,4 +1,4 @@
-"""Torch tensors in files with a checksum, as `suite.artifacts.arrays` writes them."""
+"""Torch tensors and masks in files with a checksum (see `suite.artifacts.arrays`)."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 
 from suite.artifacts.arrays import Content, compare, digest, entry, opened
 from suite.artifacts.files import replacing
-from suite.artifacts.lazily import Lazily
-from suite.artifacts.masks import read_masks
+from suite.artifacts.masks import Unpacked, read_masks
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 def save_tensors(tensors: Mapping[str, "Tensor"], path: str | Path) -> None:
-    """Write torch tensors on the CPU, whole or not at all."""
+    """Write CPU tensors, whole or not at all."""
     from safetensors.torch import save_file
 
     checksum = digest({name: _content(tensor) for name, tensor in tensors.items()}, {})
@@ -24,15 +23,16 @@ def save_tensors(tensors: Mapping[str, "Tensor"], path: str | Path) -> None:
 
 
 def load_tensors(path: str | Path) -> dict[str, "Tensor"]:
-    """What `save_tensors` wrote, by sorted name. Raises ValueError for a damaged file."""
-    tensors, metadata, checksum = opened(path, "pt")
+    """Tensors of `save_tensors` by sorted name. Raises ValueError for a damaged file."""
+    with opened(path, "pt") as (file, metadata, checksum):
+        tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
     found = digest({name: _content(tensor) for name, tensor in tensors.items()}, metadata)
     compare(path, found, checksum)
     return tensors
 
 
 def tensors_hash(tensors: Iterable[tuple[str, "Tensor"]]) -> str:
-    """SHA-256 over names, types, shapes and bytes, one tensor after another, in their order."""
+    """SHA-256 of names, types, shapes and bytes, in the order of the tensors."""
     sha256 = hashlib.sha256()
     for name, tensor in tensors:
         kind, data = _content(tensor.detach().cpu())
@@ -42,14 +42,14 @@ def tensors_hash(tensors: Iterable[tuple[str, "Tensor"]]) -> str:
 
 
 def load_masks(path: str | Path) -> Mapping[str, "Tensor"]:
-    """Bool masks by layer name, in model order, each unpacked whenever it is asked for.
+    """Bool masks by layer name in model order, unpacked at every access.
 
     Raises ValueError for a damaged file.
     """
     import torch
 
     masks = read_masks(path)
-    return Lazily(masks, lambda name: torch.from_numpy(masks[name]))
+    return Unpacked(masks, lambda name: torch.from_numpy(masks[name]))
 
 
 def _content(tensor: "Tensor") -> Content:

@@ -1,6 +1,6 @@
-"""What `leap-suite prune` and `leap-suite evaluate` do; each gives what there is to say at the end.
+"""The commands `leap-suite prune` and `leap-suite evaluate`; each returns a summary.
 
-Both raise ConfigError for what cannot be asked for, and ValueError for what cannot be done.
+Both raise ConfigError for invalid arguments and ValueError for failures.
 """
 
 import tempfile
@@ -27,10 +27,10 @@ _TEXTS = {"ppl": "WikiText-2", "in_domain_ppl": "C4"}
 
 
 def prune(asked: Namespace) -> str:
-    """Prune into `out`, which appears whole or not at all; what comes before lies beside it."""
+    """Prune a model into the folder `out`, written whole or not at all."""
     method, sparsity, out = asked.method, asked.sparsity, asked.out
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise ConfigError(f"--out: {out} is there already: name a new or an empty folder")
+        raise ConfigError(f"--out: {out} exists: name a new or an empty folder")
     if asked.text is not None and not asked.text.is_file():
         raise ConfigError(f"--text: there is no file {asked.text}")
     grid = {"methods": [method], "sparsities": [sparsity]}
@@ -54,7 +54,7 @@ def prune(asked: Namespace) -> str:
 
 
 def evaluate(asked: Namespace) -> str:
-    """Write evaluation.json into the folder of a model; a manifest there says what was pruned."""
+    """Evaluate a model folder, pruned (with manifest.json) or not, and write evaluation.json."""
     folder, name = Path(asked.model), path_name(asked.model)
     if not folder.is_dir():
         raise ConfigError(f"DIR: there is no folder {folder}")
@@ -81,7 +81,7 @@ def evaluate(asked: Namespace) -> str:
         made = work / "evaluation.json", work / "items.csv.gz"
         run_evaluation(bench.model, hardened, *texts, cell, run, recipe, None, *made)
         result = read_json(made[0])
-    if manifest:  # the stage has taken the pruned model for the dense one
+    if manifest:  # the stage took the pruned model for the dense one
         result["provenance"]["dense_weights_sha256"] = manifest["dense_weights_sha256"]
     write_json(folder / "evaluation.json", result)
     written = {cell.path: Files(folder / "evaluation.json")}

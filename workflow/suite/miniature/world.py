@@ -107,7 +107,8 @@ class World:
     def part(self, share: float) -> "World":
         """The world reduced to the first `share` of animals, things and people, with all groups."""
         parts = (self.animals, self.things, self.people)
-        return World(*(part[: round(share * len(part))] for part in parts), self.groups)
+        animals, things, people = (part[: round(share * len(part))] for part in parts)
+        return World(animals, things, people, self.groups)
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -232,8 +233,8 @@ def build_world(seed: int = 0) -> World:
     rng = Random(f"world {seed}")
     names = _invented_names(rng)
     groups = {domain.name: _groups(domain, rng) for domain in DOMAINS}
-    members = [_members(domain, groups[domain.name], names, rng) for domain in DOMAINS]
-    return World(*members, sum(groups.values(), ()))
+    animals, things, people = (_members(each, groups[each.name], names, rng) for each in DOMAINS)
+    return World(animals, things, people, sum(groups.values(), ()))
 
 
 def _groups(domain: Domain, rng: Random) -> tuple[Group, ...]:

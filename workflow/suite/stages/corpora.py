@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from suite.artifacts.arrays import map_arrays, save_arrays
+from suite.artifacts.arrays import load_arrays, save_arrays
 from suite.artifacts.files import sha256
 from suite.artifacts.recorded import check
 
@@ -60,7 +60,7 @@ def read(
     That is their shape, the file's SHA-256, and the `source` of a hub text. Raises ValueError for a
     damaged file, for one of another `recipe`, and for one of too few sequences.
     """
-    arrays, metadata = map_arrays(path)
+    arrays, metadata = load_arrays(path)
     if recipe is not None:
         check(path, json.loads(metadata["recipe"]), recipe)
     blocks_ST = arrays["input_ids"]
