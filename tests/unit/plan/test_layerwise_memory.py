@@ -7,11 +7,10 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from baselines import reconstruct, registry
 from baselines.sequential import prune_model
 from leap.model.layers import prunable_linears
-from suite.plan.config import known_methods, method_schema
 from suite.plan.cost import layerwise_memory as memory
 from suite.plan.cost import reconstruction_memory
 from suite.plan.cost.shapes import MODELS, Shape
-from suite.plan.methods import rule_folders
+from suite.plan.methods import known_methods, method_schema, rule_folders
 from tests.live_bytes import LiveBytes
 
 LAYER_WISE = [

@@ -1,483 +1,427 @@
-"""One line a mistake: where it was written, what is wrong, and what may have been meant."""
+"""Mistakes in settings: one line each, where it was written, with the fix or what may be meant.
+
+A paragraph of `MISTAKES` has settings as a user writes them, in YAML, and after each dash the start
+of a line of the message. The scale is mini where no other is named.
+"""
 
 import pytest
+import yaml
 
 from suite.plan import config
+from suite.plan.validation import ConfigError
 
-BASE = {"scale": "mini", "hub_mirror": ""}
-LEAP = "methods.leap: there is no setting 'stepz' (did you mean 'steps'?)"
-TEXT = {"hub": "a/b", "name": "", "split": "train", "column": "text"}
-OF_DIGITS = "cannot be used: it names folders, so write 0.0001 or more, with at most six decimals"
-# studies of scale mini
+# studies of scale mini by the way that they define their cells
 GRIDS = ("sweep", "allocation", "opponents")
 AT_ONE_SPARSITY = {
     "tokens": "amounts", "ablations": "variants", "leap_search": "variants",
     "elsa_search": "variants",
 }  # fmt: skip
-MODEL = {"source": {"miniature": "mini-llama-3.2-1b"}, "dtype": "float32", "bos": True}
 
-GRID = {
-    "models": ["mini-llama-3.2-1b"], "methods": ["wanda"], "sparsities": [0.5], "seeds": [0],
-}  # fmt: skip
-OWN = {"mine": {**MODEL, "source": {"hub": {"id": "owner/name", "revision": "0" * 40}}}}
-OWN_MODEL = (
-    "{}.models: mine is not a miniature, and only miniatures know the generated data of {}: run it "
-    "at scale own (or claim, with all methods), or set real data"
-)
-LAMBADA = {"task": "lambada_openai", "dataset": "EleutherAI/lambada_openai", "limit": 0}
-SIX = ("piqa", "arc_easy", "arc_challenge", "winogrande", "openbookqa", "mmlu")
-REAL_TASKS = config.scale_settings("laptop")["evaluation"]["tasks"]
-OF_LAPTOP = config.scale_settings("laptop")["studies"]
+MISTAKES = """
+# keys and values
+scale: minii
+- scale: there is no 'minii' (did you mean 'mini'?)
 
+gridd: {}
+colour: red
+grid: {method: [wanda], methods: wanda, sparsities: [0.5, 0.50], seeds: [-0.5]}
+evaluation: {tasks: {piqa: {limitt: 3}}}
+execution: {checkpointing: perhaps, micro_batch: all, recompute: 3}
+jobs_per_gpu: 0
+models: {mini-llama-3.2-1b: {resources: {prepare: {gpu: 1}}}}
+resources: {harden: {gpu: 0}}
+run: logs
+- config: there is no setting 'colour' (known: about, against, corpora,
+- config: there is no setting 'gridd' (did you mean 'grid'?)
+- evaluation.tasks.piqa: there is no setting 'limitt' (did you mean 'limit'?)
+- execution.checkpointing: "perhaps" is not one of auto, True, False
+- execution.micro_batch: 'all' does not match '^auto$'
+- execution.recompute: 3 is not of type 'boolean', 'string'
+- grid: there is no setting 'method' (did you mean 'methods'?)
+- grid.methods: 'wanda' is not of type 'array'
+- grid.seeds.0: -0.5 is not of type 'integer'
+- grid.sparsities: 0.5 is listed twice; list it once
+- jobs_per_gpu: 0 is less than the minimum of 1
+- models.mini-llama-3.2-1b.resources.prepare: there is no setting 'gpu'
+- resources.harden: there is no setting 'gpu'
+- run: "logs" cannot be used (results/ has a folder of that name for something else; take another)
 
-def learned(**settings) -> dict:
-    return {"methods": {"leap": settings}}
+hub_mirror: nowhere
+- hub_mirror: there is no folder nowhere; give an existing one, or "" for the hub
 
+# a missing key that was misspelt is no second mistake
+models:
+  a: {source: {miniature: mini-llama-3.2-1b}, dtipe: float32, bos: true}
+  b: {source: {miniature: mini-llama-3.2-1b}, dtipe: float32}
+  c: {source: {pth: /a}}
+  mini-llama-3.2-1b: {source: {pth: /a}}
+corpora:
+  calibration: {packing: windows, sequences: 0, text: {hub: a/b}}
+  in_domain: {text: {miniature: train}, sequences: 3, length: 9}
+  validation: {text: {hub: a/b, name: "", split: train, column: text, documentz: 3}}
+- corpora.calibration: seed must be set
+- corpora.calibration.sequences: 0 is less than the minimum of 1
+- corpora.calibration.text: set either miniature, or hub, name, split, column, documents
+- corpora.in_domain: packing must be set
+- corpora.validation.text: there is no setting 'documentz' (did you mean 'documents'?)
+- models.a: there is no setting 'dtipe' (did you mean 'dtype'?)
+- models.b: there is no setting 'dtipe' (did you mean 'dtype'?)
+- models.b: bos must be set
+- models.c: dtype, bos must be set
+- models.c.source: there is no setting 'pth' (did you mean 'path'?)
+- models.mini-llama-3.2-1b.source: there is no setting 'pth' (did you mean 'path'?)
 
-def of(study: str, kind: str, **changes) -> dict:
-    """Changes of how a study says its cells."""
-    return {"studies": {study: {kind: changes}}}
+# sparsities; 1e-05 is how Python and paths write it
+grid: {sparsities: [50]}
+- grid.sparsities.0: 50 is out of range: it must be below 1
 
+grid: {sparsities: [0.5, 0, 1]}
+- grid.sparsities.1: 0 is out of range: it must be above 0
+- grid.sparsities.2: 1 is out of range: it must be below 1
 
-def layer_wise(**settings) -> dict:
-    return {"methods": {"wanda": settings}}
+grid: {sparsities: [0.5, 0.00001]}
+- grid.sparsities.1: 1e-05 cannot be used: it names folders, so write 0.0001 or more, with at most
 
+studies: {sweep: {grid: {sparsities: [0.30000000000000004]}}}
+- studies.sweep.grid.sparsities.0: 0.30000000000000004 cannot be used: it names folders
 
-def mini_model(**settings) -> dict:
-    return {"models": {"mini-llama-3.2-1b": settings}}
+grid: {sparsities: [.nan]}
+- grid.sparsities.0: nan cannot be used
 
+grid: {sparsities: [half, "1e-5", "true"]}
+- grid.sparsities.0: 'half' is not of type 'number'
+- grid.sparsities.1: '1e-5' is not of type 'number'
+- grid.sparsities.2: True is not of type 'number'
 
-def no_method(name: str, meant: str) -> str:
-    return f"there is no method '{name}' (did you mean '{meant}'?) under methods"
+grid: {sparsities: ["0.5", "1.2", "0.99999999999999999"]}
+- grid.sparsities.1: 1.2 is out of range: it must be below 1
+- grid.sparsities.2: 1.0 is out of range: it must be below 1
 
+grid: {methods: {wanda: 0.5}}
+- grid.methods.wanda: 0.5 is not of type 'array' (Sparsities of the method.)
 
-MISTAKES = {
-    "a scale": ({"scale": "minii"}, ["scale: there is no 'minii' (did you mean 'mini'?)"]),
-    "a key at the top": (
-        {"gridd": {}}, ["config: there is no setting 'gridd' (did you mean 'grid'?)"],
-    ),
-    "a key of the grid": (
-        {"grid": {"method": ["wanda"]}},
-        ["grid: there is no setting 'method' (did you mean 'methods'?)"],
-    ),
-    "a key of a corpus": (
-        {"corpora": {"training": {"lenght": 3}}},
-        ["corpora.training: there is no setting 'lenght' (did you mean 'length'?)"],
-    ),
-    "a key of a task": (
-        {"evaluation": {"tasks": {"piqa": {"limitt": 3}}}},
-        ["evaluation.tasks.piqa: there is no setting 'limitt' (did you mean 'limit'?)"],
-    ),
-    "percent": (
-        {"grid": {"sparsities": [50]}},
-        ["grid.sparsities.0: 50 is out of range: it must be below 1"],
-    ),
-    # 1e-05 is how Python and paths would have it
-    "a sparsity too near 0 to be written in digits": (
-        {"grid": {"sparsities": [0.5, 0.00001]}}, [f"grid.sparsities.1: 1e-05 {OF_DIGITS}"],
-    ),
-    "the sum of 0.1 and 0.2": (
-        of("sweep", "grid", sparsities=[0.1 + 0.2]),
-        [f"studies.sweep.grid.sparsities.0: 0.30000000000000004 {OF_DIGITS}"],
-    ),
-    "a sparsity that is no number": (
-        {"grid": {"sparsities": [float("nan")]}}, [f"grid.sparsities.0: nan {OF_DIGITS}"],
-    ),
-    "a sparsity from the command line": (
-        of("opponents", "grid", sparsities=["1.0e-5"]),
-        [f"studies.opponents.grid.sparsities.0: 1e-05 {OF_DIGITS}"],
-    ),
-    "a sparsity from the command line, which YAML takes for text": (
-        {"grid": {"sparsities": ["1e-5"]}},
-        ["grid.sparsities.0: '1e-5' is not of type 'number'"],
-    ),
-    "a sparsity that is rounded to 1": (
-        {"grid": {"sparsities": ["0.99999999999999999"]}},
-        ["grid.sparsities.0: 1.0 is out of range: it must be below 1"],
-    ),
-    "a sparsity that is true": (
-        {"grid": {"sparsities": ["true"]}}, ["grid.sparsities.0: True is not of type 'number'"],
-    ),
-    "sparsities of all studies": (
-        {"studies": {
-            "patterns": {"grid": {"methods": {"patch": [0.4, 1e-5]}}},
-            **{study: {"grid": {"sparsities": [1e-5]}} for study in GRIDS},
-            **{study: {kind: {"sparsity": 1e-5}} for study, kind in AT_ONE_SPARSITY.items()},
-        }},
-        [f"studies.{place}: 1e-05 {OF_DIGITS}" for place in (
-            "patterns.grid.methods.patch.1",
-            *(f"{study}.grid.sparsities.0" for study in GRIDS),
-            *(f"{study}.{kind}.sparsity" for study, kind in AT_ONE_SPARSITY.items()),
-        )],
-    ),
-    # as --config hands on what is nested
-    "a number in text": (
-        {"grid": {"sparsities": ["0.5", "1.2"]}},
-        ["grid.sparsities.1: 1.2 is out of range: it must be below 1"],
-    ),
-    "a mirror that is not there": (
-        {"hub_mirror": "nowhere"},
-        ['hub_mirror: there is no folder nowhere; give an existing one, or "" for the hub'],
-    ),
-    "a number that is wrong in two ways": (
-        {"grid": {"seeds": [-0.5]}}, ["grid.seeds.0: -0.5 is not of type 'integer'"],
-    ),
-    "a number of no kind at all": (
-        {"execution": {"recompute": 3}},
-        ["execution.recompute: 3 is not of type 'boolean', 'string' (Draw masks again in the "
-         "backward pass, to save memory.)"],
-    ),
-    # a key that is missing since it was misspelt
-    "a key that has to be set": (
-        {"models": {"m": {"source": MODEL["source"], "dtipe": "float32", "bos": True}}},
-        ["models.m: there is no setting 'dtipe' (did you mean 'dtype'?)"],
-    ),
-    "a key that has to be set, and another that is not": (
-        {"models": {"m": {"source": MODEL["source"], "dtipe": "float32"}}},
-        ["models.m: there is no setting 'dtipe' (did you mean 'dtype'?)",
-         "models.m: bos must be set"],
-    ),
-    "keys that are not set": (
-        {"models": {"m": {"source": {"pth": "/a"}}}},
-        ["models.m: dtype, bos must be set",
-         "models.m.source: there is no setting 'pth' (did you mean 'path'?)"],
-    ),
-    "a kind of source beside the scale's": (
-        mini_model(source={"pth": "/a"}),
-        ["models.mini-llama-3.2-1b.source: there is no setting 'pth' (did you mean 'path'?)"],
-    ),
-    "a key of a text": (
-        {"corpora": {"validation": {"text": {**TEXT, "documentz": 3}}}},
-        ["corpora.validation.text: there is no setting 'documentz' (did you mean 'documents'?)"],
-    ),
-    "what a key that is not set may ask for": (
-        {"corpora": {"in_domain": {"text": {"miniature": "train"}, "sequences": 3, "length": 9}}},
-        ["corpora.in_domain: packing must be set"],
-    ),
-    "two names of models": (
-        {"models": {"a b": MODEL, "a;b": MODEL}},
-        ["models.a b: 'a b' does not match '^[A-Za-z0-9][A-Za-z0-9._-]*$'",
-         "models.a;b: 'a;b' does not match '^[A-Za-z0-9][A-Za-z0-9._-]*$'"],
-    ),
-    # methods that others are like
-    "a key of a method": (learned(stepz=3), [LEAP]),
-    "two keys of a method": (
-        layer_wise(budgett="row", alocation="owl"),
-        ["methods.wanda: there is no setting 'alocation' (did you mean 'allocation'?)",
-         "methods.wanda: there is no setting 'budgett' (did you mean 'budget'?)"],
-    ),
-    "a value of a method": (
-        learned(steps=0), ["methods.leap.steps: 0 is less than the minimum of 1 "
-                           "(Optimiser steps.)"],
-    ),
-    "a key of a variant": (
-        {"methods": {"leap-start": {"stepz": 3}}}, [LEAP.replace("leap", "leap-start")],
-    ),
-    "a key of a study's variant": (
-        of("ablations", "variants", variants={"mine": {"stepz": 3}}),
-        [LEAP.replace("methods.leap", "studies.ablations.variants.variants.mine")],
-    ),
-    "a key of a method and another of its variant": (
-        {"methods": {"wanda": {"budgett": "row"}, "wanda-owl": {"alocation": "owl"}}},
-        ["methods.wanda: there is no setting 'budgett' (did you mean 'budget'?)",
-         "methods.wanda-owl: there is no setting 'alocation' (did you mean 'allocation'?)"],
-    ),
-    "what a variant alone makes wrong": (
-        {"methods": {"w": {"like": "wanda-owl", "budget": "global"}}},
-        ["methods.w.allocation: budget global spreads sparsity itself; use another budget or "
-         "allocation uniform"],
-    ),
-    "too much text": (
-        {"methods": {"admm": {"calibration": {"corpus": "training", "sequences": 6401}}}},
-        ["methods.admm.calibration.sequences: 6401 are more than there are: lower it, or raise "
-         "corpora.training.sequences, 6400"],
-    ),
-    # names of methods
-    "like": (
-        {"methods": {"wanda-owl": {"like": "wandaa"}}},
-        [f"methods.wanda-owl.like: {no_method('wandaa', 'wanda')}"],
-    ),
-    "like, of a method with variants": (
-        learned(like="leep"), [f"methods.leap.like: {no_method('leep', 'leap')}"],
-    ),
-    "like in a study's variant": (
-        of("ablations", "variants", variants={"mine": {"like": "leep"}}),
-        [f"studies.ablations.variants.variants.mine.like: {no_method('leep', 'leap')}"],
-    ),
-    "like in a circle with others behind it": (
-        {"methods": {"a": {"like": "b"}, "b": {"like": "a"}, "c": {"like": "a"}}},
-        ["methods.a.like: leads back to itself; name another method"],
-    ),
-    "like no name": (
-        {"methods": {"w": {"like": ["wanda"]}}},
-        ["methods.w.like: ['wanda'] is not of type 'string', 'null' (Name of another method.)"],
-    ),
-    "preset": (
-        learned(preset="papr"),
-        ["methods.leap.preset: there is no preset 'papr' (did you mean 'paper'?)"],
-    ),
-    "preset no name": (
-        learned(preset=None),
-        ["methods.leap.preset: None is not of type 'string' (Name of a set of settings.)"],
-    ),
-    "a name of a run that is taken": (
-        {"run": "logs"},
-        ['run: "logs" cannot be used (results/ has a folder of that name for something else; take '
-         "another)"],
-    ),
-    "a calibration on nothing": (
-        {"corpora": {"calibration": {"sequences": 0}}},
-        ["corpora.calibration.sequences: 0 is less than the minimum of 1 (Number of sequences.)"],
-    ),
-    "a method": (
-        {"methods": {"wandaa": {"budget": "row"}, "other": {"like": "wandaa"}}},
-        ["methods.wandaa: there is no method 'wandaa' (did you mean 'wanda'?)"],
-    ),
-    "a variant with a misspelt name": (
-        {"methods": {"leap-strat": {"steps": 3}}},
-        ["methods.leap-strat: there is no method 'leap-strat' (did you mean 'leap-start'?)"],
-    ),
-    "a variant in the grid": (
-        {"grid": {"methods": ["wanda-owll"]}},
-        ["grid.methods: 'wanda-owll' has no settings: there is no method 'wanda-owll' "
-         "(did you mean 'wanda-owl'?)"],
-    ),
-    "warm_start": (
-        learned(warm_start="wandaa"),
-        [f"methods.leap.warm_start: {no_method('wandaa', 'wanda')}"],
-    ),
-    "warm_start nearly random": (
-        learned(warm_start="randm"),
-        [f"methods.leap.warm_start: {no_method('randm', 'random')}"],
-    ),
-    "warm_start in a study": (
-        of("ablations", "variants", variants={"mine": {"warm_start": "magnitud"}}),
-        ["studies.ablations.variants.variants.mine.warm_start: "
-         + no_method("magnitud", "magnitude")],
-    ),
-    "warm_start from what is trained": (
-        learned(warm_start="maskllm"),
-        ["methods.leap.warm_start: 'maskllm' is neither random nor one of the layer-wise methods "
-         "that have settings under methods"],
-    ),
-    "mask_from": (
-        {"methods": {"reconstruct": {"mask_from": "wandaa"}}},
-        [f"methods.reconstruct.mask_from: {no_method('wandaa', 'wanda')}"],
-    ),
-    "sparse_masks": (
-        {"methods": {"patch": {"sparse_masks": "wanda-24"}}},
-        [f"methods.patch.sparse_masks: {no_method('wanda-24', 'wanda-2-4')}"],
-    ),
-    "densities": (
-        layer_wise(allocation={"from": "leep"}),
-        [f"methods.wanda.allocation.from: {no_method('leep', 'leap')}"],
-    ),
-    "the method of a varied study": (
-        of("ablations", "variants", base="leep"),
-        [f"studies.ablations.variants.base: {no_method('leep', 'leap')}"],
-    ),
-    "a method of the tokens": (
-        of("tokens", "amounts", calibrated={"methods": ["admmm"]}),
-        [f"studies.tokens.amounts.calibrated.methods: {no_method('admmm', 'admm')}"],
-    ),
-    "a method of the tokens that is learned": (
-        of("tokens", "amounts", calibrated={"methods": ["leap"]}),
-        ["studies.tokens.amounts.calibrated.methods: leap is not calibrated; list it under "
-         "studies.tokens.amounts.trained"],
-    ),
-    "a method of a study": (
-        of("sweep", "grid", methods=["lep"]),
-        ["studies.sweep.grid.methods: 'lep' has no settings: there is no method 'lep' (did you "
-         "mean 'leap'?)"],
-    ),
-    "a model of a study": (
-        of("leap_search", "variants", models=["mini-qwen-2.5"]),
-        ["studies.leap_search.variants.models: there is no model 'mini-qwen-2.5' (did you mean "
-         "'mini-qwen-2.5-0.5b'?) under models"],
-    ),
-    # studies
-    "studies where they once stood": (
-        {"sweep": {"sparsities": [0.5]}, "elsa_search": {"seeds": [1]}, "gridd": {}},
-        ["sweep: belongs under studies now: studies.sweep",
-         "elsa_search: belongs under studies now: studies.elsa_search"],
-    ),
-    "a name of a study that is none of a target": (
-        {"studies": {"My-study": {"table": "main", "grid": GRID}}},
-        ["studies.My-study: 'My-study' does not match '^[a-z][a-z0-9_]*$'"],
-    ),
-    "a study that does not say its cells": (
-        {"studies": {"mine": {"table": "main"}}},
-        ["studies.mine: set one of grid, variants, amounts"],
-    ),
-    "a study that says its cells twice": (
-        of("sweep", "variants", base="leap", models=["mini-llama-3.2-1b"], sparsity=0.5,
-           seeds=[0], variants={"hard": {"hard": True}}),
-        ["studies.sweep: set one of grid, variants, amounts, not grid and variants"],
-    ),
-    "a study as they once were": (
-        {"studies": {"mine": GRID}},
-        ["studies.mine: there is no setting 'methods' (known: amounts, figure, grid, measure, "
-         "table, variants)",
-         "studies.mine: there is no setting 'models' (known: amounts, figure, grid, measure, "
-         "table, variants)",
-         "studies.mine: there is no setting 'seeds' (known: amounts, figure, grid, measure, table, "
-         "variants)",
-         "studies.mine: there is no setting 'sparsities' (known: amounts, figure, grid, measure, "
-         "table, variants)",
-         "studies.mine: table must be set"],
-    ),
-    "a measure of a study": (
-        {"studies": {"mine": {"table": "main", "measure": "tests", "grid": GRID}}},
-        ['studies.mine.measure: "tests" is not one of test, validation (test = tasks and '
-         "perplexity, which are reported; validation = perplexity of the validation corpus alone, "
-         "by which settings are chosen; test if it is not set.)"],
-    ),
-    "a list of methods without sparsities": (
-        {"studies": {"mine": {"table": "main", "grid": {"models": GRID["models"],
-                                                        "methods": ["wanda"]}}}},
-        ["studies.mine.grid: sparsities, seeds must be set"],
-    ),
-    "a mapping of methods without seeds": (
-        {"studies": {"mine": {"table": "main", "grid": {"models": GRID["models"],
-                                                        "methods": {"wanda": [0.5]}}}}},
-        ["studies.mine.grid: seeds must be set"],
-    ),
-    "a sparsity for a method that is no list": (
-        {"grid": {"methods": {"wanda": 0.5}}},
-        ["grid.methods.wanda: 0.5 is not of type 'array' (Sparsities of the method.)"],
-    ),
-    "one sparsity that variants cannot have": (
-        {"studies": {"mine": {"table": "ablations", "variants": {
-            "base": "maskllm", "models": GRID["models"], "sparsity": 0.6, "seeds": [0],
-            "variants": {"cold": {"tau": [1, 0.05]}, "large": {"batch": 32}}}}}},
-        ["studies.mine.variants.sparsity: 0.6 cannot be had with pattern 2:4"],
-    ),
-    "a variant with the name of another method": (
-        of("ablations", "variants", variants={"per-block": {"hard": True}}),
-        ["studies.ablations.variants.variants.per-block: there is another method leap-per-block; "
-         "rename one of them"],
-    ),
-    "an amount of text with the name of another method": (
-        {"methods": {"admm-512-sequences": {"like": "admm", "rho": 2.0}}},
-        ["studies.tokens.amounts.calibrated.sequences: there is another method "
-         "admm-512-sequences; rename one of them"],
-    ),
-    # generated data and real
-    "a generated task under the name of another": (
-        {"evaluation": {"tasks": {"piqa": {"task": "mini_mmlu", "dataset": "mini_mmlu"}}}},
-        ["evaluation.tasks.piqa.task: mini_mmlu would stand under the name piqa: write mini_piqa, "
-         "or call it mmlu"],
-    ),
-    "another task with the data of the scale's": (
-        {"scale": "laptop", "evaluation": {"tasks": {"arc_easy": {"task": "hellaswag"}}}},
-        ["evaluation.tasks.arc_easy: dataset must be set"],
-    ),
-    "a task with the data of another": (
-        {"evaluation": {"tasks": {"piqa": {"dataset": "mini_mmlu"}}}},
-        ["evaluation.tasks.piqa.dataset: mini_mmlu is not the data of mini_piqa: write mini_piqa"],
-    ),
-    "a real task among generated ones": (
-        {"evaluation": {"tasks": {"piqa": {"task": "piqa", "dataset": "baber/piqa"}}}},
-        ["evaluation.tasks.piqa.task: piqa is a real task among generated ones, which cannot be "
-         "mixed: leave out one kind (`piqa: null`)"],
-    ),
-    "a generated task among real ones": (
-        {"scale": "laptop",
-         "evaluation": {"tasks": {"mmlu": {"task": "mini_mmlu", "dataset": "mini_mmlu"}}}},
-        ["evaluation.tasks.mmlu.task: mini_mmlu is a generated task among real ones, which cannot "
-         "be mixed: leave out one kind (`mmlu: null`)"],
-    ),
-    # any tasks
-    "no tasks": (
-        {"evaluation": {"tasks": dict.fromkeys(SIX)}},
-        ["evaluation.tasks: {} should be non-empty (Tasks of lm-evaluation-harness by the names "
-         "that their results have; null leaves out one that the scale has.)"],
-    ),
-    "no task in the average": (
-        {"evaluation": {"tasks": {task: {"averaged": False} for task in SIX}}},
-        ["evaluation.tasks: none counts in the average; add one whose metric is a share of correct "
-         "items, such as acc, or leave out `averaged: false`"],
-    ),
-    "an average of what is no share": (
-        {"scale": "laptop", "evaluation": {"tasks": {"lambada": {
-            **LAMBADA, "metric": "perplexity", "averaged": True}}}},
-        ["evaluation.tasks.lambada.averaged: perplexity is no share of correct items, which alone "
-         "can be averaged; leave it out"],
-    ),
-    "fewer than no solved items": (
-        {"scale": "laptop", "evaluation": {"tasks": {"arc_challenge": {"fewshot": -1}}}},
-        ["evaluation.tasks.arc_challenge.fewshot: -1 is less than the minimum of 0 (How many "
-         "solved items stand before the one that is asked; 0 if it is not set.)"],
-    ),
-    "a name that results have": (
-        {"scale": "laptop", "evaluation": {"tasks": {"average": LAMBADA}}},
-        ["evaluation.tasks.average: results call something else average; take another name"],
-    ),
-    "the name of a task's other score": (
-        {"scale": "laptop", "evaluation": {"tasks": {"piqa_norm": LAMBADA}}},
-        ["evaluation.tasks.piqa_norm: results call something else piqa_norm; take another name"],
-    ),
-    "one heading twice": (
-        {"scale": "laptop", "evaluation": {"tasks": {"lambada": {**LAMBADA, "title": "PIQA"}}}},
-        ["evaluation.tasks.lambada.title: PIQA is the heading of piqa; take another"],
-    ),
-    "a task that the scale does not have": (
-        {"scale": "laptop", "evaluation": {"tasks": {"piga": None}}},
-        ["evaluation.tasks.piga: None is not of type 'object'"],
-    ),
-    "real tasks for a miniature": (
-        {"evaluation": {"tasks": REAL_TASKS}, "grid": {"models": ["mini-llama-3.2-1b"]}},
-        ["grid.models: mini-llama-3.2-1b is a miniature and knows nothing that the real tasks of "
-         "evaluation.tasks ask: run it at scale mini, with generated ones"],
-    ),
-    "a miniature where tasks are real": (
-        {"scale": "laptop", "models": {"m": MODEL}, "grid": {"models": ["smollm2-135m", "m"]}},
-        ["grid.models: m is a miniature and knows nothing that the real tasks of evaluation.tasks "
-         "ask: run it at scale mini, with generated ones"],
-    ),
-    "a real task with generated data": (
-        {"scale": "laptop", "evaluation": {"tasks": {"piqa": {"dataset": "mini_piqa"}}}},
-        ["evaluation.tasks.piqa.dataset: mini_piqa is generated, but piqa a real task: write the "
-         "name of its data set on the hub, as scale laptop does"],
-    ),
-    "a model of one's own at scale mini": (
-        {"models": OWN, "grid": {"models": ["mine"]}},
-        [OWN_MODEL.format("grid", "corpora.calibration.text, corpora.training.text, "
-                          "corpora.validation.text, corpora.perplexity.text, evaluation.tasks")],
-    ),
-    "a model of one's own at scale smoke, beside a miniature": (
-        {"scale": "smoke", "models": OWN, "grid": {"models": ["mini-llama-3.2-1b", "mine"]}},
-        [OWN_MODEL.format("grid", "corpora.calibration.text, corpora.training.text, "
-                          "corpora.perplexity.text, evaluation.tasks")],
-    ),
-    "a model of one's own in a study of miniatures": (
-        {"models": OWN, **of("sweep", "grid", models=["mine"])},
-        [OWN_MODEL.format("studies.sweep.grid", "corpora.calibration.text, corpora.training.text, "
-                          "corpora.validation.text, corpora.perplexity.text, evaluation.tasks")],
-    ),
-    "a real model that sees a generated text": (
-        {"scale": "laptop", "models": OWN, "grid": {"models": ["mine"]},
-         "corpora": {"calibration": {"text": {"miniature": "train"}}},
-         "studies": {study: {"grid" if "grid" in values else "variants": {"models": ["mine"]}}
-                     for study, values in OF_LAPTOP.items()}},
-        [OWN_MODEL.format("grid", "corpora.calibration.text")],
-    ),
-}  # fmt: skip
+studies: {patterns: {grid: {methods: {maskllm: [0.6], patch: [0.4, 0.55]}}}}
+- studies.patterns.grid.methods.maskllm.0: 0.6 is impossible with pattern 2:4
+- studies.patterns.grid.methods.patch.1: 0.55 is impossible with pattern 2:4
+
+# names in paths, shells and the mirror
+models:
+  "x; touch y": {source: {path: .}, dtype: float32, bos: true}
+  a b: {source: {path: .}, dtype: float32, bos: true}
+methods: {x$(touch y): {like: wanda}}
+- methods.x$(touch y): 'x$(touch y)' does not match '^[A-Za-z0-9][A-Za-z0-9._-]*$'
+- models.a b: 'a b' does not match
+- models.x; touch y: 'x; touch y' does not match
+
+studies: {My-study: {table: main, grid: {models: [m], methods: {wanda: [0.5]}, seeds: [0]}}}
+- studies.My-study: 'My-study' does not match '^[a-z][a-z0-9_]*$'
+
+models:
+  m: {source: {hub: {id: a/.., revision: main}}, dtype: float32, bos: true}
+  n: {source: {path: x, miniature: y}, dtype: float32, bos: true}
+- models.m.source.hub.id: 'a/..' does not match
+- models.m.source.hub.revision: 'main' does not match
+- models.n.source: {'path': 'x', 'miniature': 'y'} has too many properties
+
+models:
+  m: {source: {path: /no/such}, dtype: float32, bos: true}
+  n: {source: {miniature: mini-lama-3.2-1b}, dtype: float32, bos: true}
+- models.m.source.path: /no/such holds no checkpoint (config.json is missing)
+- models.n.source.miniature: there is no miniature 'mini-lama-3.2-1b' (did you mean
+
+corpora:
+  calibration:
+    text: {hub: ../b, name: "", split: ../../c, column: text, documents: 1, revision: main}
+- corpora.calibration.text.hub: '../b' does not match
+- corpora.calibration.text.revision: 'main' does not match
+- corpora.calibration.text.split: '../../c' does not match
+
+corpora: {calibration: {text: {revision: "0000000000000000000000000000000000000000"}}}
+- corpora.calibration.text: 'hub' is a dependency of 'revision'
+
+evaluation: {tasks: {piqa: {dataset: ../../etc}}}
+- evaluation.tasks.piqa.dataset: '../../etc' does not match
+
+# settings of methods: one line for the method, not one for every variant
+methods:
+  leap: {stepz: 3}
+  leap-start: {stepsz: 3}
+  wanda: {budgett: row, alocation: owl, budget: column}
+  wanda-owl: {allocatoin: owl}
+  elsa: {steps: 0}
+studies: {ablations: {variants: {variants: {mine: {stepss: 3}}}}}
+- methods.wanda: there is no setting 'alocation' (did you mean 'allocation'?)
+- methods.wanda: there is no setting 'budgett' (did you mean 'budget'?)
+- methods.wanda.budget: "column" is not one of row, layer
+- methods.leap: there is no setting 'stepz' (did you mean 'steps'?)
+- methods.elsa.steps: 0 is less than the minimum of 1 (
+- methods.wanda-owl: there is no setting 'allocatoin' (did you mean 'allocation'?)
+- methods.leap-start: there is no setting 'stepsz' (did you mean 'steps'?)
+- studies.ablations.variants.variants.mine: there is no setting 'stepss' (did you mean 'steps'?)
+
+# N:M without quotes, which YAML reads in base 60
+methods:
+  wanda: {budget: 2:4}
+  admm: {allocation: outliers, calibration: {corpus: perplexity}}
+  reconstruct: {allocation: owl}
+  leap: {calibration: {corpus: training, sequences: 9}}
+  maskllm: {pattern: "8:16", density_strength: 7}
+  patch: {mode: tile, sparse_masks: random}
+- methods.wanda.budget: 124 is not one of row, layer, global, 2:4
+- methods.admm.allocation: "outliers" is incomplete (How sparsity is spread
+- methods.admm.calibration: sequences must be set
+- methods.admm.calibration.corpus: "perplexity" is not one of training
+- methods.reconstruct: there is no setting 'allocation'
+- methods.leap: there is no setting 'calibration'
+- methods.maskllm.density_strength: 7 is not one of 0 (
+- methods.maskllm.pattern: "8:16" is not one of 1:4, 2:4, 4:8
+- methods.patch.sparse_masks: "random" cannot be used (mode tile needs masks; name a method
+
+# like, preset and names of methods
+methods:
+  wanda-owl: {like: wandaa}
+  a: {like: b}
+  b: {like: a}
+  c: {like: a}
+  leap: {preset: papr}
+  wandaa: {budget: row}
+  leap-strat: {steps: 3}
+studies: {ablations: {variants: {variants: {mine: {like: leep}}}}}
+- methods.leap.preset: there is no preset 'papr' (did you mean 'paper'?)
+- methods.a.like: leads back to itself; name another method
+- methods.wandaa: there is no method 'wandaa' (did you mean 'wanda'?)
+- methods.leap-strat: there is no method 'leap-strat' (did you mean 'leap-start'?)
+- studies.ablations.variants.variants.mine.like: there is no method 'leep' (did you mean 'leap'?)
+
+methods: {wanda-owl: {like: wandaa}, w: {like: [wanda]}, leap: {preset: null}}
+- methods.leap.preset: None is not of type 'string'
+- methods.w.like: ['wanda'] is not of type 'string', 'null'
+
+grid: {methods: [wanda-owll, wnda], models: [mini-lama-3.2-1b]}
+- grid.methods: 'wanda-owll' has no settings: there is no method 'wanda-owll' (did you mean
+- grid.methods: 'wnda' has no settings: there is no method 'wnda' (did you mean 'wanda'?)
+- grid.models: there is no model 'mini-lama-3.2-1b' (did you mean 'mini-llama-3.2-1b'?) under models
+
+scale: smoke
+grid: {methods: [maskllm]}
+- grid.methods: 'maskllm' has no settings: give its settings under methods.maskllm
+
+subject: wnda
+against: [adm]
+- subject: there is no method 'wnda' (did you mean 'wanda'?) under methods
+- against: there is no method 'adm' (did you mean 'admm'?) under methods
+
+# masks and densities of other methods
+methods:
+  leap: {warm_start: randm}
+  leap-start: {warm_start: maskllm}
+  maskllm: {warm_start: wanda}
+  patch: {warm_start: wanda-2-4, sparse_masks: mine}
+  mine: {like: patch, warm_start: wanda, sparse_masks: leap}
+  wanda: {allocation: {from: leep}}
+  admm: {allocation: {from: random}}
+  sparsegpt: {allocation: {from: sparsegpt}}
+  reconstruct: {mask_from: random}
+  other: {like: reconstruct, mask_from: other}
+  more: {like: reconstruct, mask_from: wanda-2-4}
+studies: {ablations: {variants: {variants: {mine: {warm_start: magnitud}}}}}
+- methods.wanda.allocation.from: there is no method 'leep' (did you mean 'leap'?) under methods
+- methods.sparsegpt.allocation.from: a method cannot take its own densities; name another
+- methods.admm.allocation.from: there is no method 'random' (did you mean 'random-mask'?) under
+- methods.reconstruct.mask_from: there is no method 'random' (did you mean 'random-mask'?) under
+- methods.leap.warm_start: there is no method 'randm' (did you mean 'random'?) under methods
+- methods.maskllm.warm_start: must be random or a method with budget "2:4", not wanda
+- methods.patch.warm_start: must be random or a method without an N:M budget, not wanda-2-4
+- methods.patch.sparse_masks: must be random or a method with budget "2:4", not mine
+- methods.leap-start.warm_start: maskllm is trained; use random or a layer-wise method
+- methods.mine.sparse_masks: must be random or a method with budget "2:4", not leap
+- methods.other.mask_from: a method cannot keep its own masks; name another
+- methods.more.mask_from: must be a method without an N:M budget, not wanda-2-4
+- studies.ablations.variants.variants.mine.warm_start: there is no method 'magnitud' (did you mean
+
+methods: {wanda: {allocation: {from: leap}}}
+- methods.wanda.allocation.from: leap takes masks from wanda itself; give the allocation to a
+
+methods: {leap: {warm_start: leap-reconstruct}}
+- methods.leap-reconstruct.mask_from: leap takes masks from leap-reconstruct itself; name another
+
+methods: {w: {like: wanda-owl, budget: global}, v: {like: wanda-2-4, allocation: owl}}
+- methods.w.allocation: budget global spreads sparsity itself; use another budget or allocation
+- methods.v.allocation: budget 2:4 spreads sparsity itself; use another budget or allocation
+
+# calibration
+methods: {admm: {calibration: {corpus: training, sequences: 6401}}}
+- methods.admm.calibration.sequences: 6401 exceeds corpora.training.sequences, 6400: lower it
+
+# studies
+studies:
+  one: {table: main}
+  two: {models: [mini-gemma-3-1b]}
+  sweep:
+    measure: tests
+    variants: {base: leap, models: [m], sparsity: 0.5, seeds: [0], variants: {}}
+  three: {table: main, grid: {models: [mini-gemma-3-1b], methods: [wanda]}}
+  four: {table: main, grid: {models: [mini-gemma-3-1b], methods: {wanda: [0.5]}}}
+- studies.four.grid: seeds must be set
+- studies.one: set either grid, or variants, or amounts
+- studies.sweep: set either grid, or variants, or amounts
+- studies.sweep.measure: "tests" is not one of test, validation
+- studies.three.grid: sparsities, seeds must be set
+- studies.two: there is no setting 'models' (known: amounts, figure, grid, measure, table, variants)
+- studies.two: table must be set
+
+studies:
+  mine:
+    table: ablations
+    variants: {base: maskllm, models: [mini-gemma-3-1b], sparsity: 0.6, seeds: [0],
+               variants: {cold: {tau: [1, 0.05]}, large: {batch: 32}}}
+- studies.mine.variants.sparsity: 0.6 is impossible with pattern 2:4
+
+studies:
+  sweep: {grid: {methods: [lep]}}
+  patterns: {grid: {methods: {ptch: [0.4]}, models: [nano]}}
+- studies.patterns.grid.methods: 'ptch' has no settings: there is no method 'ptch' (did you mean
+- studies.patterns.grid.models: there is no model 'nano'
+- studies.sweep.grid.methods: 'lep' has no settings: there is no method 'lep' (did you mean 'leap'?)
+
+studies: {ablations: {variants: {base: leep}}, tokens: {amounts: {calibrated: {methods: [admmm]}}}}
+- studies.tokens.amounts.calibrated.methods: 'admmm' has no settings: there is no method 'admmm'
+- studies.ablations.variants.base: 'leep' has no settings: there is no method 'leep' (did you mean
+
+studies: {tokens: {amounts: {calibrated: {methods: [leap]}, trained: {methods: [alps]}}}}
+- studies.tokens.amounts.calibrated.methods: leap is not calibrated; list it under
+- studies.tokens.amounts.trained.methods: alps is not trained; list it under
+
+studies: {tokens: {amounts: {trained: {steps: [0]}}}}
+- studies.tokens.amounts.trained.steps.0: 0 is less than the minimum of 1
+
+studies: {ablations: {variants: {variants: {per-block: {hard: true}}}}}
+- studies.ablations.variants.variants.per-block: there is another method leap-per-block; rename one
+
+methods: {admm-512-sequences: {like: admm, rho: 2.0}}
+- studies.tokens.amounts.calibrated.sequences: there is another method admm-512-sequences; rename
+
+# tasks
+evaluation: {tasks: {piqa: null, arc_easy: null, arc_challenge: null, winogrande: null,
+                     openbookqa: null, mmlu: null}}
+- evaluation.tasks: {} should be non-empty (
+
+scale: laptop
+evaluation: {tasks: {piga: null, arc_easy: {task: hellaswag}, arc_challenge: {fewshot: -1}}}
+- evaluation.tasks.arc_challenge.fewshot: -1 is less than the minimum of 0
+- evaluation.tasks.arc_easy: dataset must be set
+- evaluation.tasks.piga: None is not of type 'object'
+
+evaluation: {tasks: {piqa: {averaged: false}, arc_easy: {averaged: false},
+                     arc_challenge: {averaged: false}, winogrande: {averaged: false},
+                     openbookqa: {averaged: false}, mmlu: {averaged: false}}}
+- evaluation.tasks: none counts in the average; add one whose metric is a fraction of correct items
+
+scale: laptop
+evaluation:
+  tasks:
+    lambada: &lambada {task: lambada_openai, dataset: EleutherAI/lambada_openai, limit: 0,
+                       metric: perplexity, averaged: true, title: PIQA}
+    average: {task: lambada_openai, dataset: EleutherAI/lambada_openai, limit: 0}
+    piqa_norm: {task: lambada_openai, dataset: EleutherAI/lambada_openai, limit: 0}
+- evaluation.tasks.lambada.title: PIQA is the heading of piqa; use another
+- evaluation.tasks.lambada.averaged: perplexity is no fraction of correct items; leave this out
+- evaluation.tasks.average: average is the name of another result; rename the task
+- evaluation.tasks.piqa_norm: piqa_norm is the name of another result; rename the task
+
+scale: paper
+evaluation: {tasks: {arc_easy: {revision: "0000000000000000000000000000000000000000"}}}
+- evaluation.tasks.arc_challenge.revision: allenai/ai2_arc has another revision in another task
+
+# generated data and real data
+evaluation: {tasks: {piqa: {task: mini_mmlu, dataset: mini_mmlu}}}
+- evaluation.tasks.piqa.task: mini_mmlu is not piqa: write mini_piqa, or call it mmlu
+
+evaluation: {tasks: {piqa: {dataset: mini_mmlu}}}
+- evaluation.tasks.piqa.dataset: mini_mmlu is not the data of mini_piqa: write mini_piqa
+
+scale: laptop
+evaluation: {tasks: {piqa: {dataset: mini_piqa}}}
+- evaluation.tasks.piqa.dataset: mini_piqa is generated, but piqa is a real task: write the name
+
+evaluation: {tasks: {piqa: {task: piqa, dataset: baber/piqa}}}
+- evaluation.tasks.piqa.task: piqa is a real task among generated ones: leave out one kind (`piqa:
+
+scale: laptop
+evaluation: {tasks: {mmlu: {task: mini_mmlu, dataset: mini_mmlu}}}
+- evaluation.tasks.mmlu.task: mini_mmlu is a generated task among real ones: leave out one kind
+
+scale: laptop
+models: {m: {source: {miniature: mini-llama-3.2-1b}, dtype: float32, bos: true}}
+grid: {models: [smollm2-135m, m]}
+- grid.models: m is a miniature and knows nothing of the real tasks in evaluation.tasks: run it at
+
+scale: smoke
+models: &mine
+  mine:
+    source: {hub: {id: owner/name, revision: "0000000000000000000000000000000000000000"}}
+    dtype: float32
+    bos: true
+grid: {models: [mini-llama-3.2-1b, mine]}
+- grid.models: mine is not a miniature, and only miniatures know the generated data of
+
+models:
+  mine:
+    source: {hub: {id: owner/name, revision: "0000000000000000000000000000000000000000"}}
+    dtype: float32
+    bos: true
+studies: {sweep: {grid: {models: [mine]}}}
+- studies.sweep.grid.models: mine is not a miniature, and only miniatures know the generated data
+
+scale: laptop
+corpora: {calibration: {text: {miniature: train}}}
+studies: null
+- grid.models: smollm2-135m is not a miniature, and only miniatures know the generated data of
+"""
 
 
-@pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_is_said_once_where_it_was_written(name):
-    overrides, lines = MISTAKES[name]
-    with pytest.raises(config.ConfigError) as error:
-        config.load({**BASE, **overrides})
-    assert str(error.value).splitlines() == lines
+def cases() -> dict[str, tuple[dict, list[str]]]:
+    """Settings and lines of the message, by the text of the settings."""
+    found = {}
+    for paragraph in MISTAKES.strip().split("\n\n"):
+        lines = paragraph.splitlines()
+        written = "\n".join(line for line in lines if not line.startswith("- "))
+        settings = {"scale": "mini", "hub_mirror": "", **yaml.safe_load(written)}
+        found[written] = settings, [line[2:] for line in lines if line.startswith("- ")]
+    return found
 
 
-def test_text_that_is_missing_is_said_once_for_all_that_need_it(monkeypatch):
+def message(settings: dict) -> list[str]:
+    with pytest.raises(ConfigError) as error:
+        config.load(settings)
+    return str(error.value).splitlines()
+
+
+@pytest.mark.parametrize(("settings", "lines"), cases().values(), ids=cases())
+def test_a_mistake_is_one_line_where_it_was_written(settings, lines):
+    found = message(settings)
+    assert [line[: len(start)] for line, start in zip(found, lines, strict=False)] == lines
+    assert len(found) == len(lines), found
+
+
+def test_sparsities_of_all_studies_are_checked():
+    studies = {study: {"grid": {"sparsities": [1e-5]}} for study in GRIDS}
+    studies |= {study: {kind: {"sparsity": 1e-5}} for study, kind in AT_ONE_SPARSITY.items()}
+    studies["patterns"] = {"grid": {"methods": {"patch": [0.4, 1e-5]}}}
+    found = message({"scale": "mini", "hub_mirror": "", "studies": studies})
+    assert {line.split(":")[0] for line in found} == {
+        "studies.patterns.grid.methods.patch.1",
+        *(f"studies.{study}.grid.sparsities.0" for study in GRIDS),
+        *(f"studies.{study}.{kind}.sparsity" for study, kind in AT_ONE_SPARSITY.items()),
+    }
+
+
+def test_missing_text_is_one_line_for_all_methods_that_need_it(monkeypatch):
     scale = config.scale_settings("mini")
     del scale["corpora"]["training"]
     scale["methods"]["admm"]["calibration"] = {"corpus": "training", "sequences": 9}
     monkeypatch.setattr(config, "scale_settings", lambda name: scale)
-    with pytest.raises(config.ConfigError) as error:
-        config.load(BASE)
-    assert str(error.value) == "corpora.training: must be set, since leap is trained on it"
+    settings = {"scale": "mini", "hub_mirror": ""}
+    assert message(settings) == ["corpora.training: must be set, since leap is trained on it"]
+    scale["grid"]["methods"], scale["studies"] = ["wanda"], {}
+    assert message(settings) == ["corpora.training: must be set, since admm is calibrated on it"]

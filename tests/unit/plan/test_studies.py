@@ -118,19 +118,6 @@ def test_a_study_of_ones_own_makes_methods_of_its_own():
     assert {*found} <= {*studies.all_cells(settings)}
 
 
-def test_what_is_nested_on_the_command_line_is_laid_over_the_scales():
-    changes = {"sweep": {"grid": {"sparsities": ["0.55"]}}}
-    changes["patterns"] = {"grid": {"methods": {"patch": ["0.3"]}, "seeds": ["1"]}}
-    changes["tokens"] = {"amounts": {"trained": {"steps": ["30"]}}}
-    found = config.load({**BASE, "studies": changes})["studies"]
-    scale = config.load(BASE)["studies"]
-    assert found["sweep"]["grid"] == {**scale["sweep"]["grid"], "sparsities": [0.55]}
-    methods = {**scale["patterns"]["grid"]["methods"], "patch": [0.3]}
-    assert found["patterns"]["grid"]["methods"] == methods
-    assert found["tokens"]["amounts"]["trained"]["steps"] == [30]
-    assert found["ablations"] == scale["ablations"]
-
-
 def test_allocation_compares_methods_that_differ_in_where_sparsity_lies_only():
     settings = config.load(BASE)
     methods = settings["methods"]
@@ -168,13 +155,13 @@ def test_a_study_cannot_have_the_name_of_another_target():
         ({"table": "tokens"}, "table: tokens is for studies of amounts; name another"),
         (
             {"table": "search"},
-            "table: search does not show what measure test gives; name another table or measure",
+            "table: search does not show measure test; name another table or measure",
         ),
         (
             {"measure": "validation"},
-            "table: main does not show what measure validation gives; name another table or "
-            "measure\nstudies.sweep.figure: sweep does not show what measure validation gives; "
-            "name another figure or measure",
+            "table: main does not show measure validation; name another table or measure\n"
+            "studies.sweep.figure: sweep does not show measure validation; name another figure or "
+            "measure",
         ),
     ],
 )

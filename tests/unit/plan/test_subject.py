@@ -89,16 +89,3 @@ def test_smoke_has_settings_of_what_its_grid_has_not(name):
         "kindred"
     ]
     assert kindred == (["wanda"] if name == "random-mask" else ["wanda", name])
-
-
-@pytest.mark.parametrize(
-    "changes, problem",
-    [
-        ({"subject": "wnda"}, "subject: there is no method 'wnda' (did you mean 'wanda'?)"),
-        ({"against": ["adm"]}, "against: there is no method 'adm' (did you mean 'admm'?)"),
-    ],
-)
-def test_a_subject_or_opponent_that_there_is_not_is_said(changes, problem):
-    with pytest.raises(config.ConfigError) as error:
-        config.load({**BASE, **changes})
-    assert str(error.value).startswith(problem)

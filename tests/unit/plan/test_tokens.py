@@ -77,52 +77,12 @@ def test_a_calibrated_method_reads_what_it_says():
     assert size_of(variant, settings["corpora"]) == (200, 128)
 
 
-BAD = {
-    "a learned method is not calibrated": (
-        {"calibrated": {"methods": ["leap"]}},
-        f"{PLACE}.calibrated.methods: leap is not calibrated; list it under {PLACE}.trained",
-    ),
-    "a layer-wise method is not trained, though it has steps": (
-        {"trained": {"methods": ["alps"]}},
-        f"{PLACE}.trained.methods: alps is not trained; list it under {PLACE}.calibrated",
-    ),
-    "an unknown method": (
-        {"trained": {"methods": ["leep"]}},
-        f"{PLACE}.trained.methods: there is no method 'leep' (did you mean 'leap'?) under methods",
-    ),
-    "an unknown model": (
-        {"models": ["nano"]},
-        f"{PLACE}.models: there is no model 'nano'",
-    ),
-    "no steps": (
-        {"trained": {"steps": [0]}},
-        f"{PLACE}.trained.steps.0: 0 is less than",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", BAD)
-def test_a_study_that_cannot_be_run_is_refused(name):
-    changes, message = BAD[name]
-    with pytest.raises(ConfigError) as error:
-        loaded(studies=study(config.merge(STUDY, changes)))
-    assert message in str(error.value)
-
-
 def test_more_text_than_there_is_concerns_the_study_alone():
     settings = loaded(corpora={"training": {"sequences": 100}})
     assert Cell(MODEL, "admm-200-sequences", "0.7") in studies.all_cells(settings)
-    message = f"{PLACE}.calibrated.sequences: 200 are more than there are"
+    message = f"{PLACE}.calibrated.sequences: 200 exceeds corpora.training.sequences, 100"
     with pytest.raises(ConfigError, match=message):
         studies.cells_of("text", settings)
-
-
-def test_learned_methods_need_their_text_also_here():
-    scale = {**loaded(), "studies": study(STUDY)}
-    del scale["corpora"]["training"]
-    scale["grid"]["methods"] = ["wanda"]
-    found = list(config._training_problems(scale))
-    assert found == ["corpora.training: must be set, since leap is trained on it"]
 
 
 def test_a_method_without_the_setting_that_is_varied_is_refused(monkeypatch):

@@ -7,7 +7,8 @@ from leap.methods.leap import Leap
 from leap.methods.maskllm import MaskLLM
 from leap.methods.patch import Patch
 from leap.settings import Settings, make_settings
-from suite.plan.config import known_methods, load, method_schema
+from suite.plan.config import load
+from suite.plan.methods import known_methods, method_schema
 
 METHODS = load({"scale": "laptop", "hub_mirror": ""})["methods"]
 

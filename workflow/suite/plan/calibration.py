@@ -1,7 +1,7 @@
-"""The text that a layer-wise method is calibrated on.
+"""Calibration text of layer-wise methods.
 
 It is the corpus `calibration`, or with the setting `calibration: {corpus: training, sequences: N}`
-the first N sequences of the very text that learned methods train on.
+the first N sequences of the text that learned methods train on.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,22 +11,22 @@ DEFAULT = "calibration"
 
 
 def corpus_of(method: Mapping[str, Any]) -> str:
-    """The corpus that a method with these settings is calibrated on."""
+    """Calibration corpus of a method with these settings."""
     return method.get("calibration", {}).get("corpus", DEFAULT)
 
 
 def size_of(method: Mapping[str, Any], corpora: Mapping[str, Any]) -> tuple[int, int]:
-    """How many sequences that are, and how many tokens each has."""
+    """Number of calibration sequences, and tokens per sequence."""
     corpus = corpora[corpus_of(method)]
     sequences = method.get("calibration", {}).get("sequences", corpus["sequences"])
     return sequences, corpus["length"]
 
 
 def problems(settings: Mapping[str, Any], places: Mapping[str, str]) -> Iterator[str]:
-    """Text that there is not, or not so much of, for these configured methods, one line each.
+    """Methods with missing or too little calibration text, one line each.
 
-    `places` are the settings that say how much they are calibrated on, by their names. How much a
-    corpus of all text has (`sequences: 0`) is known to the job alone.
+    `places` has the setting with the number of sequences, by method. Only the job knows the length
+    of a corpus of all text (`sequences: 0`).
     """
     corpora = settings["corpora"]
     for name, place in places.items():
@@ -37,5 +37,5 @@ def problems(settings: Mapping[str, Any], places: Mapping[str, str]) -> Iterator
             return
         wanted, held = size_of(method, corpora)[0], corpora[corpus]["sequences"]
         if 0 < held < wanted:
-            more = f"{wanted} are more than there are: lower it"
-            yield f"{place}: {more}, or raise corpora.{corpus}.sequences, {held}"
+            limit = f"corpora.{corpus}.sequences, {held}"
+            yield f"{place}: {wanted} exceeds {limit}: lower it, or raise the latter"

@@ -1,4 +1,4 @@
-"""One cell of a run: what names it, and where its files lie."""
+"""A cell: one model, method, sparsity and seed, and the paths of its files."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -9,9 +9,9 @@ LEAP = "leap"
 
 @dataclass(frozen=True)
 class Cell:
-    """One result of a run: what names it in paths, rules, evaluations and tables alike.
+    """Identity of one result, in paths, rules, evaluations and tables alike.
 
-    `sparsity` is written as in paths, "0.5", and "0.0" for dense; `target` is the same as a number.
+    `sparsity` is text as in paths, "0.5" ("0.0" for dense); `target` is its number.
     """
 
     model: str
@@ -23,23 +23,23 @@ class Cell:
 
     @classmethod
     def of(cls, wildcards: Any) -> "Cell":
-        """The cell of a job, from the wildcards of `PATTERN`."""
+        """Cell of a job, from the wildcards of `PATTERN`."""
         seed = int(wildcards.seed.rpartition("-")[2] or 0)
         return cls(wildcards.model, wildcards.method, wildcards.sparsity, seed)
 
     @classmethod
     def at(cls, model: str, method: str, sparsity: float, seed: int = 0) -> "Cell":
-        """The cell with this fraction of weights to remove."""
+        """Cell with this fraction of weights to remove."""
         return cls(model, method, repr(float(sparsity)), seed)
 
     @classmethod
     def dense(cls, model: str) -> "Cell":
-        """The model as it is."""
+        """Cell of the dense model."""
         return cls(model, DENSE, "0.0")
 
     @property
     def path(self) -> str:
-        """Its place below a stage's folder; a seed other than 0 is one level deeper."""
+        """Path below a stage's folder; seeds other than 0 are one level deeper."""
         below = f"/seed-{self.seed}" if self.seed else ""
         return f"{self.model}/{self.method}/{self.sparsity}{below}"
 

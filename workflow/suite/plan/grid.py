@@ -1,4 +1,4 @@
-"""The cells of the grid: which model, method, sparsity and seed, and where its files lie."""
+"""Cells of the grid, and cells that lend masks to others."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,19 +9,18 @@ from suite.plan.methods import can_have, masks_taken, methods_that_are, only_spa
 
 
 def cells(settings: Mapping[str, Any]) -> list[Cell]:
-    """All cells: model by model, dense first, then by sparsity, method and seed as configured.
+    """All cells: by model, dense first, then by sparsity, method and seed in configured order.
 
-    Methods that are not stochastic have one seed, 0, since all would give one result. Methods that
-    are N:M throughout have one sparsity of their own, whatever the grid's are, and those that are
-    in parts only the sparsities that they can have.
+    Deterministic methods have the one seed 0. Methods with N:M in all groups have their pattern's
+    sparsity, whatever the grid's are, and methods of N:M tiles the possible ones of the grid.
     """
     return cells_of(settings, settings["grid"])
 
 
 def cells_of(settings: Mapping[str, Any], grid: Mapping[str, Any]) -> list[Cell]:
-    """The cells of any grid of models, methods, sparsities and seeds.
+    """Cells of any grid of models, methods, sparsities and seeds.
 
-    Where its methods are a mapping, each has the sparsities that it says.
+    Where its methods are a mapping, they have the sparsities in it.
     """
     stochastic = methods_that_are("stochastic", settings)
     sparsities = {name: _sparsities(settings, grid, name) for name in grid["methods"]}
@@ -38,32 +37,29 @@ def cells_of(settings: Mapping[str, Any], grid: Mapping[str, Any]) -> list[Cell]
 
 
 def own_sparsities(grid: Mapping[str, Any]) -> Mapping[str, list[float]]:
-    """The sparsities of those methods of a grid that have their own."""
+    """Sparsities by method, where a grid's methods are a mapping."""
     methods = grid.get("methods")
     return methods if isinstance(methods, Mapping) else {}
 
 
 def first_seeds(found: Sequence[Cell]) -> list[Cell]:
-    """One cell of each model, method and sparsity: the first, where there are several seeds."""
-    firsts: dict[tuple[str, str, str], Cell] = {}
-    for cell in found:
-        firsts.setdefault((cell.model, cell.method, cell.sparsity), cell)
-    return list(firsts.values())
+    """The first seed's cell of each model, method and sparsity."""
+    firsts = {(cell.model, cell.method, cell.sparsity): cell for cell in reversed(found)}
+    return [cell for cell in found if cell in firsts.values()]
 
 
 def taken_masks(settings: Mapping[str, Any], cell: Cell) -> dict[str, Cell]:
-    """The cells whose masks a method takes, by the setting that names the method.
+    """Cells whose masks a cell takes, by the setting that names their method.
 
-    Masks are taken at their pattern's sparsity, or the cell's own. A stochastic method lends those
-    of the grid's first seed.
+    Their sparsity is that of the pattern or of the cell. A stochastic method lends the masks of the
+    grid's first seed.
     """
     stochastic = methods_that_are("stochastic", settings)
     implementation = settings["implementations"][cell.method]
     taken = {}
     for name, masks in masks_taken(implementation, settings["methods"][cell.method]).items():
-        sparsity = sparsity_of(masks.pattern or "")
+        target = sparsity_of(masks.pattern or "") or cell.target
         seed = settings["grid"]["seeds"][0] if masks.method in stochastic else 0
-        target = cell.target if sparsity is None else sparsity
         taken[name] = Cell.at(cell.model, masks.method, target, seed)
     return taken
 
@@ -79,5 +75,5 @@ def _sparsities(settings: Mapping[str, Any], grid: Mapping[str, Any], method: st
 
 
 def _all(*lists: Sequence[float]) -> list[float]:
-    """Each value once, in the order of its first place."""
+    """Distinct values in order of first occurrence."""
     return list(dict.fromkeys(float(value) for values in lists for value in values))

@@ -1,8 +1,8 @@
-"""What is known of a method outside its code: all of it is read from the method's schema.
+"""Descriptions of methods, read from their schemas: titles, looks, patterns, masks they take.
 
-A schema lies in workflow/schemas/methods/<name>.schema.yaml, or in the method's own folder as
-baselines/<name>/schema.yaml; workflow/schemas/method.schema.yaml says what has to be in it.
-`method` is such a name here and below, never that of a variant that a configuration defines.
+A schema is workflow/schemas/methods/<name>.schema.yaml or baselines/<name>/schema.yaml, and is
+validated by workflow/schemas/method.schema.yaml. `method` is the name of a schema here, never of a
+variant in a configuration.
 """
 
 import re
@@ -19,31 +19,31 @@ from suite.plan.validation import SCHEMAS, WORKFLOW, ConfigError, read_yaml, ref
 METHOD_SCHEMAS = SCHEMAS / "methods"
 FOLDERS = WORKFLOW.parent / "baselines"
 
-FREE = "free"  # how the lack of a pattern is written
+FREE = "free"  # no pattern, for readers
 
-_N_M = re.compile(r"-(\d+)-(\d+)$")  # how the names of variants under N:M end
+_N_M = re.compile(r"-(\d+)-(\d+)$")  # suffix of N:M variants
 
 
 @dataclass(frozen=True)
 class TakenMasks:
-    """Masks of another method that one takes: under N:M, under no pattern (""), or any (None)."""
+    """Masks taken from `method`, with pattern N:M, without pattern ("") or with any (None)."""
 
     method: str
     pattern: str | None
 
 
 def known_methods() -> list[str]:
-    """Methods are known by their schema files."""
+    """Names of all methods, which are those of the schema files."""
     return sorted(_schema_files())
 
 
 def rule_folders() -> dict[str, Path]:
-    """Methods that are no module but bring a rule, baselines/<name>/rule.smk, by their folders."""
+    """Folders of methods with a rule, baselines/<name>/rule.smk, in place of a module."""
     return {file.parent.name: file.parent for file in sorted(FOLDERS.glob("*/rule.smk"))}
 
 
 def schema_file(method: str) -> Path:
-    """Where the method describes itself. Raises ConfigError for an unknown method."""
+    """Schema file of a method. Raises ConfigError for an unknown method."""
     files = _schema_files()
     if method not in files:
         raise ConfigError(f"there is no method {method!r} (known: {', '.join(sorted(files))})")
@@ -52,33 +52,21 @@ def schema_file(method: str) -> Path:
 
 @cache
 def method_schema(method: str) -> Mapping[str, Any]:
-    """The schema of a method; one that `extends` another has its settings as well.
+    """Schema of a method with inherited settings: of the method that it `extends`, if any.
 
-    So has every layer-wise method those that the driver of them all understands. Raises ConfigError
-    where the method does not describe itself as it has to.
+    Layer-wise methods inherit those of their common driver, except densities where a method takes
+    its masks from another. Raises ConfigError for an invalid description.
     """
     schema = _read(schema_file(method))
     if "extends" in schema:
-        return _over(method_schema(schema["extends"]), schema)
-    if schema.get("trained") or method in rule_folders():
+        below = method_schema(schema["extends"])
+    elif schema.get("trained") or method in rule_folders():
         return schema
-    return _over(_of_the_driver(schema), schema)
-
-
-def _of_the_driver(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What the driver of layer-wise methods understands beside the settings of this one.
-
-    Where a method takes its masks from another, there is nothing for densities to decide.
-    """
-    driver = read_yaml(SCHEMAS / "layer_wise.schema.yaml")
-    if "takes_masks" not in schema:
-        return driver
-    others = {k: v for k, v in driver["properties"].items() if k not in driver["takes_masks"]}
-    return {**driver, "takes_masks": {}, "properties": others}
-
-
-def _over(below: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A schema with the settings of the one `below` it as well."""
+    else:
+        below = read_yaml(SCHEMAS / "layer_wise.schema.yaml")
+        if "takes_masks" in schema:
+            for setting in below.pop("takes_masks"):
+                del below["properties"][setting]
     return {
         **schema,
         "required": [*below.get("required", []), *schema.get("required", [])],
@@ -90,24 +78,20 @@ def _over(below: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]
 def methods_that_are(keyword: str, settings: Mapping[str, Any]) -> set[str]:
     """Configured methods whose schema has this keyword.
 
-    `stochastic`: results depend on the seed. `trained`: they learn on the training corpus.
-    `retrains`: they train the weights that they keep.
-    `control`: they say what others are worth.
+    `stochastic`: results depend on the seed. `trained`: learned on the training corpus. `retrains`:
+    kept weights are trained. `control`: a reference for the others.
     """
-    return {
-        name
-        for name, implementation in settings["implementations"].items()
-        if method_schema(implementation).get(keyword, False)
-    }
+    implementations = settings["implementations"].items()
+    return {name for name, kind in implementations if method_schema(kind).get(keyword, False)}
 
 
 def weight_learners(settings: Mapping[str, Any]) -> set[str]:
-    """Configured methods that are trained and give new weights with a mask, no logits."""
+    """Configured methods that are trained and give new weights with a mask."""
     return methods_that_are("trained", settings) & methods_that_are("changes_weights", settings)
 
 
 def mask_learners(settings: Mapping[str, Any]) -> set[str]:
-    """Configured methods that are trained and give logits, from which masks are selected."""
+    """Configured methods that are trained and give logits, for the selection of masks."""
     return methods_that_are("trained", settings) - weight_learners(settings)
 
 
@@ -115,15 +99,14 @@ def mask_learners(settings: Mapping[str, Any]) -> set[str]:
 
 
 def base_method(name: str) -> str:
-    """A method's name without the N:M at its end."""
+    """Name without the suffix of an N:M variant."""
     return _N_M.sub("", name)
 
 
 def method_label(name: str) -> str:
-    """How a method is written for readers; a name that no method's begins stays as it is.
+    """Label of a method or variant: wanda-2-4 is Wanda 2:4, admm-cubic is ADMM cubic.
 
-    A variant is written as its method and the rest of its name: wanda-2-4 as Wanda 2:4, admm-cubic
-    as ADMM cubic.
+    A name that does not start with a method's is its own label.
     """
     if name == DENSE:
         return "Dense"
@@ -136,16 +119,13 @@ def method_label(name: str) -> str:
 
 
 def look_of(name: str) -> Mapping[str, Any] | None:
-    """The look in figures that a method, or its variant under N:M, asks for, if it does."""
+    """Look of a method or its N:M variant in figures, if its schema has one."""
     base = base_method(name)
     return method_schema(base).get("look") if base in _schema_files() else None
 
 
 def is_control(name: str) -> bool:
-    """Whether a method, or its variant under N:M, is a control, which is never the best.
-
-    Of a variant with a name of its own, ask for what it is a variant of.
-    """
+    """Whether a method, or its N:M variant, is a control, which is never the best."""
     base = base_method(name)
     return base in _schema_files() and method_schema(base).get("control", False)
 
@@ -154,26 +134,26 @@ def is_control(name: str) -> bool:
 
 
 def pattern_of(method: str, values: Mapping[str, Any]) -> str:
-    """The pattern N:M that a method with these settings has, "" for one without."""
+    """Pattern N:M of a method with these settings, or ""."""
     described = method_schema(method).get("sparsity_pattern")
     pattern = str(values[described["setting"]]) if described else ""
     return pattern if sparsity_of(pattern) is not None else ""
 
 
 def written_pattern(method: str, values: Mapping[str, Any]) -> str:
-    """The same for readers: "2:4", "dense or 2:4" for a method of tiles, or "free"."""
+    """Pattern for readers: "2:4", "dense or 2:4" for a method of tiles, or "free"."""
     pattern = pattern_of(method, values)
     return (f"dense or {pattern}" if _of_tiles(method) else pattern) if pattern else FREE
 
 
 def can_have(method: str, values: Mapping[str, Any], sparsity: float) -> bool:
-    """Whether a method with these settings can have this sparsity: N:M has one, its tiles less."""
+    """Whether a sparsity is possible: N:M has one, a method of N:M tiles any up to that."""
     most = sparsity_of(pattern_of(method, values))
     return most is None or (sparsity <= most if _of_tiles(method) else sparsity == most)
 
 
 def only_sparsity(method: str, values: Mapping[str, Any]) -> float | None:
-    """The one sparsity of a method that is N:M throughout, None for any other."""
+    """The sparsity of a method with N:M in all groups, None for any other."""
     return None if _of_tiles(method) else sparsity_of(pattern_of(method, values))
 
 
@@ -185,7 +165,7 @@ def _of_tiles(method: str) -> bool:
 
 
 def masks_taken(method: str, values: Mapping[str, Any]) -> dict[str, TakenMasks]:
-    """By setting: the masks that a method takes with these settings, none where it is random."""
+    """Masks that a method takes with these settings, by setting; none for a random start."""
     patterns = {
         "own pattern": pattern_of(method, values),
         "unstructured": "",
@@ -203,12 +183,12 @@ def masks_taken(method: str, values: Mapping[str, Any]) -> dict[str, TakenMasks]
 
 
 def used_methods(names: Iterable[str], settings: Mapping[str, Any]) -> list[str]:
-    """The methods behind these configured names, and those whose masks they take, by name."""
+    """Implementations of these configured methods and of their lenders, sorted."""
     return sorted({settings["implementations"][name] for name in lent_by(names, settings)})
 
 
 def lent_by(names: Iterable[str], settings: Mapping[str, Any]) -> set[str]:
-    """These configured methods, and all others whose masks they take, directly or not.
+    """These configured methods and their lenders of masks, direct or not.
 
     Names without settings are left out.
     """
@@ -235,11 +215,7 @@ def _schema_files() -> dict[str, Path]:
 def _read(file: Path) -> Mapping[str, Any]:
     schema = read_yaml(file)
     place = file.relative_to(file.parents[2]).as_posix()
-    if problems := [*schema_problems(schema, _meta_schema(), place)]:
-        refuse(["a method does not describe itself:", *problems])
+    meta_schema = read_yaml(SCHEMAS / "method.schema.yaml")
+    if problems := [*schema_problems(schema, meta_schema, place)]:
+        refuse(["invalid description of a method:", *problems])
     return schema
-
-
-@cache
-def _meta_schema() -> dict[str, Any]:
-    return read_yaml(SCHEMAS / "method.schema.yaml")

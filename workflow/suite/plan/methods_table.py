@@ -1,4 +1,4 @@
-"""The table in docs/methods.md: `PYTHONPATH=.:workflow python -m suite.plan.methods_table`."""
+"""Table of docs/methods.md: `PYTHONPATH=.:workflow python -m suite.plan.methods_table`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ _HEADER = (
 
 
 def table() -> str:
-    """Markdown: every method as its schema describes it; layer-wise ones first, each by name."""
+    """All methods by their schemas as a Markdown table; layer-wise ones first, sorted by name."""
     schemas = {name: method_schema(name) for name in known_methods()}
     order = sorted(schemas, key=lambda name: (schemas[name].get("trained", False), name))
     lines = [_HEADER, ["---"] * len(_HEADER), *(_row(name, schemas[name]) for name in order)]

@@ -1,26 +1,28 @@
-"""Studies: cells beside the grid, each an entry of any name in the section `studies`.
+"""Studies: cells beside the grid, each an entry of the section `studies` and a target of its name.
 
-An entry says its cells in one of three ways: as a `grid`, as `variants` of one method, or as
-`amounts` of text. Its name is that of its target.
+An entry defines its cells in one of three ways: as a `grid`, as `variants` of one method, or as
+`amounts` of text.
 """
 
+import re
 from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from suite.plan import calibration, grid, tokens
 from suite.plan.cell import DENSE, Cell
+from suite.plan.methods import can_have, known_methods, lent_by, methods_that_are, pattern_of
 from suite.plan.validation import ConfigError, refuse, unknown_name
 
 KINDS = ("grid", "variants", "amounts")
 
 
 def names(settings: Mapping[str, Any]) -> list[str]:
-    """The studies that the settings have."""
+    """Names of the studies in the settings."""
     return list(settings.get("studies", {}))
 
 
 def section(name: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What is set of a study. Raises ConfigError where there is none of that name."""
+    """Settings of a study. Raises ConfigError for an unknown one."""
     if name not in names(settings):
         raise ConfigError(
             f"{name}: scale {settings['scale']} has none; use mini, or write a section "
@@ -30,7 +32,7 @@ def section(name: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def cells_of(name: str, settings: Mapping[str, Any]) -> list[Cell]:
-    """The cells of a study. Raises ConfigError where there are none, or too little text for one."""
+    """Cells of a study. Raises ConfigError for an unknown study and for too little text."""
     shown = methods_in(section(name, settings).get("amounts", {}))
     sizes = {
         m: f"studies.{name}.amounts.{s}" for m, (s, own) in shown.items() if "calibration" in own
@@ -40,7 +42,7 @@ def cells_of(name: str, settings: Mapping[str, Any]) -> list[Cell]:
 
 
 def all_cells(settings: Mapping[str, Any]) -> list[Cell]:
-    """The cells of the grid and of every study that the settings have, each once."""
+    """Distinct cells of the grid and of all studies."""
     found = grid.cells(settings)
     for name in names(settings):
         found += _cells_of(name, settings)
@@ -48,12 +50,12 @@ def all_cells(settings: Mapping[str, Any]) -> list[Cell]:
 
 
 def methods_of(name: str, settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The settings of a study's methods, by name."""
+    """Settings of a study's methods, by name."""
     return {method: settings["methods"][method] for method in _as_grid(name, settings)["methods"]}
 
 
 def sections(settings: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """What says the cells of the grid and of every study, by its place in the settings."""
+    """Definitions of the cells of grid and studies, by place in the settings."""
     found = {"grid": settings["grid"]}
     for name, study in settings.get("studies", {}).items():
         found |= {f"studies.{name}.{kind}": study[kind] for kind in KINDS if kind in study}
@@ -61,7 +63,7 @@ def sections(settings: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def methods_in(values: Mapping[str, Any]) -> tokens.Methods:
-    """The methods that such a section has or makes."""
+    """Methods that such a definition names or makes."""
     if "base" in values:
         base, variants = values["base"], values["variants"].items()
         made = {f"{base}-{v}": (f"variants.{v}", {"like": base, **own}) for v, own in variants}
@@ -80,7 +82,7 @@ def with_variants(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def places(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Where each method is written, by its name, but for those that are amounts of text."""
+    """Place of every method in the settings, except of those made from amounts of text."""
     found = {name: f"methods.{name}" for name in settings["methods"]}
     for place, values in sections(settings).items():
         variants = methods_in(values) if "base" in values else {}
@@ -88,11 +90,80 @@ def places(settings: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def sparsities(settings: Mapping[str, Any]) -> Iterator[tuple[str, float, list[str]]]:
-    """Every sparsity of the grid and of the studies, behind the setting that asks for it.
+def problems(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Unknown methods and models, duplicate method names, and sparsities unfit for paths."""
+    written, methods, known = dict(settings["methods"]), with_variants(settings), known_methods()
+    for place, values in sections(settings).items():
+        for name, (setting, own) in methods_in(values).items():
+            if own and written.setdefault(name, own) != own:
+                yield f"{place}.{setting}: there is another method {name}; rename one of them"
+            elif name not in methods:
+                hint = f"there is no method {unknown_name(name, known, methods)}"
+                hint = f"give its settings under methods.{name}" if name in known else hint
+                yield f"{place}.{setting}: {name!r} has no settings: {hint}"
+        for name in values["models"]:
+            if name not in settings["models"]:
+                named = unknown_name(name, sorted(settings["models"]))
+                yield f"{place}.models: there is no model {named} under models"
+    for place, sparsity, _ in _sparsities(settings):
+        if not re.fullmatch(r"0\.\d{1,6}", Cell.at("", "", sparsity).sparsity):
+            yield (
+                f"{place}: {sparsity} cannot be used: it names folders, so write 0.0001 or more, "
+                "with at most six decimals"
+            )
 
-    With it stand the methods that it is set for, if not for any.
+
+def pattern_problems(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Sparsities that a method's pattern excludes."""
+    for place, sparsity, demanded in _sparsities(settings):
+        for name in demanded:
+            method = settings["implementations"][name], settings["methods"][name]
+            if not can_have(*method, sparsity):
+                yield f"{place}: {sparsity} is impossible with pattern {pattern_of(*method)}"
+
+
+def training_problems(settings: Mapping[str, Any]) -> Iterator[str]:
+    """A missing training corpus, where a method of grid, studies or their lenders is trained."""
+    listed = [name for values in sections(settings).values() for name in methods_in(values)]
+    run = lent_by(listed, settings) & methods_that_are("trained", settings)
+    if run and "training" not in settings["corpora"]:
+        name = next(name for name in settings["methods"] if name in run)
+        yield f"corpora.training: must be set, since {name} is trained on it"
+
+
+def refuse_names(settings: Mapping[str, Any], taken: Container[str]) -> None:
+    """Raise ConfigError for studies with names of other targets or files, one line each."""
+    both = [name for name in names(settings) if name in taken]
+    refuse(f"studies.{name}: the name is taken; use another" for name in both)
+
+
+def refuse_unfit(
+    settings: Mapping[str, Any], tables: Mapping[str, str], figures: Mapping[str, str]
+) -> None:
+    """Raise ConfigError for studies with an unknown or unsuitable table or figure, one line each.
+
+    Tables and figures are given with their kind of studies: one of `KINDS`, or `validation` for
+    those with this measure, or "" for all with measure `test`.
     """
+    refuse(_unfit(settings, {"table": tables, "figure": figures}))
+
+
+def _unfit(settings: Mapping[str, Any], known: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    for name in names(settings):
+        study = section(name, settings)
+        for key in (key for key in known if key in study):
+            place, shown, kinds = f"studies.{name}.{key}", study[key], known[key]
+            if shown not in kinds:
+                yield f"{place}: there is no {key} {unknown_name(shown, kinds)}"
+            elif kinds[shown] in KINDS and kinds[shown] not in study:
+                yield f"{place}: {shown} is for studies of {kinds[shown]}; name another"
+            elif (kinds[shown] == "validation") != (study["measure"] == "validation"):
+                measure = f"measure {study['measure']}"
+                yield f"{place}: {shown} does not show {measure}; name another {key} or measure"
+
+
+def _sparsities(settings: Mapping[str, Any]) -> Iterator[tuple[str, float, list[str]]]:
+    """Sparsities of grid and studies: place, value, and the methods that must have it, if any."""
     for place, values in sections(settings).items():
         for number, value in enumerate(values.get("sparsities", [])):
             yield f"{place}.sparsities.{number}", value, []
@@ -103,62 +174,8 @@ def sparsities(settings: Mapping[str, Any]) -> Iterator[tuple[str, float, list[s
             yield f"{place}.sparsity", values["sparsity"], [*methods_in(values)]
 
 
-def kind_problems(settings: Mapping[str, Any]) -> Iterator[str]:
-    """Studies that do not say their cells in one way."""
-    for name, study in settings.get("studies", {}).items():
-        found = [kind for kind in KINDS if kind in study]
-        if len(found) != 1:
-            instead = f", not {' and '.join(found)}" if found else ""
-            yield f"studies.{name}: set one of {', '.join(KINDS)}{instead}"
-
-
-def problems(settings: Mapping[str, Any]) -> Iterator[str]:
-    """Methods that there are not, and names that two methods would have."""
-    written, methods = dict(settings["methods"]), with_variants(settings)
-    for place, values in sections(settings).items():
-        for name, (setting, own) in methods_in(values).items():
-            if own and written.setdefault(name, own) != own:
-                yield f"{place}.{setting}: there is another method {name}; rename one of them"
-            if setting != "methods" and name not in methods:
-                meant = unknown_name(name, sorted(settings["methods"]))
-                yield f"{place}.{setting}: there is no method {meant} under methods"
-
-
-def refuse_names(settings: Mapping[str, Any], taken: Container[str]) -> None:
-    """Raise ConfigError for studies with the names of other targets or files, one line each."""
-    both = [name for name in names(settings) if name in taken]
-    refuse(f"studies.{name}: the name is taken; use another" for name in both)
-
-
-def refuse_unfit(
-    settings: Mapping[str, Any], tables: Mapping[str, str], figures: Mapping[str, str]
-) -> None:
-    """Raise ConfigError for studies that cannot be shown so, one line each.
-
-    Tables and figures say which studies they are for: those with this way of saying their cells, or
-    with the measure `validation`; "" for all that are tested.
-    """
-    refuse(_unfit(settings, {"table": tables, "figure": figures}))
-
-
-def _unfit(settings: Mapping[str, Any], known: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
-    for name in names(settings):
-        study = section(name, settings)
-        for key, kinds in ((key, kinds) for key, kinds in known.items() if key in study):
-            place, shown = f"studies.{name}.{key}", study[key]
-            if shown not in kinds:
-                yield f"{place}: there is no {key} {unknown_name(shown, kinds)}"
-            elif kinds[shown] in KINDS and kinds[shown] not in study:
-                yield f"{place}: {shown} is for studies of {kinds[shown]}; name another"
-            elif (kinds[shown] == "validation") != (study["measure"] == "validation"):
-                yield (
-                    f"{place}: {shown} does not show what measure {study['measure']} gives; name "
-                    f"another {key} or measure"
-                )
-
-
 def _as_grid(name: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The cells of a study as a grid, with a list of its sparsity where it has one."""
+    """A study's cells as a grid, with a list of its one sparsity where it has one."""
     (values,) = (values for key, values in section(name, settings).items() if key in KINDS)
     if "methods" in values:
         return values
@@ -167,7 +184,7 @@ def _as_grid(name: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _cells_of(name: str, settings: Mapping[str, Any]) -> list[Cell]:
-    """Dense and every method; but variants are compared with their base alone."""
+    """Cells of dense and every method; of variants without dense, as they have their base."""
     values = _as_grid(name, settings)
     found = grid.cells_of(settings, values)
     return [cell for cell in found if cell.method != DENSE] if "base" in values else found

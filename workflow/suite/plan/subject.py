@@ -1,4 +1,4 @@
-"""The method that a run's verdicts are about, and whom it is judged against."""
+"""The method that a run's verdicts are about (the subject), and its opponents."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -14,34 +14,30 @@ from suite.plan.validation import unknown_name
 
 
 def subject_of(settings: Mapping[str, Any]) -> str:
-    """The method, LEAP where none is named."""
+    """The subject, LEAP by default."""
     return str(settings.get("subject", LEAP))
 
 
 def judged(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """`subject`, its `opponents` in the grid, those of its kind (`kindred`, `kind`), and `against`.
+    """`subject`, its `opponents` in the grid, those of its `kind` (`kindred`), and `against`.
 
-    Opponents are all methods of the grid but controls, the subject with its variants, and what
-    keeps masks or takes densities of these; what only starts from its masks is one. Of a method
-    that retrains the weights it keeps, those that do so too are its kind; of any other, the
-    layer-wise methods that do not.
+    Opponents are all methods of the grid except controls, the subject, its variants, and methods
+    that keep masks or take densities of these; a method that only starts from the subject's masks
+    is an opponent. The kindred of a method that retrains the kept weights do so too; the kindred
+    of any other are the layer-wise methods that do not.
     """
     subject = subject_of(settings)
     retraining = methods_that_are("retrains", settings) | weight_learners(settings)
+    learned, retrains = mask_learners(settings), subject in retraining
     opponents = [name for name in settings["grid"]["methods"] if _is_opponent(name, settings)]
-    if subject in retraining:
-        kind, kindred = "retraining", [name for name in opponents if name in retraining]
-    else:
-        learned = mask_learners(settings)
-        kind = "layer-wise"
-        kindred = [
-            name
-            for name in opponents
-            if name not in retraining and not learned & _kept(name, settings)
-        ]
+    kindred = [
+        name
+        for name in opponents
+        if (name in retraining) == retrains and (retrains or not learned & _kept(name, settings))
+    ]
     return {
         "subject": subject,
-        "kind": kind,
+        "kind": "retraining" if retrains else "layer-wise",
         "kindred": kindred,
         "opponents": opponents,
         "against": [name for name in settings.get("against", []) if name != subject],
@@ -49,7 +45,7 @@ def judged(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def problems(settings: Mapping[str, Any]) -> Iterator[str]:
-    """Subjects and opponents that there are not, one line each."""
+    """Unknown subjects and opponents, one line each."""
     known = sorted(settings["methods"])
     named = [("against", name) for name in settings.get("against", [])]
     for setting, name in [("subject", subject_of(settings)), *named]:
@@ -65,7 +61,7 @@ def _is_opponent(name: str, settings: Mapping[str, Any]) -> bool:
 
 
 def _kept(name: str, settings: Mapping[str, Any]) -> set[str]:
-    """The method, and those whose masks or densities end in its own, directly or not."""
+    """The method, and those whose masks or densities it keeps, directly or not."""
     taken = masks_taken(settings["implementations"][name], settings["methods"][name])
     lenders = [masks.method for setting, masks in taken.items() if setting != "warm_start"]
     return {name}.union(*(_kept(lender, settings) for lender in lenders))

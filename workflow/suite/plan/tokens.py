@@ -1,17 +1,17 @@
-"""Studies of `amounts`: methods that are shown more or less text.
+"""Studies of `amounts`: methods with different amounts of text.
 
 Layer-wise methods are calibrated on the first sequences of the training corpus, and learned ones
-trained for fewer or more steps; each amount is a variant that the study makes by itself. Beside
-them stands every layer-wise method as it is, calibrated as in all other studies.
+trained for different numbers of steps; the study makes a variant for each amount. Every layer-wise
+method also runs with its own calibration text.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from suite.plan.calibration import size_of
-from suite.plan.methods import known_methods, method_schema
+from suite.plan.methods import method_schema
 
-# by name: the setting of a study that names a method, and what it changes, with what it is like
+# by name: the setting of a study that names the method, and the settings of a variant
 Methods = dict[str, tuple[str, dict[str, Any]]]
 
 _VARIED = {"calibrated": "calibration", "trained": "steps"}  # the setting, by the kind of method
@@ -19,7 +19,7 @@ AS_IT_IS = "as it is"  # the amount of text of a layer-wise method that is no va
 
 
 def methods(amounts: Mapping[str, Any]) -> Methods:
-    """The methods of a study, and a variant for every amount of text."""
+    """Methods of a study, and a variant for every amount of text."""
     found: Methods = {
         n: (f"{kind}.methods", {}) for kind in _VARIED for n in amounts[kind]["methods"]
     }
@@ -33,11 +33,10 @@ def methods(amounts: Mapping[str, Any]) -> Methods:
 
 
 def points(name: str, settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """What every method of a study is shown, by its name.
+    """Amount of text of every method of a study, by its name.
 
-    `method` is the one that is varied, `amount` how much text it is shown in words, and `tokens` in
-    numbers, in which a token counts as often as it is seen. A method whose own number of steps is
-    among those of the study stands for that variant.
+    `method` is the base of a variant, `amount` a description, and `tokens` counts a token every
+    time it is seen. A method whose own number of steps is in the study replaces that variant.
     """
     corpora, found = settings["corpora"], {}
     for variant, (setting, own) in methods(settings["studies"][name]["amounts"]).items():
@@ -57,15 +56,12 @@ def points(name: str, settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def problems(settings: Mapping[str, Any]) -> Iterator[str]:
-    """Methods that cannot be shown more or less text in the way that is asked for."""
+    """Methods whose amount of text cannot be varied in this way, one line each."""
     for study, values in settings.get("studies", {}).items():
+        place = f"studies.{study}.amounts"
         for kind, other in (("calibrated", "trained"), ("trained", "calibrated")):
-            place = f"studies.{study}.amounts"
             for name in values.get("amounts", {}).get(kind, {}).get("methods", []):
-                implementation = settings["implementations"].get(name)
-                if implementation not in known_methods():
-                    continue  # which is said of the method itself
-                schema = method_schema(implementation)
+                schema = method_schema(settings["implementations"][name])
                 if schema.get("trained", False) != (kind == "trained"):
                     wanted = f"list it under {place}.{other}"
                     yield f"{place}.{kind}.methods: {name} is not {kind}; {wanted}"

@@ -1,4 +1,8 @@
-"""Reading YAML strictly, and what a schema finds wrong in words that name the fix."""
+"""Strict YAML, and validation by JSON Schema with messages that name the setting and the fix.
+
+The messages are our own: jsonschema's give no similar key, repeat one mistake for every branch of a
+schema, and describe the schema, not what to write.
+"""
 
 import difflib
 import itertools
@@ -14,15 +18,15 @@ from jsonschema.exceptions import ValidationError
 WORKFLOW = Path(__file__).parents[2]
 SCHEMAS = WORKFLOW / "schemas"
 
-Problem = tuple[str, str]  # the setting, below what is looked at, and what is wrong with it
+Problem = tuple[str, str]  # a setting, relative to the validated value, and what is wrong
 
 
 class ConfigError(ValueError):
-    """A setting that cannot be used; the message names its key and the fix."""
+    """Invalid settings; the message has one line per mistake, with the key and the fix."""
 
 
 def refuse(*problems: Iterable[str]) -> None:
-    """Raise ConfigError with the problems that there are, one line each."""
+    """Raise ConfigError if there are problems, with one line for each."""
     if lines := dict.fromkeys(itertools.chain(*problems)):
         raise ConfigError("\n".join(lines))
 
@@ -34,9 +38,9 @@ def schema_problems(value: Any, schema: Mapping[str, Any], prefix: str) -> Itera
 
 
 def schema_findings(value: Any, schema: Mapping[str, Any]) -> Iterator[Problem]:
-    """What `schema` finds wrong in `value`, each mistake once."""
+    """Distinct mistakes that `schema` finds in `value`."""
     errors = Draft202012Validator(schema).iter_errors(value)
-    # of one value, what is wrong with the whole comes before what a branch of the schema asks for
+    # of one value, errors of the whole come before errors of a branch of the schema
     in_order = sorted(errors, key=lambda e: (_place(e), len(e.absolute_schema_path)))
     for place, group in itertools.groupby(in_order, key=_place):
         for problem in _mistakes([*group]):
@@ -44,36 +48,37 @@ def schema_findings(value: Any, schema: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def shown(place: str, setting: str, problem: str) -> str:
-    """A problem of a setting below `place` as it is shown."""
+    """The message of a problem with a setting below `place`."""
     return f"{'.'.join(filter(None, [place, setting])) or 'config'}: {problem}"
 
 
 def _place(error: ValidationError) -> list[str]:
-    """The keys that lead to what is wrong, which may be a key itself."""
+    """Keys that lead to the error, which may concern the last key itself."""
     keys = [str(key) for key in error.absolute_path]
     return [*keys, str(error.instance)] if "propertyNames" in error.absolute_schema_path else keys
 
 
 def _mistakes(errors: list[ValidationError]) -> Iterator[str]:
-    """One line a mistake, out of all errors of one value.
+    """One line per mistake, from all errors of one value.
 
-    Every unknown key is one. That the key is missing which it was to be is none beside it, and what
-    else is wrong with the value may follow from the first.
+    Beside an unknown key, the missing key that was meant and other errors, which may follow from
+    it, are left out.
     """
-    unknown = next((error for error in errors if _is_unknown_key(error)), None)
-    other = next((error for error in errors if not _is_unknown_key(error)), None)
+    unknown = [error for error in errors if _is_unknown_key(error)]
+    others = [error for error in errors if not _is_unknown_key(error)]
     meant = set()
-    if unknown is not None:
-        known = sorted(unknown.schema.get("properties", {}))
-        for key in sorted(str(key) for key in unknown.instance if key not in known):
+    for error in unknown[:1]:
+        known = sorted(error.schema.get("properties", {}))
+        for key in sorted(str(key) for key in error.instance if key not in known):
             yield f"there is no setting {unknown_name(key, known)}"
             meant.add(_nearest(key, known))
-    if other is not None and other.validator == "required":
-        missing = [key for key in other.validator_value if key not in {*other.instance, *meant}]
-        if missing:
-            yield f"{', '.join(missing)} must be set"
-    elif other is not None and unknown is None:
-        yield _explain(other)
+    for error in others[:1]:
+        if error.validator == "required":
+            missing = [key for key in error.validator_value if key not in {*error.instance, *meant}]
+            if missing:
+                yield f"{', '.join(missing)} must be set"
+        elif not unknown:
+            yield _explain(error)
 
 
 def _is_unknown_key(error: ValidationError) -> bool:
@@ -81,29 +86,33 @@ def _is_unknown_key(error: ValidationError) -> bool:
 
 
 def _explain(error: ValidationError) -> str:
-    """The schema's complaint in words that name what to write instead."""
+    """An error as a message that says what to write instead."""
     described = error.schema.get("description", "") if isinstance(error.schema, Mapping) else ""
     meaning = f" ({described})" if described else ""
-    value = json.dumps(error.instance, default=str)
-    if error.validator == "enum":
-        return f"{value} is not one of {', '.join(map(str, error.validator_value))}{meaning}"
-    if error.validator == "uniqueItems":
-        twice = sorted({str(item) for item in error.instance if error.instance.count(item) > 1})
-        return f"{', '.join(twice)} is listed twice; list it once"
-    if error.validator in ("exclusiveMinimum", "exclusiveMaximum"):
-        side = "above" if error.validator == "exclusiveMinimum" else "below"
-        return f"{value} is out of range: it must be {side} {error.validator_value}{meaning}"
-    if error.validator == "not":
-        return f"{value} cannot be used{meaning}"
-    if error.validator == "oneOf":
-        return f"{value} is incomplete{meaning}"
+    value, wanted = json.dumps(error.instance, default=str), error.validator_value
+    match error.validator:
+        case "enum":
+            return f"{value} is not one of {', '.join(map(str, wanted))}{meaning}"
+        case "uniqueItems":
+            twice = sorted({str(item) for item in error.instance if error.instance.count(item) > 1})
+            return f"{', '.join(twice)} is listed twice; list it once"
+        case "exclusiveMinimum" | "exclusiveMaximum":
+            side = "above" if error.validator == "exclusiveMinimum" else "below"
+            return f"{value} is out of range: it must be {side} {wanted}{meaning}"
+        case "not":
+            return f"{value} cannot be used{meaning}"
+        case "oneOf" if all(branch.keys() == {"required"} for branch in wanted):
+            choices = [", ".join(branch["required"]) for branch in wanted]
+            return f"set either {', or '.join(choices)}"
+        case "oneOf":
+            return f"{value} is incomplete{meaning}"
     return f"{error.message}{meaning}"
 
 
 def unknown_name(name: str, known: Iterable[str], others: Iterable[str] = ()) -> str:
-    """A name that there is no such thing of, with the one that may have been meant.
+    """An unknown name with a similar known one, or with all `known` ones.
 
-    That may be one of the `others` too, which are too many to be listed.
+    A similar one may also be among `others`, which are too many to list.
     """
     known = list(known)
     near = _nearest(name, [*known, *others])
@@ -115,12 +124,12 @@ def _nearest(name: str, known: Iterable[str]) -> str | None:
     return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)
 
 
-# libyaml's loader where PyYAML has it: planning and every cluster job read some fifty files
+# libyaml's fast loader where PyYAML has it: planning and every cluster job read some fifty files
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _UniqueKeys(_Loader):
-    """Refuses a key that is written twice, of which YAML would silently keep the last."""
+    """YAML loader that refuses duplicate keys, of which YAML silently keeps the last."""
 
 
 def _mapping(loader: Any, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -139,7 +148,7 @@ _UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _map
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """A mapping from a file. Raises ConfigError where it is no YAML, or a key is set twice."""
+    """Mapping in a YAML file. Raises ConfigError for invalid YAML and duplicate keys."""
     try:
         with open(path) as file:
             return yaml.load(file, Loader=_UniqueKeys)

@@ -1,7 +1,7 @@
-"""Methods by name: variants of another method, and named presets.
+"""Variants of methods and named presets, resolved to complete settings.
 
-Under `methods`, `like: leap` takes the settings of leap and changes some of them; `preset: paper`
-starts from a named set of settings. Both are resolved here, so that rules see plain settings.
+Under `methods`, `like: leap` starts from the settings of leap, and `preset: paper` from a named set
+of settings; whatever is written beside them wins.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -9,19 +9,16 @@ from dataclasses import asdict
 from typing import Any
 
 from leap.settings import PRESETS, Settings
+from suite.plan.methods import known_methods
 from suite.plan.validation import Problem, shown, unknown_name
 
-# What a cell of the grid decides, not its method's settings.
-_OF_THE_CELL = ("sparsity", "seed")
+Methods = Mapping[str, Mapping[str, Any]]
+
+_OF_THE_CELL = ("sparsity", "seed")  # no settings of a method
 
 
-def resolve(
-    methods: Mapping[str, Mapping[str, Any]],
-) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-    """Complete settings by method name, and the name of the method that each one is a variant of.
-
-    Call `problems` first.
-    """
+def resolve(methods: Methods) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """Complete settings and implementation of every method, by name. Call `problems` first."""
     resolved, implementations = {}, {}
     for name in methods:
         line = _ancestors(methods, name)
@@ -35,29 +32,30 @@ def resolve(
     return resolved, implementations
 
 
-def problems(methods: Mapping[str, Mapping[str, Any]], places: Mapping[str, str]) -> Iterator[str]:
-    """What is wrong with `like` and `preset`, one line each, by the places of methods."""
+def problems(methods: Methods, places: Mapping[str, str]) -> Iterator[str]:
+    """Unknown methods, `like` and `preset`, one line each, at the places of methods."""
+    known = known_methods()
+    usable = [name for name in methods if _ancestors(methods, name)[-1] in known]
     for name, place in places.items():
-        own, ancestors = methods[name], _ancestors(methods, name)
+        own, last = methods[name], _ancestors(methods, name)[-1]
         like = own.get("like")
+        if like is None and name not in known:
+            yield f"{place}: there is no method {unknown_name(name, known, usable)}"
         if like is not None and like not in methods:
-            named = unknown_name(like, sorted(methods))
-            yield f"{place}.like: there is no method {named} under methods"
-        # of those in a circle, the first
-        if methods[ancestors[-1]].get("like") == name == min(ancestors):
+            meant = unknown_name(like, sorted(methods))
+            yield f"{place}.like: there is no method {meant} under methods"
+        if methods[last].get("like") == name == min(_ancestors(methods, name)):  # once per circle
             yield f"{place}.like: leads back to itself; name another method"
         if own.get("preset", "default") not in PRESETS:
             yield f"{place}.preset: there is no preset {unknown_name(own['preset'], PRESETS)}"
 
 
 def once(
-    check: Callable[[str], Iterable[Problem]],
-    methods: Mapping[str, Mapping[str, Any]],
-    places: Mapping[str, str],
+    check: Callable[[str], Iterable[Problem]], methods: Methods, places: Mapping[str, str]
 ) -> Iterator[str]:
-    """One line for each problem that `check` finds with a method, at the place where it is written.
+    """One line for each problem that `check` finds with a method, at the method's place.
 
-    What a variant shares with the method that it is like is written there.
+    A problem that a variant inherits is reported for the method that it is like.
     """
     found = {name: [*check(name)] for name in methods}
     for name, place in places.items():
@@ -67,19 +65,19 @@ def once(
                 yield shown(place, setting, problem)
 
 
-def _ancestors(methods: Mapping[str, Mapping[str, Any]], name: str) -> list[str]:
-    """The method, what it is like, what that is like, as far as it goes without repeating."""
+def _ancestors(methods: Methods, name: str) -> list[str]:
+    """The method, the one it is like, and so on, up to an unknown or repeated one."""
     line = [name]
-    like = methods[name].get("like")
-    while like is not None and like in methods and like not in line:
-        line.append(like)
-        like = methods[like].get("like")
+    while (like := methods[line[-1]].get("like")) in methods and like not in line:
+        line.append(str(like))
     return line
 
 
 def _preset(name: str) -> dict[str, Any]:
-    """All settings of the trainer that have a value under this preset, as plain values."""
+    """All settings of a learned method under this preset, as plain values."""
     settings = asdict(Settings(sparsity=0.5, **PRESETS[name]))
-    plain = {key: list(v) if isinstance(v, tuple) else v for key, v in settings.items()}
-    given = {key: value for key, value in plain.items() if value is not None}
-    return {key: value for key, value in given.items() if key not in _OF_THE_CELL}
+    return {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in settings.items()
+        if value is not None and key not in _OF_THE_CELL
+    }

@@ -1,14 +1,11 @@
-"""Generated data: the texts and tasks of the miniature world, and the models that they are for.
-
-A miniature knows that world and nothing else, and any other model knows nothing of it.
-"""
+"""Generated data in the settings: texts and tasks of the miniature world, only for miniatures."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from suite.plan import studies
 
-GENERATED = "mini_"  # how names of generated tasks begin; the rest is whose form they have
+GENERATED = "mini_"  # prefix of generated tasks, before the name of the task that they imitate
 
 
 def is_generated(task: Mapping[str, Any]) -> bool:
@@ -17,44 +14,41 @@ def is_generated(task: Mapping[str, Any]) -> bool:
 
 
 def has_generated_tasks(settings: Mapping[str, Any]) -> bool:
-    """Whether a task of the evaluation is one of the miniature world's."""
+    """Whether the evaluation has tasks of the miniature world."""
     return any(map(is_generated, settings["evaluation"]["tasks"].values()))
 
 
 def problems(settings: Mapping[str, Any]) -> list[str]:
-    """Tasks, texts and models that do not belong together, one line each.
-
-    Where one check finds something, those after it are not made.
-    """
+    """Tasks, texts and models that do not belong together; of three checks the first that fails."""
     tasks = settings["evaluation"]["tasks"]
-    return (
-        [*_misnamed(tasks)]
-        or [*_mixed(tasks)]
-        or [*_unsuited(settings)]
-        or [*_of_other_data(tasks)]
-    )
+    return [*_misnamed(tasks)] or [*_mixed(tasks)] or [*_unsuited(settings)]
 
 
 def _misnamed(tasks: Mapping[str, Any]) -> Iterator[str]:
-    """Generated tasks whose scores would stand under the name of another."""
+    """Generated tasks with the name or data of another, and real tasks with generated data."""
     for name, task in tasks.items():
-        form = task["task"].removeprefix(GENERATED)
+        place, asked, dataset = f"evaluation.tasks.{name}", task["task"], task["dataset"]
+        form = asked.removeprefix(GENERATED)
         if is_generated(task) and not name.startswith(form):
+            yield f"{place}.task: {asked} is not {name}: write {GENERATED}{name}, or call it {form}"
+        elif is_generated(task) and dataset != asked:
+            yield f"{place}.dataset: {dataset} is not the data of {asked}: write {asked}"
+        elif not is_generated(task) and dataset.startswith(GENERATED):
             yield (
-                f"evaluation.tasks.{name}.task: {task['task']} would stand under the name {name}: "
-                f"write {GENERATED}{name}, or call it {form}"
+                f"{place}.dataset: {dataset} is generated, but {asked} is a real task: write the "
+                "name of its data set on the hub, as scale laptop does"
             )
 
 
 def _mixed(tasks: Mapping[str, Any]) -> Iterator[str]:
-    """Tasks of the kind that fewer are of."""
+    """Generated tasks among real ones, or real tasks among generated ones, whichever are fewer."""
     generated = [name for name, task in tasks.items() if is_generated(task)]
     real = [name for name in tasks if name not in generated]
+    few, many = ("real", "generated") if len(real) <= len(generated) else ("generated", "real")
     for name in min(real, generated, key=len):
-        kinds = ("generated", "real") if name in generated else ("real", "generated")
         yield (
-            f"evaluation.tasks.{name}.task: {tasks[name]['task']} is a {kinds[0]} task among "
-            f"{kinds[1]} ones, which cannot be mixed: leave out one kind (`{name}: null`)"
+            f"evaluation.tasks.{name}.task: {tasks[name]['task']} is a {few} task among {many} "
+            f"ones: leave out one kind (`{name}: null`)"
         )
 
 
@@ -69,10 +63,10 @@ def _unsuited(settings: Mapping[str, Any]) -> Iterator[str]:
     if has_generated_tasks(settings):
         generated.append("evaluation.tasks")
     else:
-        # the studies of a scale may keep its miniatures, whatever the grid has
+        # studies may have miniatures beside a grid of real models
         yield from (
-            f"grid.models: {name} is a miniature and knows nothing that the real tasks of "
-            "evaluation.tasks ask: run it at scale mini, with generated ones"
+            f"grid.models: {name} is a miniature and knows nothing of the real tasks in "
+            "evaluation.tasks: run it at scale mini, with generated ones"
             for name in settings["grid"]["models"]
             if name in miniatures
         )
@@ -86,17 +80,4 @@ def _unsuited(settings: Mapping[str, Any]) -> Iterator[str]:
                 f"{place}.models: {name} is not a miniature, and only miniatures know the "
                 f"generated data of {', '.join(generated)}: run it at scale own (or claim, with "
                 "all methods), or set real data"
-            )
-
-
-def _of_other_data(tasks: Mapping[str, Any]) -> Iterator[str]:
-    """Tasks with the data of another, or of the other kind."""
-    for name, task in tasks.items():
-        place, asked, dataset = f"evaluation.tasks.{name}.dataset", task["task"], task["dataset"]
-        if is_generated(task) and dataset != asked:
-            yield f"{place}: {dataset} is not the data of {asked}: write {asked}"
-        elif not is_generated(task) and dataset.startswith(GENERATED):
-            yield (
-                f"{place}: {dataset} is generated, but {asked} a real task: write the name of its "
-                "data set on the hub, as scale laptop does"
             )
