@@ -1,4 +1,4 @@
-"""The recipes of the miniature and corpora that the fixture `place` makes."""
+"""Settings and recipes of tests; recipes are those of the fixture `place`."""
 
 from typing import Any
 
@@ -18,12 +18,17 @@ _PLACE = {
 }
 
 
+def loaded(**overrides: Any) -> dict[str, Any]:
+    """Settings of scale mini with these changes."""
+    return load({"scale": "mini", "hub_mirror": "", **overrides})
+
+
 def recipes(**overrides: Any) -> Recipes:
-    """Of scale mini with small corpora, and whatever else is given."""
+    """Recipes of scale mini with small corpora and these changes."""
     return Recipes(load(merge(_PLACE, overrides)))
 
 
 def limited(items: int) -> dict[str, Any]:
-    """Overrides by which every task has this many items."""
+    """Overrides that limit every task to this number of items."""
     tasks = ("piqa", "arc_easy", "arc_challenge", "winogrande", "openbookqa", "mmlu")
     return {"evaluation": {"tasks": {task: {"limit": items} for task in tasks}}}

@@ -2,7 +2,6 @@
 
 from types import SimpleNamespace
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,8 +24,3 @@ def test_a_cell_comes_back_from_the_wildcards_of_its_path(model, method, sparsit
     assert Cell.of(wildcards) == cell
     assert Cell.PATTERN.format(**vars(wildcards)) == cell.path
     assert cell.target == sparsity
-
-
-def test_a_cell_cannot_be_changed():
-    with pytest.raises(AttributeError):
-        Cell("m", "wanda", "0.5").seed = 1  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Settings: merging, what is accepted, and what is said about what is not."""
+"""Settings: scales, merging, types, presets and variants."""
 
 import re
 from dataclasses import fields
@@ -14,21 +14,37 @@ from suite.plan.grid import cells
 from suite.plan.methods import known_methods, method_schema, rule_folders, schema_file
 from suite.plan.validation import SCHEMAS, read_yaml
 from tests.conftest import ROOT
+from tests.unit.recipes import loaded
 
-BASE = {"scale": "mini", "hub_mirror": ""}
 ONE = {"models": ["mini-llama-3.2-1b"], "methods": ["wanda"]}
+TASKS = ["piqa", "arc_easy", "arc_challenge", "winogrande", "openbookqa", "mmlu"]
+REAL_SCALES = ("own", "laptop", "claim", "workstation", "paper")
+OWN = {
+    "models": {
+        "mine": {
+            "source": {"hub": {"id": "owner/name", "revision": "0" * 40}},
+            "dtype": "bfloat16", "bos": True,
+        },
+    },
+    "grid": {"models": ["mine"]},
+}  # fmt: skip
 
 
-SCALES = ("smoke", "mini", "own", "laptop", "claim", "workstation", "paper")
+@pytest.mark.parametrize("scale", ["smoke", "mini", *REAL_SCALES])
+def test_every_scale_is_valid_and_has_the_six_tasks(scale):
+    assert list(loaded(scale=scale)["evaluation"]["tasks"]) == TASKS
 
 
-@pytest.mark.parametrize("scale", SCALES)
-def test_every_scale_is_complete(scale):
-    settings = config.load({**BASE, "scale": scale})
-    assert set(settings["grid"]["models"]) <= set(settings["models"])
-    assert list(settings["evaluation"]["tasks"]) == [
-        "piqa", "arc_easy", "arc_challenge", "winogrande", "openbookqa", "mmlu",
-    ]  # fmt: skip
+@pytest.mark.parametrize("scale", REAL_SCALES)
+def test_a_scale_of_real_data_takes_an_own_model_and_pins_every_data_set(scale):
+    settings = loaded(scale=scale, **OWN)
+    assert {cell.model for cell in cells(settings)} == {"mine"}
+    commits: dict[str, set[str]] = {}
+    for corpus in settings["corpora"].values():
+        commits.setdefault(corpus["text"]["hub"], set()).add(corpus["text"]["revision"])
+    for task in settings["evaluation"]["tasks"].values():
+        commits.setdefault(task["dataset"], set()).add(task["revision"])
+    assert all(len(found) == 1 for found in commits.values())
 
 
 def test_overrides_are_merged_by_key_and_text_of_the_command_line_is_typed():
@@ -43,7 +59,7 @@ def test_overrides_are_merged_by_key_and_text_of_the_command_line_is_typed():
             "tokens": {"amounts": {"trained": {"steps": ["30"]}}},
         },
     }  # fmt: skip
-    scale, settings = config.load(BASE), config.load({**BASE, **changes})
+    scale, settings = loaded(), loaded(**changes)
     assert settings["grid"] == {**scale["grid"], "sparsities": [0.7], "seeds": [1]}
     assert settings["execution"] == {"micro_batch": 4, "recompute": "auto", "sharding": True}
     assert settings["tracking"]["live"] is True
@@ -63,9 +79,9 @@ def test_tasks_are_added_changed_and_left_out():
     arc = {"task": "arc_challenge", "dataset": "allenai/ai2_arc"}
     # as text where it stands in --config
     tasks = {"hellaswag": hellaswag, "piqa": None, "mmlu": "null", "arc_easy": arc}
-    scale = config.load({**BASE, "scale": "laptop"})["evaluation"]["tasks"]
+    scale = loaded(scale="laptop")["evaluation"]["tasks"]
     arc["revision"] = scale["arc_challenge"]["revision"]
-    found = config.load({**BASE, "scale": "laptop", "evaluation": {"tasks": tasks}})
+    found = loaded(scale="laptop", evaluation={"tasks": tasks})
     assert found["evaluation"]["tasks"] == {
         "arc_easy": {**arc, "limit": 1000},  # without the title of the other
         **{name: scale[name] for name in ("arc_challenge", "winogrande", "openbookqa")},
@@ -73,52 +89,24 @@ def test_tasks_are_added_changed_and_left_out():
     }
 
 
-OWN = {
-    "models": {
-        "mine": {
-            "source": {"hub": {"id": "owner/name", "revision": "0" * 40}},
-            "dtype": "bfloat16", "bos": True,
-        },
-    },
-    "grid": {"models": ["mine"]},
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("scale", ["own", "laptop", "claim", "workstation", "paper"])
-def test_a_model_of_ones_own_goes_with_the_scales_of_real_data(scale):
-    settings = config.load({**BASE, "scale": scale, **OWN})
-    assert {cell.model for cell in cells(settings)} == {"mine"}
-
-
 def test_a_model_of_ones_own_goes_with_a_small_scale_where_its_data_are_real_ones():
     real = config.scale_settings("laptop")
     corpora = {name: {"text": real["corpora"][name]["text"]} for name in real["corpora"]}
     del corpora["in_domain"]
     tasks = {name: {**task, "limit": 5} for name, task in real["evaluation"]["tasks"].items()}
-    settings = config.load({**BASE, **OWN, "corpora": corpora, "evaluation": {"tasks": tasks}})
+    settings = loaded(**OWN, corpora=corpora, evaluation={"tasks": tasks})
     assert {cell.model for cell in cells(settings)} == {"mine"}
     assert settings["corpora"]["calibration"]["length"] == 128  # of scale mini
 
 
 def test_a_model_that_is_defined_and_not_run_is_no_mistake():
-    assert "mine" in config.load({**BASE, "models": OWN["models"]})["models"]
-
-
-@pytest.mark.parametrize("scale", ["own", "laptop", "claim", "workstation", "paper"])
-def test_every_data_set_of_a_scale_is_pinned(scale):
-    settings = config.load({**BASE, "scale": scale})
-    commits: dict[str, set[str]] = {}
-    for corpus in settings["corpora"].values():
-        commits.setdefault(corpus["text"]["hub"], set()).add(corpus["text"]["revision"])
-    for task in settings["evaluation"]["tasks"].values():
-        commits.setdefault(task["dataset"], set()).add(task["revision"])
-    assert all(len(found) == 1 for found in commits.values())
+    assert "mine" in loaded(models=OWN["models"])["models"]
 
 
 def test_a_source_or_text_of_another_kind_replaces_the_one_below_and_a_revision_goes(tmp_path):
     def text(scale: str, **changes) -> dict:
         overrides = {"scale": scale, "corpora": {"validation": {"text": changes}}}
-        return config.load({**BASE, **overrides})["corpora"]["validation"]["text"]
+        return loaded(**overrides)["corpora"]["validation"]["text"]
 
     own = text("laptop")
     assert "skip" not in own
@@ -132,58 +120,40 @@ def test_a_source_or_text_of_another_kind_replaces_the_one_below_and_a_revision_
     source = {"path": str(tmp_path)}
     tasks = {"piqa": {"dataset": "my/piqa"}, "mmlu": {"limit": 5}}
     changes = {"models": {"smollm2-135m": {"source": source}}, "evaluation": {"tasks": tasks}}
-    settings = config.load({**BASE, "scale": "laptop", **changes})
+    settings = loaded(scale="laptop", **changes)
     assert settings["models"]["smollm2-135m"]["source"] == source
     tasks = settings["evaluation"]["tasks"]
     assert "revision" not in tasks["piqa"] and "revision" in tasks["mmlu"]
 
 
-# settings that a parameterisation has beside the trainer's
-OF_THE_PATTERN = {
-    "maskllm": ["pattern"],
-    "patch": ["pattern", "mode", "tile", "sparse_masks"],
-}
-
-
 @pytest.mark.parametrize("sparsity", [0.0001, 0.000123, 0.5, 0.123456, 0.999999])
 def test_a_sparsity_that_is_accepted_is_one_of_the_rules(sparsity):
-    (cell,) = cells(config.load({**BASE, "grid": {**ONE, "sparsities": [sparsity]}}))[1:]
+    (cell,) = cells(loaded(grid={**ONE, "sparsities": [sparsity]}))[1:]
     (pattern,) = re.findall(r"^ +sparsity=r\"(.*)\",$", (ROOT / "Snakefile").read_text(), re.M)
     assert re.fullmatch(pattern, cell.sparsity) and cell.target == sparsity
 
 
-def test_text_that_calibrates_has_to_be_there():
-    settings = config.load({**BASE, "scale": "smoke"})
-    settings["methods"]["admm"]["calibration"] = {"corpus": "training", "sequences": 9}
-    place = {"admm": "methods.admm.calibration.sequences"}
-    assert list(calibration.problems(settings, place)) == []
-    whole = {**settings["corpora"]["training"], "packing": "joined", "sequences": 0}
-    settings["corpora"]["training"] = whole  # all of a text, however long
-    assert list(calibration.problems(settings, place)) == []
-    del settings["corpora"]["training"]
-    assert list(calibration.problems(settings, place)) == [
-        "corpora.training: must be set, since admm is calibrated on it"
-    ]
+def test_calibration_on_all_of_a_text_has_no_limit_before_the_job():
+    settings, place = loaded(), {"admm": "methods.admm.calibration.sequences"}
+    settings["methods"]["admm"]["calibration"] = {"corpus": "training", "sequences": 10**6}
+    assert len([*calibration.problems(settings, place)]) == 1
+    settings["corpora"]["training"] |= {"packing": "joined", "sequences": 0}
+    assert [*calibration.problems(settings, place)] == []
 
 
-def test_a_key_that_is_set_twice_in_a_scale_is_refused(tmp_path, monkeypatch):
-    (tmp_path / "twice.yaml").write_text("grid: {}\nmodels: {}\ngrid: {}\n")
+def test_a_scale_extends_another_and_sets_no_key_twice(tmp_path, monkeypatch):
     monkeypatch.setattr(config, "SCALES", tmp_path)
-    with pytest.raises(config.ConfigError, match="grid is set twice"):
-        config.load({**BASE, "scale": "twice"})
-
-
-def test_a_scale_lies_over_the_one_that_it_extends(tmp_path, monkeypatch):
     (tmp_path / "larger.yaml").write_text("grid: {models: [a, b], seeds: [0]}\nabout: larger\n")
     (tmp_path / "small.yaml").write_text("extends: larger\ngrid: {models: [a]}\n")
     (tmp_path / "least.yaml").write_text("extends: small\nabout: least\n")
-    monkeypatch.setattr(config, "SCALES", tmp_path)
-    assert config.scale_settings("least") == {
-        "grid": {"models": ["a"], "seeds": [0]}, "about": "least",
-    }  # fmt: skip
+    grid = {"models": ["a"], "seeds": [0]}
+    assert config.scale_settings("least") == {"grid": grid, "about": "least"}
     (tmp_path / "small.yaml").write_text("extends: lager\n")
     with pytest.raises(config.ConfigError, match=r"extends: there is no 'lager' \(did you mean"):
         config.scale_settings("least")
+    (tmp_path / "least.yaml").write_text("grid: {}\nmodels: {}\ngrid: {}\n")
+    with pytest.raises(config.ConfigError, match="grid is set twice"):
+        loaded(scale="least")
 
 
 def test_every_schema_describes_every_field():
@@ -203,27 +173,25 @@ def test_every_schema_describes_every_field():
 
 @pytest.mark.parametrize("name", [n for n in known_methods() if n not in rule_folders()])
 def test_a_method_and_its_schema_have_the_same_settings(name):
-    schema, optional = method_schema(name), set()
+    schema, of_the_cell, optional = method_schema(name), {"sparsity", "seed"}, set()
     if schema.get("trained") and schema["changes_weights"]:
-        of_the_cell = {"sparsity", "seed"}
-        known = {field.name for field in fields(elsa.Settings)} - of_the_cell
+        known = {field.name for field in fields(elsa.Settings)}
     elif schema.get("trained"):
-        of_the_cell, of_the_suite = (
-            {"sparsity", "seed"},
-            {"warm_start", *OF_THE_PATTERN.get(name, [])},
+        known = {"warm_start"} | {field.name for field in fields(leap.Settings)}
+        known |= {"maskllm": {"pattern"}, "patch": {"pattern", "mode", "tile", "sparse_masks"}}.get(
+            name, set()
         )
-        optional = {"pattern_alpha"} if name == "patch" else set()
-        of_all = {field.name for field in fields(leap.Settings)} - {"pattern_alpha"}
-        known = of_all - of_the_cell | of_the_suite | optional
+        optional = {"pattern_alpha"} & {*schema["properties"]}
+        known = known - {"pattern_alpha"} | ({"pattern_alpha"} if name == "patch" else set())
     else:
         of_the_cell = {"seed"} if schema.get("stochastic") else set()
-        known = {field.name for field in fields(registry.load(name).Settings)} - of_the_cell
+        known = {field.name for field in fields(registry.load(name).Settings)}
         driver = read_yaml(SCHEMAS / "layer_wise.schema.yaml")
-        taken = set(read_yaml(schema_file(name)).get("takes_masks", {}))  # not the method's own
-        optional = set(driver["properties"]) - (set(driver["takes_masks"]) if taken else set())
+        taken = {*read_yaml(schema_file(name)).get("takes_masks", {})}  # not the method's own
+        optional = {*driver["properties"]} - ({*driver["takes_masks"]} if taken else set())
         known |= optional | taken
-    assert set(schema["properties"]) == known
-    assert set(schema["required"]) == known - of_the_cell - optional
+    assert {*schema["properties"]} == known - of_the_cell
+    assert {*schema["required"]} == known - of_the_cell - optional
 
 
 def test_presets_and_variants_are_resolved_and_what_is_written_beside_them_wins():
@@ -233,7 +201,7 @@ def test_presets_and_variants_are_resolved_and_what_is_written_beside_them_wins(
         "row": {"like": "layer"},
         "other": {"like": "row", "budget": "row"},
     }
-    settings = config.load({**BASE, "methods": methods})
+    settings = loaded(methods=methods)
     found, behind = settings["methods"], settings["implementations"]
     learned = found["leap"]
     assert (learned["noise"], learned["magnitude"], learned["steps"]) == ("gumbel", "l1", 7)
@@ -246,53 +214,39 @@ def test_presets_and_variants_are_resolved_and_what_is_written_beside_them_wins(
     assert {behind[name] for name in budgets} == {"wanda"}
 
 
-def test_every_variant_of_the_ablations_differs_from_its_base():
-    settings = config.load(BASE)
-    ablations = settings["studies"]["ablations"]["variants"]
-    base = ablations["base"]
-    for variant in ablations["variants"]:
-        assert settings["methods"][f"{base}-{variant}"] != settings["methods"][base], variant
-        assert settings["implementations"][f"{base}-{variant}"] == base
-
-
 def test_the_paper_scale_has_the_papers_settings():
-    settings = config.load({**BASE, "scale": "paper"})
-    assert settings["grid"]["sparsities"] == [0.5, 0.6]
-    assert {"wanda", "sparsegpt", "thanos", "admm", "leap"} <= set(settings["grid"]["methods"])
-    corpora = settings["corpora"]
-    sizes = {name: (corpus["sequences"], corpus["length"]) for name, corpus in corpora.items()}
-    assert sizes == {
+    settings = loaded(scale="paper")
+    methods, grid, corpora = settings["methods"], settings["grid"], settings["corpora"]
+    assert grid["sparsities"] == [0.5, 0.6]
+    compared = {"wanda", "sparsegpt", "thanos", "admm", "admm-cubic", "leap"}
+    assert compared <= {*grid["methods"]}
+    assert {name: (corpus["sequences"], corpus["length"]) for name, corpus in corpora.items()} == {
         "calibration": (128, 2048), "training": (2000 * 256, 4096), "perplexity": (0, 4096),
     }  # fmt: skip
-    learning = settings["methods"]["leap"]
-    published = {
+    of_all = {
         "steps": 2000, "batch": 256, "learning_rate": 1e-3, "warmup_steps": 5, "alpha": [25, 350],
         "tau": [4.0, 0.05], "density_strength": 7, "magnitude_strength": 10, "init_std": 0.014,
-        "prior_strength": 3, "noise": "logistic", "magnitude": "norm_ratio", "warm_start": "wanda",
+        "prior_strength": 3, "noise": "logistic", "magnitude": "norm_ratio",
     }  # fmt: skip
-    assert {key: learning[key] for key in published} == published
-    assert (learning["max_grad_norm"], learning["selection"]) == (1.0, "exact")
-    patch = settings["methods"]["patch"]
-    assert (patch["tile"], patch["pattern"], patch["mode"]) == (128, "2:4", "joint")
-    shared = {key: value for key, value in published.items() if key != "warm_start"}
-    assert {key: patch[key] for key in shared} == shared
-    maskllm = settings["methods"]["maskllm"]
-    own = {"alpha": [100, 500], "weight_decay": 0.1, "density_strength": 0, "noise": "gumbel"}
-    assert {key: maskllm[key] for key in shared} == {
-        key: own.get(key, value) for key, value in shared.items()
-    }
-    assert maskllm["weight_decay"] == 0.1
+    published = {
+        "leap": {"max_grad_norm": 1.0, "selection": "exact", "warm_start": "wanda"},
+        "patch": {"tile": 128, "pattern": "2:4", "mode": "joint"},
+        "maskllm": {
+            "alpha": [100, 500], "weight_decay": 0.1, "density_strength": 0, "noise": "gumbel",
+        },
+    }  # fmt: skip
+    for name, own in published.items():
+        assert methods[name].items() >= {**of_all, **own}.items(), name
     admm = {"budget": "layer", "iterations": 20, "mask_iterations": 15, "rho": 1.0, "damping": 0.1}
-    assert settings["methods"]["admm"] == {**admm, "schedule": "constant"}
-    assert settings["methods"]["admm-cubic"] == {**admm, "schedule": "cubic"}
-    assert {"admm", "admm-cubic"} <= set(settings["grid"]["methods"])
+    assert methods["admm"] == {**admm, "schedule": "constant"}
+    assert methods["admm-cubic"] == {**admm, "schedule": "cubic"}
     assert {task["limit"] for task in settings["evaluation"]["tasks"].values()} == {0}
     assert {model["dtype"] for model in settings["models"].values()} == {"bfloat16"}
     assert settings["models"]["gemma-3-1b"]["bos"] is True
 
 
 def test_the_workstation_scale_is_the_papers_but_for_models_gpus_and_leaps_text():
-    paper, settings = (config.load({**BASE, "scale": s}) for s in ("paper", "workstation"))
+    paper, settings = (loaded(scale=s) for s in ("paper", "workstation"))
     small = settings["grid"].pop("models")
     assert small == paper["grid"].pop("models")[:3]
     for model in small:

@@ -1,16 +1,15 @@
 """Which cells a grid has, and whose masks they take."""
 
-from suite.plan import config
 from suite.plan.cell import Cell
 from suite.plan.grid import cells, first_seeds, taken_masks
+from tests.unit.recipes import loaded
 
-BASE = {"scale": "mini", "hub_mirror": ""}
 MODEL = "mini-llama-3.2-1b"
 
 
 def paths(grid: dict, **overrides) -> list[str]:
     """Paths of the cells below their one model."""
-    settings = config.load({**BASE, "grid": {"models": [MODEL], **grid}, **overrides})
+    settings = loaded(grid={"models": [MODEL], **grid}, **overrides)
     return [cell.path.removeprefix(f"{MODEL}/") for cell in cells(settings)]
 
 
@@ -26,20 +25,17 @@ def test_a_deterministic_method_has_no_seed_whatever_the_grids_is():
     """Or it would be pruned twice: for its own cell, and for the trainings that start from it."""
     grid = {"methods": ["wanda", "leap"], "sparsities": [0.5], "seeds": [1]}
     assert paths(grid) == ["dense/0.0", "wanda/0.5", "leap/0.5/seed-1"]
-    settings = config.load({**BASE, "grid": {"models": [MODEL], **grid}})
+    settings = loaded(grid={"models": [MODEL], **grid})
     lent = taken_masks(settings, Cell(MODEL, "leap", "0.5", 1))
     assert lent == {"warm_start": Cell(MODEL, "wanda", "0.5")}
 
 
-def test_an_n_of_m_budget_has_one_cell_at_its_own_sparsity():
-    grid = {"methods": ["wanda", "wanda-2-4"], "sparsities": [0.6, 0.7]}
-    found = paths(grid, methods={"wanda-2-4": {"like": "wanda", "budget": "2:4"}})
-    assert found == ["dense/0.0", "wanda/0.6", "wanda/0.7", "wanda-2-4/0.5"]
-
-
-def test_a_grid_gives_tiles_only_the_sparsities_that_they_can_have():
-    grid = {"methods": ["maskllm", "patch"], "sparsities": [0.3, 0.5, 0.6]}
-    assert paths(grid) == ["dense/0.0", "patch/0.3", "maskllm/0.5", "patch/0.5"]
+def test_n_of_m_has_its_own_sparsity_and_tiles_have_the_possible_ones():
+    grid = {"methods": ["wanda", "wanda-2-4", "patch"], "sparsities": [0.3, 0.5, 0.6]}
+    assert paths(grid) == [
+        "dense/0.0", "wanda/0.3", "patch/0.3", "wanda/0.5", "wanda-2-4/0.5", "patch/0.5",
+        "wanda/0.6",
+    ]  # fmt: skip
 
 
 def test_one_seed_stands_for_a_cell_in_figures_of_masks():
@@ -49,7 +45,7 @@ def test_one_seed_stands_for_a_cell_in_figures_of_masks():
 
 
 def test_masks_are_taken_at_the_sparsity_at_which_they_are_needed():
-    settings = config.load(BASE)
+    settings = loaded()
     assert taken_masks(settings, Cell(MODEL, "patch", "0.35")) == {
         "warm_start": Cell(MODEL, "wanda", "0.35"),
         "sparse_masks": Cell(MODEL, "wanda-2-4", "0.5"),
@@ -57,5 +53,5 @@ def test_masks_are_taken_at_the_sparsity_at_which_they_are_needed():
     for source in ("admm", "leap"):
         cell = Cell(MODEL, f"{source}-reconstruct", "0.6")
         assert taken_masks(settings, cell) == {"mask_from": Cell(MODEL, source, "0.6")}
-    random = config.load({**BASE, "methods": {"leap": {"warm_start": "random"}}})
+    random = loaded(methods={"leap": {"warm_start": "random"}})
     assert taken_masks(random, Cell(MODEL, "leap", "0.5")) == {}

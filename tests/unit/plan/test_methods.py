@@ -1,13 +1,12 @@
-"""What methods say of themselves, and what planning, tables and figures make of it."""
+"""Schemas of methods, and what planning, tables and figures read from them."""
 
 import re
-from pathlib import Path
 
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from suite.plan import config, methods, methods_table
+from suite.plan import methods, methods_table
 from suite.plan.methods import (
     TakenMasks,
     can_have,
@@ -22,10 +21,9 @@ from suite.plan.methods import (
     weight_learners,
     written_pattern,
 )
-from suite.plan.validation import SCHEMAS
-
-ROOT = Path(__file__).parents[3]
-BASE = {"scale": "mini", "hub_mirror": ""}
+from suite.plan.validation import SCHEMAS, ConfigError
+from tests.conftest import ROOT
+from tests.unit.recipes import loaded
 
 RIA = """
 $schema: https://json-schema.org/draft/2020-12/schema
@@ -90,13 +88,20 @@ def test_no_two_methods_share_a_label_or_a_look():
     assert len({(look["marker"], look["dashes"]) for look in looks}) == len(looks)
 
 
-def test_a_method_is_written_as_its_schema_says_and_other_names_stay():
-    assert method_label("dense") == "Dense"
-    assert method_label("sparsegpt") == "SparseGPT"
-    assert method_label("wanda-2-4") == "Wanda 2:4"
+def test_a_label_is_the_title_and_the_rest_of_the_name():
+    labels = {
+        "dense": "Dense",
+        "sparsegpt": "SparseGPT",
+        "wanda-2-4": "Wanda 2:4",
+        "admm-cubic": "ADMM cubic",
+        "random-mask": "Random mask",
+        "random-mask-row": "Random mask row",
+        "leap-half-the-steps": "LEAP half the steps",
+    }
+    labels |= {name: name for name in ("leapfrog", "mine", "mine-2-4", "../wanda")}
+    assert {name: method_label(name) for name in labels} == labels
     assert look_of("wanda-2-4") == look_of("wanda")
-    for name in ("mine", "mine-2-4", "../wanda"):
-        assert (method_label(name), look_of(name)) == (name, None)
+    assert [look_of(name) for name in ("admm-cubic", "mine", "../wanda")] == [None] * 3
 
 
 def test_a_method_that_takes_its_masks_is_calibrated_but_spreads_nothing(describe):
@@ -120,10 +125,9 @@ def test_a_new_method_needs_its_schema_only(describe, folder):
 def test_a_new_method_is_configured_like_any_other(describe):
     describe(RIA)
     new = {"ria": {"budget": "row"}, "ria-2-4": {"like": "ria", "budget": "2:4"}}
-    settings = config.load({**BASE, "methods": new})
-    assert settings["implementations"]["ria-2-4"] == "ria"
-    with pytest.raises(config.ConfigError, match=r'methods.ria.budget: "column" is not one of row'):
-        config.load({**BASE, "methods": {"ria": {"budget": "column"}}})
+    assert loaded(methods=new)["implementations"]["ria-2-4"] == "ria"
+    with pytest.raises(ConfigError, match=r'methods.ria.budget: "column" is not one of row'):
+        loaded(methods={"ria": {"budget": "column"}})
 
 
 @pytest.mark.parametrize(
@@ -143,88 +147,66 @@ def test_a_new_method_is_configured_like_any_other(describe):
 def test_what_a_new_schema_lacks_is_named(describe, written, instead, complaint):
     assert written in RIA
     describe(RIA.replace(written, instead))
-    with pytest.raises(config.ConfigError) as error:
-        config.load({**BASE, "methods": {"ria": {"budget": "row"}}})
+    with pytest.raises(ConfigError) as error:
+        loaded(methods={"ria": {"budget": "row"}})
     assert "baselines/ria/schema.yaml" in str(error.value)
     assert complaint in str(error.value)
 
 
 def test_an_unknown_method_has_no_schema():
-    with pytest.raises(config.ConfigError, match=r"there is no method 'wnda' \(known: admm, "):
+    with pytest.raises(ConfigError, match=r"there is no method 'wnda' \(known: admm, "):
         method_schema("wnda")
 
 
 @pytest.mark.parametrize(
-    ("method", "values", "pattern", "written", "only"),
+    ("method", "values", "pattern", "written", "only", "possible"),
     [
-        ("thanos", {}, "", "free", None),
-        ("leap", {}, "", "free", None),
-        ("wanda", {"budget": "row"}, "", "free", None),
-        ("wanda", {"budget": "2:4"}, "2:4", "2:4", 0.5),
-        ("maskllm", {"pattern": "1:4"}, "1:4", "1:4", 0.75),
-        ("patch", {"pattern": "2:4"}, "2:4", "dense or 2:4", None),
+        ("thanos", {}, "", "free", None, [0.3, 0.5, 0.6]),
+        ("wanda", {"budget": "row"}, "", "free", None, [0.3, 0.5, 0.6]),
+        ("wanda", {"budget": "2:4"}, "2:4", "2:4", 0.5, [0.5]),
+        ("maskllm", {"pattern": "1:4"}, "1:4", "1:4", 0.75, []),
+        ("patch", {"pattern": "2:4"}, "2:4", "dense or 2:4", None, [0.3, 0.5]),
     ],
 )
-def test_patterns(method, values, pattern, written, only):
+def test_patterns_and_the_sparsities_that_they_allow(
+    method, values, pattern, written, only, possible
+):
     assert pattern_of(method, values) == pattern
     assert written_pattern(method, values) == written
     assert only_sparsity(method, values) == only
+    assert [s for s in (0.3, 0.5, 0.6) if can_have(method, values, s)] == possible
 
 
-def test_a_pattern_has_one_sparsity_and_its_tiles_all_below():
-    possible = {
-        method: [s for s in (0.3, 0.5, 0.6) if can_have(method, {"pattern": "2:4"}, s)]
-        for method in ("leap", "maskllm", "patch")
-    }
-    assert possible == {"leap": [0.3, 0.5, 0.6], "maskllm": [0.5], "patch": [0.3, 0.5]}
-
-
-def test_masks_are_taken_as_the_schema_says():
-    settings = config.load(BASE)["methods"]
-    assert masks_taken("wanda", settings["wanda"]) == {}
-    assert masks_taken("leap", settings["leap"]) == {"warm_start": TakenMasks("wanda", None)}
-    assert masks_taken("leap", settings["leap-random-start"]) == {}
-    own = TakenMasks("wanda-2-4", "2:4")
-    assert masks_taken("maskllm", settings["maskllm"]) == {"warm_start": own}
-    assert masks_taken("patch", settings["patch"]) == {
-        "warm_start": TakenMasks("wanda", ""), "sparse_masks": own,
-    }  # fmt: skip
-
-
-def test_tiles_are_not_masks_of_their_pattern():
-    sparse = {"methods": {"mine": {"like": "patch"}, "patch": {"sparse_masks": "mine"}}}
-    with pytest.raises(config.ConfigError, match=r'methods.patch.sparse_masks: .* "2:4", not mine'):
-        config.load({**BASE, **sparse})
+@pytest.mark.parametrize(
+    ("name", "taken"),
+    [
+        ("wanda", {}),
+        ("wanda-owl", {}),
+        ("lent", {"allocation": TakenMasks("leap", None)}),
+        ("leap", {"warm_start": TakenMasks("wanda", None)}),
+        ("leap-random-start", {}),
+        ("reconstruct", {"mask_from": TakenMasks("wanda", "")}),
+        ("maskllm", {"warm_start": TakenMasks("wanda-2-4", "2:4")}),
+        ("patch", {"warm_start": TakenMasks("wanda", ""),
+                   "sparse_masks": TakenMasks("wanda-2-4", "2:4")}),
+    ],
+)  # fmt: skip
+def test_masks_are_taken_as_the_schema_says(name, taken):
+    settings = loaded(methods={"lent": {"like": "wanda", "allocation": {"from": "leap"}}})
+    assert masks_taken(settings["implementations"][name], settings["methods"][name]) == taken
 
 
 def test_a_run_uses_the_methods_whose_masks_it_takes_too():
-    overrides = {"methods": {"patch": {"sparse_masks": "sparsegpt-2-4", "warm_start": "admm"}}}
-    settings = config.load({**BASE, **overrides})
+    changes = {"patch": {"sparse_masks": "sparsegpt-2-4", "warm_start": "admm"}}
+    settings = loaded(methods=changes)
     assert used_methods(["patch"], settings) == ["admm", "patch", "sparsegpt"]
     assert used_methods(["leap", "leap-random-start"], settings) == ["leap", "wanda"]
     assert used_methods([], settings) == []
 
 
-def test_a_variant_is_written_as_its_method_and_the_rest_of_its_name():
-    labels = {
-        "admm-cubic": "ADMM cubic",
-        "wanda-2-4": "Wanda 2:4",
-        "random-mask": "Random mask",
-        "random-mask-row": "Random mask row",
-        "leap-half-the-steps": "LEAP half the steps",
-        "leapfrog": "leapfrog",
-        "mine": "mine",
-        "dense": "Dense",
-    }
-    assert {name: method_label(name) for name in labels} == labels
-    assert look_of("admm-cubic") is None
-
-
 def test_only_elsa_learns_weights_also_under_another_name():
-    new = {"mine": {"like": "elsa", "penalty": 1}}
-    assert weight_learners(config.load({**BASE, "methods": new})) >= {"elsa", "mine"}
-    assert "leap" not in weight_learners(config.load(BASE))
-    assert "admm" not in weight_learners(config.load(BASE))
+    found = weight_learners(loaded(methods={"mine": {"like": "elsa", "penalty": 1}}))
+    assert found >= {"elsa", "mine"} and not found & {"leap", "admm"}
 
 
 def test_the_documentation_has_the_table_of_methods():

@@ -44,8 +44,10 @@ def own_sparsities(grid: Mapping[str, Any]) -> Mapping[str, list[float]]:
 
 def first_seeds(found: Sequence[Cell]) -> list[Cell]:
     """The first seed's cell of each model, method and sparsity."""
-    firsts = {(cell.model, cell.method, cell.sparsity): cell for cell in reversed(found)}
-    return [cell for cell in found if cell in firsts.values()]
+    firsts: dict[tuple[str, str, str], Cell] = {}
+    for cell in found:
+        firsts.setdefault((cell.model, cell.method, cell.sparsity), cell)
+    return list(firsts.values())
 
 
 def taken_masks(settings: Mapping[str, Any], cell: Cell) -> dict[str, Cell]:
