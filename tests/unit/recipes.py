@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from suite.plan import methods
 from suite.plan.config import load, merge
 from suite.plan.recipe import Recipes
 
@@ -21,6 +22,12 @@ _PLACE = {
 def loaded(**overrides: Any) -> dict[str, Any]:
     """Settings of scale mini with these changes."""
     return load({"scale": "mini", "hub_mirror": "", **overrides})
+
+
+def forget_schemas() -> None:
+    """Read the schemas of methods again."""
+    for cached in (methods._schema_files, methods._read, methods.method_schema):
+        cached.cache_clear()
 
 
 def recipes(**overrides: Any) -> Recipes:

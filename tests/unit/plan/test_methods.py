@@ -23,7 +23,7 @@ from suite.plan.methods import (
 )
 from suite.plan.validation import SCHEMAS, ConfigError
 from tests.conftest import ROOT
-from tests.unit.recipes import loaded
+from tests.unit.recipes import forget_schemas, loaded
 
 RIA = """
 $schema: https://json-schema.org/draft/2020-12/schema
@@ -47,11 +47,6 @@ properties:
 """
 
 
-def forget() -> None:
-    for cached in (methods._schema_files, methods._read, methods.method_schema):
-        cached.cache_clear()
-
-
 @pytest.fixture
 def describe(tmp_path, monkeypatch):
     """Make ria known by this text, as a folder in baselines or a file among the schemas."""
@@ -64,11 +59,11 @@ def describe(tmp_path, monkeypatch):
             monkeypatch.setattr(methods, "FOLDERS", tmp_path / "baselines")
         else:
             monkeypatch.setattr(methods, "METHOD_SCHEMAS", tmp_path / "methods")
-        forget()
+        forget_schemas()
 
     yield write
     monkeypatch.undo()
-    forget()
+    forget_schemas()
 
 
 def test_the_schema_of_schemas_and_every_schema_are_json_schemas():

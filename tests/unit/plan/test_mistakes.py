@@ -46,9 +46,6 @@ run: logs
 - resources.harden: there is no setting 'gpu'
 - run: "logs" cannot be used (results/ has a folder of that name for something else; take another)
 
-hub_mirror: nowhere
-- hub_mirror: there is no folder nowhere; give an existing one, or "" for the hub
-
 # a missing key that was misspelt is no second mistake
 models:
   a: {source: {miniature: mini-llama-3.2-1b}, dtipe: float32, bos: true}
@@ -72,33 +69,25 @@ corpora:
 - models.mini-llama-3.2-1b.source: there is no setting 'pth' (did you mean 'path'?)
 
 # sparsities; 1e-05 is how Python and paths write it
-grid: {sparsities: [50]}
-- grid.sparsities.0: 50 is out of range: it must be below 1
+grid: {sparsities: [0.5, 50, 0, 1, half, "1e-5", "1.2"]}
+studies:
+  sweep: {grid: {methods: {wanda: 0.5}, sparsities: ["0.99999999999999999"]}}
+  opponents: {grid: {sparsities: ["true"]}}
+- grid.sparsities.1: 50 is out of range: it must be below 1
+- grid.sparsities.2: 0 is out of range: it must be above 0
+- grid.sparsities.3: 1 is out of range: it must be below 1
+- grid.sparsities.4: 'half' is not of type 'number'
+- grid.sparsities.5: '1e-5' is not of type 'number'
+- grid.sparsities.6: 1.2 is out of range: it must be below 1
+- studies.opponents.grid.sparsities.0: True is not of type 'number'
+- studies.sweep.grid.methods.wanda: 0.5 is not of type 'array' (Sparsities of the method.)
+- studies.sweep.grid.sparsities.0: 1.0 is out of range: it must be below 1
 
-grid: {sparsities: [0.5, 0, 1]}
-- grid.sparsities.1: 0 is out of range: it must be above 0
-- grid.sparsities.2: 1 is out of range: it must be below 1
-
-grid: {sparsities: [0.5, 0.00001]}
-- grid.sparsities.1: 1e-05 cannot be used: it names folders, so write 0.0001 or more, with at most
-
+grid: {sparsities: [0.5, 0.00001, .nan]}
 studies: {sweep: {grid: {sparsities: [0.30000000000000004]}}}
+- grid.sparsities.1: 1e-05 cannot be used: it names folders, so write 0.0001 or more, with at most
+- grid.sparsities.2: nan cannot be used: it names folders
 - studies.sweep.grid.sparsities.0: 0.30000000000000004 cannot be used: it names folders
-
-grid: {sparsities: [.nan]}
-- grid.sparsities.0: nan cannot be used
-
-grid: {sparsities: [half, "1e-5", "true"]}
-- grid.sparsities.0: 'half' is not of type 'number'
-- grid.sparsities.1: '1e-5' is not of type 'number'
-- grid.sparsities.2: True is not of type 'number'
-
-grid: {sparsities: ["0.5", "1.2", "0.99999999999999999"]}
-- grid.sparsities.1: 1.2 is out of range: it must be below 1
-- grid.sparsities.2: 1.0 is out of range: it must be below 1
-
-grid: {methods: {wanda: 0.5}}
-- grid.methods.wanda: 0.5 is not of type 'array' (Sparsities of the method.)
 
 studies: {patterns: {grid: {methods: {maskllm: [0.6], patch: [0.4, 0.55]}}}}
 - studies.patterns.grid.methods.maskllm.0: 0.6 is impossible with pattern 2:4
@@ -108,39 +97,42 @@ studies: {patterns: {grid: {methods: {maskllm: [0.6], patch: [0.4, 0.55]}}}}
 models:
   "x; touch y": {source: {path: .}, dtype: float32, bos: true}
   a b: {source: {path: .}, dtype: float32, bos: true}
-methods: {x$(touch y): {like: wanda}}
-- methods.x$(touch y): 'x$(touch y)' does not match '^[A-Za-z0-9][A-Za-z0-9._-]*$'
-- models.a b: 'a b' does not match
-- models.x; touch y: 'x; touch y' does not match
-
-studies: {My-study: {table: main, grid: {models: [m], methods: {wanda: [0.5]}, seeds: [0]}}}
-- studies.My-study: 'My-study' does not match '^[a-z][a-z0-9_]*$'
-
-models:
   m: {source: {hub: {id: a/.., revision: main}}, dtype: float32, bos: true}
   n: {source: {path: x, miniature: y}, dtype: float32, bos: true}
+methods: {x$(touch y): {like: wanda}}
+studies: {My-study: {table: main, grid: {models: [m], methods: {wanda: [0.5]}, seeds: [0]}}}
+corpora:
+  calibration:
+    text: {hub: ../b, name: "", split: ../../c, column: text, documents: 1, revision: main}
+  training: {text: {revision: "0000000000000000000000000000000000000000"}}
+evaluation: {tasks: {piqa: {dataset: ../../etc}}}
+- corpora.calibration.text.hub: '../b' does not match
+- corpora.calibration.text.revision: 'main' does not match
+- corpora.calibration.text.split: '../../c' does not match
+- corpora.training.text: 'hub' is a dependency of 'revision'
+- evaluation.tasks.piqa.dataset: '../../etc' does not match
+- methods.x$(touch y): 'x$(touch y)' does not match '^[A-Za-z0-9][A-Za-z0-9._-]*$'
+- models.a b: 'a b' does not match
 - models.m.source.hub.id: 'a/..' does not match
 - models.m.source.hub.revision: 'main' does not match
 - models.n.source: {'path': 'x', 'miniature': 'y'} has too many properties
+- models.x; touch y: 'x; touch y' does not match
+- studies.My-study: 'My-study' does not match '^[a-z][a-z0-9_]*$'
 
 models:
   m: {source: {path: /no/such}, dtype: float32, bos: true}
   n: {source: {miniature: mini-lama-3.2-1b}, dtype: float32, bos: true}
+hub_mirror: nowhere
+subject: wnda
+against: [adm]
+studies: {tokens: {amounts: {calibrated: {methods: [leap]}, trained: {methods: [alps]}}}}
+- subject: there is no method 'wnda' (did you mean 'wanda'?) under methods
+- against: there is no method 'adm' (did you mean 'admm'?) under methods
+- studies.tokens.amounts.calibrated.methods: leap is not calibrated; list it under studies.tokens.
+- studies.tokens.amounts.trained.methods: alps is not trained; list it under studies.tokens.
 - models.m.source.path: /no/such holds no checkpoint (config.json is missing)
 - models.n.source.miniature: there is no miniature 'mini-lama-3.2-1b' (did you mean
-
-corpora:
-  calibration:
-    text: {hub: ../b, name: "", split: ../../c, column: text, documents: 1, revision: main}
-- corpora.calibration.text.hub: '../b' does not match
-- corpora.calibration.text.revision: 'main' does not match
-- corpora.calibration.text.split: '../../c' does not match
-
-corpora: {calibration: {text: {revision: "0000000000000000000000000000000000000000"}}}
-- corpora.calibration.text: 'hub' is a dependency of 'revision'
-
-evaluation: {tasks: {piqa: {dataset: ../../etc}}}
-- evaluation.tasks.piqa.dataset: '../../etc' does not match
+- hub_mirror: there is no folder nowhere; give an existing one, or "" for the hub
 
 # settings of methods: one line for the method, not one for every variant
 methods:
@@ -197,19 +189,9 @@ methods: {wanda-owl: {like: wandaa}, w: {like: [wanda]}, leap: {preset: null}}
 - methods.leap.preset: None is not of type 'string'
 - methods.w.like: ['wanda'] is not of type 'string', 'null'
 
-grid: {methods: [wanda-owll, wnda], models: [mini-lama-3.2-1b]}
-- grid.methods: 'wanda-owll' has no settings: there is no method 'wanda-owll' (did you mean
-- grid.methods: 'wnda' has no settings: there is no method 'wnda' (did you mean 'wanda'?)
-- grid.models: there is no model 'mini-lama-3.2-1b' (did you mean 'mini-llama-3.2-1b'?) under models
-
 scale: smoke
 grid: {methods: [maskllm]}
 - grid.methods: 'maskllm' has no settings: give its settings under methods.maskllm
-
-subject: wnda
-against: [adm]
-- subject: there is no method 'wnda' (did you mean 'wanda'?) under methods
-- against: there is no method 'adm' (did you mean 'admm'?) under methods
 
 # masks and densities of other methods
 methods:
@@ -262,11 +244,13 @@ studies:
     variants: {base: leap, models: [m], sparsity: 0.5, seeds: [0], variants: {}}
   three: {table: main, grid: {models: [mini-gemma-3-1b], methods: [wanda]}}
   four: {table: main, grid: {models: [mini-gemma-3-1b], methods: {wanda: [0.5]}}}
+  tokens: {amounts: {trained: {steps: [0]}}}
 - studies.four.grid: seeds must be set
 - studies.one: set either grid, or variants, or amounts
 - studies.sweep: set either grid, or variants, or amounts
 - studies.sweep.measure: "tests" is not one of test, validation
 - studies.three.grid: sparsities, seeds must be set
+- studies.tokens.amounts.trained.steps.0: 0 is less than the minimum of 1
 - studies.two: there is no setting 'models' (known: amounts, figure, grid, measure, table, variants)
 - studies.two: table must be set
 
@@ -277,29 +261,24 @@ studies:
                variants: {cold: {tau: [1, 0.05]}, large: {batch: 32}}}
 - studies.mine.variants.sparsity: 0.6 is impossible with pattern 2:4
 
+grid: {methods: [wanda-owll, wnda], models: [mini-lama-3.2-1b]}
+methods: {admm-512-sequences: {like: admm, rho: 2.0}}
 studies:
   sweep: {grid: {methods: [lep]}}
   patterns: {grid: {methods: {ptch: [0.4]}, models: [nano]}}
+  tokens: {amounts: {calibrated: {methods: [admm, admmm]}}}
+  ablations: {variants: {variants: {per-block: {hard: true}}}}
+  elsa_search: {variants: {base: leep}}
+- grid.methods: 'wanda-owll' has no settings: there is no method 'wanda-owll' (did you mean
+- grid.methods: 'wnda' has no settings: there is no method 'wnda' (did you mean 'wanda'?)
+- grid.models: there is no model 'mini-lama-3.2-1b' (did you mean 'mini-llama-3.2-1b'?) under models
 - studies.patterns.grid.methods: 'ptch' has no settings: there is no method 'ptch' (did you mean
-- studies.patterns.grid.models: there is no model 'nano'
+- studies.patterns.grid.models: there is no model 'nano' (known: mini-gemma-3-1b,
 - studies.sweep.grid.methods: 'lep' has no settings: there is no method 'lep' (did you mean 'leap'?)
-
-studies: {ablations: {variants: {base: leep}}, tokens: {amounts: {calibrated: {methods: [admmm]}}}}
 - studies.tokens.amounts.calibrated.methods: 'admmm' has no settings: there is no method 'admmm'
-- studies.ablations.variants.base: 'leep' has no settings: there is no method 'leep' (did you mean
-
-studies: {tokens: {amounts: {calibrated: {methods: [leap]}, trained: {methods: [alps]}}}}
-- studies.tokens.amounts.calibrated.methods: leap is not calibrated; list it under
-- studies.tokens.amounts.trained.methods: alps is not trained; list it under
-
-studies: {tokens: {amounts: {trained: {steps: [0]}}}}
-- studies.tokens.amounts.trained.steps.0: 0 is less than the minimum of 1
-
-studies: {ablations: {variants: {variants: {per-block: {hard: true}}}}}
-- studies.ablations.variants.variants.per-block: there is another method leap-per-block; rename one
-
-methods: {admm-512-sequences: {like: admm, rho: 2.0}}
 - studies.tokens.amounts.calibrated.sequences: there is another method admm-512-sequences; rename
+- studies.ablations.variants.variants.per-block: there is another method leap-per-block; rename one
+- studies.elsa_search.variants.base: 'leep' has no settings: there is no method 'leep' (did you mean
 
 # tasks
 evaluation: {tasks: {piqa: null, arc_easy: null, arc_challenge: null, winogrande: null,

@@ -1,16 +1,15 @@
-"""Baselines that bring a rule of their own: which they are, and what is in their recipes."""
+"""Baselines with a rule of their own: how they are recognised, and their recipes."""
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from suite.plan import methods
+from suite.plan import code, methods
+from suite.plan.grid import cells
+from suite.plan.recipe import Recipes
+from tests.unit.recipes import forget_schemas, loaded
 
 SCHEMA = """
 $schema: https://json-schema.org/draft/2020-12/schema
@@ -29,22 +28,11 @@ properties:
   budget: {description: Where weights compete., enum: [layer, "2:4"]}
 """
 FILES = {"rule.smk": "rule foreign:\n", "schema.yaml": SCHEMA, "lib/prune.R": "x <- 1\n"}
-PROGRAM = """
-import json
-from suite.plan.cell import Cell
-from suite.plan.config import load
-from suite.plan.grid import cells
-from suite.plan.recipe import Recipes
-
 METHODS = {"foreign": {"budget": "layer"}, "foreign-2-4": {"like": "foreign", "budget": "2:4"}}
 MODEL = "mini-llama-3.2-1b"
-grid = {"models": [MODEL], "methods": ["wanda", *METHODS], "seeds": [0, 1]}
-settings = load({"scale": "smoke", "hub_mirror": "", "methods": METHODS, "grid": grid})
-known = Recipes(settings)
-print(json.dumps({cell.path: known.masks(cell) for cell in cells(settings) if cell.target}))
-"""
-PLAIN, VARIANT = "mini-llama-3.2-1b/foreign/0.5", "mini-llama-3.2-1b/foreign-2-4/0.5"
-OTHER = "mini-llama-3.2-1b/wanda/0.5"
+PLAIN, VARIANT, OTHER = (f"{MODEL}/{name}/0.5" for name in ("foreign", "foreign-2-4", "wanda"))
+
+Planned = Callable[[dict[str, str]], dict[str, Any]]
 
 
 def write(place: Path, files: dict[str, str]) -> None:
@@ -53,62 +41,48 @@ def write(place: Path, files: dict[str, str]) -> None:
         (place / name).write_text(text)
 
 
-@pytest.fixture(scope="module")
-def planned(tmp_path_factory, copy_suite) -> Callable[[dict[str, str]], dict[str, Any]]:
-    """Recipes of masks in a copy of the suite whose method `foreign` has these further files."""
-    copy = copy_suite(tmp_path_factory.mktemp("own_rules") / "suite")
-    write(copy / "baselines/foreign", FILES)
+@pytest.fixture
+def planned(tmp_path, monkeypatch) -> Iterator[Planned]:
+    """Recipes of masks where the folder of the method `foreign` has these further files."""
+    monkeypatch.setattr(methods, "FOLDERS", tmp_path)
 
     def recipes(files: dict[str, str]) -> dict[str, Any]:
-        write(copy / "baselines/foreign", files)
-        process = subprocess.run(
-            [sys.executable, "-c", PROGRAM], cwd=copy, capture_output=True, text=True,
-            env={**os.environ, "PYTHONPATH": f"{copy}:{copy}/workflow"},
-        )  # fmt: skip
-        write(copy / "baselines/foreign", FILES)
-        assert process.returncode == 0, process.stderr[-3000:]
-        return json.loads(process.stdout)
+        write(tmp_path / "foreign", {**FILES, **files})
+        forget_schemas()
+        code._fingerprint.cache_clear()
+        grid = {"models": [MODEL], "methods": ["wanda", *METHODS], "seeds": [0, 1]}
+        settings = loaded(scale="smoke", methods=METHODS, grid=grid)
+        known = Recipes(settings)
+        return {cell.path: known.masks(cell) for cell in cells(settings) if cell.target}
 
-    return recipes
-
-
-@pytest.fixture(scope="module")
-def untouched(planned) -> dict[str, Any]:
-    return planned({})
+    yield recipes
+    monkeypatch.undo()
+    forget_schemas()
 
 
-def test_a_rule_makes_a_folder_a_method_of_its_own_kind_and_a_package_stays_a_module(
-    tmp_path, monkeypatch
-):
+def test_a_folder_with_a_rule_is_a_method_and_a_package_stays_a_module(tmp_path, monkeypatch):
     write(tmp_path / "foreign", FILES)
     write(tmp_path / "package", {"schema.yaml": SCHEMA, "__init__.py": ""})
-    write(tmp_path, {"module.py": ""})
     monkeypatch.setattr(methods, "FOLDERS", tmp_path)
     assert methods.rule_folders() == {"foreign": tmp_path / "foreign"}
 
 
-def test_the_recipe_holds_settings_calibration_and_seed(untouched):
-    plain, second = untouched[PLAIN], untouched[f"{PLAIN}/seed-1"]
+def test_recipes_hold_settings_calibration_seed_and_pattern(planned):
+    found = planned({})
+    plain, second, variant = found[PLAIN], found[f"{PLAIN}/seed-1"], found[VARIANT]
     assert plain["implementation"] == "foreign" and plain["method"] == {"budget": "layer"}
     assert plain["calibration"]["sequences"] == 16 and plain["model"]["dtype"] == "float32"
-    assert (plain["seed"], second["seed"]) == (0, 1)
-    assert {**plain, "seed": 1} == second
-
-
-def test_a_variant_is_made_by_the_same_rule_under_its_own_settings(untouched):
-    plain, variant = untouched[PLAIN], untouched[VARIANT]
+    assert {**plain, "seed": 1} == second != plain
     assert variant["implementation"] == "foreign" and variant["code"] == plain["code"]
     assert (plain["pattern"], variant["pattern"]) == ("", "2:4")
     assert variant["method"] == {"budget": "2:4"}
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_every_file_of_the_folder_is_its_fingerprint_and_no_other_methods(file, planned, untouched):
-    edited = planned({file: FILES[file] + "# edited\n"})
-    assert edited[PLAIN]["code"] != untouched[PLAIN]["code"]
-    assert {**edited[PLAIN], "code": ""} == {**untouched[PLAIN], "code": ""}
-    assert edited[OTHER] == untouched[OTHER]
-
-
-def test_compiled_python_is_no_part_of_it(planned, untouched):
+def test_the_fingerprint_covers_every_file_of_the_folder_but_compiled_ones(planned):
+    untouched = planned({})
     assert planned({"lib/__pycache__/prune.cpython-311.pyc": "compiled"}) == untouched
+    for file, text in FILES.items():
+        edited = planned({file: text + "# edited\n"})
+        assert edited[PLAIN]["code"] != untouched[PLAIN]["code"], file
+        assert {**edited[PLAIN], "code": ""} == {**untouched[PLAIN], "code": ""}
+        assert edited[OTHER] == untouched[OTHER]
