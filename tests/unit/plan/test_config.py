@@ -89,17 +89,14 @@ def test_tasks_are_added_changed_and_left_out():
     }
 
 
-def test_a_model_of_ones_own_goes_with_a_small_scale_where_its_data_are_real_ones():
+def test_a_small_scale_takes_an_own_model_with_real_data_or_if_it_is_not_run():
     real = config.scale_settings("laptop")
-    corpora = {name: {"text": real["corpora"][name]["text"]} for name in real["corpora"]}
+    corpora = {name: {"text": corpus["text"]} for name, corpus in real["corpora"].items()}
     del corpora["in_domain"]
     tasks = {name: {**task, "limit": 5} for name, task in real["evaluation"]["tasks"].items()}
     settings = loaded(**OWN, corpora=corpora, evaluation={"tasks": tasks})
     assert {cell.model for cell in cells(settings)} == {"mine"}
     assert settings["corpora"]["calibration"]["length"] == 128  # of scale mini
-
-
-def test_a_model_that_is_defined_and_not_run_is_no_mistake():
     assert "mine" in loaded(models=OWN["models"])["models"]
 
 
@@ -177,12 +174,10 @@ def test_a_method_and_its_schema_have_the_same_settings(name):
     if schema.get("trained") and schema["changes_weights"]:
         known = {field.name for field in fields(elsa.Settings)}
     elif schema.get("trained"):
-        known = {"warm_start"} | {field.name for field in fields(leap.Settings)}
-        known |= {"maskllm": {"pattern"}, "patch": {"pattern", "mode", "tile", "sparse_masks"}}.get(
-            name, set()
-        )
-        optional = {"pattern_alpha"} & {*schema["properties"]}
-        known = known - {"pattern_alpha"} | ({"pattern_alpha"} if name == "patch" else set())
+        own = {"maskllm": {"pattern"}, "patch": {"pattern", "mode", "tile", "sparse_masks"}}
+        optional = {"pattern_alpha"}
+        known = {field.name for field in fields(leap.Settings)} - optional
+        known |= {"warm_start"} | own.get(name, set()) | (optional if name == "patch" else set())
     else:
         of_the_cell = {"seed"} if schema.get("stochastic") else set()
         known = {field.name for field in fields(registry.load(name).Settings)}

@@ -1,4 +1,4 @@
-"""One model's way through the stages in a folder that is thrown away, as the Snakefile has it."""
+"""The stages of one model in a temporary folder, as the Snakefile runs them."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -22,10 +22,10 @@ _LOGITS = {"logits": "logits.safetensors", "report": "training.json", "choice": 
 
 
 class Bench:
-    """What stages make of one model in `folder`, by the settings of scale own and `overrides`."""
+    """Results of stages for one model in `folder`, with scale own and `overrides`."""
 
     def __init__(self, folder: Path, overrides: Mapping[str, Any]) -> None:
-        """Raises ConfigError for settings that cannot be used."""
+        """Raises ConfigError for invalid settings."""
         scale = {"scale": own.SCALE, "hub_mirror": os.environ.get("HUB_MIRROR", "")}
         asked, self._derived = own.completed(merge(scale, overrides), folder)
         self.settings = load(asked)
@@ -34,10 +34,10 @@ class Bench:
         self._text = Path()
 
     def prepare(self, corpus: str, text: Path | None = None) -> None:
-        """Fetch the model and try its BOS on the text of a corpus.
+        """Fetch the model and check its BOS setting on the text of a corpus.
 
-        Methods see as much of a file of plain `text`, if there is one, as they would of the
-        scale's. Raises ValueError for a model or a text that cannot be used.
+        A file of plain `text` replaces the methods' text, with as many sequences at most. Raises
+        ValueError for an invalid model or text.
         """
         models.prepare(Recipes(self.settings).model(self.name), self.model)
         self.tokenizer = models.load_tokenizer(self.model)
@@ -50,7 +50,7 @@ class Bench:
             bos.check(self.model, documents, "say --bos or --no-bos")
 
     def corpus(self, name: str) -> Path:
-        """The file of a corpus' token blocks."""
+        """File with the token blocks of a corpus."""
         file, recipe = self.folder / f"{name}.safetensors", self.recipes.corpus(name)
         if not file.exists():
             source = texts.fixed(recipe["text"])
@@ -59,7 +59,7 @@ class Bench:
         return file
 
     def pruned(self, cell: Cell) -> Files:
-        """What a method leaves behind for `harden`, and before it those whose masks it takes."""
+        """Files of a method for `harden`, after those of its lenders of masks."""
         taken = {k: self.pruned(other) for k, other in taken_masks(self.settings, cell).items()}
         masks = {setting: Path(files["mask"]) for setting, files in taken.items()}
         if "weights" in taken.get("mask_from", {}):
@@ -90,7 +90,7 @@ class Bench:
         binarise.binarise(*made, kind, self.recipes.selection(cell), files)
 
     def _take(self, text: Path) -> None:
-        """Let corpora that methods see be windows of the text, from its first on."""
+        """Replace calibration and training text by consecutive windows of `text`."""
         self._text = text
         (whole,) = self._documents({"file": text})
         tokens = len(self.tokenizer(whole, add_special_tokens=False, verbose=False)["input_ids"])
