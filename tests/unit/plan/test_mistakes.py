@@ -123,6 +123,10 @@ models:
   m: {source: {path: /no/such}, dtype: float32, bos: true}
   n: {source: {miniature: mini-lama-3.2-1b}, dtype: float32, bos: true}
 hub_mirror: nowhere
+- models.m.source.path: /no/such holds no checkpoint (config.json is missing)
+- models.n.source.miniature: there is no miniature 'mini-lama-3.2-1b' (did you mean
+- hub_mirror: there is no folder nowhere; give an existing one, or "" for the hub
+
 subject: wnda
 against: [adm]
 studies: {tokens: {amounts: {calibrated: {methods: [leap]}, trained: {methods: [alps]}}}}
@@ -130,9 +134,6 @@ studies: {tokens: {amounts: {calibrated: {methods: [leap]}, trained: {methods: [
 - against: there is no method 'adm' (did you mean 'admm'?) under methods
 - studies.tokens.amounts.calibrated.methods: leap is not calibrated; list it under studies.tokens.
 - studies.tokens.amounts.trained.methods: alps is not trained; list it under studies.tokens.
-- models.m.source.path: /no/such holds no checkpoint (config.json is missing)
-- models.n.source.miniature: there is no miniature 'mini-lama-3.2-1b' (did you mean
-- hub_mirror: there is no folder nowhere; give an existing one, or "" for the hub
 
 # settings of methods: one line for the method, not one for every variant
 methods:

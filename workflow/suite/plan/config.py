@@ -45,16 +45,11 @@ def load(overrides: Mapping[str, Any]) -> dict[str, Any]:
     merged = merge(scale_settings(scale), {"run": scale, **overrides})
     settings = typed(merged, schema, schema)
     refuse(schema_problems(settings, schema, ""))
-    refuse(studies.problems(settings))
+    refuse(studies.problems(settings), _source_problems(settings))
     places, written = studies.places(settings), studies.with_variants(settings)
     refuse(variants.problems(written, places))
     settings["methods"], settings["implementations"] = variants.resolve(written)
-    refuse(
-        subject.problems(settings),
-        tokens.problems(settings),
-        _source_problems(settings),
-        tasks.problems(settings),
-    )
+    refuse(subject.problems(settings), tokens.problems(settings), tasks.problems(settings))
     refuse(world.problems(settings))
     schemas = {name: method_schema(kind) for name, kind in settings["implementations"].items()}
     for name, values in settings["methods"].items():
