@@ -50,7 +50,10 @@ class Recipes:
         """Recipe of a dense checkpoint, without its licence, which only readers need."""
         settings = self.settings["models"][name]
         miniature = settings["source"].get("miniature")
-        data = [MINIATURES / miniature, MINIATURES / "tokenizer"] if miniature else []
+        # how a miniature was trained is for readers only
+        files = (MINIATURES / miniature).iterdir() if miniature else []
+        data = [file for file in files if file.name != "recipe.json"]
+        data += [MINIATURES / "tokenizer"] if miniature else []
         chosen = {key: settings[key] for key in ("source", "dtype", "bos")}
         return {**chosen, "code": fingerprint("suite.stages.models:prepare", data=data)}
 
