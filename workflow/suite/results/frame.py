@@ -108,6 +108,11 @@ class Results:
         return any_generated(self.frame)
 
     @property
+    def task_kind(self) -> str:
+        """Entry of column `tasks` of CSV tables."""
+        return "generated" if self.generated else "real"
+
+    @property
     def models(self) -> list[str]:
         """Names of models, in order."""
         return list(dict.fromkeys(self.frame["model"]))

@@ -1,4 +1,4 @@
-"""Ablations: a base method and its variants, at one sparsity, compared seed by seed.
+"""Ablations: a base method and its variants at one sparsity, paired by seed.
 
 A variant of the base method `leap` is a method named `leap-<variant>`. Both run with the same
 seeds, so differences are taken within a seed before they are averaged.
@@ -13,23 +13,36 @@ import pandas as pd
 from suite.plan.methods import method_label
 from suite.results.frame import Results, written
 from suite.tables.caption import mean_accuracy
-from suite.tables.generated import accuracy, bold_sentence
-from suite.tables.markdown import escaped, table
-from suite.tables.numbers import NONE, number, perplexity
-from suite.tables.text import csv_text, lines_text, mixed_lines
+from suite.tables.generated import accuracy
+from suite.tables.markdown import escaped
+from suite.tables.numbers import number, perplexity
+from suite.tables.text import Columns, captioned
 from suite.tables.told import Told
 
-BASE = "(base)"  # what stands for a variant's name in the rows of the base itself
+BASE = "(base)"  # the base's entry in column `variant`
 
 
 def ablations(results: Results, told: Told) -> Mapping[str, str]:
-    """The rows as CSV and Markdown."""
+    """Table of the variants, as CSV and Markdown."""
     rows = ablation_rows(results, told)
-    return {"csv": csv_text(rows), "md": lines_text(_markdown(results, rows, told))}
+    measure = accuracy(results.generated)
+    columns: Columns = {
+        "Variant": lambda row: escaped(variant_label(row.variant, row.method)),
+        "Sparsity (%)": lambda row: number(100 * row.achieved_sparsity),
+        "Perplexity": lambda row: perplexity(row.ppl, 3, error=row.ppl_std),
+        "Δ perplexity": lambda row: perplexity(
+            _unless_base(row, row.ppl_difference), 3, "+", row.ppl_difference_stderr
+        ),
+        f"{measure} (%)": lambda row: number(row.average, error=row.average_std),
+        f"Δ {measure.lower()}": lambda row: number(
+            _unless_base(row, row.average_difference), 2, "+", row.average_difference_stderr
+        ),
+    }
+    return captioned(results, told, rows, _caption(results, rows.iloc[0]), columns, "lrrrrr")
 
 
 def ablation_rows(results: Results, told: Told) -> pd.DataFrame:
-    """One row a model and variant, the base first, variants as in the study's section.
+    """One row per model and variant: the base first, then variants in the study's order.
 
     `average` (the mean accuracy over the tasks) and what is derived from it are in percent,
     `achieved_sparsity` is a fraction and `seeds` a count. `_std` is the sample standard deviation
@@ -47,7 +60,7 @@ def ablation_rows(results: Results, told: Told) -> pd.DataFrame:
             "variant": variant,
             "sparsity": written(cells["sparsity"].iloc[0]),
             **_of_variant(cells.loc[model, method], cells.loc[model, base]),
-            "tasks": "generated" if results.generated else "real",
+            "tasks": results.task_kind,
         }
         for model in results.models
         for variant, method in methods.items()
@@ -55,7 +68,7 @@ def ablation_rows(results: Results, told: Told) -> pd.DataFrame:
 
 
 def variant_label(variant: str, method: str) -> str:
-    """How a variant is written for readers; the base is written as its method is everywhere."""
+    """Label of a variant: its name in words, or the method's label for the base."""
     return method_label(method) if variant == BASE else variant.replace("-", " ")
 
 
@@ -69,7 +82,7 @@ _COLUMNS = ["model", "method", "variant", "sparsity", "seeds", "tasks", "achieve
 
 
 def _of_variant(seeds: pd.DataFrame, of_base: pd.DataFrame) -> dict[str, float]:
-    """The numbers of a variant; both are indexed by the same seeds."""
+    """Statistics of a variant and its paired differences to the base; both indexed by seed."""
     found = {"seeds": len(seeds), "achieved_sparsity": seeds["achieved_sparsity"].mean()}
     for measure in ("ppl", "average"):
         differences = seeds[measure] - of_base[measure]
@@ -82,34 +95,14 @@ def _of_variant(seeds: pd.DataFrame, of_base: pd.DataFrame) -> dict[str, float]:
     return found
 
 
-def _markdown(results: Results, rows: pd.DataFrame, told: Told) -> list[str]:
-    measure = accuracy(results.generated)
-    headings = ["Variant", "Sparsity (%)", "Perplexity", "Δ perplexity", f"{measure} (%)",
-                f"Δ {measure.lower()}"]  # fmt: skip
-    lines = [bold_sentence(results.generated) + _caption(results, rows.iloc[0], told)]
-    for model, block in rows.groupby("model", sort=False):
-        lines += ["", f"### {escaped(str(model))}", ""]
-        lines += table(headings, map(_printed, block.itertuples()), "lrrrrr")
-    return [*lines, *mixed_lines(results)]
+def _unless_base(row: Any, difference: float) -> float:
+    return math.nan if row.variant == BASE else difference
 
 
-def _printed(row: Any) -> list[str]:
-    ppl_difference = perplexity(row.ppl_difference, 3, "+", row.ppl_difference_stderr)
-    difference = number(row.average_difference, 2, "+", row.average_difference_stderr)
-    return [
-        escaped(variant_label(row.variant, row.method)),
-        number(100 * row.achieved_sparsity),
-        perplexity(row.ppl, 3, error=row.ppl_std),
-        NONE if row.variant == BASE else ppl_difference,
-        number(row.average, error=row.average_std),
-        NONE if row.variant == BASE else difference,
-    ]
-
-
-def _caption(results: Results, base: pd.Series, told: Told) -> str:
+def _caption(results: Results, base: pd.Series) -> str:
     label = escaped(method_label(base["method"]))
     caption = (
-        f"Scale `{told.scale}`. Variants of {label} at sparsity {base['sparsity']}: perplexity "
+        f"Variants of {label} at sparsity {base['sparsity']}: perplexity "
         f"(lower is better), {mean_accuracy(results)} (higher is better), and Δ, the difference of "
         f"each to {label}."
     )

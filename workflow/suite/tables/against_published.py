@@ -1,4 +1,4 @@
-"""Our numbers beside the published ones: what was reproduced, by one stated rule."""
+"""Our numbers beside the published ones, and which were reproduced."""
 
 import math
 from collections.abc import Mapping
@@ -40,22 +40,25 @@ HEADINGS = ("Model", "Sparsity", "Method", "Measure", "Ours", "Published", "Diff
 def against_published(results: Results, told: Told) -> Mapping[str, str]:
     """All comparisons as CSV; averages, perplexities and LEAP's leads as Markdown."""
     rows = compare(results, read_published())
-    lines = ["# Against the published numbers", "", RULE, "", summary(rows), ""]
-    shown = [HEADINGS, *markdown(fields(rows[rows["measure"].isin(["average", "ppl"])]))]
-    # the standard errors are left to the other formats
-    headings, *cells = ([*row[:7], *row[8:]] for row in shown)
-    lines += [*table(headings, cells, "lrllrrrll"), *mixed_lines(results)]
-    lines += ["", "## LEAP's leads", "", *published_leads.lines(published_leads.leads(results))]
+    cells = markdown(fields(rows[rows["measure"].isin(["average", "ppl"])]))
+    # standard errors are in the CSV only
+    headings, *cells = ([*row[:7], *row[8:]] for row in (HEADINGS, *cells))
+    lines = [
+        *("# Against the published numbers", "", RULE, "", summary(rows), ""),
+        *table(headings, cells, "lrllrrrll"),
+        *mixed_lines(results),
+        *("", "## LEAP's leads", "", *published_leads.lines(published_leads.leads(results))),
+    ]
     return {"csv": csv_text(rows), "md": lines_text(lines)}
 
 
 def compare(results: Results, published: pd.DataFrame) -> pd.DataFrame:
     """Every published measure of every (model, sparsity, method) that was run or published.
 
-    Columns are `model, sparsity, method, measure, ours, published, difference, combined_stderr,
-    verdict, source`: NaN where there is no number, accuracies in percent, and all places that have
-    the published one. Ours are means over seeds. One that was published with several values has a
-    row for each. Raises ValueError for results on generated tasks.
+    Columns: `model, sparsity, method, measure, ours, published, difference, combined_stderr,
+    verdict, source`. Missing numbers are NaN, accuracies in percent, ours means over seeds; a
+    number with several published values has a row for each, with all sources of the value. Raises
+    ValueError for results on generated tasks.
     """
     check_real(results)
     ours = comparable_means(results).reset_index()
@@ -84,13 +87,13 @@ def compare(results: Results, published: pd.DataFrame) -> pd.DataFrame:
 
 
 def summary(rows: pd.DataFrame) -> str:
-    """How many rows have each verdict, but for what was not published."""
+    """Counts of each verdict on published numbers."""
     counts = rows["verdict"].value_counts()
     return ", ".join(f"{v}: {counts.get(v, 0)}" for v in (REPRODUCED, DEVIATES, NOT_RUN)) + "."
 
 
 def fields(rows: pd.DataFrame) -> list[list[Field]]:
-    """The comparisons under `HEADINGS`."""
+    """Comparisons under `HEADINGS`."""
     return [
         [
             *(Field(row.model), Field(row.sparsity), Field(method_label(row.method))),

@@ -14,10 +14,10 @@ from suite.plan.methods import method_label
 from suite.results.frame import PLACE, Results
 from suite.results.statistics import RECOVERED, average, combine, compare, over_places
 from suite.tables.caption import mean_accuracy
-from suite.tables.generated import accuracy, bold_sentence
-from suite.tables.markdown import escaped, table
+from suite.tables.generated import accuracy
+from suite.tables.markdown import escaped
 from suite.tables.numbers import number, perplexity
-from suite.tables.text import SECONDS, csv_text, lines_text, mixed_lines
+from suite.tables.text import SECONDS, SECONDS_COLUMNS, Columns, captioned
 from suite.tables.told import Told
 
 # of one method, by model and sparsity
@@ -25,9 +25,26 @@ _Scores = Mapping[tuple[str, float], pd.DataFrame]
 
 
 def comparison(results: Results, told: Told) -> Mapping[str, str]:
-    """The rows as CSV and Markdown."""
-    rows = comparison_rows(results, told)
-    return {"csv": csv_text(rows), "md": lines_text(_markdown(results, rows, told))}
+    """Table of the methods, as CSV and Markdown."""
+    label = method_label(told.subject)
+    caption = (
+        "Every method in the mean over its cells, of which each is a model at a sparsity: "
+        f"{mean_accuracy(results)} (higher is better) and perplexity (lower is better, geometric "
+        f"mean), and {label}'s lead in accuracy over the method, item by item. ± is a standard "
+        f"error, over draws of items, which all cells of a task share. {RECOVERED} {SECONDS}"
+    )
+    columns: Columns = {
+        "Method": lambda row: escaped(method_label(row.method)),
+        "Cells": lambda row: str(row.cells),
+        f"{accuracy(results.generated)} (%)": lambda row: number(
+            row.average, error=row.average_stderr
+        ),
+        "Perplexity": lambda row: perplexity(row.ppl),
+        "Recovered (%)": lambda row: number(row.recovered_share),
+        f"{label}'s lead (points)": lambda row: number(row.lead, 2, "+", row.lead_stderr),
+        **SECONDS_COLUMNS,
+    }
+    return captioned(results, told, comparison_rows(results, told), caption, columns, "lrrrrrrr")
 
 
 def comparison_rows(results: Results, told: Told) -> pd.DataFrame:
@@ -56,7 +73,7 @@ def _row(results: Results, method: str, ours: _Scores) -> dict[str, Any]:
         lead, lead_error = whole.difference, whole.standard_error
     return {
         "method": method,
-        "tasks": "generated" if results.generated else "real",
+        "tasks": results.task_kind,
         "cells": len(scores),
         "average": over_places(cells, "average"),
         "average_stderr": combine(map(average, scores.values())).standard_error,
@@ -74,31 +91,3 @@ def _scores(results: Results, method: str) -> _Scores:
     cells = results.cells[results.cells["method"] == method]
     places = cells[PLACE].drop_duplicates().itertuples(index=False, name=None)
     return {(model, at): results.scores_of(model, at, method) for model, at in places}
-
-
-def _markdown(results: Results, rows: pd.DataFrame, told: Told) -> list[str]:
-    label = method_label(told.subject)
-    caption = (
-        "Every method in the mean over its cells, of which each is a model at a sparsity: "
-        f"{mean_accuracy(results)} (higher is better) and perplexity (lower is better, geometric "
-        f"mean), and {label}'s lead in accuracy over the method, item by item. ± is a standard "
-        f"error, over draws of items, which all cells of a task share. {RECOVERED} {SECONDS}"
-    )
-    headings = ["Method", "Cells", f"{accuracy(results.generated)} (%)", "Perplexity",
-                "Recovered (%)", f"{label}'s lead (points)", "Seconds", "CPU seconds"]  # fmt: skip
-    lines = [f"{bold_sentence(results.generated)}Scale `{told.scale}`. {caption}", ""]
-    lines += table(headings, map(_printed, rows.itertuples()), "lrrrrrrr")
-    return [*lines, *mixed_lines(results)]
-
-
-def _printed(row: Any) -> list[str]:
-    return [
-        escaped(method_label(row.method)),
-        str(row.cells),
-        number(row.average, error=row.average_stderr),
-        perplexity(row.ppl),
-        number(row.recovered_share),
-        number(row.lead, 2, "+", row.lead_stderr),
-        number(row.wall_seconds, 1),
-        number(row.cpu_seconds, 1),
-    ]

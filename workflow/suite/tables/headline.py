@@ -1,4 +1,4 @@
-"""The subject of a run, judged on its grid: against the best of its opponents, and single ones."""
+"""Headline: the subject of a run against the best of its baselines and against single ones."""
 
 import json
 import math
@@ -9,88 +9,79 @@ from typing import Any
 import pandas as pd
 
 from suite.plan.methods import method_label
-from suite.results.frame import Results, is_pruned, written
+from suite.results.frame import PLACE, Results, is_pruned, written
 from suite.results.mixed import sentence
-from suite.results.statistics import Paired, combine, compare, means
+from suite.results.statistics import combine, compare, means
 from suite.tables.told import Told
 
-SIGNIFICANT = 0.05  # p below which a difference counts as one
+SIGNIFICANT = 0.05  # level
 
 
 def headline(results: Results, told: Told) -> Mapping[str, str]:
-    """`headline.json`: what `judge` finds."""
+    """`headline.json`: all verdicts."""
     return {"json": json.dumps(judge(results, told), indent=2, allow_nan=False) + "\n"}
 
 
 def judge(results: Results, told: Told) -> dict[str, Any]:
-    """Differences subject minus baseline: `subject`, `mixed`, and a list of verdicts, `against`.
+    """Verdicts on the subject: `subject`, `mixed` and a list of verdicts, `against`.
 
-    A verdict has a `name`, whether it is one of the `first`, which stand before everything else,
-    and of average accuracy (percent) and perplexity the differences of all cells, as `differences`
-    gives them, with a paired test over the items of accuracy, for each cell and for their mean, and
-    `seeds_std`: by how much a cell's difference varies with the seed (the root of the mean variance
-    over cells; null with one seed). Seeds are averaged. There is none against methods that share no
-    cell with the subject, and none at all where the subject is not in the grid.
+    A verdict has a `name`, `first` (whether it leads the summary), and differences subject minus
+    baseline of average `accuracy` (percent) and `perplexity`: `mean, min, max`, their standard
+    deviation between cells (`cells_std`) and between seeds (`seeds_std`: root of the mean variance
+    over cells), each null for a single one, the count `cells_better`, and all `cells`. Accuracy
+    also has paired tests over items, of each cell and of their mean. Seeds are averaged. Opponents
+    that share no cell with the subject have no verdict.
     """
     cells = results.cells[is_pruned(results.cells)]
-    values = means(cells, ["average", "ppl"]) if len(cells) else None
+    if not len(cells):
+        return {"subject": told.subject, "mixed": sentence(results.cells), "against": []}
+    values = means(cells, ["average", "ppl"])
     verdicts = []
     for name, opponents, is_first in _opponents(told):
-        if values is None:
-            break
         accuracy = differences(values["average"], told.subject, opponents, more=True)
         perplexity = differences(values["ppl"], told.subject, opponents, more=False)
-        if accuracy is None or perplexity is None:
-            continue
-        _test(accuracy, results, told.subject)
-        for found, measure in ((accuracy, "average"), (perplexity, "ppl")):
-            found["seeds_std"] = _seeds_std(found, cells, told.subject, measure)
-        verdicts.append(
-            {"name": name, "first": is_first, "accuracy": accuracy, "perplexity": perplexity}
-        )
+        if len(accuracy) and len(perplexity):
+            accuracy, tests = _tested(accuracy, results, told.subject)
+            of_accuracy = {
+                **_summary(accuracy, accuracy["difference"] > 0),
+                **tests,
+                "seeds_std": _seeds_std(accuracy, cells, told.subject, "average"),
+            }
+            of_perplexity = {
+                **_summary(perplexity, perplexity["difference"] < 0),
+                "seeds_std": _seeds_std(perplexity, cells, told.subject, "ppl"),
+            }
+            verdict = {"name": name, "first": is_first}
+            verdicts.append({**verdict, "accuracy": of_accuracy, "perplexity": of_perplexity})
     return {"subject": told.subject, "mixed": sentence(results.cells), "against": verdicts}
 
 
 def differences(
     values: pd.Series, subject: str, opponents: Sequence[str], more: bool
-) -> dict[str, Any] | None:
-    """Subject minus the best of `opponents` in every model and sparsity that has both.
+) -> pd.DataFrame:
+    """Subject minus the best of `opponents`, a row per model and sparsity that has both.
 
-    `values` are indexed by model, sparsity and method; `more` says whether more is better. Mean,
-    minimum, maximum and standard deviation of the differences (`cells_std`, null for a single
-    cell), and the number of cells in which the subject is better.
+    `values` are indexed by model, sparsity and method; `more` says whether more is better. Columns:
+    `model, sparsity, value, baseline, baseline_value, difference`.
     """
     places = values.index.droplevel("method").unique()
-    by_method = values.unstack("method").reindex(places)
-    present = [name for name in opponents if name in by_method]
-    if subject not in by_method or not present:
-        return None
-    of_opponents = by_method[present].dropna(how="all")
+    columns = dict.fromkeys([subject, *opponents])
+    by_method = values.unstack("method").reindex(places, columns=columns)
+    present = by_method[[*opponents]].dropna(how="all")
     found = pd.DataFrame(
         {
             "value": by_method[subject],
-            "baseline": of_opponents.agg("idxmax" if more else "idxmin", axis="columns"),
-            "baseline_value": of_opponents.agg("max" if more else "min", axis="columns"),
+            "baseline": present.agg("idxmax" if more else "idxmin", axis="columns"),
+            "baseline_value": present.agg("max" if more else "min", axis="columns"),
         },
         index=places,
     ).dropna()
-    if found.empty:
-        return None
     found["difference"] = found["value"] - found["baseline_value"]
-    rows = found.reset_index().assign(sparsity=lambda rows: rows["sparsity"].map(written))
-    difference = found["difference"]
-    return {
-        "mean": statistics.fmean(difference),
-        "min": difference.min(),
-        "max": difference.max(),
-        "cells_std": statistics.stdev(difference) if len(difference) > 1 else None,
-        "cells_better": int((difference > 0 if more else difference < 0).sum()),
-        "cells": rows.to_dict("records"),
-    }
+    return found.reset_index().assign(sparsity=lambda rows: rows["sparsity"].map(written))
 
 
 def _opponents(told: Told) -> Iterator[tuple[str, Sequence[str], bool]]:
-    """Whom the subject is judged against, and whether that verdict is one of the first."""
+    """Name and methods of each comparison, and whether it leads the summary."""
     yield f"the best {told.kind} baseline", told.kindred, True
     if set(told.opponents) - set(told.kindred):
         yield "the best of all baselines", told.opponents, True
@@ -98,41 +89,51 @@ def _opponents(told: Told) -> Iterator[tuple[str, Sequence[str], bool]]:
         yield method_label(name), [name], False
 
 
-def _seeds_std(
-    entry: Mapping[str, Any], cells: pd.DataFrame, subject: str, measure: str
-) -> float | None:
-    """Root of the mean variance over seeds; a baseline that lacks a seed has its mean there."""
-    seeds = cells.set_index(["model", "sparsity", "method"])[["seed", measure]].sort_index()
-    variances = []
-    for row in entry["cells"]:
-        place = (row["model"], float(row["sparsity"]))
-        ours, theirs = (
-            seeds.loc[[(*place, method)]].set_index("seed")[measure]
-            for method in (subject, row["baseline"])
-        )
-        found = ours - theirs.reindex(ours.index).fillna(row["baseline_value"])
-        if len(found) > 1:
-            variances.append(found.var())
-    return math.sqrt(statistics.fmean(variances)) if variances else None
-
-
-def _test(entry: dict[str, Any], results: Results, subject: str) -> None:
-    """Add standard errors and p values of paired tests to an entry and its cells."""
-    tests = []
-    for row in entry["cells"]:
-        place = (row["model"], float(row["sparsity"]))
-        ours, theirs = (results.scores_of(*place, name) for name in (subject, row["baseline"]))
-        test = compare(ours, theirs)
-        tests.append(test)
-        row |= {"standard_error": test.standard_error, "p_value": test.p_value}
-    whole = combine(tests)
-    entry |= {
-        "standard_error": whole.standard_error,
-        "p_value": whole.p_value,
-        "cells_significantly_better": _significant(tests, 1),
-        "cells_significantly_worse": _significant(tests, -1),
+def _summary(found: pd.DataFrame, is_better: pd.Series) -> dict[str, Any]:
+    difference = found["difference"]
+    return {
+        "mean": statistics.fmean(difference),
+        "min": difference.min(),
+        "max": difference.max(),
+        "cells_std": statistics.stdev(difference) if len(difference) > 1 else None,
+        "cells_better": int(is_better.sum()),
+        "cells": found.to_dict("records"),
     }
 
 
-def _significant(tests: Sequence[Paired], sign: int) -> int:
-    return sum(sign * t.difference > 0 and t.p_value < SIGNIFICANT for t in tests)
+def _seeds_std(
+    found: pd.DataFrame, cells: pd.DataFrame, subject: str, measure: str
+) -> float | None:
+    """Root of the mean variance over seeds; a baseline that lacks a seed has its mean there."""
+    seeds = cells.set_index([*PLACE, "method", "seed"])[measure].sort_index()
+    variances = []
+    for row in found.itertuples():
+        place = (row.model, float(row.sparsity))
+        ours, theirs = seeds[(*place, subject)], seeds[(*place, row.baseline)]
+        if len(ours) > 1:
+            variances.append(
+                (ours - theirs.reindex(ours.index, fill_value=row.baseline_value)).var()
+            )
+    return math.sqrt(statistics.fmean(variances)) if variances else None
+
+
+def _tested(
+    found: pd.DataFrame, results: Results, subject: str
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Paired tests of the cells, as two more columns, and of their mean."""
+    tests = [
+        compare(
+            *(results.scores_of(row.model, float(row.sparsity), m) for m in (subject, row.baseline))
+        )
+        for row in found.itertuples()
+    ]
+    whole = combine(tests)
+    p_values = pd.Series([test.p_value for test in tests])
+    found = found.assign(standard_error=[test.standard_error for test in tests], p_value=p_values)
+    significant = found["difference"][p_values < SIGNIFICANT]
+    return found, {
+        "standard_error": whole.standard_error,
+        "p_value": whole.p_value,
+        "cells_significantly_better": int((significant > 0).sum()),
+        "cells_significantly_worse": int((significant < 0).sum()),
+    }

@@ -1,4 +1,4 @@
-"""The leaderboard: one line a method, in the mean over the models and sparsities that all have."""
+"""Leaderboard: one row per method, averaged over the cells that all methods have."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,62 +13,56 @@ from suite.tables.markdown import table
 from suite.tables.numbers import number, perplexity
 
 HEADINGS = ("#", "Method", "Accuracy", "Mean rank", "Recovered", "Perplexity", "Seconds")
+_MEASURES = ("recovered_share", "ppl", "wall_seconds")
+_COLUMNS = ["method", "average", "rank", *_MEASURES]
 
 
 def leaderboard(results: Results) -> pd.DataFrame:
-    """A row a method, best accuracy first: `method, average, rank, recovered_share, ppl,
+    """Mean results by method, best accuracy first: `method, average, rank, recovered_share, ppl,
     wall_seconds`.
 
-    Seeds are averaged. Accuracy and recovered share are in percent; perplexity's mean is geometric;
-    `rank` is the mean of its ranks by average accuracy, 1 the best, methods that are even share the
-    mean of theirs; `wall_seconds` are those of the job that prunes or trains. NaN where something
-    was not recorded. Left out are the dense model, controls, and methods that lack a place which
-    another one has.
+    Seeds are averaged. Accuracy and recovered share are in percent; perplexity is a geometric mean;
+    `rank` is the mean rank by average accuracy, 1 the best, ties sharing their mean rank;
+    `wall_seconds` are those of the pruning or training job. NaN where something was not recorded.
+    Excludes the dense model, controls, and methods that lack a model or sparsity of another one.
     """
     cells = results.cells
     counted = cells[is_pruned(cells) & ~cells["control"]]
     if not len(counted):
-        return pd.DataFrame(columns=["method", "average", "rank", *_MEASURES])
+        return pd.DataFrame(columns=_COLUMNS)
     scores = means(counted, ["average"])["average"].unstack("method")
     whole = scores.dropna(axis="columns")
     ranks = whole.rank(axis="columns", ascending=False).mean()
-    rows = [
-        {"method": method, "average": whole[method].mean(), "rank": ranks[method],
-         **_means(counted[counted["method"] == method])}
-        for method in dict.fromkeys(counted["method"])
-        if method in whole
-    ]  # fmt: skip
-    found = pd.DataFrame(rows, columns=["method", "average", "rank", *_MEASURES])
+    rows = []
+    for method in dict.fromkeys(counted["method"]):
+        if method in whole:
+            of_method = counted[counted["method"] == method]
+            others = [over_places(of_method, name, geometric=name == "ppl") for name in _MEASURES]
+            rows.append([method, whole[method].mean(), ranks[method], *others])
+    found = pd.DataFrame(rows, columns=_COLUMNS)
     return found.sort_values("average", ascending=False, kind="stable", ignore_index=True)
 
 
 def leaderboard_fields(results: Results) -> list[list[Field]]:
-    """The leaderboard under `HEADINGS`, the best of each column marked."""
-    lines = leaderboard(results)
+    """Rows under `HEADINGS`, the best entry of each column marked."""
+    rows = leaderboard(results)
     columns = [
-        [Field(str(place), place) for place in range(1, len(lines) + 1)],
-        [Field(method_label(method)) for method in lines["method"]],
-        _column(lines["average"], "max"),
-        _column(lines["rank"], "min"),
-        _column(lines["recovered_share"], "max"),
-        _column(lines["ppl"], "min", perplexity),
-        _column(lines["wall_seconds"], "min"),
+        [Field(str(place), place) for place in range(1, len(rows) + 1)],
+        [Field(method_label(method)) for method in rows["method"]],
+        _column(rows["average"], "max"),
+        _column(rows["rank"], "min"),
+        _column(rows["recovered_share"], "max"),
+        _column(rows["ppl"], "min", perplexity),
+        _column(rows["wall_seconds"], "min"),
     ]
     return [list(row) for row in zip(*columns, strict=True)]
 
 
 def leaderboard_lines(results: Results) -> list[str]:
-    """The leaderboard in Markdown."""
+    """Leaderboard as Markdown."""
     return table(HEADINGS, markdown(leaderboard_fields(results)), "rlrrrrr")
 
 
-def _column(values: pd.Series, best: str, printed: Callable[[float], str] = number) -> list[Field]:
+def _column(values: pd.Series, best: str, form: Callable[[float], str] = number) -> list[Field]:
     top = values.agg(best)
-    return [replace(number_field(value, printed), best=value == top) for value in values]
-
-
-_MEASURES = {"recovered_share": False, "ppl": True, "wall_seconds": False}  # geometric means
-
-
-def _means(cells: pd.DataFrame) -> dict[str, float]:
-    return {name: over_places(cells, name, geometric) for name, geometric in _MEASURES.items()}
+    return [replace(number_field(value, form), best=value == top) for value in values]

@@ -1,7 +1,6 @@
-"""The main table, and those of studies that show every measure: CSV, Markdown and LaTeX.
+"""Main table of a grid or study, with every measure: CSV, Markdown and LaTeX.
 
-Where the tasks are generated ones, or results were not computed alike, every table says so itself,
-wherever it is pasted.
+Captions state generated tasks and mixed dtypes or versions, so that a pasted table still does.
 """
 
 import math
@@ -28,7 +27,7 @@ _SEEDS = " Mean ± sample standard deviation where several seeds were run."
 
 @dataclass(frozen=True)
 class Style:
-    """What differs between the printed tables."""
+    """Markup of Markdown or LaTeX."""
 
     escaped: Callable[[str], str]
     bold: str
@@ -44,12 +43,12 @@ _LATEX_ESCAPES = str.maketrans(
         **{sign: f"\\{sign}" for sign in "&%$#_{}"},
     }
 )
-_MARKDOWN = Style(escaped, "**{}**", " ± ")
+_MARKDOWN = Style(escaped, "**{}**", PLUS_MINUS)
 LATEX = Style(lambda text: text.translate(_LATEX_ESCAPES), r"\textbf{{{}}}", r" $\pm$ ")
 
 
 def main(results: Results, told: Told) -> Mapping[str, str]:
-    """One row a cell as CSV; means over seeds, model by model, as Markdown and LaTeX."""
+    """One row per cell as CSV; means over seeds, grouped by model, as Markdown and LaTeX."""
     return {
         "csv": csv_text(main_frame(results)),
         "md": lines_text(_markdown(results, told)),
@@ -58,11 +57,10 @@ def main(results: Results, told: Told) -> Mapping[str, str]:
 
 
 def main_frame(results: Results) -> pd.DataFrame:
-    """The columns of `main.csv`, one row a cell: densest first in each model."""
+    """Contents of `main.csv`: one row per cell, by model and then by sparsity."""
     tasks = [task.name for task in results.tasks]
     perplexities = [name for ppl in results.perplexities for name in (ppl, f"{ppl}_stderr")]
-    cells = _sorted(results)
-    cells = cells.assign(tasks="generated" if results.generated else "real")
+    cells = _sorted(results).assign(tasks=results.task_kind)
     columns = [
         *("model", "method", "implementation"),
         *(["pattern"] if has_patterns(results) else []),
@@ -78,46 +76,35 @@ def main_frame(results: Results) -> pd.DataFrame:
 
 
 def has_patterns(results: Results) -> bool:
-    """Whether a method has a pattern such as 2:4, so that tables have a column for it."""
+    """Whether a method has a pattern such as 2:4, so that tables need a pattern column."""
     return not results.cells["pattern"].isin(["", "dense", FREE]).all()
 
 
-def caption(results: Results, told: Told, added: str = "") -> str:
-    """What every printed table says of its numbers."""
+def caption(results: Results, told: Told, added: str, seeds: str) -> str:
+    """Caption of every printed main table; `seeds` is added where a cell has several."""
+    controls = CONTROLS if results.cells["control"].any() else ""
+    several = results.cells.duplicated(CELL[:-1]).any()
     return (
         f"Scale `{told.scale}`. {measured(results)}, the plain mean of {counted(results)}, and "
         "perplexity (lower is better). Best pruned result of each model and sparsity in bold, "
-        f"where there are several methods.{added}"
+        f"where there are several methods.{added}{controls}{seeds if several else ''}"
     )
 
 
 def latex_caption(results: Results, text: str) -> str:
-    """A caption without Markdown, which ends with how results mix: nothing stands below a table."""
+    """Caption as LaTeX, including the note on mixed results."""
     mixed = sentence(results.cells)
     whole = LATEX.escaped(text.replace("`", "") + (f" {mixed}" if mixed else ""))
     return f"{LATEX.bold.format(generated.SENTENCE)} {whole}" if results.generated else whole
 
 
-def of_controls(results: Results) -> str:
-    """What a caption says where there are controls."""
-    return CONTROLS if results.cells["control"].any() else ""
-
-
-def has_seeds(results: Results) -> bool:
-    """Whether a cell was run with several."""
-    return bool(results.cells.duplicated(CELL[:-1]).any())
-
-
 def latex_titles(results: Results) -> list[str]:
-    """Headings of tasks: that generated ones are is said once above all of them."""
+    """Headings of tasks; `spanned` marks generated ones."""
     return [LATEX.escaped(task.title.removeprefix("mini-")) for task in results.tasks]
 
 
 def spanned(results: Results, before: int, columns: int) -> list[str]:
-    """What stands above the headings of generated tasks, after the first `before` columns.
-
-    Headings that each say so would be wider than the page.
-    """
+    """Heading across all generated tasks, after the first `before` columns; [] for real tasks."""
     if not results.generated:
         return []
     count = len(results.tasks)
@@ -130,13 +117,20 @@ def spanned(results: Results, before: int, columns: int) -> list[str]:
 
 
 def printed(results: Results, style: Style) -> pd.DataFrame:
-    """A row a model, sparsity and method: means over seeds, their spread, the best in bold."""
+    """Formatted means and spreads over seeds, best in bold, by model, sparsity and method."""
     cells = _sorted(results)
     groups = cells.groupby(["model", "sparsity", "method"], sort=False)
     tasks = [task.name for task in results.tasks]
     numbers = groups[[*tasks, "average", "recovered_share", *results.perplexities]]
-    others = [task.name for task in results.tasks if not task.share]  # large, as perplexities are
-    texts = _print(numbers.mean(), numbers.std(), [*results.perplexities, *others])
+    # not percentages but large, as perplexities are
+    wide = {*results.perplexities, *(task.name for task in results.tasks if not task.share)}
+    means, spreads = numbers.mean(), numbers.std()
+    texts = means.apply(
+        lambda column: [
+            (perplexity if column.name in wide else number)(mean, error=spread)
+            for mean, spread in zip(column, spreads[column.name], strict=True)
+        ]
+    )
     best = _best(results, texts)
     texts = texts.mask(best, texts.map(lambda text: _bold(text, style)))
     texts = texts.map(lambda text: text.replace(PLUS_MINUS, style.plus_minus))
@@ -150,23 +144,23 @@ def printed(results: Results, style: Style) -> pd.DataFrame:
 
 
 def _sorted(results: Results) -> pd.DataFrame:
-    models = {model: place for place, model in enumerate(results.models)}
-    cells = results.cells.assign(place=results.cells["model"].map(models))
+    places = results.cells["model"].map(results.models.index)
+    cells = results.cells.assign(place=places)
     return cells.sort_values(["place", "sparsity"], kind="stable").drop(columns="place")
 
 
 def _best(results: Results, texts: pd.DataFrame) -> pd.DataFrame:
-    """Compared as printed, so that no reader sees two equal numbers and one of them bold."""
+    """Mask of the best entries, compared as printed, so that equal numbers look equal."""
     scores = texts.map(_without_spread).replace(NONE, "nan").astype(float)
     scores[results.perplexities] *= -1
-    # of a metric that is no share of correct items, nothing says whether more is better
+    # it is unknown whether more is better
     scores[[task.name for task in results.tasks if not task.share]] = math.nan
-    # A control is never the best, nor is a method the best that has only controls beside it.
+    # Controls do not compete.
     controls = set(results.cells.loc[results.cells["control"], "method"])
     scores.loc[scores.index.isin(controls, level="method")] = math.nan
     places = scores.groupby(level=["model", "sparsity"])
     best = scores == places.transform("max")
-    # A method without another beside it, such as dense, is not the best of anything.
+    # A method without a competitor, such as dense, is never bold.
     best.loc[places["ppl"].transform("count") == 1] = False
     return best
 
@@ -186,9 +180,9 @@ def _markdown(results: Results, told: Told) -> list[str]:
 
 
 def _latex(results: Results, told: Told) -> list[str]:
-    r"""A LaTeX `longtable`, which breaks between models if a page is not enough.
+    r"""LaTeX `longtable` with page breaks between models.
 
-    The document needs \usepackage{booktabs,longtable} and one column.
+    Needs \usepackage{booktabs,longtable} and a one-column document.
     """
     first = _first_headings(results)
     second = ["In-d."] if "in_domain_ppl" in results.perplexities else []
@@ -220,10 +214,7 @@ def _latex(results: Results, told: Told) -> list[str]:
 
 
 def _fit(results: Results, columns: int) -> tuple[str, str]:
-    """Size and spacing at which so many columns fit a page of the article class.
-
-    Twelve hang into both of its margins a little.
-    """
+    """Font size and column spacing that fit a page of the article class."""
     if columns > 13:
         return r"\tiny", "1.2pt"
     return r"\scriptsize", "1.4pt" if has_patterns(results) else "2.3pt"
@@ -234,21 +225,9 @@ def _first_headings(results: Results) -> list[str]:
 
 
 def _blocks(results: Results, style: Style) -> Iterator[tuple[str, list[list[str]]]]:
-    """The printed rows of each model."""
+    """Formatted rows of each model."""
     for model, block in printed(results, style).groupby(level="model", sort=False):
         yield style.escaped(str(model)), block.to_numpy().tolist()
-
-
-def _print(means: pd.DataFrame, spreads: pd.DataFrame, wide: list[str]) -> pd.DataFrame:
-    """Every number with its spread; a single seed has none."""
-    columns = {
-        name: [
-            (perplexity if name in wide else number)(mean, error=spread)
-            for mean, spread in zip(means[name], spreads[name], strict=True)
-        ]
-        for name in means
-    }
-    return pd.DataFrame(columns, index=means.index)
 
 
 def _without_spread(text: str) -> str:
@@ -261,6 +240,5 @@ def _bold(text: str, style: Style) -> str:
 
 
 def _caption(results: Results, told: Told) -> str:
-    added = f" {RECOVERED}" + (IN_DOMAIN if "in_domain_ppl" in results.perplexities else "")
-    added += of_controls(results) + (_SEEDS if has_seeds(results) else "")
-    return caption(results, told, added)
+    in_domain = IN_DOMAIN if "in_domain_ppl" in results.perplexities else ""
+    return caption(results, told, f" {RECOVERED}{in_domain}", _SEEDS)

@@ -1,7 +1,6 @@
-r"""Accuracies, average and perplexity as a LaTeX `table*` a model, for documents of two columns.
+r"""Accuracies, average and perplexity for two-column papers: one LaTeX `table*` per model.
 
-A model is one block a sparsity, and its table has to fit on a page. The document needs
-\usepackage{booktabs}.
+Needs \usepackage{booktabs}; each table has to fit a page.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,10 +11,8 @@ from suite.results.frame import Results
 from suite.tables.main import (
     LATEX,
     caption,
-    has_seeds,
     latex_caption,
     latex_titles,
-    of_controls,
     printed,
     spanned,
 )
@@ -26,10 +23,9 @@ _MEANS = " Means where several seeds were run."
 
 
 def main_tabular(results: Results, told: Told) -> Mapping[str, str]:
-    """The table, without recovered share, in-domain perplexity and spread."""
+    """Tables without recovered share, in-domain perplexity and spread."""
     headings = ["Method", *latex_titles(results), "Avg.", "PPL"]
-    added = of_controls(results) + (_MEANS if has_seeds(results) else "")
-    text = latex_caption(results, caption(results, told, added))
+    text = latex_caption(results, caption(results, told, "", _MEANS))
     tasks = [task.name for task in results.tasks]
     texts = printed(results, LATEX)[["method", *tasks, "average", "ppl"]]
     texts = texts.map(lambda text: text.partition(LATEX.plus_minus)[0])
@@ -53,7 +49,7 @@ def main_tabular(results: Results, told: Told) -> Mapping[str, str]:
 
 
 def _sparsity_blocks(rows: pd.DataFrame, columns: int) -> Iterator[str]:
-    """The rows of a model below a title for each sparsity, which the dense model needs not."""
+    """Rows of a model, with a title above each sparsity except the dense model's."""
     for sparsity, block in rows.groupby(level="sparsity", sort=False):
         yield r"\midrule"
         if sparsity:

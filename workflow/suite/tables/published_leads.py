@@ -1,6 +1,4 @@
-"""LEAP's lead over the best published baseline of each cell and over ADMM: published, and ours."""
-
-from collections.abc import Sequence
+"""LEAP's published leads over the best published baseline and over ADMM, beside ours."""
 
 import pandas as pd
 
@@ -23,50 +21,47 @@ _CELL = [*PLACE, "method"]
 
 
 def leads(results: Results, published: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Every published lead with ours beside it, in points; ours are means over seeds.
+    """Every published lead and ours, in points; ours are means over seeds.
 
-    The columns are `against, model, sparsity, published, baseline, ours, our_baseline, source`, the
-    source that of the published accuracies. Ours is NaN, and our baseline "", where LEAP or the
-    baseline was not run. Raises ValueError for results on generated tasks.
+    Columns: `against, model, sparsity, published, baseline, ours, our_baseline, source`, the source
+    of the published accuracies. Ours is NaN and our baseline "" where LEAP or the baseline was not
+    run. Raises ValueError for results on generated tasks.
     """
     check_real(results)
     known = read_published() if published is None else published
     known = known[known["measure"] == "average"].reset_index(drop=True)
-    # of several published averages of a cell the best
+    # the best of several published averages of a cell
     best = known.loc[known.groupby(_CELL, sort=False)["value"].idxmax()].set_index(_CELL)
     ours = comparable_means(results).query("measure == 'average'")["value"].droplevel("measure")
     baselines = [name for name in known["method"].unique() if name not in (DENSE, LEAP)]
     parts = []
     for name, methods in (("the best published baseline", baselines), ("ADMM", ["admm"])):
-        theirs, here = (_leads(values, methods) for values in (best["value"], ours))
-        here = here.rename(columns={"published": "ours", "baseline": "our_baseline"})
-        parts.append(theirs.merge(here, "left", PLACE).assign(against=name))
-    found = pd.concat(parts, ignore_index=True).astype({"our_baseline": object})
-    found = found.fillna({"our_baseline": ""})
+        theirs, here = (differences(v, LEAP, methods, more=True) for v in (best["value"], ours))
+        parts.append(theirs.merge(here, "left", PLACE, suffixes=("", "_here")).assign(against=name))
+    columns = {
+        "difference": "published",
+        "difference_here": "ours",
+        "baseline_here": "our_baseline",
+    }
+    found = pd.concat(parts, ignore_index=True).rename(columns=columns)
     cells = zip(found["model"], found["sparsity"].astype(float), found["baseline"], strict=True)
     sources = [
-        dict.fromkeys(best["source"][model, sparsity, method] for method in (LEAP, baseline))
-        for model, sparsity, baseline in cells
+        "; ".join(dict.fromkeys(best["source"][model, at, name] for name in (LEAP, baseline)))
+        for model, at, baseline in cells
     ]
-    return found.assign(source=["; ".join(of_cell) for of_cell in sources])
-
-
-def _leads(averages: pd.Series, methods: Sequence[str]) -> pd.DataFrame:
-    found = differences(averages, LEAP, methods, more=True)
-    cells = pd.DataFrame(found["cells"] if found else [])
-    columns = {"model": "model", "sparsity": "sparsity", "difference": "published"}
-    return cells.reindex(columns=[*columns, "baseline"]).rename(columns=columns)
+    found = found.astype({"our_baseline": object}).fillna({"our_baseline": ""})
+    return found.assign(source=sources)
 
 
 def sentences(rows: pd.DataFrame) -> list[str]:
-    """What the leads over each baseline sum up to, one sentence each."""
+    """Mean and range of the leads over each baseline, one sentence each."""
     return [_sentence(str(name), of_name) for name, of_name in rows.groupby("against", sort=False)]
 
 
 def lines(rows: pd.DataFrame) -> list[str]:
-    """The sentences, the rule and a table of all leads, as Markdown."""
-    shown = [[escaped(text) for text in of_row] for of_row in texts(rows)]
-    return [*sentences(rows), "", RULE, "", *table(HEADINGS, shown, "llrrlrll")]
+    """Sentences, rule and table of all leads, as Markdown."""
+    cells = [[escaped(text) for text in row] for row in texts(rows)]
+    return [*sentences(rows), "", RULE, "", *table(HEADINGS, cells, "llrrlrll")]
 
 
 def _sentence(name: str, rows: pd.DataFrame) -> str:
@@ -86,7 +81,7 @@ def _cells(rows: pd.DataFrame) -> str:
 
 
 def texts(rows: pd.DataFrame) -> list[list[str]]:
-    """The leads as printed under `HEADINGS`."""
+    """Formatted rows under `HEADINGS`."""
     return [
         [
             *(row.against, row.model, row.sparsity, number(row.published, sign="+")),

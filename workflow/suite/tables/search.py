@@ -1,4 +1,4 @@
-"""Which settings of a method give the lowest perplexity on validation text."""
+"""Hyperparameter search: settings of a method ranked by validation perplexity."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,20 +14,19 @@ from suite.tables.told import Told
 
 
 def search(results: Results, told: Told) -> Mapping[str, str]:
-    """The ranking as CSV and Markdown."""
+    """Ranking as CSV and Markdown."""
     ranked = ranking(results, told.methods)
     headings = [str(column) for column in ranked.columns]
-    rows = [[_print(value) for value in row] for row in ranked.to_numpy().tolist()]
+    rows = [[_text(value) for value in row] for row in ranked.to_numpy().tolist()]
     lines = [f"**{told.note}.**", ""] if told.note else []
     lines += [*table(headings, rows, "l" * len(headings)), *mixed_lines(results)]
     return {"csv": csv_text(ranked), "md": lines_text(lines)}
 
 
 def ranking(results: Results, settings: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """One row a method, best first: what sets it apart, and its perplexity by model.
+    """One row per method, best first: the settings that differ, and its perplexity by model.
 
-    Models are averaged by the geometric mean of their perplexities (the mean of their losses),
-    seeds likewise. `settings` are those of each method; the columns are the settings that differ.
+    Perplexities of models and of seeds are averaged geometrically, which averages their losses.
     """
     cells = results.cells.assign(loss=np.log(results.cells["validation_ppl"]))
     losses = cells.pivot_table(index="method", columns="model", values="loss", aggfunc="mean")
@@ -40,11 +39,11 @@ def ranking(results: Results, settings: Mapping[str, Mapping[str, Any]]) -> pd.D
 
 
 def _varied(settings: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Names of the settings that are not the same in all methods."""
+    """Names of the settings that are not the same for all methods."""
     names = dict.fromkeys(name for values in settings.values() for name in values)
     first, *others = settings.values()
     return [name for name in names if any(o.get(name) != first.get(name) for o in others)]
 
 
-def _print(value: Any) -> str:
+def _text(value: Any) -> str:
     return perplexity(value, 3) if isinstance(value, float) else str(value)

@@ -1,33 +1,56 @@
-"""The text of tables' files: CSV, Markdown and plain lines."""
+"""Text of table files: CSV, Markdown with a caption, plain lines."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
 from suite.results.frame import Results
 from suite.results.mixed import sentence
-from suite.tables.markdown import escaped
+from suite.tables.generated import bold_sentence
+from suite.tables.markdown import escaped, table
+from suite.tables.numbers import number
+from suite.tables.told import Told
 
-# What wall and processor time in a table are.
+Columns = Mapping[str, Callable[[Any], str]]  # heading: formatter of a row
+
 SECONDS = (
     "Seconds: of the job that prunes or trains, loading included and without the jobs whose masks "
     "it takes; wall time at the load that the machine had, and processor time of all threads."
 )
+SECONDS_COLUMNS: Columns = {
+    "Seconds": lambda row: number(row.wall_seconds, 1),
+    "CPU seconds": lambda row: number(row.cpu_seconds, 1),
+}
+
+
+def captioned(
+    results: Results, told: Told, rows: pd.DataFrame, caption: str, columns: Columns, alignment: str
+) -> dict[str, str]:
+    """`rows` as CSV, and as Markdown with a caption: one table, or one per model if there is a
+    column `model`."""
+    lines = [f"{bold_sentence(results.generated)}Scale `{told.scale}`. {caption}"]
+    blocks = rows.groupby("model", sort=False) if "model" in rows else [("", rows)]
+    for model, block in blocks:
+        lines += ["", *([f"### {escaped(str(model))}", ""] if model else [])]
+        cells = ([text(row) for text in columns.values()] for row in block.itertuples())
+        lines += table(list(columns), cells, alignment)
+    return {"csv": csv_text(rows), "md": lines_text([*lines, *mixed_lines(results)])}
 
 
 def csv_text(frame: pd.DataFrame) -> str:
-    """A table as CSV, an unknown number as an empty field."""
+    """A frame as CSV; NaN is an empty field."""
     # Ten digits are more than any result has, and hide that 100 * 0.57 is 56.99999999999999.
     text: str = frame.to_csv(index=False, float_format="%.10g", lineterminator="\n")
     return text
 
 
 def lines_text(lines: Sequence[str]) -> str:
-    """Lines, each with its end."""
+    """Join lines, each with its newline."""
     return "".join(f"{line}\n" for line in lines)
 
 
 def mixed_lines(results: Results) -> list[str]:
-    """What stands below a table whose results were not computed alike."""
+    """Note below a table whose results mix dtypes or package versions; [] for uniform results."""
     mixed = sentence(results.cells)
     return ["", escaped(mixed)] if mixed else []
