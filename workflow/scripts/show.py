@@ -1,6 +1,5 @@
-"""The rules table_* and figure_*: what is made of a run's results, by the name of its function."""
+"""Rules table_* and figure_*: make a table or figure by the name of its function."""
 
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ from suite.jobs.script import job_of
 
 
 def inputs(files: dict[str, Any]) -> dict[str, Any]:
-    """The results as frames, of other inputs one path for one file, a list for a list."""
+    """Arguments of a function: the frames as `results`, other inputs as a path or list of paths."""
     from suite.results.frame import read
 
     given: dict[str, Any] = {}
@@ -34,5 +33,6 @@ if __name__ == "__main__":
             for form, output in zip(TABLES[params.function].formats, outputs, strict=True):
                 write_text(output, texts[form])
         else:
-            draw = getattr(import_module(f"suite.figures.{params.function}"), params.function)
-            draw(**given, told=Told(**params.told), outputs=outputs)
+            from suite.figures.style import draw
+
+            draw(params.function, given, Told(**params.told), outputs)

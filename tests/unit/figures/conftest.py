@@ -1,36 +1,43 @@
-"""What tests of figures share."""
+"""Figures of invented numbers."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import json
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 
-import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
-from suite.figures.style import save
-
-FIGURES = (
-    *("ablations", "agreement", "cost", "density", "gain"),
-    *("patterns", "quality", "sweep", "tokens", "training"),
-)
+from suite.figures.style import style
+from suite.tables.told import Told
 
 
-@contextmanager
-def figures_kept() -> Iterator[list[Figure]]:
-    """The figures that are saved, as matplotlib has them."""
-    figures: list[Figure] = []
-
-    def keep(figure, outputs, note):
-        figures.append(figure)
-        save(figure, outputs, note)
-
-    with pytest.MonkeyPatch.context() as patch:
-        for module in FIGURES:
-            patch.setattr(f"suite.figures.{module}.save", keep)
-        yield figures
+def drawn(name: str, told: Told = Told("test"), **inputs: Any) -> Figure:  # noqa: B008
+    """The figure of this name, laid out."""
+    with style():
+        figure: Figure = getattr(import_module(f"suite.figures.{name}"), name)(**inputs, told=told)
+        figure.draw_without_rendering()
+    return figure
 
 
-@pytest.fixture
-def drawn() -> Iterator[list[Figure]]:
-    """The figures that a test saves."""
-    with figures_kept() as figures:
-        yield figures
+def texts(figure: Figure) -> list[str]:
+    """All texts, line by line."""
+    return "\n".join(text.get_text() for text in figure.findobj(Text)).splitlines()
+
+
+def journal(
+    path: Path,
+    steps: Sequence[int] = range(9),
+    model: str = "a",
+    sparsity: str = "0.5",
+    alpha: float = 25,
+) -> Path:
+    """Journal of a training whose alpha starts at this value."""
+    lines = [{"event": "start", "tags": {"model": model, "sparsity": sparsity}}]
+    for step in steps:
+        fall = 5 / (1 + step)
+        values = {"lm_loss": fall, "density": 0.5, "alpha": alpha + step, "tau": fall}
+        lines.append({"event": "metrics", "step": step, "values": values})
+    path.write_text("\n".join(map(json.dumps, lines)) + "\n")
+    return path

@@ -1,181 +1,261 @@
-"""Figures: every method appears, is told apart without colour, and the bytes are repeatable."""
+"""Contents of the figures, and their files."""
 
+import math
 import re
-from collections.abc import Callable, Sequence
-from pathlib import Path
+import statistics
+from itertools import product
 
+import pandas as pd
 import pytest
+import torch
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from suite.figures.quality import quality
-from suite.figures.style import Look, method_looks
-from suite.figures.sweep import sweep
-from suite.plan.cell import DENSE
+from suite.artifacts.masks import jaccard, save_masks
+from suite.figures.panels import add_legend
+from suite.figures.style import draw, style
+from suite.report.documentation import tracked
 from suite.results.frame import Results
 from suite.tables.told import Told
-from tests.unit.made import collected, made, scored
+from tests.conftest import ROOT
+from tests.unit.figures.conftest import drawn, journal, texts
+from tests.unit.made import KINDS, made
+from tests.unit.results.example import ran, results
 
-METHODS = ["magnitude", "wanda", "sparsegpt", "thanos", "admm", "leap", "new_$method"]
-NAMES = ["Magnitude", "Wanda", "SparseGPT", "Thanos", "ADMM", "LEAP", "new_$method", "Dense"]
+METHODS = {"magnitude": "Magnitude", "wanda": "Wanda", "thanos": "Thanos", "leap": "LEAP",
+           "new_$method": "new_$method"}  # fmt: skip
 TOLD = Told("test")
 
 
-def grid(
-    folder: Path,
-    models: Sequence[str],
-    methods: Sequence[str],
-    sparsities: Sequence[float],
-    dense: bool = True,
-    **implementations: str,
-) -> Results:
-    """Results of a grid; the last method is the best one, `implementations` are of variants."""
-
-    def cell(rank: int, shift: int, method: str, sparsity: float):
-        loss = (10 - rank) * sparsity
-        tasks = {"piqa": scored((60 + shift - loss) / 100, acc_stderr=0.006)}
-        implementation = implementations.get(method, "")
-        return made(
-            folder, models[shift], method, sparsity,
-            tasks=tasks, ppl=9 + loss, implementation=implementation,
-        )  # fmt: skip
-
-    files = {}
-    for shift in range(len(models)):
-        files |= cell(0, shift, DENSE, 0.0) if dense else {}
-        for sparsity in sparsities:
-            for rank, method in enumerate(methods):
-                files |= cell(rank, shift, method, sparsity)
-    return collected(files)
+def grid(models=("qwen", "llama"), sparsities=("0.5", "0.6"), dense=True) -> Results:
+    cells = [ran("dense", 0.9, 2.0, model=model) for model in models if dense]
+    for model, (rank, method), s in product(models, enumerate(METHODS), sparsities):
+        cells.append(ran(method, (50 + rank) / 100, 19 - rank - float(s), s, model))
+    return results(cells)
 
 
-def outputs(folder: Path) -> list[Path]:
-    return [folder / f"figure.{suffix}" for suffix in ("svg", "pdf", "png")]
+# Files
 
 
-@pytest.mark.parametrize(
-    ("draw", "sparsities"),
-    [(quality, ["sparsity 0.5", "sparsity 0.6"]), (sweep, ["0.5", "0.6"])],
-)
-def test_every_format_is_written_names_every_method_and_is_repeatable(
-    tmp_path: Path, draw: Callable[..., None], sparsities: list[str]
-) -> None:
-    results = grid(tmp_path, ["qwen", "llama"], METHODS, [0.5, 0.6])
-    first, second = outputs(tmp_path / "first"), outputs(tmp_path / "second")
-    draw(results, TOLD, first)
-    draw(results, TOLD, second)
-    svg, pdf, png = (path.read_bytes() for path in first)
+@pytest.mark.parametrize("name", ["quality", "sweep"])
+def test_files_of_every_format_name_every_method_and_are_repeatable(tmp_path, name):
+    found, contents = grid(), []
+    for folder in (tmp_path / "first", tmp_path / "second"):
+        files = [folder / f"figure.{suffix}" for suffix in ("svg", "pdf", "png")]
+        draw(name, {"results": found}, TOLD, files)
+        contents.append([file.read_bytes() for file in files])
+        assert sorted(folder.iterdir()) == sorted(files), "no temporary file may remain"
+    svg, pdf, png = contents[0]
+    assert contents[1] == contents[0]
     assert (svg[:5], pdf[:5], png[:4]) == (b"<?xml", b"%PDF-", b"\x89PNG")
-    for name in [*NAMES, "qwen", "llama", *sparsities]:
-        assert f">{name}<" in svg.decode(), f"{name} is not in the figure"
-    assert [path.read_bytes() for path in second] == [svg, pdf, png]
-    assert sorted(first[0].parent.iterdir()) == sorted(first), "no temporary file may remain"
-
-
-@pytest.mark.parametrize("draw", [quality, sweep])
-def test_controls_are_left_to_the_table_whatever_they_are_called(
-    tmp_path: Path, draw: Callable[..., None]
-) -> None:
-    shown, controls = ["wanda", "leap"], ["random-mask", "coin"]
-    for name, methods in (("with", [*controls, *shown]), ("without", [None, None, *shown])):
-        ranked = {method: rank for rank, method in enumerate(methods) if method}
-        files = made(tmp_path / name, "qwen", DENSE)
-        for method, rank in ranked.items():
-            implementation = "random-mask" if method == "coin" else ""
-            of_task = {"piqa": scored(0.4 + rank / 50)}
-            files |= made(
-                tmp_path / name, "qwen", method, tasks=of_task, implementation=implementation
-            )
-        draw(collected(files), TOLD, [tmp_path / f"{name}.svg"])
-    assert (tmp_path / "with.svg").read_bytes() == (tmp_path / "without.svg").read_bytes()
-    assert ">LEAP<" in (tmp_path / "with.svg").read_text()
-
-
-@pytest.mark.parametrize("draw", [quality, sweep])
-@pytest.mark.parametrize(
-    ("models", "sparsities", "dense"),
-    [
-        (["one"], [0.5], True),
-        (["one"], [0.5], False),
-        (["one"], [], True),
-        (["a", "b", "c", "d", "a-name-too-long-for-one-line"], [0.3, 0.5, 0.6, 0.8], True),
-    ],
-)
-def test_grids_from_one_point_to_the_papers(
-    tmp_path: Path,
-    draw: Callable[..., None],
-    models: list[str],
-    sparsities: list[float],
-    dense: bool,
-) -> None:
-    results = grid(tmp_path, models, METHODS[:2], sparsities, dense)
-    draw(results, TOLD, [tmp_path / "figure.svg"])
-    svg = (tmp_path / "figure.svg").read_text()
-    assert (">Dense<" in svg) == dense
-    assert (">Wanda<" in svg) == bool(sparsities)
-    assert all(f">{model}<" in svg for model in models[:4])
-
-
-def test_methods_differ_without_colour_and_keep_their_look() -> None:
-    looks = method_looks(METHODS)
-    assert len({look.marker for look in looks.values()}) == len(METHODS)
-    # In grey a line is told by marker and dashes together.
-    assert len({(look.marker, look.dashes) for look in looks.values()}) == len(METHODS)
-    assert method_looks(["leap", "zeta", "alpha"])["leap"] == looks["leap"]
-    assert method_looks(["zeta", "alpha"])["alpha"] == method_looks(["alpha", "zeta"])["alpha"]
-    many = method_looks([f"method-{number:02d}" for number in range(20)])
-    assert len(many) == 20, "more unknown methods than spare looks still get one each"
-
-
-def test_a_look_is_the_one_of_the_methods_schema_and_open_under_n_of_m() -> None:
-    looks = method_looks(["dense", "wanda", "wanda-2-4", "leap"])
-    assert list(looks) == ["wanda", "wanda-2-4", "leap"], "the dense model is a line"
-    assert looks["wanda"] == Look("#56B4E9", "s", (0, (4, 1.5)))
-    assert looks["wanda-2-4"] == Look("#56B4E9", "s", (0, (4, 1.5)), filled=False)
-    assert looks["leap"] == Look("#D55E00", "*", "-")
-
-
-def test_seeds_of_a_cell_are_averaged(tmp_path: Path) -> None:
-    seeds = [(0, 9, 0.50), (1, 11, 0.54)]
-    for name, cells in (("seeds", seeds), ("mean", [(0, 10, 0.52)])):
-        files = made(tmp_path / name, "qwen", DENSE)
-        for seed, ppl, acc in cells:
-            of_task = {"piqa": scored(acc)}
-            files |= made(tmp_path / name, "qwen", "wanda", seed=seed, ppl=ppl, tasks=of_task)
-        quality(collected(files), TOLD, [tmp_path / f"{name}.svg"])
-    assert (tmp_path / "seeds.svg").read_bytes() == (tmp_path / "mean.svg").read_bytes()
-
-
-def test_a_format_that_there_is_not_is_refused(tmp_path: Path) -> None:
-    results = grid(tmp_path, ["qwen"], ["wanda"], [0.5])
+    for text in [*METHODS.values(), "Dense", "qwen", "llama"]:
+        assert f">{text}<" in svg.decode(), text
     with pytest.raises(ValueError, match=r"figure\.gif: a figure is saved as \.svg, \.pdf, \.png"):
-        quality(results, TOLD, [tmp_path / "figure.gif"])
+        draw(name, {"results": found}, TOLD, [tmp_path / "figure.gif"])
 
 
 @pytest.mark.parametrize(("models", "lines"), [(["qwen"], 2), (["qwen", "llama", "gemma"], 1)])
-def test_the_note_stands_in_a_strip_below_the_figure(
-    tmp_path: Path, models: list[str], lines: int
-) -> None:
-    results = grid(tmp_path, models, METHODS, [0.5, 0.6])
+def test_the_note_is_in_a_strip_below_the_figure(tmp_path, models, lines):
     note = "Miniature models, generated tasks: nothing of this was measured on a real model"
-    for name, told in (("with", Told("test", note=note)), ("without", TOLD)):
-        quality(results, told, [tmp_path / f"{name}.svg", tmp_path / f"{name}.png"])
-    noted, plain = ((tmp_path / f"{name}.svg").read_text() for name in ("with", "without"))
-    words = note.split()
-    found = [text for text in re.findall(r">([^<>\n]+)</text>", noted) if text not in plain]
-    assert len(found) == lines and " ".join(found).split() == words
-    (width, height), (plain_width, plain_height) = map(size, (noted, plain))
-    assert width == plain_width
-    assert height - plain_height == pytest.approx(lines * 0.16 * 72, abs=0.1)
-    assert set(positions(plain)) < set(positions(noted)), "all else is where it was, from the top"
-    assert imread(tmp_path / "with.png").shape[0] > imread(tmp_path / "without.png").shape[0]
+    plain, plain_png, noted, noted_png = (
+        tmp_path / f"{n}.{s}" for n in "ab" for s in ("svg", "png")
+    )
+    draw("quality", {"results": grid(models)}, TOLD, [plain, plain_png])
+    draw("quality", {"results": grid(models)}, Told("test", note=note), [noted, noted_png])
+    (width, height), (plain_width, plain_height) = (
+        map(float, re.findall(r'(?:width|height)="([\d.]+)pt"', file.read_text())[:2])
+        for file in (noted, plain)
+    )
+    assert width == plain_width and height - plain_height == pytest.approx(lines * 11.52, abs=0.1)
+    without, with_note = (
+        re.findall(r"<text ([^>]*)>([^<\n]+)<", file.read_text()) for file in (plain, noted)
+    )
+    added = [text for place, text in with_note if (place, text) not in without]
+    assert len(added) == lines and " ".join(added).split() == note.split()
+    assert set(without) < set(with_note), "everything else stays in place"
+    assert imread(noted_png).shape[0] > imread(plain_png).shape[0]
 
 
-def size(svg: str) -> tuple[float, float]:
-    """Width and height in points."""
-    width, height = re.findall(r'(?:width|height)="([\d.]+)pt"', svg)[:2]
-    return float(width), float(height)
+@pytest.mark.parametrize("name", ["quality", "gain", "cost"])
+def test_figures_of_tracked_results_are_the_tracked_ones(tmp_path, name):
+    """Equal texts, and every dot in its place up to rounding."""
+    folder = ROOT / "results/examples/claim"
+    cells = pd.read_csv(folder / "main.csv", dtype={"sparsity": str}).itertuples()
+    paths = [f"{c.model}/{c.method}/{c.sparsity}" + f"/seed-{c.seed}" * bool(c.seed) for c in cells]
+    draw(name, {"results": tracked("claim", paths)}, Told("claim"), [tmp_path / "drawn.svg"])
+    found, kept = (
+        (f / n).read_text() for f, n in ((tmp_path, "drawn.svg"), (folder, f"{name}.svg"))
+    )
+    place = r'<use xlink:href="[^"]*" x="([\d.]+)" y="([\d.]+)"'
+    dots, expected = (
+        [float(x) for dot in re.findall(place, svg) for x in dot] for svg in (found, kept)
+    )
+    assert re.findall(">[^<>\n]+</text>", found) == re.findall(">[^<>\n]+</text>", kept)
+    assert dots == pytest.approx(expected, abs=0.01) and len(dots) > 50
 
 
-def positions(svg: str) -> list[tuple[str, str]]:
-    """Every text with its attributes, among which is where it stands."""
-    return re.findall(r"<text ([^>]*)>([^<\n]+)<", svg)
+# Quality and sweep
+
+
+@pytest.mark.parametrize("name", ["quality", "sweep"])
+def test_controls_are_left_out_whatever_their_name_and_seeds_are_averaged(tmp_path, name):
+    cells = [ran("dense", 0.9), ran("leap", 0.6, 9.0)]
+    controls = [ran("random-mask", 0.1), ran("coin", 0.1, implementation="random-mask")]
+    seeds = [ran("wanda", 0.5, 9.0), ran("wanda", 0.54, 11.0, seed=1)]
+    for file, more in (("with", [*controls, *seeds]), ("without", [ran("wanda", 0.52, 10.0)])):
+        draw(name, {"results": results([*cells, *more])}, TOLD, [tmp_path / file / "f.svg"])
+    svg = (tmp_path / "with/f.svg").read_text()
+    assert svg == (tmp_path / "without/f.svg").read_text() and ">LEAP<" in svg
+
+
+@pytest.mark.parametrize("name", ["quality", "sweep"])
+@pytest.mark.parametrize(
+    ("models", "sparsities", "dense"),
+    [
+        (["one"], ["0.5"], False),
+        (["one"], [], True),
+        (["a", "b", "c", "d", "a-name-too-long-for-one-line"], ["0.3", "0.5", "0.6", "0.8"], True),
+    ],
+)
+def test_grids_of_any_size_are_drawn(name, models, sparsities, dense):
+    found = set(texts(drawn(name, results=grid(models, sparsities, dense))))
+    assert set(models[:4]) <= found
+    assert ("Dense" in found, "Wanda" in found) == (dense, bool(sparsities))
+
+
+# Gain and cost
+
+RIGHT = {  # models, methods, seeds
+    ("m", "wanda", 0): [1, 1, 0, 0], ("m", "admm", 0): [0, 0, 0, 0],
+    ("m", "leap", 0): [1, 1, 1, 0], ("m", "leap", 1): [1, 1, 0, 0],
+    ("m", "random-mask", 0): [0, 0, 0, 0], ("m", "coin", 0): [0, 0, 0, 0],
+    ("n", "wanda", 0): [1, 0, 0, 0], ("n", "random-mask", 0): [0, 0, 0, 0],
+    ("o", "leap", 0): [1, 1, 1, 1], ("o", "wanda", 0): [1, 1, 1, 1],
+}  # fmt: skip
+GAINS = [
+    ("leap", {"m": {"Wanda": [0, 0, 0.5, 0], "ADMM": [1, 1, 0.5, 0]}, "o": {"Wanda": [0] * 4}}),
+    ("wanda", {"m": {"ADMM": [1, 1, 0, 0], "LEAP": [0, 0, -0.5, 0]}, "o": {"LEAP": [0] * 4}}),
+]
+
+
+def answered(right) -> Results:
+    """Cells with the same answers to two tasks."""
+    return results(
+        [ran(method, model=model, seed=seed, right=[answers] * 2,
+             implementation="random-mask" if method == "coin" else method)
+         for (model, method, seed), answers in right.items()],
+        {"piqa": {}, "mmlu": {}},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("subject", "gains"), GAINS)
+def test_gain_is_the_paired_difference_to_each_baseline_but_controls(subject, gains):
+    figure = drawn("gain", Told("test", subject=subject), results=answered(RIGHT))
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert [axes.get_title() for axes in figure.axes] == list(gains)
+    for axes, of_model in zip(figure.axes, gains.values(), strict=True):
+        bars = {names[round(b.lines[0].get_ydata()[0])]: b for b in axes.containers}
+        assert bars.keys() == of_model.keys()
+        for method, differences in of_model.items():
+            # two tasks with equal differences are still other items
+            error = 100 * statistics.stdev(differences) / math.sqrt(4 * 2)
+            mean = 100 * statistics.fmean(differences)
+            (ends,) = bars[method].lines[2][0].get_segments()
+            assert bars[method].lines[0].get_xdata()[0] == pytest.approx(mean)
+            assert ends[:, 0].tolist() == pytest.approx([mean - error, mean + error])
+
+
+def test_a_gain_without_baseline_or_subject_is_refused():
+    found = answered({("m", "leap", 0): [1, 0], ("m", "random-mask", 0): [0, 0]})
+    for subject, label in (("leap", "LEAP"), ("reconstruct", "Reconstruction")):
+        with pytest.raises(ValueError, match=f"no cell has both {label} and a baseline"):
+            drawn("gain", Told("test", subject=subject), results=found)
+
+
+def test_cost_is_wall_time_or_training_time_the_cheapest_method_first():
+    cells = [ran("leap", wall=99.0, trained=70.0 + 20 * seed, seed=seed) for seed in (0, 1)]
+    cells += [ran("leap", sparsity="0.6", wall=80.0), ran("wanda", wall=5.0)]
+    control = ran("coin", wall=1.0, implementation="random-mask")
+    figure = drawn("cost", results=results([*cells, control]))
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["Wanda", "LEAP"]
+    dots = [(x, round(y)) for b in axes.containers for x, y in b.lines[0].get_xydata()]
+    assert sorted(dots) == [(5, 0), (80, 1), (80, 1)]
+    assert {"sparsity 0.5", "sparsity 0.6", "start-up (log scale)"} <= set(texts(figure))
+    with pytest.raises(ValueError, match="no cell is of a method that is no control"):
+        drawn("cost", results=results([control]))
+
+
+# Density, training, agreement
+
+
+def test_density_has_every_kind_of_layer(tmp_path):
+    places = product(("a", "b"), ["leap"], (0.5, 0.6))
+    manifests = [file.manifest for p in places for file in made(tmp_path, *p).values()]
+    found = drawn("density", manifests=manifests)
+    assert {*KINDS, "uniform", "a", "b", "at sparsity 0.5", "at sparsity 0.6"} <= set(texts(found))
+    levels = [[line.get_ydata()[0] for line in axes.lines] for axes in found.axes]
+    assert levels == [[50] * 8] * 2 + [[40] * 8] * 2
+
+
+def test_a_resumed_training_is_one_line_and_a_common_schedule_is_drawn_once(tmp_path):
+    resumed = journal(tmp_path / "resumed", [0, 1, 2, 3, 2, 3, 4, 5, 6, 7, 8])
+    (line,) = drawn("training", journals=[resumed]).axes[0].lines
+    assert line.get_xdata().tolist() == list(range(9))
+    same = [journal(tmp_path / f"{m}{s}", range(9), m, s) for m in "ab" for s in ("0.5", "0.6")]
+    other = journal(tmp_path / "c", range(9), "c", "0.5", alpha=100)
+    for journals, alphas in ((same, 1), ([*same, other], 2)):
+        axes = drawn("training", journals=journals).axes
+        columns = len(axes) // 2
+        assert [len(panel.lines) for panel in axes[:2]] == [2, 2], "a line a sparsity"
+        assert len({panel.get_ylim() for panel in axes[: columns - 1]}) == 1
+        assert (len(axes[columns - 1].lines), len(axes[-1].lines)) == (alphas, 1)
+    with pytest.raises(ValueError, match="no step of a training"):
+        drawn("training", journals=[journal(tmp_path / "none", [])])
+
+
+def test_agreement_is_the_mean_jaccard_index_of_each_pair(tmp_path):
+    kept = {"wanda": "11110000", "admm": "11101000", "leap": "01101100"}
+    places = [("a", 0.5, ["wanda", "admm", "leap"]), ("b", 0.5, ["leap", "admm"]),
+              ("a", 0.6, ["wanda", "leap"]), ("a", 0.7, ["leap"])]  # fmt: skip
+    manifests = []
+    for model, sparsity, methods in places:
+        for method in methods:
+            (file,) = made(tmp_path, model, method, sparsity).values()
+            bits = [int(bit) for bit in kept[method]]
+            if (model, method) == ("b", "admm"):
+                bits = [1] * 8
+            mask = torch.tensor(bits).bool().view(2, 4)
+            save_masks({"x": mask}, file.manifest.with_name("mask.safetensors"))
+            manifests.append(file.manifest)
+    masks = [manifest.with_name("mask.safetensors") for manifest in manifests]
+    figure = drawn("agreement", manifests=manifests, masks=masks)
+    half, other = figure.axes
+    # in model b, ADMM keeps 8 weights, of which LEAP keeps 4
+    numbers = [[text.get_text() for text in axes.texts] for axes in (half, other)]
+    assert numbers == [["0.60", "0.33", "0.55"], ["0.33"]]
+    assert jaccard(masks[1], masks[2]) == 0.6 and jaccard(masks[3], masks[4]) == 0.5
+    assert [label.get_text() for label in half.get_xticklabels()] == ["Wanda", "ADMM"]
+    assert [label.get_text() for label in half.get_yticklabels()] == ["ADMM", "LEAP"]
+    assert "(by chance 0.33)" in half.get_title()
+    for axes in (half, other):
+        assert axes.images[0].get_clim() == pytest.approx((1 / 3, 0.6))
+    with pytest.raises(ValueError, match="no model has the masks of two methods"):
+        drawn("agreement", manifests=manifests[-1:], masks=masks[-1:])
+    save_masks({"x": torch.ones(4, 2).bool()}, masks[0])
+    with pytest.raises(ValueError, match="different models"):
+        jaccard(*masks[:2])
+
+
+@pytest.mark.parametrize("width", [1.5, 3.5, 7.0])
+def test_a_legend_stays_inside_its_figure(width):
+    names = ["SparseGPT", "Thanos", "Magnitude", "ADMM", "sparsity 0.5", "0.6", "LEAP", "Wanda"]
+    with style():
+        figure = Figure(figsize=(width, 4), layout="constrained")
+        figure.subplots()
+        add_legend(figure, {name: {"marker": "o"} for name in names})
+        figure.draw_without_rendering()
+        (legend,) = figure.legends
+    extent = legend.get_window_extent()
+    assert figure.bbox.x0 <= extent.x0 and extent.x1 <= figure.bbox.x1
+    assert [text.get_text() for text in legend.get_texts()] == names

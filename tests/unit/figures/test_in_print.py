@@ -1,11 +1,8 @@
-"""Figures as they are printed: width, type, scales, and what tells one line or dot from another."""
+"""Figures in print: width, type sizes, scales, and looks that differ without colour."""
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import cache
 from itertools import combinations, pairwise, product
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,24 +11,17 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from suite.artifacts.masks import save_masks
-from suite.figures.ablations import ablations
-from suite.figures.agreement import agreement
-from suite.figures.cost import cost
-from suite.figures.density import density
-from suite.figures.gain import gain
-from suite.figures.patterns import patterns
-from suite.figures.quality import quality
-from suite.figures.rows import CAP
-from suite.figures.style import COLUMN_INCHES, PAGE_INCHES, method_looks, shades, style
-from suite.figures.sweep import sweep
-from suite.figures.tokens import tokens
-from suite.figures.training import training
+from suite.figures.dot_plot import CAP
+from suite.figures.panels import COLUMN_INCHES, PAGE_INCHES
+from suite.figures.style import Look, method_looks, shades, style
 from suite.plan.methods import known_methods
+from suite.results.frame import Results
 from suite.tables.told import Told
-from tests.unit.figures.conftest import FIGURES, figures_kept
-from tests.unit.figures.test_figures_of_results import journal
-from tests.unit.made import Made, collected, made, scored
+from tests.unit.figures.conftest import drawn, journal
+from tests.unit.made import made
+from tests.unit.results.example import ran, results
 
+OF_RESULTS = ("ablations", "cost", "gain", "patterns", "quality", "sweep", "tokens")
 METHODS = ["magnitude", "wanda", "admm", "admm-cubic", "leap"]
 PATTERNS = {"leap": "free", "wanda-2-4": "2:4", "admm-2-4": "2:4", "patch": "dense or 2:4"}
 OF_PATTERNS = [  # method, target, achieved, accuracy, perplexity
@@ -51,63 +41,54 @@ POINTS = {
 VARIANTS = {"variants": {"base": "leap", "variants": {"short": {"steps": 2}}}}
 
 
-def draw(name: str, folder: Path, models: Sequence[str]) -> None:
-    """One of the suite's figures, of invented numbers."""
-    told, outputs = Told("test"), [folder / f"{name}.svg"]
-    files: Made = {}
-    if name in ("quality", "sweep", "gain", "cost", "density", "agreement"):
-        given = {"answers": {"piqa": [1, 0]}, "tasks": {"piqa": scored(samples=2)}}
-        for place in product(models, METHODS, (0.5, 0.6)):
-            files |= made(folder, *place, **given)
-        for model in models:
-            files |= made(folder, model, "dense", **given)
-    if name in ("quality", "sweep", "gain", "cost"):
-        function = {"quality": quality, "sweep": sweep, "gain": gain, "cost": cost}[name]
-        function(collected(files), told, outputs)
-    elif name == "density":
-        density(
-            [files[f"{m}/leap/{s}"].manifest for m in models for s in (0.5, 0.6)], told, outputs
-        )
-    elif name == "training":
-        training([journal(folder / f"{m}.jsonl", model=m) for m in models], told, outputs)
-    elif name == "agreement":
-        manifests = [file.manifest for file in files.values() if file.manifest]
-        masks = [manifest.with_name("mask.safetensors") for manifest in manifests]
-        for mask in masks:
-            save_masks({"x": torch.ones(2, 4).bool()}, mask)
-        agreement(manifests, masks, told, outputs)
-    elif name == "patterns":
-        for model, (method, target, achieved, accuracy, ppl) in product(models, OF_PATTERNS):
-            tasks = {"piqa": scored(accuracy / 100)}
-            files |= made(folder, model, method, target, tasks=tasks, ppl=ppl, achieved=achieved)
-        patterns(collected(files, patterns=PATTERNS), told, outputs)
+TOLD = Told("test", points=POINTS, study=VARIANTS)
+
+
+def cells(name: str, models: tuple[str, ...]) -> Results:
+    """Invented results for a figure."""
+    if name == "patterns":
+        found = [
+            ran(method, accuracy / 100, ppl, str(target), model, achieved=achieved)
+            for model, (method, target, achieved, accuracy, ppl) in product(models, OF_PATTERNS)
+        ]
     elif name == "tokens":
-        for place in product(models, ["dense", *POINTS]):
-            files |= made(folder, *place, 0.6)
-        tokens(collected(files), replace(told, points=POINTS), outputs)
-    else:
+        found = [ran(method, sparsity="0.6", model=m) for m, method in product(models, POINTS)]
+    elif name == "ablations":
         places = product(models, ["leap", "leap-short"], range(3))
-        for shift, (model, method, seed) in enumerate(places):
-            files |= made(folder, model, method, 0.6, seed, ppl=9 + shift / 10)
-        ablations(collected(files), replace(told, study=VARIANTS), outputs)
+        found = [ran(method, 0.5, 9 + shift / 10, "0.6", model, seed)
+                 for shift, (model, method, seed) in enumerate(places)]  # fmt: skip
+    else:
+        found = [ran(method, sparsity=s, model=model)
+                 for model, method, s in product(models, METHODS, ("0.5", "0.6"))]  # fmt: skip
+    dense = [] if name == "ablations" else [ran("dense", 0.9, 2.0, model=m) for m in models]
+    return results([*dense, *found], {"piqa": {}}, PATTERNS if name == "patterns" else None)
 
 
 @pytest.fixture(scope="module")
-def drawing(tmp_path_factory) -> Callable[..., Figure]:
+def drawing(tmp_path_factory):
     """One of the suite's figures for these models, drawn once."""
 
     @cache
     def drawing(name: str, *models: str) -> Figure:
-        with figures_kept() as figures:
-            draw(name, tmp_path_factory.mktemp(name), models)
-        (figure,) = figures
-        return figure
+        folder = tmp_path_factory.mktemp(name)
+        if name in OF_RESULTS:
+            return drawn(name, TOLD, results=cells(name, models))
+        if name == "training":
+            return drawn(name, journals=[journal(folder / model, model=model) for model in models])
+        places = product(models, METHODS, (0.5, 0.6))
+        manifests = [file.manifest for p in places for file in made(folder, *p).values()]
+        if name == "density":
+            return drawn(name, manifests=[m for m in manifests if "/leap/" in str(m)])
+        masks = [manifest.with_name("mask.safetensors") for manifest in manifests]
+        for mask in masks:
+            save_masks({"x": torch.ones(2, 4).bool()}, mask)
+        return drawn(name, manifests=manifests, masks=masks)
 
     return drawing
 
 
 @pytest.mark.parametrize("models", [["one"], ["one", "two", "three"]])
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", [*OF_RESULTS, "agreement", "density", "training"])
 def test_a_figure_is_as_wide_as_a_column_or_the_page_and_its_type_is_read(drawing, name, models):
     figure = drawing(name, *models)
     assert figure.get_figwidth() in (COLUMN_INCHES, PAGE_INCHES)
@@ -176,6 +157,17 @@ def test_a_bar_that_is_shorter_than_its_dot_is_seen_above_and_below_it(drawing):
         assert {cap.get_markersize() for cap in caps} == {2 * CAP}
         if dot.get_marker() != "*":  # which has room between its rays
             assert dot.get_markersize() < 2 * CAP
+
+
+def test_a_look_is_the_schemas_and_open_under_n_of_m():
+    looks = method_looks(["dense", "wanda", "wanda-2-4", "leap"])
+    assert list(looks) == ["wanda", "wanda-2-4", "leap"], "the dense model is a line"
+    assert looks["wanda"] == Look("#56B4E9", "s", (0, (4, 1.5)))
+    assert looks["wanda-2-4"] == Look("#56B4E9", "s", (0, (4, 1.5)), filled=False)
+    assert looks["leap"] == Look("#D55E00", "*", "-") == method_looks(["leap", "zeta"])["leap"]
+    assert method_looks(["zeta", "alpha"])["alpha"] == method_looks(["alpha", "zeta"])["alpha"]
+    many = method_looks([f"method-{number:02d}" for number in range(20)])
+    assert len(many) == 20, "more unknown methods than spare looks still get one each"
 
 
 def test_methods_differ_in_colour_and_marker_also_those_without_a_look_of_their_own():

@@ -48,7 +48,7 @@ def ran(
     """A cell with the share `acc` of right items, of all tasks or of each.
 
     `right` has the score of every item by task instead. `more`: `in_domain`, `implementation`,
-    `achieved` (sparsity), and `wall` and `cpu` (seconds).
+    `achieved` (sparsity), and `wall`, `cpu` and `trained` (seconds).
     """
     cell = Cell.dense(model) if method == DENSE else Cell(model, method, sparsity, seed)
     return {"cell": cell, "acc": acc, "ppl": ppl, "right": right, **more}
@@ -98,6 +98,7 @@ def _write(folder: Path, made: Ran, tasks: Tasks) -> Files:
         return Files(evaluation, items)
     manifest = folder / "hardened" / cell.path / "manifest.json"
     cost = {"wall_time_seconds": made.get("wall", 10.0), "cpu_seconds": made.get("cpu", 20.0)}
+    cost |= {"training_seconds": made["trained"]} if "trained" in made else {}
     pruning = {"dtype": "bfloat16", "device": "cpu", "cost": cost}
     write_json(manifest, {"pruning": pruning, "packages": PACKAGES})
     return Files(evaluation, items, manifest)

@@ -1,8 +1,7 @@
-"""Figures of the suite, each a function of its name in a module of its name.
+"""Figures of the suite: each is a function of its module's name that returns a matplotlib figure.
 
-It takes `results`, or the manifests, masks or journals of some cells, with `told`, whose note on
-what the numbers are of stands below the panels and so goes wherever the figure goes, and writes
-`outputs`, whose formats follow their suffixes: .svg, .pdf or .png. Every figure is deterministic:
-the same results give the same bytes. It is as wide as a column or the page, and stays readable in
-grey, because whatever is told apart by colour has its own marker as well.
+Its arguments are `results`, or the manifests, masks or journals of some cells, and `told`.
+`suite.figures.style.draw` saves it as SVG, PDF or PNG, byte-identical for equal inputs, with the
+note of `told` below it. A figure is as wide as a column or the page. Whatever differs by colour
+also differs by marker, so that figures stay readable in grey.
 """

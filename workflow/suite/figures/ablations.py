@@ -1,56 +1,37 @@
-"""What each part of a method contributes."""
+"""Ablations: perplexity and accuracy of a method's variants."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
-from suite.figures.rows import CAP, bands
-from suite.figures.style import (
-    Look,
-    add_legend,
-    distinct,
-    label_log_axis,
-    line_style,
-    save,
-    shades,
-    style,
-    width,
-)
+from suite.figures.dot_plot import CAP, bands
+from suite.figures.panels import add_legend, distinct, few_ticks, label_log_axis, new_figure
+from suite.figures.style import Look, line_style, shades
 from suite.plan.methods import method_label
 from suite.results.frame import Results
 from suite.tables.ablations import BASE, ablation_rows, variant_label
 from suite.tables.told import Told
 
 _LOG_FROM = 3.0  # ratio of the largest to the smallest perplexity
-# In rows: all that the models of a row may take, and between one model and the next.
+# In rows: the height for all models of a row, and from one model to the next.
 _ROOM, _OFFSET = 0.72, 0.24
 
 
-def ablations(results: Results, told: Told, outputs: list[Path]) -> None:
-    """Draw perplexity and average accuracy of the base method and its variants, a row each.
+def ablations(results: Results, told: Told) -> Figure:
+    """Perplexity and average accuracy of the base method and its variants, one row each.
 
-    Dots are means over seeds, bars the sample standard deviation, vertical lines the means of the
-    base, all by model. Perplexities that span more than a factor of 3 are on a logarithmic scale.
-    A variant whose sparsity is half a percentage point or more from the base's has it below its
-    name. The format of each output follows its suffix: .svg, .pdf or .png.
+    Dots are means over seeds, bars the sample standard deviation, vertical lines the base's means,
+    all by model. Perplexities that span more than a factor of 3 are on a log scale. A variant whose
+    sparsity is half a percentage point or more from the base's has it below its name.
     """
     rows = ablation_rows(results, told)
-    with style():
-        save(_draw(rows), outputs, told.note)
-
-
-def _draw(rows: pd.DataFrame) -> Figure:
-    variants = distinct(rows["variant"])
-    looks = shades(distinct(rows["model"]))
+    variants, looks = distinct(rows["variant"]), shades(distinct(rows["model"]))
     height = 0.75 + len(variants) * (0.2 + 0.07 * len(looks)) + 0.2 * (len(looks) > 1)
-    figure = Figure(figsize=(width("ablations", 2), height), layout="constrained")
+    figure = new_figure(height)
     left, right = figure.subplots(1, 2, sharey=True)
     _draw_panel(left, rows, "ppl", variants, looks)
     _draw_panel(right, rows, "average", variants, looks)
@@ -61,8 +42,7 @@ def _draw(rows: pd.DataFrame) -> Figure:
     explanation = _explanation(rows.iloc[0], len(looks))
     figure.supxlabel(explanation, fontsize=mpl.rcParams["xtick.labelsize"])
     if len(looks) > 1:
-        handles = [Line2D([], [], label=model, **line_style(look)) for model, look in looks.items()]
-        add_legend(figure, handles)
+        add_legend(figure, {model: line_style(look) for model, look in looks.items()})
     return figure
 
 
@@ -88,16 +68,16 @@ def _draw_panel(
         )
     bands(axes, len(variants))
     axes.axhline(0.5, color="black", linewidth=0.6)  # below the base
-    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], min_n_ticks=3))
+    few_ticks(axes.xaxis)
 
 
 def _scale_perplexity(axes: Axes, rows: pd.DataFrame) -> str:
-    """Make the axis logarithmic if the perplexities ask for it; returns what its label says."""
+    """Set a log scale for perplexities that span a wide range; returns the label's note on it."""
     values, spreads = rows["ppl"], rows["ppl_std"].fillna(0)
     if values.max() <= _LOG_FROM * values.min():
         return ""
     axes.set_xscale("log")
-    # A bar that reaches towards zero, or below it, ends at the panel's edge.
+    # Bars towards zero or below end at the panel's edge.
     low, high = max((values - spreads).min(), values.min() / 1.5), (values + spreads).max()
     margin = (high / low) ** 0.05
     axes.set_xlim(low / margin, high * margin)
@@ -106,7 +86,7 @@ def _scale_perplexity(axes: Axes, rows: pd.DataFrame) -> str:
 
 
 def _label(variant: str, rows: pd.DataFrame) -> str:
-    """A variant's name, with its sparsities where they are not the base's."""
+    """Name of a variant, with its sparsities where they differ from the base's."""
     percent = 100 * rows.set_index(["variant", "model"])["achieved_sparsity"]
     method = rows.loc[rows["variant"] == variant, "method"].iloc[0]
     label = textwrap.fill(variant_label(variant, method), 24)

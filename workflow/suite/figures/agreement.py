@@ -1,4 +1,4 @@
-"""How far the methods agree on the weights to keep: Jaccard index of their masks."""
+"""Agreement of masks: Jaccard index of the weights that two methods keep."""
 
 import math
 from collections.abc import Sequence
@@ -14,33 +14,44 @@ from matplotlib.figure import Figure
 
 from suite.artifacts.files import read_json
 from suite.artifacts.masks import jaccard
-from suite.figures.style import PAGE_INCHES, distinct, save, style, width
+from suite.figures.panels import PAGE_INCHES, distinct, new_figure
 from suite.plan.methods import method_label
 from suite.tables.told import Told
 
 _CELL_INCHES, _NAME_INCHES = 0.28, 0.95
+_CELLS_IN_COLUMN = 8
 _COLOURS = mpl.colormaps["Purples"]
 
 
-def agreement(
-    manifests: Sequence[Path], masks: Sequence[Path], told: Told, outputs: list[Path]
-) -> None:
-    """Draw |A and B| / |A or B| of the masks of each two methods, a panel a sparsity.
+def agreement(manifests: Sequence[Path], masks: Sequence[Path], told: Told) -> Figure:
+    """Jaccard index |A and B| / |A or B| of each pair of methods, one panel per sparsity.
 
-    Both lists are of the same hardened checkpoints in the same order, one seed a method; models
-    are averaged. Two masks drawn at random at density d have d / (2 - d). Each pair is there once,
-    below the diagonal, as a number on a shade of it; the shades of all panels span the values that
-    there are. Raises ValueError where no model has two methods at one sparsity.
+    `manifests` and `masks` are of the same hardened checkpoints, one seed per method; models are
+    averaged. Two random masks of density d have d / (2 - d). Pairs are below the diagonal; all
+    panels share a colour scale. Raises ValueError where no model has two methods at one sparsity.
     """
     pairs, methods = _read(manifests, masks)
     if pairs.empty:
         raise ValueError("no model has the masks of two methods at one sparsity")
-    with style():
-        save(_draw(pairs, methods), outputs, told.note)
+    side = _CELL_INCHES * (len(methods) - 1)
+    sparsities = distinct(pairs.index.get_level_values("sparsity"))
+    columns = min(len(sparsities), max(1, int((PAGE_INCHES - _NAME_INCHES) / (side + 0.1))))
+    rows = math.ceil(len(sparsities) / columns)
+    figure = new_figure(0.3 + rows * (0.9 + side), columns * (len(methods) - 1) <= _CELLS_IN_COLUMN)
+    figure.suptitle("Jaccard index of the masks of two methods")
+    panels = figure.subplots(rows, columns, sharey=True, squeeze=False).flatten()
+    colours = Normalize(pairs.min(), pairs.max())
+    for axes, sparsity in zip(panels, sparsities, strict=False):
+        _draw_triangle(axes, pairs[sparsity], methods, colours)
+        density = 1 - float(sparsity)
+        axes.set_title(f"sparsity {sparsity}\n(by chance {density / (2 - density):.2f})")
+    for axes in panels[len(sparsities) :]:
+        axes.set_axis_off()
+    return figure
 
 
 def _read(manifests: Sequence[Path], masks: Sequence[Path]) -> tuple[pd.Series, list[str]]:
-    """The means over models by sparsity and two methods, in the order of all; and all methods."""
+    """Means over models by sparsity and pair of methods; and all methods."""
     cells: dict[tuple[str, str], dict[str, Path]] = {}
     for path, mask in zip(manifests, masks, strict=True):
         manifest = read_json(path)
@@ -56,30 +67,10 @@ def _read(manifests: Sequence[Path], masks: Sequence[Path]) -> tuple[pd.Series, 
     return pairs.groupby(["sparsity", "one", "other"])["index"].mean(), methods
 
 
-def _draw(pairs: pd.Series, methods: Sequence[str]) -> Figure:
-    side = _CELL_INCHES * (len(methods) - 1)
-    sparsities = distinct(pairs.index.get_level_values("sparsity"))
-    columns = min(len(sparsities), max(1, int((PAGE_INCHES - _NAME_INCHES) / (side + 0.1))))
-    rows = math.ceil(len(sparsities) / columns)
-    inches = width("agreement", columns * (len(methods) - 1))
-    figure = Figure(figsize=(inches, 0.3 + rows * (0.9 + side)), layout="constrained")
-    title = "Jaccard index of the masks of two methods"
-    figure.suptitle(title, fontsize=mpl.rcParams["axes.labelsize"])
-    panels = figure.subplots(rows, columns, sharey=True, squeeze=False).flatten()
-    colours = Normalize(pairs.min(), pairs.max())
-    for axes, sparsity in zip(panels, sparsities, strict=False):
-        _draw_triangle(axes, pairs[sparsity], methods, colours)
-        density = 1 - float(sparsity)
-        axes.set_title(f"sparsity {sparsity}\n(by chance {density / (2 - density):.2f})")
-    for axes in panels[len(sparsities) :]:
-        axes.set_axis_off()
-    return figure
-
-
 def _draw_triangle(
     axes: Axes, values: pd.Series, methods: Sequence[str], colours: Normalize
 ) -> None:
-    """All methods but the first from above, all but the last from the left."""
+    """Lower triangle: rows without the first method, columns without the last."""
     columns, rows = methods[:-1], methods[1:]
     matrix = values.unstack("one").reindex(index=rows, columns=columns).to_numpy()
     axes.imshow(matrix, norm=colours, cmap=_COLOURS)

@@ -1,9 +1,8 @@
-"""The price of pruning and what it buys: seconds and accuracy."""
+"""Seconds of pruning and average accuracy by method."""
 
-from pathlib import Path
+from matplotlib.figure import Figure
 
-from suite.figures.rows import ACCURACY, Measure, draw_rows, log_ticks
-from suite.figures.style import save, style
+from suite.figures.dot_plot import ACCURACY, Measure, dot_plot, log_ticks
 from suite.plan.methods import method_label
 from suite.results.frame import Results, is_pruned
 from suite.results.statistics import means
@@ -14,15 +13,14 @@ _SECONDS = Measure(
 )
 
 
-def cost(results: Results, told: Told, outputs: list[Path]) -> None:
-    """Draw seconds and average accuracy of every method, cheapest first, a panel a model.
+def cost(results: Results, told: Told) -> Figure:
+    """Seconds and average accuracy of every method, cheapest first, one panel per model.
 
-    Seconds are wall time as the job measures it, on the machine and at the load it happened to run:
-    start-up of the process and of torch is never in it, loading is, but for trainings, of which
-    only the training itself is counted. Of a method with a rule of its own, Snakemake measures the
-    whole job, start-up included. The masks that a method takes from another are not counted. Bars
-    are one standard error. Several seeds of a cell are averaged, and controls are left to the
-    table.
+    Seconds are wall time measured inside the job, at the load that the machine had: without
+    start-up of the process and of torch; with loading, except for trainings, of which only the
+    training loop counts. A method with a rule of its own is measured by Snakemake, start-up
+    included. Masks taken from another method are not counted. Bars are one standard error. Seeds
+    are averaged; controls are in the table only.
 
     Raises ValueError where all cells are controls.
     """
@@ -35,5 +33,4 @@ def cost(results: Results, told: Told, outputs: list[Path]) -> None:
     medians = priced.groupby("method", sort=False)["seconds"].median().sort_values(kind="stable")
     rows = {method: method_label(method) for method in medians.index}
     points, sparsities = priced.assign(row=priced["method"]), sorted(set(priced["sparsity"]))
-    with style():
-        save(draw_rows("cost", points, rows, [_SECONDS, ACCURACY], sparsities), outputs, told.note)
+    return dot_plot(points, rows, [_SECONDS, ACCURACY], sparsities, is_narrow=True)

@@ -1,57 +1,36 @@
-"""Where the subject keeps weights: density by decoder block and kind of layer."""
+"""Density of the subject's masks by decoder block and kind of layer."""
 
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import matplotlib as mpl
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from suite.artifacts.files import read_json
-from suite.figures.style import (
-    DENSE_LINE,
-    Look,
-    add_legend,
-    distinct,
-    outlined,
-    save,
-    shades,
-    style,
-    title_panels,
-    width,
-)
+from suite.figures.panels import add_legend, distinct, new_figure, title_panels
+from suite.figures.style import DENSE_LINE, Look, outlined, shades
 from suite.tables.layer_density import kept_by_kind
 from suite.tables.told import Told
 
 _MARKERS = 6  # on a line, at most
 
 
-def density(manifests: Sequence[Path], told: Told, outputs: list[Path]) -> None:
-    """Draw density against decoder block, a line a kind of layer, a panel a model and sparsity.
+def density(manifests: Sequence[Path], told: Told) -> Figure:
+    """Density against decoder block: one line per kind of layer, one panel per model and sparsity.
 
-    The dashed line is the density that methods with a budget for each layer have everywhere.
+    The dashed line is the density of methods with a uniform budget per layer.
     """
     read = [read_json(path) for path in manifests]
-    with style():
-        save(_draw(read), outputs, told.note)
-
-
-def _draw(manifests: Sequence[Mapping[str, Any]]) -> Figure:
-    models = distinct(manifest["model"] for manifest in manifests)
-    sparsities = sorted({manifest["target_sparsity"] for manifest in manifests})
-    kept = [kept_by_kind(manifest) for manifest in manifests]
+    models = distinct(manifest["model"] for manifest in read)
+    sparsities = sorted({manifest["target_sparsity"] for manifest in read})
+    kept = [kept_by_kind(manifest) for manifest in read]
     looks = shades(distinct(kind for kinds in kept for kind in kinds))
-    size = (width("density", len(models)), 0.9 + 1.6 * len(sparsities))
-    figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(
-        len(sparsities), len(models), sharex="col", sharey="row", squeeze=False
-    )
-    for manifest, kinds in zip(manifests, kept, strict=True):
+    rows, columns = len(sparsities), len(models)
+    figure = new_figure(0.9 + 1.6 * rows, is_narrow=columns == 1)
+    panels = figure.subplots(rows, columns, sharex="col", sharey="row", squeeze=False)
+    for manifest, kinds in zip(read, kept, strict=True):
         sparsity, column = manifest["target_sparsity"], models.index(manifest["model"])
         axes = panels[sparsities.index(sparsity), column]
         axes.axhline(100 * (1 - sparsity), **DENSE_LINE)
@@ -59,10 +38,9 @@ def _draw(manifests: Sequence[Mapping[str, Any]]) -> Figure:
     title_panels(panels[0], models)
     for axes, sparsity in zip(panels[:, 0], sparsities, strict=True):
         axes.set_ylabel(f"Weights kept (%)\nat sparsity {sparsity:g}")
-    figure.supxlabel("Decoder block", fontsize=mpl.rcParams["axes.labelsize"])
-    handles: list[Artist] = [Line2D([], [], label="uniform", **DENSE_LINE)]
-    handles += [Line2D([], [], label=kind, **outlined(look)) for kind, look in looks.items()]
-    add_legend(figure, handles)
+    figure.supxlabel("Decoder block")
+    by_kind = {kind: outlined(look) for kind, look in looks.items()}
+    add_legend(figure, {"uniform": DENSE_LINE, **by_kind})
     return figure
 
 
@@ -70,7 +48,7 @@ def _draw_kinds(
     axes: Axes, kinds: Mapping[str, Sequence[float]], looks: Mapping[str, Look]
 ) -> None:
     for rank, (kind, values) in enumerate(kinds.items()):
-        # Of many blocks not each has a marker, and each kind has them at others.
+        # at different blocks for each kind
         every = math.ceil(len(values) / _MARKERS)
         marks = {**outlined(looks[kind]), "markevery": (rank % every, every)}
         axes.plot(range(len(values)), values, **marks)

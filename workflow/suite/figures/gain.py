@@ -1,19 +1,18 @@
-"""What the subject gains over each baseline, item by item."""
-
-from pathlib import Path
+"""Accuracy gain of the subject over each baseline, paired by item."""
 
 import pandas as pd
+from matplotlib.figure import Figure
 
-from suite.figures.rows import Measure, draw_rows
-from suite.figures.style import distinct, save, style
+from suite.figures.dot_plot import Measure, dot_plot
+from suite.figures.panels import distinct
 from suite.plan.methods import method_label
-from suite.results.frame import Results, is_pruned
+from suite.results.frame import PLACE, Results, is_pruned
 from suite.results.statistics import compare
 from suite.tables.told import Told
 
 
-def gain(results: Results, told: Told, outputs: list[Path]) -> None:
-    """Draw the subject's average accuracy minus each baseline's, in points, a panel a model.
+def gain(results: Results, told: Told) -> Figure:
+    """Subject minus baseline in points of average accuracy, one panel per model.
 
     Bars are one standard error, paired by item. Seeds are averaged, and controls are no baselines.
     Raises ValueError where no cell has the subject and a baseline.
@@ -25,21 +24,17 @@ def gain(results: Results, told: Told, outputs: list[Path]) -> None:
     axis = f"Average accuracy of {label} minus\nthat of the baseline (points)\n"
     measure = Measure(f"{axis}± paired standard error", "difference", "error", line=0)
     rows = {method: method_label(method) for method in distinct(gains["method"])}
-    with style():
-        figure = draw_rows("gain", gains, rows, [measure], sorted(set(gains["sparsity"])))
-        save(figure, outputs, told.note)
+    return dot_plot(gains, rows, [measure], sorted(set(gains["sparsity"])), is_narrow=True)
 
 
 def _gains(results: Results, subject: str) -> pd.DataFrame:
     cells = results.cells[is_pruned(results.cells) & ~results.cells["control"]]
     found = []
-    for (model, sparsity), of_place in cells.groupby(["model", "sparsity"], sort=False):
-        methods = distinct(of_place["method"])
-        if subject in methods:
-            scores = {name: results.scores_of(model, sparsity, name) for name in methods}
-            ours = scores.pop(subject)
-            for name, theirs in scores.items():
-                gain = compare(ours, theirs)
-                found.append((model, sparsity, name, name, gain.difference, gain.standard_error))
-    names = ["model", "sparsity", "method", "row", "difference", "error"]
+    for (model, sparsity), methods in cells.groupby(PLACE, sort=False)["method"]:
+        scores = {name: results.scores_of(model, sparsity, name) for name in distinct(methods)}
+        ours = scores.pop(subject, None)
+        for name, theirs in scores.items() if ours is not None else ():
+            gain = compare(ours, theirs)
+            found.append((model, sparsity, name, name, gain.difference, gain.standard_error))
+    names = [*PLACE, "method", "row", "difference", "error"]
     return pd.DataFrame(found, columns=names)

@@ -1,20 +1,19 @@
-"""What the pattern of sparsity costs: accuracy and perplexity by pattern."""
+"""Accuracy and perplexity by sparsity pattern."""
 
-from pathlib import Path
+from matplotlib.figure import Figure
 
-from suite.figures.rows import ACCURACY, PERPLEXITY, draw_rows
-from suite.figures.style import distinct, save, style
+from suite.figures.dot_plot import ACCURACY, PERPLEXITY, dot_plot
+from suite.figures.panels import distinct
 from suite.plan.methods import base_method, method_label
 from suite.results.frame import Results, is_pruned
 from suite.tables.told import Told
 
 
-def patterns(results: Results, told: Told, outputs: list[Path]) -> None:
-    """Draw accuracy and perplexity of every pattern and method, one column of panels a model.
+def patterns(results: Results, told: Told) -> Figure:
+    """Accuracy and perplexity of every pattern and method, one column of panels per model.
 
-    Patterns are categories: each has rows of its own, which say how many weights are kept. Accuracy
-    is the mean of the tasks in percent, its bars are one standard error; perplexity is on a
-    logarithmic scale.
+    Each pattern, method and density has a row of its own. Accuracy is the mean of the tasks in
+    percent with one standard error.
     """
     cells = results.cells.sort_values("sparsity", kind="stable")
     kept = 100 * (1 - cells["achieved_sparsity"])
@@ -25,12 +24,9 @@ def patterns(results: Results, told: Told, outputs: list[Path]) -> None:
     ]
     cells = cells.assign(row=names)
     pruned = cells[is_pruned(cells)]
-    # those of one pattern together, as they come in the table
+    # methods of a pattern together, in the table's order
     order = distinct(pruned["pattern"])
     pruned = pruned.sort_values("pattern", key=lambda p: p.map(order.index), kind="stable")
     rows = {row: row for row in pruned["row"]}
-    # models as they come in the results, dense first where there is one
     points = cells.sort_values("model", key=lambda m: m.map(results.models.index), kind="stable")
-    with style():
-        figure = draw_rows("patterns", points, rows, [ACCURACY, PERPLEXITY])
-        save(figure, outputs, told.note)
+    return dot_plot(points, rows, [ACCURACY, PERPLEXITY])

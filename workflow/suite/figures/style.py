@@ -1,50 +1,35 @@
-"""What every figure shares: style, looks, axes, saving without traces."""
+"""Look of methods and models, and saving of figures without timestamps or versions."""
 
-import math
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-from matplotlib.artist import Artist
-from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from matplotlib.transforms import Bbox
 
 from suite.artifacts.files import replacing
 from suite.plan.cell import DENSE
-from suite.plan.methods import base_method, look_of, method_label
-from suite.tables.numbers import perplexity
+from suite.plan.methods import base_method, look_of
+from suite.tables.told import Told
 
 STYLE = Path(__file__).with_name("suite.mplstyle")
+DENSE_LINE: dict[str, Any] = {"color": "black", "linewidth": 0.9, "linestyle": (0, (5, 3))}
 
 
-# Widths
+def draw(name: str, inputs: Mapping[str, Any], told: Told, outputs: Sequence[Path]) -> None:
+    """Draw the figure of this name and save it in the format of each output's suffix.
 
-
-# Of a page of two columns, as conferences have it, for which all sizes of type are made.
-COLUMN_INCHES, PAGE_INCHES = 3.3, 6.8
-# As many panels side by side as one column has room for; a figure with more takes both.
-_IN_A_COLUMN = {"agreement": 8, "cost": 1, "density": 1, "gain": 1, "quality": 1}  # 8 cells
-
-
-def width(figure: str, panels: int) -> float:
-    """Inches of a figure, by its name, with so many panels side by side: a column or the page."""
-    return COLUMN_INCHES if panels <= _IN_A_COLUMN.get(figure, 0) else PAGE_INCHES
-
-
-def distinct(names: Iterable[str]) -> list[str]:
-    """Each name once, in the order of first appearance."""
-    return list(dict.fromkeys(names))
-
-
-# Looks
+    `inputs` are the arguments of its function. Raises ValueError for a suffix other than .svg, .pdf
+    and .png.
+    """
+    with style():
+        function = getattr(import_module(f"suite.figures.{name}"), name)
+        _save(function(**inputs, told=told), outputs, told.note)
 
 
 @dataclass(frozen=True)
@@ -140,82 +125,6 @@ def outlined(look: Look) -> dict[str, Any]:
 
 
 _STROKES = "x+123"
-DENSE_LINE: dict[str, Any] = {"color": "black", "linewidth": 0.9, "linestyle": (0, (5, 3))}
-
-
-def dense_handle() -> Artist:
-    """What the legend shows of the dense model's level."""
-    return Line2D([], [], label=method_label(DENSE), **DENSE_LINE)
-
-
-def method_handles(looks: Mapping[str, Look], with_dense: bool) -> list[Artist]:
-    """What the legend shows of outlined lines of methods, and of the dense model's level."""
-    handles: list[Artist] = [dense_handle()] if with_dense else []
-    for method, look in looks.items():
-        handles.append(Line2D([], [], label=method_label(method), **outlined(look)))
-    return handles
-
-
-def add_legend(figure: Figure, handles: Sequence[Artist]) -> None:
-    """A legend above all panels: as few rows as the figure's width allows, filled evenly."""
-    for rows in range(1, len(handles) + 1):
-        columns = math.ceil(len(handles) / rows)
-        legend = figure.legend(handles=list(handles), loc="outside upper center", ncols=columns)
-        if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
-            return
-        legend.remove()
-
-
-# Axes
-
-
-_SUBDIVISIONS = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7))
-
-
-def label_log_axis(axis: Axis, most: int = 7) -> None:
-    """Three to `most` plain numbers, also where data span far less or more than a decade."""
-    low, high = axis.get_view_interval()
-    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for steps in _SUBDIVISIONS:
-        ticks = [step * 10.0**decade for decade in decades for step in steps]
-        ticks = [tick for tick in ticks if low <= tick <= high]
-        if len(ticks) >= 3:
-            break
-    else:
-        ticks = [t for t in MaxNLocator(5).tick_values(low, high) if low <= t <= high]
-    axis.set_major_locator(FixedLocator(ticks[:: math.ceil(len(ticks) / most) or 1]))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda tick, _: _plain(tick)))
-
-
-def _plain(tick: float) -> str:
-    """As tables print a perplexity, but without the zeros that a round number has there."""
-    return f"{tick:g}" if tick < 1e4 else perplexity(tick).replace(".0e", "e")
-
-
-def two_measures(figure: str, models: Sequence[str]) -> tuple[Figure, Any]:
-    """A figure and its panels [measure, model]: side by side for one model, else one upon another.
-
-    Those of a measure have the same axes.
-    """
-    if len(models) == 1:
-        drawn = Figure(figsize=(width(figure, 2), 3.0), layout="constrained")
-        panels = drawn.subplots(1, 2, sharex=True, squeeze=False).T
-        panels[1, 0].set_title(models[0])
-    else:
-        drawn = Figure(figsize=(width(figure, len(models)), 4.4), layout="constrained")
-        panels = drawn.subplots(2, len(models), sharex=True, sharey="row")
-    title_panels(panels[0], models)
-    return drawn, panels
-
-
-def title_panels(panels: Sequence[Axes], models: Sequence[str]) -> None:
-    """Name the panels side by side after their models, in two lines where there are many."""
-    for axes, model in zip(panels, models, strict=True):
-        axes.set_title(model if len(models) < 4 else textwrap.fill(model, 18))
-
-
-# Saving
 
 
 @contextmanager
@@ -238,7 +147,7 @@ _NOTE_LINE = 0.16  # inches, a line of a note
 _NOTE_LETTER = 0.062  # inches, a letter of it
 
 
-def save(figure: Figure, outputs: Sequence[Path], note: str) -> None:
+def _save(figure: Figure, outputs: Sequence[Path], note: str) -> None:
     """Save in each format, by suffix, without the date and versions that would change the bytes.
 
     `note` stands below the figure, in a strip of its own: what is above it is laid out as without.

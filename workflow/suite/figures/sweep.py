@@ -1,65 +1,52 @@
-"""Accuracy and perplexity against many sparsities, a line a method."""
+"""Accuracy and perplexity against sparsity."""
 
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
 
-import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from suite.figures.quality import points
-from suite.figures.style import (
-    DENSE_LINE,
+from suite.figures.panels import (
     PAGE_INCHES,
-    Look,
     add_legend,
     distinct,
+    few_ticks,
     label_log_axis,
-    method_handles,
-    method_looks,
-    outlined,
-    save,
-    style,
+    method_entries,
     two_measures,
 )
+from suite.figures.quality import points
+from suite.figures.style import DENSE_LINE, Look, method_looks, outlined
 from suite.plan.cell import DENSE
 from suite.results.frame import Results
 from suite.tables.told import Told
 
 
-def sweep(results: Results, told: Told, outputs: list[Path]) -> None:
-    """Draw average accuracy and perplexity against sparsity, one column of panels a model.
+def sweep(results: Results, told: Told) -> Figure:
+    """Average accuracy and perplexity against sparsity: one line per method, panels by model.
 
-    Numbers are those of `suite.figures.quality.quality`. Markers are open, so that one is seen
-    through another.
+    Shows the numbers of figure `quality`. Markers are open, so that none hides another.
     """
-    with style():
-        save(_draw(points(results)), outputs, told.note)
-
-
-def _draw(points: pd.DataFrame) -> Figure:
-    models = distinct(points["model"])
-    looks = method_looks(distinct(points["method"]))
-    sparsities = sorted(set(points.loc[points["method"] != DENSE, "sparsity"]))
-    figure, panels = two_measures("sweep", models)
+    cells = points(results)
+    models = distinct(cells["model"])
+    looks = method_looks(distinct(cells["method"]))
+    sparsities = sorted(set(cells.loc[cells["method"] != DENSE, "sparsity"]))
+    figure, panels = two_measures(models)
     for (accuracy, perplexity), model in zip(panels.T, models, strict=True):
-        of_model = points[points["model"] == model]
+        of_model = cells[cells["model"] == model]
         _draw_panel(accuracy, of_model, looks, "average")
-        accuracy.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], min_n_ticks=3))
+        few_ticks(accuracy.yaxis)
         perplexity.set_yscale("log")
         _draw_panel(perplexity, of_model, looks, "ppl")
     label_log_axis(panels[1, 0].yaxis)
     _label_sparsities(panels[0, 0], sparsities, PAGE_INCHES / max(2, len(models)))
     panels[0, 0].set_ylabel("Average accuracy (%)\n± standard error")
     panels[1, 0].set_ylabel("Perplexity\n(log scale)")
-    figure.supxlabel("Sparsity", fontsize=mpl.rcParams["axes.labelsize"])
+    figure.supxlabel("Sparsity")
     figure.align_ylabels(panels[:, 0])
-    with_dense = bool((points["method"] == DENSE).any())
-    add_legend(figure, method_handles(looks, with_dense))
+    add_legend(figure, method_entries(looks, (cells["method"] == DENSE).any()))
     return figure
 
 

@@ -1,31 +1,15 @@
-"""Quality against the number of tokens that a method is shown."""
+"""Accuracy and perplexity against tokens seen."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter
 
-from suite.figures.style import (
-    DENSE_LINE,
-    Look,
-    add_legend,
-    distinct,
-    label_log_axis,
-    line_style,
-    method_handles,
-    method_looks,
-    outlined,
-    save,
-    style,
-    two_measures,
-)
+from suite.figures.panels import add_legend, distinct, label_log_axis, method_entries, two_measures
+from suite.figures.style import DENSE_LINE, Look, line_style, method_looks, outlined
 from suite.plan.cell import DENSE
 from suite.plan.tokens import AS_IT_IS
 from suite.results.frame import Results
@@ -35,22 +19,16 @@ from suite.tables.told import Told
 _BEST_LINE: dict[str, Any] = {"linewidth": 0.9, "linestyle": (0, (1, 1.5)), "zorder": 1}
 
 
-def tokens(results: Results, told: Told, outputs: list[Path]) -> None:
-    """Draw accuracy and perplexity against tokens seen, one column of panels a model.
+def tokens(results: Results, told: Told) -> Figure:
+    """Accuracy and perplexity against tokens seen: one line per method, panels by model.
 
-    A method is a line; a layer-wise one as it is, is an open marker of the method's, and a dotted
-    line shows the best of these. Accuracy is the mean of the tasks in percent; tokens and
-    perplexity are on logarithmic scales; bars are one standard error. The format of each output
-    follows its suffix: .svg, .pdf or .png.
+    A layer-wise method with its default calibration is an open marker; a dotted line is the best of
+    these. Accuracy is the mean of the tasks in percent; bars are one standard error.
     """
-    with style():
-        save(_draw(token_rows(results, told)), outputs, told.note)
-
-
-def _draw(rows: pd.DataFrame) -> Figure:
+    rows = token_rows(results, told)
     models = distinct(rows["model"])
     looks = method_looks(distinct(rows["method"]))
-    figure, panels = two_measures("tokens", models)
+    figure, panels = two_measures(models)
     for (perplexity, accuracy), model in zip(panels.T, models, strict=True):
         of_model = rows[rows["model"] == model]
         _draw_panel(perplexity, of_model, looks, "ppl", "min")
@@ -63,16 +41,22 @@ def _draw(rows: pd.DataFrame) -> Figure:
     first.xaxis.set_major_formatter(EngFormatter(sep=""))
     first.set_ylabel("Perplexity (log scale)\n± standard error")
     second.set_ylabel("Average accuracy (%)\n± standard error")
-    figure.supxlabel("Tokens seen (log scale)", fontsize=mpl.rcParams["axes.labelsize"])
+    figure.supxlabel("Tokens seen (log scale)")
     figure.align_ylabels(panels[:, 0])
-    add_legend(figure, _handles(looks, rows))
+    grey = Look("#555555", "o", "none")
+    calibrated = {
+        "layer-wise, as it is": _as_it_is(grey),
+        "the best of these": {"color": grey.colour, **_BEST_LINE},
+    }
+    with_dense = (rows["method"] == DENSE).any()
+    add_legend(figure, method_entries(looks, with_dense) | calibrated)
     return figure
 
 
 def _draw_panel(
     axes: Axes, rows: pd.DataFrame, looks: Mapping[str, Look], measure: str, best: str
 ) -> None:
-    """Draw one measure of a model; `best` is min or max."""
+    """Draw a measure of a model; `best` is min or max."""
     for value in rows.loc[rows["method"] == DENSE, measure]:
         axes.axhline(value, zorder=1, **DENSE_LINE)
     as_it_is = rows["amount"] == AS_IT_IS
@@ -92,17 +76,8 @@ def _draw_points(axes: Axes, rows: pd.DataFrame, measure: str, keywords: Mapping
 
 
 def _as_it_is(look: Look) -> dict[str, Any]:
-    """An open marker, larger, so that one on the line is seen around the line's own."""
+    """Open marker, larger than the line's own."""
     marks = line_style(look)
     size = 1.8 * marks["markersize"]
     colours = {"markerfacecolor": "none", "markeredgecolor": look.colour}
     return {**marks, **colours, "markersize": size, "linestyle": "none"}
-
-
-def _handles(looks: Mapping[str, Look], rows: pd.DataFrame) -> list[Artist]:
-    handles = method_handles(looks, bool((rows["method"] == DENSE).any()))
-    grey = Look("#555555", "o", "none")
-    label = "layer-wise, as it is"
-    handles.append(Line2D([], [], label=label, **_as_it_is(grey)))
-    handles.append(Line2D([], [], color="#555555", label="the best of these", **_BEST_LINE))
-    return handles

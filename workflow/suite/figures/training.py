@@ -1,72 +1,50 @@
-"""How the subject's trainings went: loss, density and schedules by step."""
+"""Training curves of the subject: loss, density and schedules by step."""
 
-import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from suite.figures.style import (
-    Look,
-    add_legend,
-    distinct,
-    label_log_axis,
-    outlined,
-    save,
-    shades,
-    style,
-    width,
-)
+from suite.figures.panels import add_legend, distinct, label_log_axis, new_figure, title_panels
+from suite.figures.style import Look, outlined, shades
 from suite.tables.told import Told
 from suite.tables.trainings import Training, read_training, smooth, twentieth
 
-_SHOWN = ("lm_loss", "density", "alpha", "tau")
+_VALUES = ("lm_loss", "density", "alpha", "tau")
 _MARKERS = 5  # on a line
 
 
-def training(journals: Sequence[Path], told: Told, outputs: list[Path]) -> None:
-    """Draw LM loss and mean of the soft masks by step, a panel a model and a line a sparsity.
+def training(journals: Sequence[Path], told: Told) -> Figure:
+    """LM loss and mean soft mask by step: one column of panels per model, one line per sparsity.
 
-    The loss is that of the soft, random masks of each step, as it was trained on, averaged over
-    a twentieth of the steps, since a batch is small; what the first twentieth has above all later
-    ones is cut off. Beside them are the schedules of alpha and tau, each that differs once,
-    whichever trainings had it.
+    The loss is that of each step's sampled soft masks, smoothed over a twentieth of the steps;
+    values of the first twentieth above all later ones are cut off. The last column has the distinct
+    schedules of alpha and tau.
     """
-    trainings = [read_training(path, _SHOWN) for path in journals]
-    with style():
-        save(_draw(trainings), outputs, told.note)
-
-
-def _draw(trainings: Sequence[Training]) -> Figure:
+    trainings = [read_training(path, _VALUES) for path in journals]
     models = distinct([each.model for each in trainings])
     looks = shades(sorted({each.sparsity for each in trainings}, key=float))
     columns = len(models) + 1
-    figure = Figure(figsize=(width("training", columns), 3.6), layout="constrained")
+    figure = new_figure(3.6)
     panels = figure.subplots(2, columns, sharex=True)
     for column, model in enumerate(models):
-        loss, kept = panels[:, column]
-        loss.set_title(model if columns < 4 else textwrap.fill(model, 14))
-        for axes, first in ((loss, panels[0, 0]), (kept, panels[1, 0])):
+        for axes, first in zip(panels[:, column], panels[:, 0], strict=True):
             axes.sharey(first)
             axes.tick_params(labelleft=column == 0)
         for training in (each for each in trainings if each.model == model):
-            _draw_training(loss, kept, training, looks[training.sparsity])
+            _draw_training(*panels[:, column], training, looks[training.sparsity])
+    title_panels(panels[0, :-1], models, letters=14)
     _scale_loss(panels[0, 0], trainings)
     _draw_schedules(panels[:, -1], trainings)
     panels[0, 0].set_ylabel("LM loss\n(log scale)")
     panels[1, 0].set_ylabel("Mean of the\nsoft masks (%)")
     panels[0, 0].xaxis.set_major_locator(MaxNLocator(2 if columns > 3 else 4))
-    figure.supxlabel("Step", fontsize=mpl.rcParams["axes.labelsize"])
+    figure.supxlabel("Step")
     figure.align_ylabels(panels[:, 0])
     figure.align_ylabels(panels[:, -1])
-    handles = [
-        Line2D([], [], label=f"sparsity {name}", **outlined(look)) for name, look in looks.items()
-    ]
-    add_legend(figure, handles)
+    add_legend(figure, {f"sparsity {name}": outlined(look) for name, look in looks.items()})
     return figure
 
 
@@ -77,7 +55,7 @@ def _draw_training(loss: Axes, kept: Axes, training: Training, look: Look) -> No
 
 
 def _scale_loss(axes: Axes, trainings: Sequence[Training]) -> None:
-    """From the lowest loss to the highest after the first twentieth of the steps."""
+    """Log scale from the lowest loss to the highest after the first twentieth of the steps."""
     losses = [smooth(each.values["lm_loss"]) for each in trainings]
     low = min(min(of_training) for of_training in losses)
     high = max(max(of_training[twentieth(of_training) :]) for of_training in losses)
@@ -102,5 +80,5 @@ def _draw_schedules(panels: Sequence[Axes], trainings: Sequence[Training]) -> No
 def _schedules(
     trainings: Sequence[Training], name: str
 ) -> Iterable[tuple[Sequence[int], Sequence[float]]]:
-    """Each that differs from all before it."""
+    """Distinct schedules as steps and values."""
     return dict.fromkeys((tuple(each.steps), tuple(each.values[name])) for each in trainings)
