@@ -1,9 +1,8 @@
-"""Files of cells become two frames: what stands there, by slow sums, and what is refused."""
+"""Collecting files of cells into frames: their contents, against slow sums, and refusals."""
 
 import math
 import re
 import shutil
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -30,12 +29,12 @@ CELL = "m/wanda/0.5"
 VERSIONS = ", ".join(f"{name} {version}" for name, version in PACKAGES.items())
 
 
-def by_measure(cells, tasks=TASKS, method="wanda"):
+def by_measure(cells, tasks=TASKS):
     frame = results(cells, tasks).frame
-    return frame[frame["method"] == method].set_index("measure")
+    return frame[frame["method"] == "wanda"].set_index("measure")
 
 
-# What stands in the frames
+# Contents
 
 
 def test_the_frames_have_the_promised_columns_and_cells_in_the_given_order():
@@ -45,88 +44,72 @@ def test_the_frames_have_the_promised_columns_and_cells_in_the_given_order():
     place = found.cells[["model", "method", "sparsity", "seed"]].to_numpy().tolist()
     assert place == [["b", "leap", 0.5, 1], ["a", "dense", 0.0, 0], ["b", "wanda", 0.5, 0]]
     assert found.models == ["b", "a"]
-    assert list(found.frame["measure"])[:10] == [
-        *("achieved_sparsity", "ppl", *TASKS, "wall_seconds", "cpu_seconds")
-    ]
+    measures = [*("achieved_sparsity", "ppl", *TASKS, "wall_seconds", "cpu_seconds"),
+                *("average", "recovered_share")]  # fmt: skip
+    assert found.frame["measure"].tolist()[:12] == measures
     assert not found.frame.duplicated(["model", "method", "sparsity", "seed", "measure"]).any()
 
 
 def test_measures_have_their_units_errors_and_items():
     tasks = {**TASKS, "mmlu": {"title": "MMLU", "acc_norm": 0.31}}
-    found = by_measure(
-        [ran("wanda", 0.57, 12.25, achieved=0.4999, in_domain=30.0, wall=3.5)], tasks
-    )
-    values = found[["value", "unit", "title"]].T.to_dict("list")
-    assert values["piqa"] == [pytest.approx(57), "percent", "PIQA"]
-    assert values["mmlu_norm"] == [pytest.approx(31), "percent", "MMLU (norm)"]
-    assert values["ppl"] == [12.25, "perplexity", "ppl"]
-    assert values["in_domain_ppl"][0] == 30.0
-    assert values["achieved_sparsity"][:2] == [0.4999, "fraction"]
-    assert values["wall_seconds"][:2] == [3.5, "seconds"]
-    assert values["average"] == [pytest.approx(57), "percent", "Average"]
-    errors = found["stderr"]
-    assert (errors["piqa"], errors["ppl"], errors["in_domain_ppl"]) == (3, 0.1225, 0.3)
-    assert math.isnan(errors["mmlu_norm"]) and math.isnan(errors["wall_seconds"])
+    cell = ran("wanda", 0.57, 12.25, achieved=0.4999, in_domain=30.0, wall=3.5)
+    found = by_measure([cell], tasks)
+    for measure, expected in {
+        "piqa": [57, 3, "percent", "PIQA"],
+        "mmlu_norm": [31, math.nan, "percent", "MMLU (norm)"],
+        "ppl": [12.25, 0.1225, "perplexity", "ppl"],
+        "in_domain_ppl": [30, 0.3, "perplexity", "in_domain_ppl"],
+        "achieved_sparsity": [0.4999, math.nan, "fraction", "achieved_sparsity"],
+        "wall_seconds": [3.5, math.nan, "seconds", "wall_seconds"],
+        "average": [57, 3 / math.sqrt(6), "percent", "Average"],
+    }.items():
+        row = found.loc[measure, ["value", "stderr", "unit", "title"]].tolist()
+        assert row[:2] == pytest.approx(expected[:2], nan_ok=True) and row[2:] == expected[2:]
     assert found["items"]["piqa"] == 100 and found["task"]["piqa"] == "piqa"
     assert found["averaged"][found["averaged"]].index.tolist() == list(TASKS)
+    generated = by_measure([ran("wanda")], GENERATED)
+    assert generated.loc["piqa", ["title", "task"]].tolist() == ["mini-PIQA", "mini_piqa"]
 
 
-def test_generated_tasks_are_called_so():
-    found = by_measure([ran("wanda")], GENERATED)
-    assert (found["title"]["piqa"], found["task"]["piqa"]) == ("mini-PIQA", "mini_piqa")
-
-
-def test_a_cell_says_what_it_is_of_and_how_it_was_computed(tmp_path):
+def test_a_cell_has_its_provenance(tmp_path):
     cells = [ran("dense"), ran("coin", implementation="random-mask"), ran("wanda")]
     files = write(tmp_path, cells)
     edit(files["m/coin/0.5"].evaluation, lambda e: e["provenance"].update(gpu="H200", dtype="f4"))
-    # of a method that brings its own rule, whose dtype is that of the weights that it handed over
+    # a method with a rule of its own
     edit(files[CELL].manifest, lambda m: m["pruning"].pop("device"))
     edit(files[CELL].evaluation, lambda e: e["provenance"]["packages"].pop("torch"))
     found = collect(files, Shown(TASKS, {"coin": "2:4", "dense": "dense"})).cells
-    dense, coin, wanda = found.to_dict("records")
-    assert [dense[name] for name in ("implementation", "pattern", "pruning_dtype")] == [
-        *("", "dense", "")
-    ]
-    names = (
-        "implementation",
-        "pattern",
-        "dtype",
-        "asked_dtype",
-        "pruning_dtype",
-        "device",
-        "commit",
-    )
-    assert [coin[name] for name in names] == [
-        *("random-mask", "2:4", "f4", "bfloat16", "bfloat16", "H200", "abc")
-    ]
-    assert (
-        coin["versions"] == VERSIONS and coin["hardening_versions"] + ", lm-eval 0.4.13" == VERSIONS
-    )
-    assert wanda["pruning_dtype"] == "unknown" and wanda["versions"].startswith("torch unknown, ")
-    assert found["control"].tolist() == [False, True, False]
+    columns = ["implementation", "pattern", "pruning_dtype", "dtype", "asked_dtype", "device",
+               "commit", "control"]  # fmt: skip
+    dense, coin, _ = found[columns].to_numpy().tolist()
+    assert dense == ["", "dense", "", "bfloat16", "bfloat16", "cpu", "abc", False]
+    assert coin == ["random-mask", "2:4", "bfloat16", "f4", "bfloat16", "H200", "abc", True]
+    assert found["versions"].tolist()[1:] == [VERSIONS, VERSIONS.replace("2.11.0", "unknown")]
+    assert found["hardening_versions"][1] + ", lm-eval 0.4.13" == VERSIONS
+    assert found["pruning_dtype"][2] == "unknown"
 
 
-def test_a_cell_that_recorded_nothing_is_read_and_known_by_its_name(tmp_path):
+def test_a_cell_without_provenance_is_read_and_known_by_its_name(tmp_path):
     files = write(tmp_path, [ran("random-mask-2-4", sparsity="0.5")])
-    (path,) = files
-    edit(files[path].evaluation, lambda e: e.pop("provenance"))
-    edit(files[path].manifest, lambda m: m["pruning"].update(cost={"wall_time_seconds": 1.0}))
+    (of,) = files.values()
+    edit(of.evaluation, lambda e: e.pop("provenance"))
+    edit(of.manifest, lambda m: m["pruning"].update(cost={"wall_time_seconds": 1.0}))
     (cell,) = collect(files, Shown(TASKS)).cells.to_dict("records")
     assert cell["dtype"] == "unknown" and cell["implementation"] == "" and cell["control"]
     assert "cpu_seconds" not in cell
 
 
-def test_what_counts_in_the_average_is_said_by_the_settings():
+def test_settings_decide_which_tasks_count_in_the_average():
     accuracies = [0.6, 0.5, 0.4, 0.5, 0.3, 0.25, 0.2, 25.5]
-    found = by_measure([ran("dense", [0.9] * 7 + [9.0]), ran("wanda", accuracies)], MANY)
+    cells = [ran("dense", [0.9] * 7 + [9.0]), ran("wanda", accuracies)]
+    found = by_measure(cells, MANY)
     assert found["value"]["average"] == pytest.approx(100 * sum(accuracies[:7]) / 7)
-    assert (found["value"]["lambada"], found["stderr"]["lambada"]) == (25.5, 0.7)
-    assert (found["unit"]["lambada"], found["unit"]["gsm8k"]) == ("perplexity", "percent")
+    assert found.loc["lambada", ["value", "stderr", "unit"]].tolist() == [25.5, 0.7, "perplexity"]
     assert math.isnan(found["value"]["recovered_share"]), "GSM8K has no chance"
-    tasks = {task.name: task for task in results([ran("wanda", accuracies)], MANY).tasks}
+    tasks = {task.name: task for task in results(cells, MANY).tasks}
     assert list(tasks) == list(MANY)
     assert (tasks["gsm8k"].fewshot, tasks["gsm8k"].metric) == (5, "exact_match")
+    assert tasks["gsm8k"].share and tasks["gsm8k"].averaged
     assert not tasks["lambada"].share and not tasks["lambada"].averaged
 
 
@@ -165,7 +148,7 @@ def test_averages_errors_and_shares_are_those_of_slow_sums(accuracies, unknown):
             assert share == pytest.approx(100 * (average - chance) / above)
 
 
-# What is refused
+# Refusals
 
 MALFORMED = {
     "no model": (lambda e: e.pop("model"), "model"),
@@ -178,8 +161,8 @@ MALFORMED = {
     "no stderr": (lambda e: e["tasks"]["piqa"].update(acc_stderr="N/A"), "tasks.piqa.acc_stderr"),
     "no score": (lambda e: e["tasks"]["mmlu"].pop("acc"), "tasks.mmlu has no acc"),
     "another score": (lambda e: e["tasks"]["mmlu"].update(metric="f1"), "tasks.mmlu has no f1"),
-    "another seed": (lambda e: e.update(seed=1), f"is of {CELL}/seed-1, not of {CELL}"),
-    "dense": (lambda e: e.update(method="dense"), "is of m/dense/0.5, not of"),
+    "another seed": (lambda e: e.update(seed=1), f"belongs to {CELL}/seed-1, not to {CELL}"),
+    "dense": (lambda e: e.update(method="dense"), "belongs to m/dense/0.5, not to"),
 }  # fmt: skip
 
 
@@ -196,11 +179,11 @@ def test_malformed_and_foreign_evaluations_are_refused_by_name(tmp_path, change,
 @pytest.mark.parametrize("content", [None, b"", b"[]", b"{", b"piqa,piqa,0,1\n"])
 def test_missing_and_damaged_files_are_refused_by_name(tmp_path, kind, content):
     files = write(tmp_path, [ran("wanda")])
-    file: Path = getattr(files[CELL], kind)
+    file = getattr(files[CELL], kind)
     file.unlink()
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(ValueError, match=rf"{re.escape(str(file))} is (not there|damaged)"):
+    with pytest.raises(ValueError, match=rf"{re.escape(str(file))} (does not exist|is damaged)"):
         collect(files, Shown(TASKS))
 
 
@@ -219,20 +202,15 @@ def test_items_have_to_be_those_of_the_tasks_that_count(tmp_path):
     write_items({"piqa": {"piqa": {0: 1, 1: 0}}}, files[CELL].items)
     assert len(collect(files, Shown(tasks)).items) == 2
     write_items({"piqa": {"piqa": {0: 1}}, "f1": {"f1": {0: 1, 1: 0}}}, files[CELL].items)
-    with pytest.raises(
-        ValueError, match=r"wanda/0\.5\.csv\.gz has 1 items of piqa, of which 2 were"
-    ):
+    with pytest.raises(ValueError, match=r"wanda/0\.5\.csv\.gz has 1 items of piqa, of which 2 w"):
         collect(files, Shown(tasks))
 
 
-OTHER = {
-    "task": {"task": "piqa_2"}, "version": {"version": "2"}, "items": {"samples": 99},
-    "examples": {"fewshot": 5}, "chance": {"chance": 0.2}, "norm": {"acc_norm": 0.4},
-    "metric": {"metric": "acc_norm", "acc_norm": 0.4},
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("change", OTHER.values(), ids=OTHER.keys())
+@pytest.mark.parametrize(
+    "change",
+    [{"task": "piqa_2"}, {"version": "2"}, {"samples": 99}, {"fewshot": 5}, {"chance": 0.2},
+     {"acc_norm": 0.4}, {"metric": "acc_norm", "acc_norm": 0.4}],
+)  # fmt: skip
 def test_cells_that_answered_other_questions_are_refused(tmp_path, change):
     cells = [ran("wanda"), ran("leap")]
     files = {p: Files(of.evaluation) for p, of in write(tmp_path, cells, WITH_CHANCE).items()}
@@ -263,34 +241,30 @@ def test_an_evaluation_of_other_settings_is_refused_with_what_differs(tmp_path):
         "'row', now 'layer'; masks.code was aaaaaaaa, now bbbbbbbb. Delete it and run again, or "
         "give this run a name of its own: run=NAME"
     )
-    with pytest.raises(ValueError, match=rf"wanda/0\.5\.json: {CELL} is no cell of this run"):
+    with pytest.raises(ValueError, match=rf"wanda/0\.5\.json: {CELL} is not a cell of this run"):
         collect(files, Shown(TASKS), {"m/leap/0.5/seed-1": recipe})
     edit(file, lambda e: e["provenance"].pop("recipe"))
-    with pytest.raises(ValueError, match=r"wanda/0\.5\.json does not say what settings"):
+    with pytest.raises(ValueError, match=r"wanda/0\.5\.json has no record of the settings"):
         collect(files, Shown(TASKS), recipes)
 
 
 # Validation studies
 
 
-def validation(folder: Path, method: str, value: float, **more) -> Path:
-    file = folder / f"{method}.json"
-    content = {"model": "m", "method": method, "sparsity": "0.6", "seed": 0, "dtype": "bfloat16"}
-    write_json(file, {**content, "perplexity": {"value": value}, "recipe": {"of": method}, **more})
-    return file
-
-
 def test_validations_are_frames_of_perplexities_checked_like_evaluations(tmp_path):
-    files = {f"m/{name}/0.6": validation(tmp_path, name, v) for name, v in (("a", 9.5), ("b", 7))}
-    recipes = {path: {"of": path.split("/")[1]} for path in files}
+    files, recipes = {}, {}
+    for method, value in (("a", 9.5), ("b", 7)):
+        path, file = f"m/{method}/0.6", tmp_path / f"{method}.json"
+        files[path], recipes[path] = file, {"of": method}
+        content = {"model": "m", "method": method, "sparsity": "0.6", "seed": 0, "dtype": "f2"}
+        write_json(file, {**content, "perplexity": {"value": value}, "recipe": recipes[path]})
     found = collect_validations(files, Shown({}, {"b": "2:4"}), recipes)
     assert list(found.frame) == COLUMNS and not len(found.items) and found.tasks == []
     assert found.perplexities == ["validation_ppl"]
-    assert found.cells["validation_ppl"].tolist() == [9.5, 7]
-    assert found.cells["pattern"].tolist() == ["", "2:4"]
-    assert found.cells["dtype"].tolist() == ["bfloat16"] * 2
+    columns = ["validation_ppl", "pattern", "dtype"]
+    assert found.cells[columns].to_numpy().tolist() == [[9.5, "", "f2"], [7, "2:4", "f2"]]
     with pytest.raises(ValueError, match=r"b\.json was made with other settings"):
         collect_validations(files, Shown({}), {**recipes, "m/b/0.6": {"of": "a"}})
     shutil.copy(files["m/a/0.6"], files["m/b/0.6"])
-    with pytest.raises(ValueError, match=r"b\.json is of m/a/0\.6, not of m/b/0\.6"):
+    with pytest.raises(ValueError, match=r"b\.json belongs to m/a/0\.6, not to m/b/0\.6"):
         collect_validations(files, Shown({}))

@@ -1,7 +1,6 @@
-"""From evaluations, items and manifests to the two frames that everything later is made of.
+"""Collect evaluations, items and manifests into the two frames of a run.
 
-Here the files of all cells are checked once: that they are there and whole, made by the recipes
-that this run asks for, and comparable with each other.
+All files are checked here, once: complete, made by the recipes of this run, and comparable.
 """
 
 import math
@@ -19,10 +18,10 @@ from suite.plan.cell import DENSE, Cell
 from suite.plan.metrics import DEFAULT, is_share
 from suite.plan.validation import read_yaml, schema_problems
 from suite.plan.world import GENERATED
-from suite.results.frame import CELL, COLUMNS, ITEM_COLUMNS, Results, place_of, read_items
+from suite.results.frame import CELL, COLUMNS, ITEM_COLUMNS, Results, read_items
 from suite.results.statistics import recovered_shares
 
-UNKNOWN = "unknown"  # what was not recorded
+UNKNOWN = "unknown"  # not recorded
 _EVALUATING, _HARDENING = ("torch", "transformers", "lm-eval"), ("torch", "transformers")
 _PERPLEXITIES = {"perplexity": "ppl", "in_domain": "in_domain_ppl"}
 _COSTS = {
@@ -32,7 +31,7 @@ _COSTS = {
     "peak_bytes": "peak_memory_bytes",
     "peak_gpu_bytes": "peak_gpu_memory_bytes",
 }
-# what two cells have to share of a task
+# columns of a task that all cells share
 _ASKED = ["task", "metric", "task_version", "items", "fewshot", "chance"]
 
 Record = dict[str, Any]
@@ -40,7 +39,7 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class Files:
-    """Of one cell: its evaluation, and, where there are, its items and manifest."""
+    """Files of a cell: its evaluation, and its items and manifest if there are any."""
 
     evaluation: Path
     items: Path | None = None
@@ -49,7 +48,7 @@ class Files:
 
 @dataclass(frozen=True)
 class Shown:
-    """How results are told to readers: tasks by name (title, averaged), patterns by method."""
+    """Display settings: title and averaging of tasks by name, sparsity patterns by method."""
 
     tasks: Mapping[str, Mapping[str, Any]]
     patterns: Mapping[str, str] = field(default_factory=dict)
@@ -58,11 +57,11 @@ class Shown:
 def collect(
     files: Mapping[str, Files], shown: Shown, recipes: Mapping[str, Any] | None = None
 ) -> Results:
-    """The frames of cells, in the order of `files`, whose keys are the cells' paths.
+    """Frames of cells, in the order of `files`, which are by cell path.
 
-    `recipes` says what each cell would be made with now; None checks nothing. Raises ValueError,
-    naming the file, where one is missing or malformed, of another cell or recipe, or where two
-    cells answered different tasks.
+    `recipes` are the current recipes by cell path; None checks none. Raises ValueError, naming the
+    file, for missing or malformed files, for another cell or recipe, and for cells evaluated on
+    different tasks.
     """
     rows, items = [], []
     for path, of in files.items():
@@ -81,7 +80,7 @@ def collect(
 def collect_validations(
     files: Mapping[str, Path], shown: Shown, recipes: Mapping[str, Any] | None = None
 ) -> Results:
-    """The frame of perplexities on validation text, by the path of their cell; without items."""
+    """Frame of validation perplexities from files by cell path; no items."""
     rows = []
     for path, file in files.items():
         found = _read(file)
@@ -100,7 +99,7 @@ def _schema() -> Any:
 def _rows(
     path: str, files: Files, shown: Shown, recipes: Mapping[str, Any] | None
 ) -> Iterator[Record]:
-    """The measures of one cell, a row each."""
+    """Rows of a cell, one per measure."""
     evaluation = _read(files.evaluation)
     for problem in schema_problems(evaluation, _schema(), str(files.evaluation)):
         raise ValueError(problem)
@@ -127,7 +126,7 @@ def _rows(
 
 
 def _task(name: str, result: Mapping[str, Any], shown: Mapping[str, Any]) -> Iterator[Record]:
-    """A task's own measure, and its acc_norm where that is another."""
+    """Rows of a task: its metric, and acc_norm if that is another."""
     metric = result.get("metric", DEFAULT)
     averaged = bool(shown.get("averaged", True))
     title = str(shown.get("title", name))
@@ -156,7 +155,7 @@ def _task(name: str, result: Mapping[str, Any], shown: Mapping[str, Any]) -> Ite
 
 
 def _with_averages(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with each cell's average over the tasks that count, and its recovered share."""
+    """Add each cell's average over the tasks that count, and its recovered share."""
     averaged = frame[frame["averaged"]]
     rows = []
     for _, of_cell in averaged.groupby(CELL, sort=False):
@@ -174,9 +173,8 @@ def _with_averages(frame: pd.DataFrame) -> pd.DataFrame:
     )
     averages["title"] = "Average"
     whole = pd.concat([frame, averages, shares], ignore_index=True)
-    order = {place: number for number, place in enumerate(dict.fromkeys(place_of(frame)))}
-    whole = whole.assign(order=[order[place] for place in place_of(whole)])
-    return whole.sort_values("order", kind="stable", ignore_index=True).drop(columns="order")
+    order = whole.groupby(CELL, sort=False).ngroup()
+    return whole.iloc[order.argsort(kind="stable")].reset_index(drop=True)
 
 
 def _measure(name: str, value: float, unit: str, stderr: float = math.nan) -> Record:
@@ -190,9 +188,9 @@ def _perplexity(name: str, quality: Mapping[str, float]) -> Record:
 
 
 def _cell(found: Mapping[str, Any], recipe: Mapping[str, Any], shown: Shown) -> Record:
-    """What names the cell, and what it is a variant of, where that was recorded."""
+    """Columns that identify the cell, and the implementation of its method."""
     method = found["method"]
-    masks = recipe.get("checkpoint", {}).get("masks", {})  # none of the dense model
+    masks = recipe.get("checkpoint", {}).get("masks", {})
     return {
         "model": found["model"],
         "method": method,
@@ -207,7 +205,7 @@ def _cell(found: Mapping[str, Any], recipe: Mapping[str, Any], shown: Shown) -> 
 
 
 def _computed(provenance: Mapping[str, Any]) -> Record:
-    """In what the result was computed, which is no setting: a CPU may lack bfloat16."""
+    """Dtype, versions, device and commit of an evaluation."""
     return {
         "dtype": str(provenance.get("dtype", UNKNOWN)),
         "versions": _versions(provenance, _EVALUATING),
@@ -217,12 +215,11 @@ def _computed(provenance: Mapping[str, Any]) -> Record:
 
 
 def _pruned(manifest: Mapping[str, Any]) -> Record:
-    """The dtype of pruning or training, and the versions of hardening: pruning records none."""
+    """Dtype of pruning or training, and package versions of hardening; pruning records none."""
     if not manifest:
         return {}
     pruning = manifest["pruning"]
-    # A method with a rule of its own has no device there, and its dtype is that of the weights
-    # that it handed over: what it computed in is not recorded.
+    # A method with a rule of its own records no device, and the dtype of its weights only.
     dtype = str(pruning.get("dtype", UNKNOWN)) if "device" in pruning else UNKNOWN
     return {"pruning_dtype": dtype, "hardening_versions": _versions(manifest, _HARDENING)}
 
@@ -239,9 +236,8 @@ def _read(file: Path) -> Record:
     try:
         found = read_json(file)
     except FileNotFoundError:
-        raise ValueError(
-            f"{file} is not there: make it, or leave its cell out of the grid"
-        ) from None
+        message = f"{file} does not exist: make it, or leave its cell out of the grid"
+        raise ValueError(message) from None
     if not isinstance(found, dict):
         raise ValueError(f"{file} is damaged: delete it and run again")
     return found
@@ -251,26 +247,26 @@ def _check_cell(path: str, file: Path, found: Mapping[str, Any]) -> None:
     names = ("model", "method", "sparsity", "seed")
     of = Cell(*(found.get(name) for name in names)).path  # type: ignore[arg-type]
     if of != path:
-        raise ValueError(f"{file} is of {of}, not of {path}: delete it and run again")
+        raise ValueError(f"{file} belongs to {of}, not to {path}: delete it and run again")
 
 
 def _check_recipe(
     path: str, file: Path, recorded: Mapping[str, Any] | None, recipes: Mapping[str, Any] | None
 ) -> None:
-    """Refuse a result that this run would not make: a frame holds one set of settings."""
+    """Refuse a result of another recipe."""
     if recipes is None:
         return
     if path not in recipes:
-        raise ValueError(f"{file}: {path} is no cell of this run")
+        raise ValueError(f"{file}: {path} is not a cell of this run")
     if recorded is None:
         raise ValueError(
-            f"{file} does not say what settings it was made with: run it again (delete the file)"
+            f"{file} has no record of the settings it was made with: delete it and run again"
         )
     check(file, recorded, recipes[path])
 
 
 def _check_items(file: Path, items: pd.DataFrame, measured: Sequence[Record]) -> None:
-    """Refuse items that are not those of the tasks that count: errors would be of others."""
+    """Refuse items that do not match the evaluation, of tasks that count."""
     counts = items["measure"].value_counts()
     for row in measured:
         found, name = counts.get(row["measure"], 0), row["measure"]
@@ -283,7 +279,7 @@ def _check_items(file: Path, items: pd.DataFrame, measured: Sequence[Record]) ->
 
 
 def _check_comparable(frame: pd.DataFrame, files: Mapping[str, Files]) -> None:
-    """Refuse cells of which one answered other tasks or items than the first."""
+    """Refuse cells whose tasks or items differ from the first cell's."""
     asked = frame[frame["task"] != ""].set_index(CELL)
     by_cell = asked.groupby(level=CELL, sort=False)
     cells = [(cell, rows.set_index("measure")[_ASKED]) for cell, rows in by_cell]

@@ -2,11 +2,10 @@
 
     frame = pandas.read_parquet("results/<run>/results.parquet")
 
-has one row a model, method, sparsity, seed and measure. docs/architecture.md lists its columns.
+has one row per model, method, sparsity, seed and measure. docs/architecture.md lists its columns.
 """
 
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -35,7 +34,7 @@ PERPLEXITIES = ("ppl", "in_domain_ppl", "validation_ppl")
 
 @dataclass(frozen=True)
 class Task:
-    """A task as tables show it; `share` says whether its values are percentages."""
+    """A task in tables; `share` says whether its values are percentages."""
 
     name: str
     title: str
@@ -47,15 +46,15 @@ class Task:
 
 @dataclass(frozen=True)
 class Results:
-    """All results of a grid or study: `frame` by measure, `items` by answered item."""
+    """Results of a grid or study: `frame` by measure, `items` by answered item."""
 
     frame: pd.DataFrame
     items: pd.DataFrame
 
     @cached_property
     def cells(self) -> pd.DataFrame:
-        """One row a cell, in order: what names it, every measure and its `_stderr`, how it was
-        computed, and whether it is a control."""
+        """One row per cell, in order: its key, every measure and its `_stderr`, provenance, and
+        whether it is a `control`."""
         facts = ["implementation", "pattern", *_HOW]
         cells = self.frame.drop_duplicates(CELL).set_index(CELL)[facts]
         values = self.frame.pivot(index=CELL, columns="measure", values="value")
@@ -69,37 +68,26 @@ class Results:
     def tasks(self) -> list[Task]:
         """The tasks, in the order of the settings."""
         rows = of_tasks(self.frame).drop_duplicates("measure")
-        return [
-            Task(
-                row.measure,
-                row.title,
-                bool(row.averaged),
-                row.unit == "percent",
-                row.metric,
-                int(row.fewshot),
-            )
-            for row in rows.itertuples()
-        ]
+        rows = rows.assign(share=rows["unit"] == "percent", fewshot=rows["fewshot"].astype(int))
+        columns = ["measure", "title", "averaged", "share", "metric", "fewshot"]
+        return [Task(*row) for row in rows[columns].astype(object).to_numpy()]
 
     @cached_property
     def chance(self) -> pd.Series:
-        """What guessing scores, by measure, in percent."""
-        return (
-            self.frame.dropna(subset="chance")
-            .drop_duplicates("measure")
-            .set_index("measure")["chance"]
-        )
+        """Chance level by measure, in percent."""
+        known = self.frame.dropna(subset="chance").drop_duplicates("measure")
+        return known.set_index("measure")["chance"]
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """The items of the tasks that count in the average: a row an item, a column a cell."""
+        """Scores of the tasks that count in the average: one row per item, one column per cell."""
         counted = [task.name for task in self.tasks if task.averaged]
         items = self.items[self.items["measure"].isin(counted)]
         wide = items.pivot(index=ITEM, columns=CELL, values="score")
         return wide.sort_index(axis="columns")
 
     def scores_of(self, model: str, sparsity: float, method: str) -> pd.DataFrame:
-        """The `scores` of one method, a column a seed."""
+        """`scores` of one method, one column per seed."""
         return self.scores.loc[:, (model, method, sparsity)]
 
     @property
@@ -123,13 +111,8 @@ class Results:
         return [name for name in PERPLEXITIES if name in set(self.frame["measure"])]
 
 
-def place_of(frame: pd.DataFrame) -> Iterator[tuple]:
-    """What names the cell of each row."""
-    return frame[CELL].itertuples(index=False, name=None)
-
-
 def of_tasks(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows with what tasks are measured by, without the `acc_norm` beside it."""
+    """Rows of the tasks' own metrics, without additional `acc_norm`."""
     return frame[(frame["task"] != "") & ~frame["measure"].str.endswith("_norm")]
 
 
@@ -139,12 +122,12 @@ def any_generated(frame: pd.DataFrame) -> bool:
 
 
 def is_pruned(cells: pd.DataFrame) -> pd.Series:
-    """Which rows are not the dense model."""
+    """Mask of the rows other than the dense model's."""
     return cells["method"] != DENSE
 
 
 def write(results: Results, frame: Path, items: Path, recipes: str = "") -> None:
-    """Write both files; `recipes` stands for what the results were checked against."""
+    """Write both files; `recipes` marks the recipes that the results were checked against."""
     for table, path in ((results.frame, frame), (results.items, items)):
         table.attrs["recipes"] = recipes
         with replacing(path) as temporary:
@@ -152,7 +135,7 @@ def write(results: Results, frame: Path, items: Path, recipes: str = "") -> None
 
 
 def read(frame: Path, items: Path, recipes: str = "") -> Results:
-    """Read both files. Raises ValueError for a damaged file, or one of other `recipes`."""
+    """Read both files. Raises ValueError for a damaged file and for other `recipes`."""
     return Results(*(_read(path, recipes) for path in (frame, items)))
 
 
@@ -167,8 +150,8 @@ def _read(path: Path, recipes: str) -> pd.DataFrame:
 
 
 def read_items(file: Path) -> pd.DataFrame:
-    """The items of one cell, with columns `ITEM` and `score`. Raises ValueError, naming the file,
-    for a missing or damaged one."""
+    """Items of a cell, with columns `ITEM` and `score`. Raises ValueError for a missing or damaged
+    file, naming it."""
     try:
         types = {"column": str, "task": str}
         found = pd.read_csv(file, compression="gzip", dtype=types, keep_default_na=False)
@@ -178,5 +161,5 @@ def read_items(file: Path) -> pd.DataFrame:
 
 
 def written(sparsity: float) -> str:
-    """A sparsity as paths and tables have it: "0.5"."""
+    """Sparsity as in paths and tables: "0.5"."""
     return repr(float(sparsity))

@@ -1,5 +1,4 @@
-"""What a table says where its results were not computed alike: in several dtypes, or by several
-versions of a package.
+"""Note on, or refusal of, results in several dtypes or from several package versions.
 
 Dtypes are compared among models that ask for the same one.
 """
@@ -16,23 +15,23 @@ from suite.results.collect import UNKNOWN
 _STRICT_VARIABLE = "LEAP_SUITE_STRICT"
 _NAMED = 10  # cells at most
 
-# how it was computed, such as "evaluated in", and the cells by dtype or version, most first
+# description, such as "evaluated in", and cells by dtype or version, the most frequent first
 _Mixture = tuple[str, Mapping[str, Sequence[str]]]
 
 
 def sentence(cells: pd.DataFrame) -> str:
-    """How many cells have which dtypes and versions, where there are several, or ""."""
+    """Counts of cells by dtype and version where there are several, or ""."""
     return _sentence(_mixtures(cells))
 
 
 def refuse_if_strict(cells: pd.DataFrame) -> None:
-    """`refuse` in strict runs, LEAP_SUITE_STRICT=1 (set by the configuration's strict)."""
+    """`refuse` under LEAP_SUITE_STRICT=1, which the setting `strict` sets."""
     if os.environ.get(_STRICT_VARIABLE) == "1":
         refuse(cells)
 
 
 def refuse(cells: pd.DataFrame) -> None:
-    """Raise ValueError for results (`Results.cells`) that mix, with the cells that are fewer."""
+    """Raise ValueError for mixed results (`Results.cells`), naming the cells of the minority."""
     mixtures = _mixtures(cells)
     if not mixtures:
         return
@@ -53,13 +52,18 @@ def _mixtures(cells: pd.DataFrame) -> list[_Mixture]:
         path = Cell.at(row.model, row.method, row.sparsity, row.seed).path
         for how, value, key in _values(row):
             found.setdefault((how, key), {}).setdefault(value, []).append(path)
-    return [(how, _most_first(paths)) for (how, _), paths in found.items() if len(paths) > 1]
+
+    def place(item: tuple[str, Sequence[str]]) -> tuple[bool, int]:
+        return (item[0] == UNKNOWN, -len(item[1]))
+
+    mixed = ((how, paths) for (how, _), paths in found.items() if len(paths) > 1)
+    return [(how, dict(sorted(paths.items(), key=place))) for how, paths in mixed]
 
 
 def _values(row: Any) -> Iterator[tuple[str, str, str]]:
-    """How a cell was computed, in or with what, and a key: cells that share it are to be alike."""
+    """Description, dtype or version, and key of a cell; cells with equal keys should agree."""
     yield "evaluated in", row.dtype, row.asked_dtype
-    # not recorded where a method brings a rule of its own, which nobody can make alike
+    # unknown for methods with a rule of their own, which no rerun changes
     if row.pruning_dtype not in ("", UNKNOWN):
         yield "pruned in", row.pruning_dtype, row.asked_dtype
     for how, versions in (("evaluated", row.versions), ("hardened", row.hardening_versions)):
@@ -68,13 +72,8 @@ def _values(row: Any) -> Iterator[tuple[str, str, str]]:
             yield f"{how} with {name}", version, ""
 
 
-def _most_first(cells: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
-    """What was not recorded is the last."""
-    return dict(sorted(cells.items(), key=lambda item: (item[0] == UNKNOWN, -len(item[1]))))
-
-
 def _fewer(mixtures: Iterable[_Mixture]) -> list[str]:
-    """The paths of the cells that have not what most have, each once."""
+    """Unique paths of the cells outside the majority."""
     others = (of_value for _, cells in mixtures for of_value in [*cells.values()][1:])
     return list(dict.fromkeys(path for of_value in others for path in of_value))
 

@@ -1,9 +1,8 @@
-"""Means over seeds and places, recovered shares, and errors of differences, paired by item.
+"""Means over seeds and cells, recovered shares, and paired, item-clustered standard errors.
 
-The errors are those of another draw of items. Each item's influence on a difference is kept: over
-several cells, such as models that answered the same items, it adds up before it is squared. That
-is the variance clustered by item of Liang and Zeger (1986), as Miller (2024), "Adding error bars to
-evals", arXiv 2411.00640, has it for questions that belong together.
+Standard errors are over draws of items. The influence of each item on a difference is summed over
+cells that share the item before it is squared: the cluster-robust variance of Liang and Zeger
+(1986), as in Miller (2024), "Adding error bars to evals", arXiv 2411.00640.
 """
 
 import math
@@ -23,10 +22,10 @@ RECOVERED = (
 
 
 def means(cells: pd.DataFrame, measures: Sequence[str]) -> pd.DataFrame:
-    """Means over seeds: a row a model, sparsity and method, in the order of `cells`.
+    """Means over seeds by model, sparsity and method, in the order of `cells`.
 
-    A measure's `_stderr` is averaged too: all seeds answer the same items, so that more of them do
-    not make it smaller. What no cell has is NaN.
+    A measure's `_stderr` is averaged too: all seeds answer the same items, so that more seeds do
+    not make it smaller. Unknown measures are NaN.
     """
     groups = cells.groupby(["model", "sparsity", "method"], sort=False)
     known = [measure for measure in measures if measure in cells]
@@ -34,9 +33,9 @@ def means(cells: pd.DataFrame, measures: Sequence[str]) -> pd.DataFrame:
 
 
 def over_places(cells: pd.DataFrame, measure: str, geometric: bool = False) -> float:
-    """Of one method: the mean over seeds, then over places, each counting the same.
+    """Mean of one method over seeds, then over models and sparsities with equal weight.
 
-    NaN where the measure is not known of every cell.
+    NaN unless every cell has the measure.
     """
     if measure not in cells or cells[measure].isna().any():
         return math.nan
@@ -46,9 +45,9 @@ def over_places(cells: pd.DataFrame, measure: str, geometric: bool = False) -> f
 
 
 def recovered_shares(averages: pd.DataFrame) -> list[float]:
-    """Of rows with `model`, `method`, `value` and `chance`: `RECOVERED`, NaN where there is none.
+    """Recovered shares (see `RECOVERED`) of rows with `model`, `method`, `value` and `chance`.
 
-    It is below 0 for a result below chance, and above 100 for one above the dense model.
+    Below 0 for a result below chance, above 100 for one above the dense model, else NaN if unknown.
     """
     dense = averages[averages["method"] == DENSE].drop_duplicates("model").set_index("model")
     tops = averages["model"].map(dense["value"] - dense["chance"])
@@ -59,10 +58,9 @@ def recovered_shares(averages: pd.DataFrame) -> list[float]:
 
 @dataclass(frozen=True)
 class Paired:
-    """Difference of two average accuracies in percentage points, and what each item adds to it.
+    """Difference of two average accuracies in percentage points, and each item's influence on it.
 
-    `influence` is the item's share in the deviation of the difference from what it is on average
-    over draws of items, scaled so that its squares add up to an unbiased variance.
+    Influences are scaled so that their squares sum to an unbiased variance of the difference.
     """
 
     difference: float
@@ -70,20 +68,20 @@ class Paired:
 
     @property
     def standard_error(self) -> float:
-        """Of the difference, in percentage points; items are taken as independent draws."""
+        """Standard error of the difference, in percentage points, for independent items."""
         return float(np.sqrt(np.square(self.influence).sum()))
 
     @property
     def p_value(self) -> float:
-        """Two-sided, of the hypothesis of no difference, by the normal approximation."""
+        """Two-sided p value of no difference, by the normal approximation."""
         return two_sided(self.difference, self.standard_error)
 
 
 def compare(first: pd.DataFrame, second: pd.DataFrame) -> Paired:
-    """First minus second, of scores with a row an item and a column a seed, which are averaged.
+    """First minus second, of scores with one row per item and one column per seed.
 
-    The average is the plain mean of the measures' scores, a measure's the mean of its items. Raises
-    ValueError where the two, or two seeds, have other items.
+    Seeds are averaged, then items of a measure, then measures. Raises ValueError where the two, or
+    two seeds, have different items.
     """
     ours, theirs = _mean_over_seeds(first), _mean_over_seeds(second)
     if not ours.index.sort_values().equals(theirs.index.sort_values()):
@@ -92,16 +90,12 @@ def compare(first: pd.DataFrame, second: pd.DataFrame) -> Paired:
 
 
 def average(scores: pd.DataFrame) -> Paired:
-    """The average accuracy of one checkpoint, as its difference to one that is never right."""
+    """Average accuracy of one checkpoint, as its difference to one that is never right."""
     return _mean_of(_mean_over_seeds(scores))
 
 
 def combine(parts: Iterable[Paired]) -> Paired:
-    """The mean of several differences, clustered by item.
-
-    What the parts have in common is one draw and no more: parts of the same items that agree have
-    together the error of one, parts that share no item are independent.
-    """
+    """Mean of several differences, clustered by item: an item in several parts is one draw."""
     found = list(parts)
     influence = pd.concat([part.influence / len(found) for part in found])
     together = influence.groupby(level=list(range(influence.index.nlevels)), sort=False).sum()
@@ -109,14 +103,14 @@ def combine(parts: Iterable[Paired]) -> Paired:
 
 
 def two_sided(difference: float, error: float) -> float:
-    """Probability of a normal deviation at least as large as `difference`."""
+    """Two-sided p value of a difference with this standard error, by the normal distribution."""
     if error == 0:
         return 1.0 if difference == 0 else 0.0
     return math.erfc(abs(difference) / error / math.sqrt(2))
 
 
 def _mean_over_seeds(scores: pd.DataFrame) -> pd.Series:
-    """Item by item; what no seed answered is another model's or sparsity's."""
+    """Mean score of each item; items that no seed answered belong to other cells."""
     answered = scores.dropna(how="all")
     if answered.isna().any(axis=None):
         raise ValueError("the seeds of a checkpoint did not answer the same items: evaluate again")
@@ -124,7 +118,7 @@ def _mean_over_seeds(scores: pd.DataFrame) -> pd.Series:
 
 
 def _mean_of(differences: pd.Series) -> Paired:
-    """The mean over measures of the mean over their items."""
+    """Mean over measures of the mean over their items."""
     by_measure = differences.groupby(level=0, sort=False)
     measures = by_measure.ngroups
     count = by_measure.transform("size")
