@@ -1,16 +1,14 @@
-"""Ablations: numbers against numpy, the order of rows, the table, the figure."""
+"""Ablations: numbers against numpy, order of rows, table and figure."""
 
-import csv
 import re
 from functools import cache
 
 import numpy as np
 import pytest
 
-from suite.figures.ablations import ablations as figure
-from suite.figures.style import shades
 from suite.tables.ablations import ablation_rows, ablations
 from suite.tables.told import Told
+from tests.unit.figures.conftest import drawn, texts
 from tests.unit.results.example import GENERATED, TASKS, printed, ran, results
 
 MODELS = ("qwen-tiny", "llama_tiny")
@@ -50,18 +48,10 @@ def pair(variant, base, other, **changes):
     ]
 
 
-def draw(folder, found, told):
-    """The figure as SVG."""
-    figure(found, told, [folder / "figure.svg"])
-    return (folder / "figure.svg").read_text()
-
-
 def test_rows_are_the_base_and_its_variants_of_each_model():
-    rows = ablation_rows(grid(), told(*VARIANTS))
+    rows = ablation_rows(grid(), told(*VARIANTS[::-1]))
     order = list(zip(rows["model"], rows["variant"], strict=True))
-    assert order == [(model, variant) for model in MODELS for variant in ("(base)", *VARIANTS)]
-    backwards = ablation_rows(grid(), told(*VARIANTS[::-1]))
-    assert backwards["variant"].tolist()[1:11] == VARIANTS[::-1]
+    assert order == [(model, v) for model in MODELS for v in ("(base)", *VARIANTS[::-1])]
     assert set(rows["seeds"]) == {3} and set(rows["sparsity"]) == {"0.6"}
 
 
@@ -85,19 +75,23 @@ def test_means_deviations_and_differences_paired_by_seed():
     assert row["achieved_sparsity"] == pytest.approx(0.57)
 
 
-def test_csv_leaves_what_is_not_defined_empty():
-    cells = pair("hard", [(10, 0.5)], [(12.5, 0.4925)])
-    text = ablations(results(cells, GENERATED), told("hard"))["csv"]
-    assert text.splitlines() == [
+def test_tables_of_one_seed_of_a_broken_model_and_generated_tasks():
+    cells = pair("hard", [(10, 0.5)], [(2.5e6, 0.49999)])
+    texts = ablations(results(cells, GENERATED), told("hard"))
+    assert texts["csv"].splitlines() == [
         "model,method,variant,sparsity,seeds,tasks,achieved_sparsity,ppl,ppl_std,ppl_difference,"
         "ppl_difference_stderr,average,average_std,average_difference,average_difference_stderr",
         "qwen_tiny,leap,(base),0.6,1,generated,0.6,10,,0,,50,,0,",
-        "qwen_tiny,leap-hard,hard,0.6,1,generated,0.6,12.5,,2.5,,49.25,,-0.75,",
+        "qwen_tiny,leap-hard,hard,0.6,1,generated,0.6,2500000,,2499990,,49.999,,-0.001,",
     ]
-    assert len(list(csv.DictReader(ablations(grid(), told(*VARIANTS))["csv"].splitlines()))) == 22
+    assert "One seed." in texts["md"] and "±" not in texts["md"]
+    # a difference too small to print is not "-0.00"
+    assert printed(texts["md"])[1] == ["hard", "60.00", "2.5e+06", "+2.5e+06", "50.00", "+0.00"]
+    assert texts["md"].startswith("**Generated tasks for miniature models: not PIQA")
+    assert "| Mini-task accuracy (%) |" in texts["md"]
 
 
-def test_markdown_prints_means_errors_and_differences():
+def test_markdown_has_means_errors_and_differences():
     base = [(10 + seed, 0.50 + seed / 100) for seed in range(3)]
     other = [(10.5 + 2 * seed, 0.485 + seed / 50) for seed in range(3)]
     found = results(pair("no-noise", base, other, achieved=0.57126), TASKS)
@@ -110,58 +104,34 @@ def test_markdown_prints_means_errors_and_differences():
     ]
 
 
-def test_markdown_of_one_seed_of_broken_models_and_of_generated_tasks():
-    found = results(pair("hard", [(10, 0.5)], [(2.5e6, 0.49999)]), GENERATED)
-    text = ablations(found, told("hard"))["md"]
-    assert "One seed." in text and "±" not in text
-    # A difference too small to be printed is not "-0.00".
-    assert printed(text)[1] == ["hard", "60.00", "2.5e+06", "+2.5e+06", "50.00", "+0.00"]
-    assert text.startswith("**Generated tasks for miniature models: not PIQA")
-    assert "| Mini-task accuracy (%) |" in text
-
-
-def test_dots_lie_at_their_names_base_on_top_and_at_their_values(tmp_path):
-    found = grid(("qwen",))
-    rows, svg = ablation_rows(found, told(*VARIANTS)), draw(tmp_path, found, told(*VARIANTS))
-    names = ["LEAP", *(variant.replace("-", " ") for variant in VARIANTS)]
-    texts = re.findall(r' y="([\d.]+)"[^>]*>([^<]+)<', svg)
-    heights = {name: float(height) for height, name in texts}
-    dots = re.findall(r'<use [^>]*x="([\d.]+)" y="([\d.]+)" style="fill: [^>]*stroke: #000000', svg)
-    across, down = np.array(dots, dtype=float).reshape(2, len(rows), 2).transpose(2, 0, 1)
-    lowered = np.array([heights[name] for name in names]) - down
-    assert np.ptp(lowered) < 0.01, "each dot is as high as its name, but for half a letter"
-    assert (np.diff(down) > 0).all(), "in order, from the top down"
-    for panel, name in zip(across, ("ppl", "average"), strict=True):
-        assert np.corrcoef(panel, rows[name])[0, 1] == pytest.approx(1, abs=1e-6)
-    assert ">qwen<" not in svg and "vertical line: LEAP" in svg, "one model needs no legend"
-    alone = results(pair("hard", [(10, 0.5)], []))
-    assert "One seed; vertical line: LEAP" in draw(tmp_path, alone, told())
-
-
-@pytest.mark.parametrize(("factor", "logarithmic"), [(2.9, False), (3.1, True), (1e5, True)])
-def test_perplexities_far_apart_are_on_a_log_axis(tmp_path, factor, logarithmic):
-    # The deviation is larger than the mean: the bar would reach below zero.
-    other = [(10 * factor * share, 0.4) for share in (0.01, 0.01, 2.98)]
-    svg = draw(tmp_path, results(pair("hard", [(10, 0.5)] * 3, other)), told("hard"))
-    assert (">Perplexity (log scale) – lower is better<" in svg) == logarithmic
-
-
 @pytest.mark.parametrize(
     ("achieved", "said"),
     [((0.5712, 0.5712), ["57.12"]), ((0.58, 0.5712), ["57.12–58.00"]), ((0.5999, 0.6), [])],
 )
-def test_figure_says_where_the_sparsity_is_another(tmp_path, achieved, said):
-    svg = draw(tmp_path, grid(achieved=achieved), told(*VARIANTS))
-    assert re.findall(r"\(([\d.–]+) % sparse\)", svg) == said
-    for text in [
-        *MODELS,
-        "Perplexity – lower is better",
-        "Average accuracy (%) – higher is better",
-    ]:
-        assert f">{text}<" in svg, text
-    assert "over 3 seeds; vertical lines: LEAP" in svg
+def test_the_figure_has_a_row_per_variant_with_its_means(achieved, said):
+    figure = drawn("ablations", told(*VARIANTS), results=grid(achieved=achieved))
+    rows, left = ablation_rows(grid(), told(*VARIANTS)), figure.axes[0]
+    names = [label.get_text().replace("\n", " ") for label in left.get_yticklabels()]
+    assert [name.partition(" (")[0] for name in names] == [
+        "LEAP", *(variant.replace("-", " ") for variant in VARIANTS)
+    ]  # fmt: skip
+    assert re.findall(r"\(([\d.–]+) % sparse\)", " ".join(names)) == said
+    for axes, measure in zip(figure.axes, ("ppl", "average"), strict=True):
+        for bars, (_, of_model) in zip(
+            axes.containers, rows.groupby("model", sort=False), strict=True
+        ):
+            across, down = bars.lines[0].get_xydata().T
+            assert across.tolist() == pytest.approx(of_model[measure].tolist())
+            assert np.round(down).tolist() == list(range(11))
+    found = texts(figure)
+    assert {*MODELS, "Perplexity – lower is better"} <= set(found)
+    assert "over 3 seeds; vertical lines: LEAP" in " ".join(found)
 
 
-def test_models_differ_without_colour():
-    looks = shades([f"model-{number}" for number in range(6)]).values()
-    assert len({look.marker for look in looks}) == len({look.colour for look in looks}) == 6
+@pytest.mark.parametrize(("factor", "logarithmic"), [(2.9, False), (3.1, True), (1e5, True)])
+def test_perplexities_far_apart_are_on_a_log_axis(factor, logarithmic):
+    # the deviation exceeds the mean: the bar would reach below zero
+    other = [(10 * factor * share, 0.4) for share in (0.01, 0.01, 2.98)]
+    found = results(pair("hard", [(10, 0.5)] * 3, other))
+    label = drawn("ablations", told("hard"), results=found).axes[0].get_xlabel()
+    assert (label == "Perplexity (log scale) – lower is better") == logarithmic

@@ -1,44 +1,34 @@
-"""Means and ranks by method, against those by hand."""
+"""Means and ranks of the leaderboard, against numbers by hand."""
 
 import math
 
 import pytest
 
+from suite.results.frame import Results
 from suite.tables.leaderboard import leaderboard, leaderboard_lines
-from tests.unit.made import Made, collected, made, part_of, scored
+from tests.unit.made import part_of
+from tests.unit.results.example import TASKS, ran, results
 
-CELLS = [  # model, method, sparsity, seed, accuracy in percent, perplexity
-    ("a", "dense", 0.0, 0, 90, 2),
-    ("b", "dense", 0.0, 0, 80, 2),
-    ("a", "leap", 0.5, 0, 70, 4),
-    ("a", "leap", 0.5, 1, 74, 9),
-    ("b", "leap", 0.5, 0, 60, 8),
-    ("a", "wanda", 0.5, 0, 72, 3),
-    ("b", "wanda", 0.5, 0, 50, 27),
-    ("a", "random-mask", 0.5, 0, 95, 1),
-    ("b", "random-mask", 0.5, 0, 95, 1),
-    ("a", "admm", 0.5, 0, 99, 1),  # has not been run on b
+CHANCE = {name: {**task, "chance": 0.4} for name, task in TASKS.items()}
+CELLS = [
+    ran("dense", 0.9, model="a"),
+    ran("dense", 0.8, model="b"),
+    ran("leap", 0.70, 4.0, model="a", wall=10.0),
+    ran("leap", 0.74, 9.0, model="a", seed=1, wall=20.0),
+    ran("leap", 0.60, 8.0, model="b", wall=10.0),
+    ran("wanda", 0.72, 3.0, model="a"),
+    ran("wanda", 0.50, 27.0, model="b"),
+    ran("random-mask", 0.95, 1.0, model="a"),
+    ran("random-mask", 0.95, 1.0, model="b"),
+    ran("admm", 0.99, 1.0, model="a"),  # not run on b
 ]
 
 
-def cell(folder, model, method, sparsity, seed, accuracy, ppl, implementation="") -> Made:
-    return made(
-        folder, model, method, sparsity, seed, ppl=ppl, implementation=implementation,
-        tasks={"piqa": scored(accuracy / 100, chance=0.4)},
-        cost={"wall_time_seconds": 10.0 * (1 + seed)},
-    )  # fmt: skip
-
-
-@pytest.fixture
-def files(tmp_path) -> Made:
-    return {path: of for each in CELLS for path, of in cell(tmp_path, *each).items()}
-
-
-def test_lines_are_means_over_places_of_means_over_seeds(files):
-    leap, wanda = leaderboard(collected(files)).itertuples()
+def test_rows_are_means_over_places_of_means_over_seeds():
+    leap, wanda = leaderboard(results(CELLS, CHANCE)).itertuples()
     assert (leap.method, wanda.method) == ("leap", "wanda")
     assert (leap.average, wanda.average) == pytest.approx(((72 + 60) / 2, 61))
-    # even on a, first and second on b
+    # tied on a, first and second on b
     assert (leap.rank, wanda.rank) == (1.25, 1.75)
     assert leap.recovered_share == pytest.approx((100 * 32 / 50 + 100 * 20 / 40) / 2)
     assert leap.ppl == pytest.approx(math.sqrt(math.sqrt(4 * 9) * 8))
@@ -53,20 +43,16 @@ def test_lines_are_means_over_places_of_means_over_seeds(files):
         ("wanda", {"coin": 1, "leap": 2.25, "wanda": 2.75}),
     ],
 )
-def test_a_control_by_another_name_is_not_ranked(tmp_path, files, implementation, ranks):
-    for model in "ab":
-        files |= cell(tmp_path, model, "coin", 0.5, 0, 95, 1, implementation)
-    lines = leaderboard(collected(files)).itertuples()
+def test_a_control_is_not_ranked_under_any_name(implementation, ranks):
+    coins = [ran("coin", 0.95, model=model, implementation=implementation) for model in "ab"]
+    lines = leaderboard(results([*CELLS, *coins], CHANCE)).itertuples()
     assert {line.method: line.rank for line in lines} == ranks
 
 
-def test_what_was_not_recorded_is_a_dash_and_nothing_to_rank_no_line(files):
-    results = collected(files)
-    without = type(results)(
-        results.frame[~results.frame["measure"].isin(["wall_seconds", "recovered_share"])],
-        results.items,
-    )
-    *_, line = leaderboard_lines(without)
+def test_unknown_numbers_are_dashes_and_without_methods_there_are_no_rows():
+    found = results(CELLS, CHANCE)
+    known = ~found.frame["measure"].isin(["wall_seconds", "recovered_share"])
+    head, _, _, line = leaderboard_lines(Results(found.frame[known], found.items))
+    assert head.startswith("| # | Method | Accuracy | Mean rank |")
     assert line == "| 2 | Wanda | 61.00 | 1.75 | – | 9.00 | – |"
-    dense = part_of(results, results.cells["method"] == "dense")
-    assert len(leaderboard_lines(dense)) == 2, "the head alone"
+    assert len(leaderboard_lines(part_of(found, found.cells["method"] == "dense"))) == 2

@@ -1,15 +1,13 @@
-"""Quality against tokens seen: rows against numpy, the tables, the figure."""
+"""Quality against tokens seen: rows against numpy, tables and figure."""
 
 import csv
-import re
 
 import numpy as np
 import pytest
 
-from suite.figures.tokens import tokens as figure
 from suite.tables.tokens import token_rows, tokens
 from suite.tables.told import Told
-from tests.unit.made import part_of
+from tests.unit.figures.conftest import drawn, texts
 from tests.unit.results.example import GENERATED, ran, results
 
 MODELS = ["qwen", "llama"]
@@ -48,15 +46,6 @@ def rows(study):
     return token_rows(study, TOLD)
 
 
-@pytest.fixture
-def axes(study, monkeypatch):
-    """The figure's: perplexity of all models, then accuracy."""
-    kept = []
-    monkeypatch.setattr("suite.figures.tokens.save", lambda figure, *_: kept.append(figure))
-    figure(study, TOLD, [])
-    return kept[0].axes
-
-
 def test_rows_are_the_points_in_order_with_seeds_averaged(rows):
     order = [("dense", "")] + [(p["method"], p["amount"]) for p in TOLD.points.values()]
     found = rows[["model", "method", "amount"]].itertuples(index=False, name=None)
@@ -90,40 +79,23 @@ def test_tables(rows):
         assert f"| {begin} | {quality} | {end} |" in lines
 
 
-def test_points_lie_at_their_tokens_and_values_and_lines_at_dense_and_the_best(axes, rows):
+def test_the_figure_has_points_with_errors_and_lines_at_dense_and_the_best(study, rows):
+    figure = drawn("tokens", TOLD, results=study)
     measures = [(model, *each) for each in (("ppl", min), ("average", max)) for model in MODELS]
-    for panel, (model, measure, best) in zip(axes, measures, strict=True):
+    for panel, (model, measure, best) in zip(figure.axes, measures, strict=True):
         of_model = rows[rows["model"] == model]
-        assert panel.get_xscale() == "log"
-        lines = [tuple(map(tuple, line.get_xydata())) for line in panel.lines]
-        as_it_is = of_model["amount"] == "as it is"
-        for method in ("admm", "wanda", "leap"):
-            for alone in (True, False):
-                part = of_model[(of_model["method"] == method) & (as_it_is == alone)]
-                points = sorted(zip(part["tokens"], part[measure], strict=True))
-                same = [line for line in lines if len(line) == len(points)]
-                assert not points or any(np.allclose(line, points) for line in same)
-        levels = {line[0][1] for line in lines if len(line) == 2 and line[0][0] == 0}
-        expected = [of_model[measure].iloc[0], best(of_model[measure][as_it_is])]
-        assert sorted(levels) == pytest.approx(sorted(expected))
-
-
-def test_bars_are_standard_errors(axes, rows):
-    pruned = rows[(rows["model"] == "qwen") & (rows["method"] != "dense")]
-    for panel, measure in zip(axes[::2], ("ppl", "average"), strict=True):
-        ends = [
-            (low, high) for bars in panel.collections for (_, low), (_, high) in bars.get_segments()
-        ]
-        values, errors = pruned[measure], pruned[f"{measure}_stderr"]
-        expected = sorted(zip(values - errors, values + errors, strict=True))
-        assert np.allclose(sorted(ends), expected)
-
-
-def test_figure_names_everything_and_numbers_its_ticks(study, tmp_path):
-    figure(part_of(study, study.cells["model"] == "qwen"), TOLD, [tmp_path / "figure.svg"])
-    svg = (tmp_path / "figure.svg").read_text()
-    for text in ["qwen", "ADMM", "Wanda", "LEAP", "Dense", "Tokens seen (log scale)",
-                 "layer-wise, as it is", "the best of these"]:  # fmt: skip
-        assert f">{text}<" in svg, text
-    ticks = re.findall(r">(\d+k)</text>", svg)
-    assert {"10k", "100k"} <= set(ticks) and ticks.count("100k") == 2, "once below each panel"
+        pruned = of_model[of_model["method"] != "dense"]
+        points = [point for bars in panel.containers for point in bars.lines[0].get_xydata()]
+        expected = pruned[["tokens", measure]].to_numpy()
+        assert np.allclose(sorted(map(tuple, points)), sorted(map(tuple, expected)))
+        ends = [bar[:, 1] for bars in panel.collections for bar in bars.get_segments()]
+        errors = pruned[f"{measure}_stderr"]
+        spans = zip(pruned[measure] - errors, pruned[measure] + errors, strict=True)
+        assert np.allclose(sorted(map(tuple, ends)), sorted(spans))
+        levels = [line.get_ydata()[0] for line in panel.lines if line.get_linewidth() == 0.9]
+        as_it_is = of_model[of_model["amount"] == "as it is"]
+        levels_expected = [of_model[measure].iloc[0], best(as_it_is[measure])]
+        assert sorted(set(levels)) == pytest.approx(sorted(levels_expected))
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["Dense", "ADMM", "Wanda", "LEAP", "layer-wise, as it is", "the best of these"]
+    assert {"10k", "100k", "Tokens seen (log scale)", *MODELS} <= set(texts(figure))
