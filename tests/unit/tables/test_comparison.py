@@ -1,4 +1,4 @@
-"""A row a method: means and errors against numpy, the subject's lead, what is not there."""
+"""Comparison of methods: means and errors against numpy, the subject's lead, missing numbers."""
 
 import csv
 import math
@@ -9,12 +9,12 @@ import pytest
 from suite.results.frame import Results
 from suite.tables.comparison import comparison, comparison_rows
 from suite.tables.told import Told
-from tests.unit.results.example import GENERATED, TASKS, WITH_CHANCE, ran, results
+from tests.unit.results.example import GENERATED, WITH_CHANCE, ran, results
 
 METHODS = {"dense": [0], "wanda": [0], "leap-per-block": [0, 1], "leap": [0, 1]}
 PLACES = [("qwen", "0.5"), ("qwen", "0.6"), ("llama", "0.5"), ("llama", "0.6")]
 DRAW = np.random.default_rng(3)
-# what is right, [tasks, items], by place, method and seed
+# scores [tasks, items] by place, method and seed
 RIGHT = {
     (*place, method, seed): (DRAW.random((6, 40)) < {"dense": 0.9, "leap": 0.8}.get(method, 0.5))
     * 1
@@ -46,14 +46,14 @@ def rows():
 
 
 def of(method: str) -> np.ndarray:
-    """What is right in the mean over seeds, [places, tasks, items]."""
+    """Scores averaged over seeds, [places, tasks, items]."""
     places = dict.fromkeys(key[:2] for key in RIGHT if key[2] == method)
     seeds = METHODS[method]
     return np.array([np.mean([RIGHT[*p, method, s] for s in seeds], axis=0) for p in places])
 
 
 def clustered(values_KTN: np.ndarray) -> float:
-    """The error of the mean of tasks' means over cells that share their items."""
+    """Standard error of the mean of task means over cells with common items."""
     per_item_TN = values_KTN.mean(axis=0)
     variances = per_item_TN.var(axis=1, ddof=1) / per_item_TN.shape[1]
     return 100 * math.sqrt(variances.sum()) / len(per_item_TN)
@@ -91,23 +91,20 @@ def test_the_lead_is_the_subjects_over_the_method_item_by_item(rows):
     assert other["leap"] == pytest.approx(-rows["lead"]["wanda"]) and math.isnan(other["wanda"])
 
 
-def test_a_lead_is_over_the_cells_that_both_have():
+def test_a_lead_is_over_common_cells_with_the_same_items():
     found = comparison_rows(study(without=[("wanda", "0.6")]), Told("mini")).set_index("method")
     difference = of("leap")[::2] - of("wanda")[::2]
     assert found["cells"]["wanda"] == 2
     assert found["lead"]["wanda"] == pytest.approx(100 * difference.mean())
     alone = comparison_rows(study(without=[("leap", "0.5"), ("leap", "0.6")]), Told("mini"))
     assert alone["lead"].isna().all()
-
-
-def test_other_items_are_refused():
-    found = study()
-    first = found.items["method"].eq("wanda").idxmax()
+    other = study()
+    first = other.items["method"].eq("wanda").idxmax()
     with pytest.raises(ValueError, match="did not answer the same items"):
-        comparison_rows(Results(found.frame, found.items.drop(first)), Told("mini"))
+        comparison_rows(Results(other.frame, other.items.drop(first)), Told("mini"))
 
 
-def test_tables_have_all_numbers_and_leave_out_what_there_is_not(rows):
+def test_tables_have_all_numbers_and_mark_missing_ones(rows):
     texts = comparison(study(GENERATED), Told("mini"))
     read = list(csv.DictReader(texts["csv"].splitlines()))
     assert [row["method"] for row in read] == list(METHODS)
@@ -124,10 +121,3 @@ def test_tables_have_all_numbers_and_leave_out_what_there_is_not(rows):
         f"{wanda.wall_seconds:.1f} | 20.0 |"
     ) in lines
     assert any(line.startswith("| LEAP | 4 ") and " | – | " in line for line in lines)
-
-
-def test_what_no_cell_has_recorded_is_left_out():
-    found = study(TASKS)
-    seconds = found.frame["measure"].isin(["cpu_seconds", "wall_seconds"])
-    bare = comparison_rows(Results(found.frame[~seconds], found.items), Told("mini"))
-    assert bare[["cpu_seconds", "wall_seconds", "recovered_share"]].isna().all(axis=None)

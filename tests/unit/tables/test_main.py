@@ -1,4 +1,4 @@
-"""The main table: order of rows, numbers, bold, what it says of itself, escaping, LaTeX."""
+"""Main table: order of rows, numbers, bold, captions, escaping, LaTeX."""
 
 import csv
 import re
@@ -32,7 +32,7 @@ def tables(cells, tasks=TASKS, patterns=None, told=TOLD):
 
 
 def rows(cells, tasks=TASKS):
-    """What stands behind the sparsity, by method, of cells of one model and sparsity."""
+    """Entries after the sparsity, by method, of one model and sparsity."""
     found = printed(tables(cells, tasks)["md"])
     assert {row[1] for row in found} <= {"0.0", "0.5"}
     return {row[0]: row[2:] for row in found}
@@ -40,14 +40,6 @@ def rows(cells, tasks=TASKS):
 
 def read(text):
     return list(csv.DictReader(text.splitlines()))
-
-
-def test_csv_has_one_row_a_cell_the_densest_first():
-    found = read(tables(GRID)["csv"])
-    of_model = [("dense", "0.0"), *((m, s) for s in ("0.5", "0.6") for m in ACCURACIES)]
-    assert [(row["model"], row["method"], row["sparsity"]) for row in found] == [
-        (model, *cell) for model in MODELS for cell in of_model
-    ]
 
 
 def test_csv_columns_and_numbers():
@@ -69,8 +61,11 @@ def test_csv_columns_and_numbers():
     assert float(row["average_stderr"]) == pytest.approx(3 / 6**0.5)
     # chance is (2 x 50 + 4 x 25) / 6 = 100/3: the dense model is 125/3 above it
     assert float(row["recovered_share"]) == pytest.approx(100 * (59.5 - 100 / 3) / (125 / 3))
-    assert {row["tasks"] for row in found} == {"real"} and row["implementation"] == "wanda"
+    assert row["tasks"] == "real" and row["implementation"] == "wanda"
     assert read(tables([cell])["csv"])[0]["recovered_share"] == ""
+    of_model = [("dense", "0.0"), *((m, s) for s in ("0.5", "0.6") for m in ACCURACIES)]
+    order = [(row["model"], row["method"], row["sparsity"]) for row in read(tables(GRID)["csv"])]
+    assert order == [(model, *cell) for model in MODELS for cell in of_model], "densest first"
 
 
 def test_markdown_has_a_block_a_model_and_bold_for_the_best_as_printed():
@@ -88,40 +83,35 @@ def test_markdown_has_a_block_a_model_and_bold_for_the_best_as_printed():
     assert close["ALPS"] == [*["40.00"] * 7, "–", "2.5e+09"]
 
 
-def test_a_control_is_the_best_of_nothing_by_what_it_is_a_variant_of():
+def test_controls_are_never_bold_under_any_name():
     pair = [ran("wanda", 0.3), ran("sparsegpt", 0.2)]
     lucky = ran("coin", 0.9, 1.0, implementation="random-mask")
     lookalike = ran("random-mask-2-4", 0.4, 2.5, implementation="wanda")
     found = rows([*pair, lucky, lookalike])
     assert found["coin"] == [*["90.00"] * 7, "–", "1.00"]
     assert found["Random mask 2:4"] == [*["**40.00**"] * 7, "–", "**2.50**"]
-    assert "**" not in str(rows([pair[0], lucky])), "nor is what has only controls beside it"
+    assert "**" not in str(rows([pair[0], lucky])), "nor is a method with only controls beside it"
     for cells in ([*pair, lucky], pair):
         for text in (tables(cells)["md"], main_tabular(results(cells), TOLD)["tex"]):
             assert ("Controls are the best of nothing." in text) == (lucky in cells)
 
 
-def test_several_seeds_become_mean_and_standard_deviation():
-    cells = [ran("wanda", acc, 10.0 + seed, seed=seed) for seed, acc in enumerate((0.5, 0.6, 0.7))]
-    cells += [ran("leap", 0.4, 20.0), ran("dense", 0.75)]
+def test_seeds_become_mean_and_standard_deviation_and_in_domain_perplexity_a_column():
+    cells = [
+        ran("wanda", 0.5 + seed / 10, 10.0 + seed, seed=seed, in_domain=22) for seed in range(3)
+    ]
+    cells += [ran("leap", 0.4, 20.0, in_domain=23), ran("dense", 0.75, in_domain=9)]
     found, texts = rows(cells, WITH_CHANCE), tables(cells, WITH_CHANCE)
-    assert found["LEAP"][-3:] == ["40.00", "16.00", "20.00"]
-    best = ["**60.00** ± 10.00"] * 7
-    assert found["Wanda"] == [*best, "**64.00** ± 24.00", "**11.00** ± 1.00"]
+    assert found["LEAP"][-4:] == ["40.00", "16.00", "20.00", "23.00"]
+    means = [*["**60.00** ± 10.00"] * 7, "**64.00** ± 24.00", "**11.00** ± 1.00"]
+    assert found["Wanda"] == [*means, "**22.00** ± 0.00"]
     assert "standard deviation" in texts["md"] and r"\textbf{60.00} $\pm$ 10.00" in texts["tex"]
-    assert "standard deviation" not in tables(cells[2:])["md"]
-
-
-def test_a_second_perplexity_has_columns_of_its_own_where_there_is_one():
-    cells = [ran("wanda", in_domain=22.0), ran("leap", 0.6, in_domain=23.0)]
-    texts = tables(cells)
     assert "| Perplexity | In-domain perplexity |" in texts["md"] and "unseen doc" in texts["md"]
     assert r"PPL & In-d. \\" in texts["tex"]
-    assert [row[-1] for row in printed(texts["md"])] == ["**22.00**", "23.00"]
-    assert not any("n-domain" in text for text in tables(GRID).values())
+    assert not any(said in tables(GRID)["md"] for said in ("standard deviation", "n-domain"))
 
 
-def test_methods_of_several_patterns_are_told_apart():
+def test_methods_of_several_patterns_have_a_column_for_it():
     cells = [ran("dense", 0.9), ran("patch", 0.8, sparsity="0.35"), ran("wanda-2-4", 0.4),
              ran("leap", 0.7)]  # fmt: skip
     patterns = {"dense": "dense", "patch": "dense or 2:4", "wanda-2-4": "2:4", "leap": "free"}
@@ -129,7 +119,7 @@ def test_methods_of_several_patterns_are_told_apart():
     assert [row["pattern"] for row in read(texts["csv"])] == list(patterns.values())
     assert "| Method | Pattern | Sparsity | PIQA" in texts["md"]
     found = [row[:4] for row in printed(texts["md"])]
-    # alone at its sparsity, so the best of nothing
+    # without a competitor at its sparsity
     assert found[1] == ["PATCH", "dense or 2:4", "0.35", "80.00"]
     assert found[2:] == [["Wanda", "2:4", "0.5", "40.00"], ["LEAP", "free", "0.5", "**70.00**"]]
     assert r"\label{tab:patterns}" in texts["tex"]
@@ -137,7 +127,7 @@ def test_methods_of_several_patterns_are_told_apart():
     assert "Pattern" not in tables(cells[:1], patterns={"dense": "dense"})["md"]
 
 
-def test_tasks_of_other_metrics_are_shown_and_named_and_not_all_counted():
+def test_other_metrics_and_shots_are_named_and_not_all_tasks_count():
     cells = [ran("wanda", [0.5] * 7 + [30.0]), ran("leap", [0.6] * 6 + [0.7, 20.0])]
     text = tables(cells, MANY)["md"]
     assert "Accuracy (lm-evaluation-harness `acc`" in text and "Zero-shot" not in text
@@ -145,13 +135,13 @@ def test_tasks_of_other_metrics_are_shown_and_named_and_not_all_counted():
     assert "the seven tasks that count (PIQA, ARC-E, ARC-C, WinoG., OBQA, MMLU, GSM8K)" in text
     wanda, leap = printed(text)
     assert wanda[8:11] == ["50.00", "30.00", "50.00"]
-    # of a metric that is no share, nothing says whether more is better
+    # perplexity of a task: unknown whether more is better
     assert leap[8:11] == ["**70.00**", "20.00", "**61.43**"]
     assert "Zero-shot accuracy" in tables(GRID)["md"] and "the six tasks," in tables(GRID)["md"]
 
 
 @pytest.mark.parametrize("tasks", [GENERATED, TASKS], ids=["generated", "real"])
-def test_generated_tasks_are_named_so_wherever_they_are_shown(tasks):
+def test_generated_tasks_are_named_in_every_format(tasks):
     is_generated = tasks is GENERATED
     texts = tables(GRID, tasks) | {"tabular": main_tabular(results(GRID, tasks), TOLD)["tex"]}
     assert {row["tasks"] for row in read(texts["csv"])} == {"generated" if is_generated else "real"}
@@ -192,30 +182,26 @@ def test_the_tabular_has_a_table_a_model_and_a_block_a_sparsity():
     assert r"\caption{qwen\_tiny. " in first and r"\label{tab:main-1}" in first
     assert r"\caption{llama-tiny. " in second and r"\label{tab:main-2}" in second
     assert "Means where several seeds were run." in first
-    best = r"\textbf{70.00}"
+
+    def row(name, accuracy, ppl=r"\textbf{10.00}"):
+        return rf"{name} & {' & '.join([accuracy] * 7)} & {ppl} \\"
+
+    others = [row("Wanda", "65.00"), row("SparseGPT", "60.00")]
+    title = r"\multicolumn{9}{@{}l}{\textit{sparsity %s}} \\"
     assert first.split(r"\toprule")[1].splitlines()[1:-1] == [
         r" & \multicolumn{6}{c}{generated miniature tasks} &  &  \\",
         r"\cmidrule(lr){2-7}",
         r"Method & PIQA & ARC-E & ARC-C & WinoG. & OBQA & MMLU & Avg. & PPL \\",
-        r"\midrule",
-        rf"Dense & {' & '.join(['80.00'] * 7)} & 5.00 \\",
-        r"\midrule",
-        r"\multicolumn{9}{@{}l}{\textit{sparsity 0.5}} \\",
-        rf"Wanda & {' & '.join(['65.00'] * 7)} & \textbf{{10.00}} \\",
-        rf"SparseGPT & {' & '.join(['60.00'] * 7)} & \textbf{{10.00}} \\",
-        rf"LEAP & {' & '.join([best] * 7)} & \textbf{{10.00}} \\",
-        r"\midrule",
-        r"\multicolumn{9}{@{}l}{\textit{sparsity 0.6}} \\",
-        rf"Wanda & {' & '.join(['65.00'] * 7)} & \textbf{{10.00}} \\",
-        rf"SparseGPT & {' & '.join(['60.00'] * 7)} & \textbf{{10.00}} \\",
-        rf"LEAP & {' & '.join([best.replace('70', '75')] * 7)} & 2174.3 \\",
+        *(r"\midrule", row("Dense", "80.00", "5.00")),
+        *(r"\midrule", title % 0.5, *others, row("LEAP", r"\textbf{70.00}")),
+        *(r"\midrule", title % 0.6, *others, row("LEAP", r"\textbf{75.00}", "2174.3")),
         r"\bottomrule",
     ], "the mean of two seeds, and no spread"
     assert "pm" not in text and "Recovered" not in text and "n-domain" not in text
 
 
 def compiled(folder, text, options=""):
-    """What LaTeX says of a document with this table."""
+    """Output of LaTeX for a document with this table."""
     (folder / "page.tex").write_text(
         f"\\documentclass{options}{{article}}\n\\usepackage{{booktabs,longtable}}\n"
         f"\\begin{{document}}\n{text}\n\\end{{document}}\n"
