@@ -34,7 +34,7 @@ def draw(name: str, inputs: Mapping[str, Any], told: Told, outputs: Sequence[Pat
 
 @dataclass(frozen=True)
 class Look:
-    """How one method, or one model, is drawn."""
+    """Colour, marker and dashes of a method or model."""
 
     colour: str
     marker: str
@@ -42,7 +42,7 @@ class Look:
     filled: bool = True
 
 
-# As the schemas of methods name them.
+# by their names in the schemas of methods
 _DASHES = {
     "solid": "-",
     "dashed": (0, (4, 1.5)),
@@ -52,8 +52,7 @@ _DASHES = {
     "dash-dot-dot": (0, (4, 1, 1, 1, 1, 1)),
 }
 
-# For methods whose schema has no look, handed out in the alphabetical order of their names. Schemas
-# have the colours of Okabe and Ito and a few more; these are none of them.
+# For methods whose schema has no look, in alphabetical order; no schema has these colours.
 _SPARE = (
     Look("#332288", "p", _DASHES["dash-dot"]),
     Look("#661100", "<", _DASHES["dash-dot-dot"]),
@@ -75,10 +74,9 @@ _SHADES = (
 
 
 def method_looks(methods: Sequence[str]) -> dict[str, Look]:
-    """Look of each method but dense, in the order given; one under N:M has its method's, open.
+    """Look of each method but dense: its schema's, so that it is the same in all figures.
 
-    It is the one that the method's schema asks for, so that a method keeps it from one figure to
-    the next, whichever others are there.
+    A variant under N:M has its method's look with open markers.
     """
     pruning = [method for method in methods if method != DENSE]
     described = {method: look_of(method) for method in pruning}
@@ -100,26 +98,26 @@ def _look(described: Mapping[str, Any], filled: bool) -> Look:
 
 
 def shades(names: Sequence[str]) -> dict[str, Look]:
-    """Look of each model, or kind of layer, handed out in the order given."""
+    """Looks of models or kinds of layers, in this order."""
     return {name: _SHADES[i % len(_SHADES)] for i, name in enumerate(names)}
 
 
 def line_style(look: Look) -> dict[str, Any]:
-    """Keywords that give matplotlib's lines this look."""
+    """Keywords of matplotlib's lines for a look."""
     return {
         "color": look.colour,
         "marker": look.marker,
         "linestyle": look.dashes,
-        # A star and a diamond of the same nominal size look smaller and larger than a circle.
+        # equal visual size
         "markersize": mpl.rcParams["lines.markersize"] * {"*": 1.5, "D": 0.85}.get(look.marker, 1),
         "markerfacecolor": look.colour if look.filled else "white",
-        # One that has no inside is all edge.
+        # markers without an inside
         "markeredgecolor": look.colour if look.marker in _STROKES else "black",
     }
 
 
 def outlined(look: Look) -> dict[str, Any]:
-    """The same with markers that have no inside, so that one is seen through another."""
+    """Keywords of a line with transparent markers, so that none hides another."""
     edge = {"markerfacecolor": "none", "markeredgecolor": look.colour, "markeredgewidth": 1.0}
     return {**line_style(look), **edge}
 
@@ -129,7 +127,7 @@ _STROKES = "x+123"
 
 @contextmanager
 def style() -> Iterator[None]:
-    """The suite's style over matplotlib's defaults, whatever the user's own settings are."""
+    """The suite's style over matplotlib's defaults, without the user's settings."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rc_file(STYLE)
@@ -148,11 +146,7 @@ _NOTE_LETTER = 0.062  # inches, a letter of it
 
 
 def _save(figure: Figure, outputs: Sequence[Path], note: str) -> None:
-    """Save in each format, by suffix, without the date and versions that would change the bytes.
-
-    `note` stands below the figure, in a strip of its own: what is above it is laid out as without.
-    Raises ValueError on a suffix other than .svg, .pdf and .png.
-    """
+    """Save without dates and versions, and with the note in a strip below the figure."""
     area = _add_note(figure, note) if note else None
     for output in outputs:
         if output.suffix not in _NO_TRACES:
@@ -163,7 +157,7 @@ def _save(figure: Figure, outputs: Sequence[Path], note: str) -> None:
 
 
 def _add_note(figure: Figure, note: str) -> Bbox:
-    """Write the note below the figure; returns the area in inches that has both."""
+    """Write the note below the figure; returns the area of both in inches."""
     width, height = figure.get_size_inches()
     text = textwrap.fill(note, int(width / _NOTE_LETTER))
     strip = _NOTE_LINE * (text.count("\n") + 1)

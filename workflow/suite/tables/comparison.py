@@ -1,7 +1,7 @@
-"""Methods in the mean over the cells of a study: one row a method, and the subject's lead.
+"""Comparison of methods averaged over the cells of a study, with the subject's lead over each.
 
-A cell is a model at a sparsity; its seeds are averaged first. All cells of a model answer the same
-items, so errors of means are clustered by item (see `suite.results.statistics`).
+A cell is a model at a sparsity; its seeds are averaged first. Standard errors are clustered by
+item, since all cells of a model answer the same items (see `suite.results.statistics`).
 """
 
 import math
@@ -20,7 +20,6 @@ from suite.tables.numbers import number, perplexity
 from suite.tables.text import SECONDS, SECONDS_COLUMNS, Columns, captioned
 from suite.tables.told import Told
 
-# of one method, by model and sparsity
 _Scores = Mapping[tuple[str, float], pd.DataFrame]
 
 
@@ -48,13 +47,12 @@ def comparison(results: Results, told: Told) -> Mapping[str, str]:
 
 
 def comparison_rows(results: Results, told: Told) -> pd.DataFrame:
-    """One row a method, in the order of the cells.
+    """One row per method, in the order of the cells.
 
     `average` (the mean accuracy), its standard error and `recovered_share` are in percent, the
-    subject's `lead` over the method and its standard error in points, over the cells that both
-    have. `ppl` is the geometric mean. What there is not is NaN: a lead over the subject itself or
-    over a method that shares no cell with it, or seconds of the dense model. Raises ValueError
-    where two checkpoints that are compared did not answer the same items.
+    subject's `lead` and its standard error in points over common cells, `ppl` the geometric mean.
+    NaN: a lead of the subject over itself or without common cells, seconds of the dense model.
+    Raises ValueError where compared checkpoints did not answer the same items.
     """
     ours = _scores(results, told.subject)
     return pd.DataFrame(
@@ -87,7 +85,7 @@ def _row(results: Results, method: str, ours: _Scores) -> dict[str, Any]:
 
 
 def _scores(results: Results, method: str) -> _Scores:
-    """Of one method, by model and sparsity in the order of the cells."""
+    """Scores of a method by model and sparsity, in the order of the cells."""
     cells = results.cells[results.cells["method"] == method]
     places = cells[PLACE].drop_duplicates().itertuples(index=False, name=None)
     return {(model, at): results.scores_of(model, at, method) for model, at in places}

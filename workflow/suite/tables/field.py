@@ -1,4 +1,4 @@
-"""Cells of tables that stand in Markdown and on the page."""
+"""Entries of tables in Markdown and on the page."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -10,7 +10,7 @@ from suite.tables.numbers import number
 
 @dataclass(frozen=True)
 class Field:
-    """What is shown, the number it is sorted by on the page if that is another, a link there."""
+    """Text of an entry and, on the page, its sort key if that differs, a link, and emphasis."""
 
     text: str
     sort: float | None = None
@@ -19,10 +19,10 @@ class Field:
 
 
 def number_field(value: float, printed: Callable[[float], str] = number) -> Field:
-    """A number as it is printed; NaN has no place in the order."""
+    """Entry of a number; NaN has no sort key."""
     return Field(printed(value), None if math.isnan(value) else value)
 
 
 def markdown(rows: Iterable[Sequence[Field]]) -> list[list[str]]:
-    """The texts for a table in Markdown."""
+    """Escaped texts for a Markdown table."""
     return [[escaped(field.text) for field in row] for row in rows]

@@ -1,11 +1,11 @@
-"""Where a mask keeps weights, as its manifest has it."""
+"""Layer densities of a mask, from its manifest."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
 def kept_by_kind(manifest: Mapping[str, Any]) -> dict[str, list[float]]:
-    """Weights kept in percent by kind of layer (q, k, up, ...), in the order of the blocks."""
+    """Density in percent by kind of layer (q, k, up, ...) and block."""
     kinds: dict[str, list[float]] = {}
     for name, sparsity in manifest["layer_sparsity"].items():
         kind = name.rsplit(".", 1)[1].removesuffix("_proj")

@@ -1,4 +1,4 @@
-"""Tables and text as GitHub Markdown."""
+"""Tables and escapes of GitHub Markdown."""
 
 from collections.abc import Iterable, Sequence
 
@@ -7,15 +7,15 @@ _RULES = {"l": "---", "r": "---:"}
 
 
 def escaped(text: str) -> str:
-    """`text` with the signs escaped that mean something in Markdown."""
+    """Escape Markdown's special characters."""
     return text.translate(_ESCAPES)
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]], alignment: str) -> list[str]:
-    """The lines of a table; `alignment` has an "l" or "r" for each column.
+    """Lines of a table; `alignment` has an "l" or "r" for each column.
 
-    What is in it may be Markdown itself, such as bold: texts of others go through `escaped` first.
-    Raises ValueError for a row that has not as many columns as `alignment`.
+    Entries may be Markdown: pass user text through `escaped` first. Raises ValueError for a row
+    whose length differs from `alignment`.
     """
     lines = [headings, [_RULES[letter] for letter in alignment], *rows]
     for line in lines:

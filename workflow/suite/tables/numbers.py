@@ -1,7 +1,6 @@
-"""How numbers are printed, in Markdown, LaTeX and figures alike.
+"""Formats of numbers in Markdown, LaTeX and figures.
 
-What is not known, NaN, is a dash. With `sign` "+" a positive number has its sign as well, and an
-`error` follows in the form of its number, unless it is NaN.
+NaN is a dash. `sign` "+" signs positive numbers too. An `error` follows in the number's format.
 """
 
 import math
@@ -16,7 +15,7 @@ def number(value: float, decimals: int = 2, sign: str = "", error: float = math.
 
 
 def perplexity(value: float, decimals: int = 2, sign: str = "", error: float = math.nan) -> str:
-    """As `number` below 100, with one decimal below 10,000, and above that as 4.6e+09."""
+    """As `number` below 100, one decimal below 10,000, above as 4.6e+09."""
     if abs(round(value, 1)) >= 1e4:
         return _printed(value, ".1e", sign, error)
     return number(value, 1 if abs(round(value, decimals)) >= 100 else decimals, sign, error)

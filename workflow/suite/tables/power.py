@@ -1,15 +1,14 @@
-"""The smallest difference of two methods that a number of items can show, from answers so far.
+"""Power: smallest difference of two methods that a number of items can detect.
 
-On one item two methods differ by 1, 0 or -1. With v_t, the variance of that among the items of
-task t, and n_t of its items asked, the difference of the average accuracies over T tasks has the
-standard error sqrt(sum of v_t / n_t) / T. A two-sided test at 5 % finds a true difference of
-1.960 + 0.842 standard errors in 80 % of all draws of items: Miller (2024), "Adding error bars to
-evals", arXiv 2411.00640.
+On one item, two methods differ by 1, 0 or -1. With the variance v_t of this difference in task t
+and n_t items, the difference of average accuracies over T tasks has the standard error
+sqrt(sum of v_t / n_t) / T. A two-sided test at 5 % detects a true difference of 1.960 + 0.842
+standard errors in 80 % of draws: Miller (2024), "Adding error bars to evals", arXiv 2411.00640.
 
     PYTHONPATH=.:workflow python -m suite.tables.power A.csv.gz B.csv.gz piqa=1000,mmlu=570
 
-prints it for the items that both answered, and for other numbers of items; what is not named keeps
-the number that it has. A and B are files of `results/<run>/items`.
+prints it for the items that both answered, and for planned numbers of items; unnamed tasks keep
+theirs. A and B are files of `results/<run>/items`.
 """
 
 import math
@@ -26,7 +25,7 @@ LEVEL, POWER = 0.05, 0.8
 
 
 def variances(paired: Paired) -> dict[str, float]:
-    """Of an item's difference, by task. Raises ValueError where a task has one item only."""
+    """Variance of an item's difference by task. Raises ValueError for a task with one item."""
     counts = items_of(paired)
     if single := [task for task, count in counts.items() if count < 2]:
         raise ValueError(f"{', '.join(single)}: a variance takes two items")
@@ -36,25 +35,25 @@ def variances(paired: Paired) -> dict[str, float]:
 
 
 def items_of(paired: Paired) -> dict[str, int]:
-    """How many items were asked, by task."""
+    """Number of items by task."""
     sizes = paired.influence.groupby(level="measure", sort=False).size()
     return {str(task): int(count) for task, count in sizes.items()}
 
 
 def standard_error(variance: Mapping[str, float], items: Mapping[str, int]) -> float:
-    """Of the difference of two average accuracies, in points, with so many items a column."""
+    """Standard error of the difference of average accuracies in points, given items per task."""
     return 100 * math.sqrt(math.fsum(v / items[c] for c, v in variance.items())) / len(variance)
 
 
 def smallest_difference(variance: Mapping[str, float], items: Mapping[str, int]) -> float:
-    """In points: what is seen in 80 % of all draws of so many items, at a level of 5 %."""
+    """Difference in points that is detected with 80 % power at the 5 % level, given items."""
     normal = statistics.NormalDist()
     factor = normal.inv_cdf(1 - LEVEL / 2) + normal.inv_cdf(POWER)
     return factor * standard_error(variance, items)
 
 
 def table(paired: Paired, plans: Sequence[Mapping[str, int]]) -> str:
-    """Markdown: the items that were asked, and then each plan's, with what they can show."""
+    """Markdown table of the evaluated items and of each plan."""
     variance, asked = variances(paired), items_of(paired)
     heads = [*asked, "Items in all", "Standard error", "Smallest difference seen"]
     rows = []

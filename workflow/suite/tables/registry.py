@@ -1,6 +1,6 @@
-"""The tables: each is a function of its name in a module of its name, and a line here.
+"""Registry of tables: each is a function of its module's name, and a line here.
 
-A function takes `Results` and `Told`, and gives the text of every format.
+The function takes `Results` and `Told`, and returns the text of every format.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,9 +13,9 @@ from suite.tables.told import Told
 
 @dataclass(frozen=True)
 class Table:
-    """Its formats, and what has it: every grid, or studies that name it.
+    """Formats of a table, and whether every grid has it.
 
-    `study` says which studies can: those that say their cells so, or the measure `validation`.
+    Only studies with the section `study`, or with the measure `validation`, can name it.
     """
 
     formats: tuple[str, ...]
@@ -35,7 +35,7 @@ TABLES: Mapping[str, Table] = {
     "search": Table(("csv", "md"), study="validation"),
 }
 
-# figures of the results alone, which a study can name, and for which studies they are
+# figures that a study can name, and the section that it needs
 STUDY_FIGURES = {
     **dict.fromkeys(("patterns", "sweep", "quality", "gain", "cost"), ""),
     "tokens": "amounts",
@@ -44,7 +44,7 @@ STUDY_FIGURES = {
 
 
 def table(name: str) -> Callable[[Results, Told], Mapping[str, str]]:
-    """The function that makes a table."""
+    """Function of a table."""
     function: Callable[[Results, Told], Mapping[str, str]]
     function = getattr(import_module(f"suite.tables.{name}"), name)
     return function

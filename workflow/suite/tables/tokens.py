@@ -1,4 +1,4 @@
-"""Quality against the number of tokens seen: one row a model, method and amount of text."""
+"""Quality against tokens seen: one row per model, method and amount of text."""
 
 from collections.abc import Mapping
 
@@ -42,10 +42,10 @@ def tokens(results: Results, told: Told) -> Mapping[str, str]:
 
 
 def token_rows(results: Results, told: Told) -> pd.DataFrame:
-    """One row a model and point, dense first: models as they come, points as in `told.points`.
+    """One row per model and point, dense first, in the order of models and of `told.points`.
 
-    `method` is the one that is varied, `amount` how much it is shown in words ("" for dense) and
-    `tokens` in numbers. `average`, the mean accuracy, and its standard error are in percent.
+    `method` is the base method, `amount` its text in words ("" for dense) and `tokens` in numbers.
+    `average`, the mean accuracy, and its standard error are in percent.
     """
     found = means(results.cells, _MEASURES).reset_index()
     seeds = results.cells.groupby(["model", "sparsity", "method"], sort=False).size()

@@ -1,4 +1,4 @@
-"""What a table or page is told beside the results."""
+"""Context of tables and figures: names and notes of the run, and its subject."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,12 +9,12 @@ from suite.plan.cell import LEAP
 
 @dataclass(frozen=True)
 class Told:
-    """How the run is called, what it can say, and whom its verdicts are about.
+    """Names and notes of a run or study, and the subject of its verdicts.
 
-    `subject` is judged against the best of `kindred`, methods of its kind, against the best of all
-    `opponents`, and against each of `against`. `study` is the section of the study that is shown,
-    {} for the grid; `points` say how much text its methods are shown (`suite.plan.tokens`);
-    `methods` are the settings of its methods.
+    `subject` is compared with the best of `kindred`, methods of its kind, with the best of all
+    `opponents`, and with each of `against`. `study` is the settings section of the study, {} for
+    the grid; `points` are its token budgets (`suite.plan.tokens`), `methods` the settings of its
+    methods.
     """
 
     scale: str

@@ -1,4 +1,4 @@
-"""How a training went, step by step, as its job's journal has it."""
+"""Metrics of a training by step, read from its journal."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from suite.tracking.journal import read_events
 
 @dataclass(frozen=True)
 class Training:
-    """One training: its values by name, and the steps that they belong to."""
+    """Steps of a training and its metrics by name."""
 
     model: str
     sparsity: str
@@ -18,9 +18,9 @@ class Training:
 
 
 def read_training(journal: Path, names: Sequence[str]) -> Training:
-    """The values of these names. Raises ValueError where no step is recorded."""
+    """Read these metrics. Raises ValueError if no step is recorded."""
     start, *events = read_events(journal)
-    # a step that was repeated after an interruption is there again
+    # steps repeated after an interruption replace the first
     steps = {
         event["step"]: event["values"]
         for event in events
@@ -34,12 +34,12 @@ def read_training(journal: Path, names: Sequence[str]) -> Training:
 
 
 def smooth(values: Sequence[float]) -> list[float]:
-    """The mean of each value and those before it, a twentieth of all: a batch is small."""
+    """Trailing mean over a twentieth of the values."""
     size = twentieth(values)
     windows = [values[max(0, i - size + 1) : i + 1] for i in range(len(values))]
     return [sum(window) / len(window) for window in windows]
 
 
 def twentieth(values: Sequence[float]) -> int:
-    """Of their number, at least 1."""
+    """A twentieth of their number, at least 1."""
     return max(1, len(values) // 20)

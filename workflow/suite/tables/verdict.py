@@ -1,4 +1,4 @@
-"""The page that says whether the subject beats its opponents at this scale."""
+"""Verdict: whether the subject beats its baselines at this scale."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -31,17 +31,17 @@ RULE = (
 
 
 def verdict(results: Results, told: Told) -> Mapping[str, str]:
-    """`verdict.md`: every verdict with its cells, or the leaderboard where there is none."""
+    """`verdict.md`: every verdict with its cells, or the leaderboard if there is none."""
     generated, judged = results.generated, judge(results, told)
     label = method_label(told.subject)
-    lines = [f"# {kind.titled(title(told), generated)}", "", told.about, *mixed_lines(results)]
+    lines = [f"# {kind.titled(title(told), generated)}", "", told.about, *mixed_lines(results), ""]
     for found in judged["against"]:
-        lines += ["", f"## Against {found['name']}", "", *_section(found, label, generated)]
+        lines += [f"## Against {found['name']}", "", *_section(found, label, generated), ""]
     if judged["against"]:
-        lines += ["", "## Rule", "", rule(told)]
+        lines += ["## Rule", "", rule(told)]
     else:
-        lines += ["", f"{no_verdict(told)} The leaderboard:", "", *leaderboard_lines(results)]
-    # that the paper's models were asked generated tasks is told by table against_published
+        lines += [f"{no_verdict(told)} The leaderboard:", "", *leaderboard_lines(results)]
+    # table against_published refuses generated tasks
     if told.published and not generated:
         leads = published_leads.leads(results)
         lines += ["", "## As published", "", *published_leads.lines(leads)]
@@ -49,31 +49,31 @@ def verdict(results: Results, told: Told) -> Mapping[str, str]:
 
 
 def title(told: Told) -> str:
-    """What is asked."""
+    """Title, a question."""
     label = method_label(told.subject)
     return f"Does {label} beat the {told.kind} baselines? Scale `{told.scale}`"
 
 
 def rule(told: Told) -> str:
-    """How a verdict is found."""
+    """Rule of the verdicts."""
     return RULE.format(subject=method_label(told.subject))
 
 
 def no_verdict(told: Told) -> str:
-    """Why there is none."""
+    """Reason for a missing verdict."""
     label = method_label(told.subject)
     return f"No verdict: the grid has no cell with {label} and an opponent."
 
 
 def best_baselines(accuracy: Mapping[str, Any]) -> str:
-    """Which methods are the best by accuracy, and how often: "ALPS in 3, ADMM in 1 of 4 cells"."""
+    """Best baselines by accuracy with counts: "ALPS in 3, ADMM in 1 of 4 cells"."""
     counts = Counter(method_label(cell["baseline"]) for cell in accuracy["cells"])
     texts = [f"{method} in {count}" for method, count in counts.most_common()]
     return f"{', '.join(texts)} of {len(accuracy['cells'])} cells"
 
 
 def claim(accuracy: Mapping[str, Any]) -> str:
-    """What a difference of accuracies says of the claim."""
+    """Verdict on the claim from a difference of accuracies."""
     significant = accuracy["p_value"] < SIGNIFICANT
     if accuracy["mean"] > 0:
         return "holds" if significant else "not shown: better, but within chance"
@@ -81,7 +81,7 @@ def claim(accuracy: Mapping[str, Any]) -> str:
 
 
 def short_summary(accuracy: Mapping[str, Any], generated: bool) -> str:
-    """The mean difference and the number of cells in which it is better, in one sentence."""
+    """Mean difference and count of better cells in one sentence."""
     return (
         f"{kind.accuracy(generated)} {accuracy['mean']:+.2f} ± {accuracy['standard_error']:.2f} "
         f"points, p {equals(accuracy['p_value'])}, better in {accuracy['cells_better']} of "
@@ -90,7 +90,7 @@ def short_summary(accuracy: Mapping[str, Any], generated: bool) -> str:
 
 
 def summary(found: Mapping[str, Any]) -> str:
-    """The differences of all cells in two or three sentences."""
+    """Differences of all cells in a few sentences."""
     accuracy, perplexity = found["accuracy"], found["perplexity"]
     cells = len(accuracy["cells"])
     return (
@@ -104,7 +104,7 @@ def summary(found: Mapping[str, Any]) -> str:
 
 
 def _spread(accuracy: Mapping[str, Any]) -> str:
-    """How far the cells lie apart, which is no error of their mean."""
+    """Spread between cells and between seeds."""
     if accuracy["cells_std"] is None:
         texts = ["a single cell"]
     else:
@@ -122,14 +122,14 @@ def _section(found: Mapping[str, Any], label: str, generated: bool) -> list[str]
     headings = ["Model", "Sparsity", "Baseline", f"{kind.accuracy(generated)}: {label}", "baseline",
                 "difference", "p", f"Perplexity: {label}", "baseline",
                 "baseline by perplexity"]  # fmt: skip
-    # a model's name is its user's, and a p value begins with a sign that Markdown knows
+    # "<" of a p value stays as it is
     rows = [[escaped(row[0].text), *(field.text for field in row[1:])] for row in fields(found)]
     text = f"**{claim(found['accuracy']).capitalize()}.** {summary(found)}"
     return [text, "", *table(headings, rows, "lrlrrrrrrl")]
 
 
 def fields(found: Mapping[str, Any]) -> list[list[Field]]:
-    """The cells of a verdict, on the page as in Markdown."""
+    """Cells of a verdict, for Markdown and the page."""
     return [
         [
             Field(a["model"]),
@@ -148,10 +148,10 @@ def fields(found: Mapping[str, Any]) -> list[list[Field]]:
 
 
 def equals(value: float) -> str:
-    """A p value in a sentence."""
+    """p value in a sentence."""
     return p_text(value) if value < 0.001 else f"= {p_text(value)}"
 
 
 def p_text(value: float) -> str:
-    """A p value as printed."""
+    """Format of a p value."""
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
