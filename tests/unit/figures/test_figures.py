@@ -14,7 +14,7 @@ from matplotlib.image import imread
 from suite.artifacts.masks import jaccard, save_masks
 from suite.figures.panels import add_legend
 from suite.figures.style import draw, style
-from suite.report.documentation import tracked
+from suite.report.examples import tracked
 from suite.results.frame import Results
 from suite.tables.told import Told
 from tests.conftest import ROOT
@@ -203,6 +203,10 @@ def test_a_resumed_training_is_one_line_and_a_common_schedule_is_drawn_once(tmp_
     resumed = journal(tmp_path / "resumed", [0, 1, 2, 3, 2, 3, 4, 5, 6, 7, 8])
     (line,) = drawn("training", journals=[resumed]).axes[0].lines
     assert line.get_xdata().tolist() == list(range(9))
+    (line,) = drawn("training", journals=[journal(tmp_path / "long", range(60))]).axes[0].lines
+    losses = [5 / (1 + step) for step in range(60)]
+    smooth = [statistics.fmean(losses[max(0, step - 2) : step + 1]) for step in range(60)]
+    assert line.get_ydata().tolist() == pytest.approx(smooth), "over a twentieth of the steps"
     same = [journal(tmp_path / f"{m}{s}", range(9), m, s) for m in "ab" for s in ("0.5", "0.6")]
     other = journal(tmp_path / "c", range(9), "c", "0.5", alpha=100)
     for journals, alphas in ((same, 1), ([*same, other], 2)):

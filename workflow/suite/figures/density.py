@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,7 +12,6 @@ from matplotlib.ticker import MaxNLocator
 from suite.artifacts.files import read_json
 from suite.figures.panels import add_legend, distinct, new_figure, title_panels
 from suite.figures.style import DENSE_LINE, Look, outlined, shades
-from suite.tables.layer_density import kept_by_kind
 from suite.tables.told import Told
 
 _MARKERS = 6  # on a line, at most
@@ -25,7 +25,7 @@ def density(manifests: Sequence[Path], told: Told) -> Figure:
     read = [read_json(path) for path in manifests]
     models = distinct(manifest["model"] for manifest in read)
     sparsities = sorted({manifest["target_sparsity"] for manifest in read})
-    kept = [kept_by_kind(manifest) for manifest in read]
+    kept = [_kept(manifest) for manifest in read]
     looks = shades(distinct(kind for kinds in kept for kind in kinds))
     rows, columns = len(sparsities), len(models)
     figure = new_figure(0.9 + 1.6 * rows, is_narrow=columns == 1)
@@ -42,6 +42,15 @@ def density(manifests: Sequence[Path], told: Told) -> Figure:
     by_kind = {kind: outlined(look) for kind, look in looks.items()}
     add_legend(figure, {"uniform": DENSE_LINE, **by_kind})
     return figure
+
+
+def _kept(manifest: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Density in percent by kind of layer (q, k, up, ...) and block."""
+    kinds: dict[str, list[float]] = {}
+    for name, sparsity in manifest["layer_sparsity"].items():
+        kind = name.rsplit(".", 1)[1].removesuffix("_proj")
+        kinds.setdefault(kind, []).append(100 * (1 - sparsity))
+    return kinds
 
 
 def _draw_kinds(

@@ -1,8 +1,10 @@
 """Training curves of the subject: loss, density and schedules by step."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -10,10 +12,27 @@ from matplotlib.ticker import MaxNLocator
 from suite.figures.panels import add_legend, distinct, label_log_axis, new_figure, title_panels
 from suite.figures.style import Look, outlined, shades
 from suite.tables.told import Told
-from suite.tables.trainings import Training, read_training, smooth, twentieth
+from suite.tracking.journal import read_events
 
-_VALUES = ("lm_loss", "density", "alpha", "tau")
+_METRICS = ["lm_loss", "density", "alpha", "tau"]
 _MARKERS = 5  # on a line
+
+
+@dataclass(frozen=True)
+class _Training:
+    """Metrics of a training by step; `loss` is smoothed over a twentieth of the steps."""
+
+    model: str
+    sparsity: str
+    metrics: pd.DataFrame
+
+    @property
+    def window(self) -> int:
+        return max(1, len(self.metrics) // 20)
+
+    @property
+    def loss(self) -> pd.Series:
+        return self.metrics["lm_loss"].rolling(self.window, min_periods=1).mean()
 
 
 def training(journals: Sequence[Path], told: Told) -> Figure:
@@ -21,9 +40,9 @@ def training(journals: Sequence[Path], told: Told) -> Figure:
 
     The loss is that of each step's sampled soft masks, smoothed over a twentieth of the steps;
     values of the first twentieth above all later ones are cut off. The last column has the distinct
-    schedules of alpha and tau.
+    schedules of alpha and tau. Raises ValueError if a journal has no step.
     """
-    trainings = [read_training(path, _VALUES) for path in journals]
+    trainings = [_read(path) for path in journals]
     models = distinct([each.model for each in trainings])
     looks = shades(sorted({each.sparsity for each in trainings}, key=float))
     columns = len(models) + 1
@@ -33,8 +52,9 @@ def training(journals: Sequence[Path], told: Told) -> Figure:
         for axes, first in zip(panels[:, column], panels[:, 0], strict=True):
             axes.sharey(first)
             axes.tick_params(labelleft=column == 0)
+        loss, kept = panels[:, column]
         for training in (each for each in trainings if each.model == model):
-            _draw_training(*panels[:, column], training, looks[training.sparsity])
+            _draw_training(loss, kept, training, looks[training.sparsity])
     title_panels(panels[0, :-1], models, letters=14)
     _scale_loss(panels[0, 0], trainings)
     _draw_schedules(panels[:, -1], trainings)
@@ -48,37 +68,48 @@ def training(journals: Sequence[Path], told: Told) -> Figure:
     return figure
 
 
-def _draw_training(loss: Axes, kept: Axes, training: Training, look: Look) -> None:
-    marks = {**outlined(look), "markevery": max(1, len(training.steps) // _MARKERS)}
-    loss.plot(training.steps, smooth(training.values["lm_loss"]), **marks)
-    kept.plot(training.steps, [100 * value for value in training.values["density"]], **marks)
+def _read(journal: Path) -> _Training:
+    start, *events = read_events(journal)
+    # steps repeated after an interruption replace the first
+    steps = {
+        event["step"]: event["values"]
+        for event in events
+        if event["event"] == "metrics" and "lm_loss" in event["values"]
+    }
+    if not steps:
+        raise ValueError(f"{journal}: no step of a training is recorded")
+    metrics = pd.DataFrame.from_dict(steps, orient="index")[_METRICS].astype(float)
+    return _Training(start["tags"]["model"], start["tags"]["sparsity"], metrics.sort_index())
 
 
-def _scale_loss(axes: Axes, trainings: Sequence[Training]) -> None:
+def _draw_training(loss: Axes, kept: Axes, training: _Training, look: Look) -> None:
+    marks = {**outlined(look), "markevery": max(1, len(training.metrics) // _MARKERS)}
+    loss.plot(training.loss, **marks)
+    kept.plot(100 * training.metrics["density"], **marks)
+
+
+def _scale_loss(axes: Axes, trainings: Sequence[_Training]) -> None:
     """Log scale from the lowest loss to the highest after the first twentieth of the steps."""
-    losses = [smooth(each.values["lm_loss"]) for each in trainings]
-    low = min(min(of_training) for of_training in losses)
-    high = max(max(of_training[twentieth(of_training) :]) for of_training in losses)
+    low = min(each.loss.min() for each in trainings)
+    high = max(each.loss.iloc[each.window :].max() for each in trainings)
     margin = (high / low) ** 0.05
     axes.set_yscale("log")
     axes.set_ylim(low / margin, high * margin)
     label_log_axis(axes.yaxis)
 
 
-def _draw_schedules(panels: Sequence[Axes], trainings: Sequence[Training]) -> None:
+def _draw_schedules(panels: Sequence[Axes], trainings: Sequence[_Training]) -> None:
     alpha, tau = panels
     alpha.set_title("schedule")
     for axes, name in ((alpha, "alpha"), (tau, "tau")):
-        for steps, values in _schedules(trainings, name):
-            axes.plot(steps, values, color="black")
+        for schedule in _schedules(trainings, name):
+            axes.plot(*zip(*schedule, strict=True), color="black")
     alpha.set_ylabel("α, scale\nof the logits")
     tau.set_ylabel("τ, temperature\n(log scale)")
     tau.set_yscale("log")
     label_log_axis(tau.yaxis)
 
 
-def _schedules(
-    trainings: Sequence[Training], name: str
-) -> Iterable[tuple[Sequence[int], Sequence[float]]]:
-    """Distinct schedules as steps and values."""
-    return dict.fromkeys((tuple(each.steps), tuple(each.values[name])) for each in trainings)
+def _schedules(trainings: Sequence[_Training], name: str) -> Iterable[tuple]:
+    """Distinct schedules, each as pairs of step and value."""
+    return dict.fromkeys(tuple(each.metrics[name].items()) for each in trainings)

@@ -73,12 +73,6 @@ class Results:
         return [Task(*row) for row in rows[columns].astype(object).to_numpy()]
 
     @cached_property
-    def chance(self) -> pd.Series:
-        """Chance level by measure, in percent."""
-        known = self.frame.dropna(subset="chance").drop_duplicates("measure")
-        return known.set_index("measure")["chance"]
-
-    @cached_property
     def scores(self) -> pd.DataFrame:
         """Scores of the tasks that count in the average: one row per item, one column per cell."""
         counted = [task.name for task in self.tasks if task.averaged]
