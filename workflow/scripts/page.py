@@ -11,7 +11,7 @@ if __name__ == "__main__":
         from suite.plan.code import ROOT
         from suite.report.page.write import PageInputs, write_page
         from suite.results.frame import read
-        from suite.tables.told import Told
+        from suite.tables.context import Context
 
         inputs, params = snakemake.input, snakemake.params
         # the captions are those of Snakemake's own report
@@ -26,4 +26,4 @@ if __name__ == "__main__":
             [Path(file) for file in inputs.tables],
         )
         results = read(Path(inputs.frame), Path(inputs.answers), params.recipes)
-        write_page(results, Told(**params.told), shown, Path(snakemake.output[0]))
+        write_page(results, Context(**params.told), shown, Path(snakemake.output[0]))

@@ -22,17 +22,17 @@ def inputs(files: dict[str, Any]) -> dict[str, Any]:
 if __name__ == "__main__":
     with job_of(snakemake):
         from suite.artifacts.files import write_text
+        from suite.tables.context import Context
         from suite.tables.registry import TABLES, table
-        from suite.tables.told import Told
 
         params = snakemake.params
         given = inputs(dict(snakemake.input.items()))
         outputs = [Path(file) for file in snakemake.output]
         if params.kind == "table":
-            texts = table(params.function)(**given, told=Told(**params.told))
+            texts = table(params.function)(**given, context=Context(**params.told))
             for form, output in zip(TABLES[params.function].formats, outputs, strict=True):
                 write_text(output, texts[form])
         else:
             from suite.figures.style import draw
 
-            draw(params.function, given, Told(**params.told), outputs)
+            draw(params.function, given, Context(**params.told), outputs)

@@ -10,13 +10,20 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from suite.figures.style import style
-from suite.tables.told import Told
+from suite.tables.context import Context
+
+FIGURES = (
+    *("ablations", "agreement", "cost", "density", "gain"),
+    *("patterns", "quality", "sweep", "tokens", "training"),
+)
 
 
-def drawn(name: str, told: Told = Told("test"), **inputs: Any) -> Figure:  # noqa: B008
+def drawn(name: str, context: Context = Context("test"), **inputs: Any) -> Figure:  # noqa: B008
     """The figure of this name, laid out."""
     with style():
-        figure: Figure = getattr(import_module(f"suite.figures.{name}"), name)(**inputs, told=told)
+        figure: Figure = getattr(import_module(f"suite.figures.{name}"), name)(
+            **inputs, context=context
+        )
         figure.draw_without_rendering()
     return figure
 

@@ -16,7 +16,7 @@ from suite.figures.panels import add_legend
 from suite.figures.style import draw, style
 from suite.report.examples import tracked
 from suite.results.frame import Results
-from suite.tables.told import Told
+from suite.tables.context import Context
 from tests.conftest import ROOT
 from tests.unit.figures.conftest import drawn, journal, texts
 from tests.unit.made import KINDS, made
@@ -24,7 +24,7 @@ from tests.unit.results.example import ran, results
 
 METHODS = {"magnitude": "Magnitude", "wanda": "Wanda", "thanos": "Thanos", "leap": "LEAP",
            "new_$method": "new_$method"}  # fmt: skip
-TOLD = Told("test")
+CONTEXT = Context("test")
 
 
 def grid(models=("qwen", "llama"), sparsities=("0.5", "0.6"), dense=True) -> Results:
@@ -42,7 +42,7 @@ def test_files_of_every_format_name_every_method_and_are_repeatable(tmp_path, na
     found, contents = grid(), []
     for folder in (tmp_path / "first", tmp_path / "second"):
         files = [folder / f"figure.{suffix}" for suffix in ("svg", "pdf", "png")]
-        draw(name, {"results": found}, TOLD, files)
+        draw(name, {"results": found}, CONTEXT, files)
         contents.append([file.read_bytes() for file in files])
         assert sorted(folder.iterdir()) == sorted(files), "no temporary file may remain"
     svg, pdf, png = contents[0]
@@ -51,7 +51,7 @@ def test_files_of_every_format_name_every_method_and_are_repeatable(tmp_path, na
     for text in [*METHODS.values(), "Dense", "qwen", "llama"]:
         assert f">{text}<" in svg.decode(), text
     with pytest.raises(ValueError, match=r"figure\.gif: a figure is saved as \.svg, \.pdf, \.png"):
-        draw(name, {"results": found}, TOLD, [tmp_path / "figure.gif"])
+        draw(name, {"results": found}, CONTEXT, [tmp_path / "figure.gif"])
 
 
 @pytest.mark.parametrize(("models", "lines"), [(["qwen"], 2), (["qwen", "llama", "gemma"], 1)])
@@ -60,8 +60,8 @@ def test_the_note_is_in_a_strip_below_the_figure(tmp_path, models, lines):
     plain, plain_png, noted, noted_png = (
         tmp_path / f"{n}.{s}" for n in "ab" for s in ("svg", "png")
     )
-    draw("quality", {"results": grid(models)}, TOLD, [plain, plain_png])
-    draw("quality", {"results": grid(models)}, Told("test", note=note), [noted, noted_png])
+    draw("quality", {"results": grid(models)}, CONTEXT, [plain, plain_png])
+    draw("quality", {"results": grid(models)}, Context("test", note=note), [noted, noted_png])
     (width, height), (plain_width, plain_height) = (
         map(float, re.findall(r'(?:width|height)="([\d.]+)pt"', file.read_text())[:2])
         for file in (noted, plain)
@@ -83,7 +83,7 @@ def test_figures_of_tracked_results_are_the_tracked_ones(tmp_path, name):
     folder = ROOT / "results/examples/claim"
     cells = pd.read_csv(folder / "main.csv", dtype={"sparsity": str}).itertuples()
     paths = [f"{c.model}/{c.method}/{c.sparsity}" + f"/seed-{c.seed}" * bool(c.seed) for c in cells]
-    draw(name, {"results": tracked("claim", paths)}, Told("claim"), [tmp_path / "drawn.svg"])
+    draw(name, {"results": tracked("claim", paths)}, Context("claim"), [tmp_path / "drawn.svg"])
     found, kept = (
         (f / n).read_text() for f, n in ((tmp_path, "drawn.svg"), (folder, f"{name}.svg"))
     )
@@ -104,7 +104,7 @@ def test_controls_are_left_out_whatever_their_name_and_seeds_are_averaged(tmp_pa
     controls = [ran("random-mask", 0.1), ran("coin", 0.1, implementation="random-mask")]
     seeds = [ran("wanda", 0.5, 9.0), ran("wanda", 0.54, 11.0, seed=1)]
     for file, more in (("with", [*controls, *seeds]), ("without", [ran("wanda", 0.52, 10.0)])):
-        draw(name, {"results": results([*cells, *more])}, TOLD, [tmp_path / file / "f.svg"])
+        draw(name, {"results": results([*cells, *more])}, CONTEXT, [tmp_path / file / "f.svg"])
     svg = (tmp_path / "with/f.svg").read_text()
     assert svg == (tmp_path / "without/f.svg").read_text() and ">LEAP<" in svg
 
@@ -151,7 +151,7 @@ def answered(right) -> Results:
 
 @pytest.mark.parametrize(("subject", "gains"), GAINS)
 def test_gain_is_the_paired_difference_to_each_baseline_but_controls(subject, gains):
-    figure = drawn("gain", Told("test", subject=subject), results=answered(RIGHT))
+    figure = drawn("gain", Context("test", subject=subject), results=answered(RIGHT))
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert [axes.get_title() for axes in figure.axes] == list(gains)
     for axes, of_model in zip(figure.axes, gains.values(), strict=True):
@@ -170,7 +170,7 @@ def test_a_gain_without_baseline_or_subject_is_refused():
     found = answered({("m", "leap", 0): [1, 0], ("m", "random-mask", 0): [0, 0]})
     for subject, label in (("leap", "LEAP"), ("reconstruct", "Reconstruction")):
         with pytest.raises(ValueError, match=f"no cell has both {label} and a baseline"):
-            drawn("gain", Told("test", subject=subject), results=found)
+            drawn("gain", Context("test", subject=subject), results=found)
 
 
 def test_cost_is_wall_time_or_training_time_the_cheapest_method_first():

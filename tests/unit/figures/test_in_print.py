@@ -16,8 +16,8 @@ from suite.figures.panels import COLUMN_INCHES, PAGE_INCHES
 from suite.figures.style import Look, method_looks, shades, style
 from suite.plan.methods import known_methods
 from suite.results.frame import Results
-from suite.tables.told import Told
-from tests.unit.figures.conftest import drawn, journal
+from suite.tables.context import Context
+from tests.unit.figures.conftest import FIGURES, drawn, journal
 from tests.unit.made import made
 from tests.unit.results.example import ran, results
 
@@ -41,7 +41,7 @@ POINTS = {
 VARIANTS = {"variants": {"base": "leap", "variants": {"short": {"steps": 2}}}}
 
 
-TOLD = Told("test", points=POINTS, study=VARIANTS)
+CONTEXT = Context("test", points=POINTS, study=VARIANTS)
 
 
 def cells(name: str, models: tuple[str, ...]) -> Results:
@@ -72,7 +72,7 @@ def drawing(tmp_path_factory):
     def drawing(name: str, *models: str) -> Figure:
         folder = tmp_path_factory.mktemp(name)
         if name in OF_RESULTS:
-            return drawn(name, TOLD, results=cells(name, models))
+            return drawn(name, CONTEXT, results=cells(name, models))
         if name == "training":
             return drawn(name, journals=[journal(folder / model, model=model) for model in models])
         places = product(models, METHODS, (0.5, 0.6))
@@ -88,7 +88,7 @@ def drawing(tmp_path_factory):
 
 
 @pytest.mark.parametrize("models", [["one"], ["one", "two", "three"]])
-@pytest.mark.parametrize("name", [*OF_RESULTS, "agreement", "density", "training"])
+@pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_is_as_wide_as_a_column_or_the_page_and_its_type_is_read(drawing, name, models):
     figure = drawing(name, *models)
     assert figure.get_figwidth() in (COLUMN_INCHES, PAGE_INCHES)

@@ -10,8 +10,8 @@ from suite.plan import studies
 from suite.plan.config import load
 from suite.plan.recipe import synthetic_note
 from suite.plan.subject import judged
+from suite.tables.context import Context
 from suite.tables.registry import STUDY_FIGURES, TABLES
-from suite.tables.told import Told
 from tests.conftest import ROOT
 from tests.unit.figures.conftest import FIGURES
 
@@ -41,7 +41,7 @@ def job(settings, study="", name=""):
         "methods": studies.methods_of(study, settings) if study else {},
         "points": {},
     }
-    assert told.keys() == {field.name for field in fields(Told)}
+    assert told.keys() == {field.name for field in fields(Context)}
     return SimpleNamespace(config=settings, params=SimpleNamespace(told=told))
 
 

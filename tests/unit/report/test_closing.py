@@ -7,8 +7,8 @@ import pytest
 from suite.artifacts.files import write_json
 from suite.report.closing import closing_lines
 from suite.results.frame import write
+from suite.tables.context import Context
 from suite.tables.headline import headline
-from suite.tables.told import Told
 from tests.unit.made import Made, collected, made
 
 ABOUT = "What these results can tell."
@@ -74,7 +74,7 @@ def test_a_grid_without_the_subject_has_a_leaderboard(tmp_path, generated):
         files |= made(tmp_path / "cells", "m", method, answers=answers)
     results = collected(files)
     run(tmp_path)
-    judged = headline(results, Told("test", about=ABOUT, against=["admm"]))
+    judged = headline(results, Context("test", about=ABOUT, against=["admm"]))
     (tmp_path / "tables/headline.json").write_text(judged["json"])
     write(results, tmp_path / "results.parquet", tmp_path / "items.parquet")
     title, head, rule, *rows = lines(tmp_path, generated=generated)[:-3]

@@ -6,8 +6,8 @@ import pytest
 
 from suite.results import mixed
 from suite.results.collect import Shown, collect
+from suite.tables.context import Context
 from suite.tables.registry import TABLES, table
-from suite.tables.told import Told
 from tests.unit.made import part_of
 from tests.unit.results.example import TASKS, edit, ran, write
 
@@ -69,7 +69,7 @@ def test_unknown_values_come_last_and_those_of_a_methods_own_rule_do_not_count(f
 
 
 def test_every_table_has_the_note(files):
-    told = Told(
+    context = Context(
         "test", about="About.", kindred=METHODS,
         study={"variants": {"base": "wanda", "variants": {}}},
         points={name: {"method": name, "amount": "", "tokens": 1} for name in METHODS},
@@ -81,12 +81,12 @@ def test_every_table_has_the_note(files):
     line = "Mixed: 7 cells evaluated in bfloat16, 1 in float32."
     for name in set(TABLES) - {"search"}:
         of = (part, line.replace("7 cells", "1 cell")) if name == "ablations" else (found, line)
-        for form, text in table(name)(of[0], told).items():
+        for form, text in table(name)(of[0], context).items():
             assert (of[1] in text) == (form != "csv"), (name, form)
             if form == "tex":
                 assert f"{line}}}\\label" in text, "at the end of the caption"
-    assert table("main")(found, told)["md"].endswith(f"|\n\n{line}\n")
-    assert table("verdict")(found, told)["md"].splitlines()[2:5] == ["About.", "", line]
+    assert table("main")(found, context)["md"].endswith(f"|\n\n{line}\n")
+    assert table("verdict")(found, context)["md"].splitlines()[2:5] == ["About.", "", line]
 
 
 def test_a_strict_run_refuses_and_names_the_cells_of_the_minority(files, monkeypatch):

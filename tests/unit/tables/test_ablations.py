@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from suite.tables.ablations import ablation_rows, ablations
-from suite.tables.told import Told
+from suite.tables.context import Context
 from tests.unit.figures.conftest import drawn, texts
 from tests.unit.results.example import GENERATED, TASKS, printed, ran, results
 
@@ -23,8 +23,8 @@ PPL = 12 + SHIFT + DRAW.normal(scale=0.3, size=(2, 11, 3)) + np.arange(11)[None,
 ACCURACY = 0.55 - 0.03 * SHIFT + 0.01 * DRAW.normal(size=(2, 11, 3))
 
 
-def told(*variants, base="leap"):
-    return Told("mini", study={"variants": {"base": base, "variants": dict.fromkeys(variants)}})
+def context(*variants, base="leap"):
+    return Context("mini", study={"variants": {"base": base, "variants": dict.fromkeys(variants)}})
 
 
 @cache
@@ -49,14 +49,14 @@ def pair(variant, base, other, **changes):
 
 
 def test_rows_are_the_base_and_its_variants_of_each_model():
-    rows = ablation_rows(grid(), told(*VARIANTS[::-1]))
+    rows = ablation_rows(grid(), context(*VARIANTS[::-1]))
     order = list(zip(rows["model"], rows["variant"], strict=True))
     assert order == [(model, v) for model in MODELS for v in ("(base)", *VARIANTS[::-1])]
     assert set(rows["seeds"]) == {3} and set(rows["sparsity"]) == {"0.6"}
 
 
 def test_means_deviations_and_differences_paired_by_seed():
-    rows = ablation_rows(grid(), told(*VARIANTS))
+    rows = ablation_rows(grid(), context(*VARIANTS))
     for name, values in (("ppl", PPL), ("average", 100 * ACCURACY)):
         differences = values - values[:, :1]
         expected = {
@@ -69,7 +69,7 @@ def test_means_deviations_and_differences_paired_by_seed():
             assert rows[field].tolist() == pytest.approx(value.ravel()), field
     # a shift that all seeds share has no error, whatever the order of the cells
     cells = pair("hard", [(10, 0.5), (11, 0.46)], [(12, 0.49), (13, 0.45)], achieved=0.57)
-    row = ablation_rows(results(cells[::-1]), told("hard")).loc[1]
+    row = ablation_rows(results(cells[::-1]), context("hard")).loc[1]
     assert (row["ppl_difference"], row["average_difference"]) == pytest.approx((2, -1))
     assert (row["ppl_difference_stderr"], row["average_difference_stderr"]) == pytest.approx((0, 0))
     assert row["achieved_sparsity"] == pytest.approx(0.57)
@@ -77,7 +77,7 @@ def test_means_deviations_and_differences_paired_by_seed():
 
 def test_tables_of_one_seed_of_a_broken_model_and_generated_tasks():
     cells = pair("hard", [(10, 0.5)], [(2.5e6, 0.49999)])
-    texts = ablations(results(cells, GENERATED), told("hard"))
+    texts = ablations(results(cells, GENERATED), context("hard"))
     assert texts["csv"].splitlines() == [
         "model,method,variant,sparsity,seeds,tasks,achieved_sparsity,ppl,ppl_std,ppl_difference,"
         "ppl_difference_stderr,average,average_std,average_difference,average_difference_stderr",
@@ -95,7 +95,7 @@ def test_markdown_has_means_errors_and_differences():
     base = [(10 + seed, 0.50 + seed / 100) for seed in range(3)]
     other = [(10.5 + 2 * seed, 0.485 + seed / 50) for seed in range(3)]
     found = results(pair("no-noise", base, other, achieved=0.57126), TASKS)
-    text = ablations(found, told("no-noise"))["md"]
+    text = ablations(found, context("no-noise"))["md"]
     assert text.startswith("Scale `mini`. Variants of LEAP at sparsity 0.6: ")
     assert "over 3 seeds" in text and r"### qwen\_tiny" in text
     assert printed(text) == [
@@ -109,8 +109,8 @@ def test_markdown_has_means_errors_and_differences():
     [((0.5712, 0.5712), ["57.12"]), ((0.58, 0.5712), ["57.12–58.00"]), ((0.5999, 0.6), [])],
 )
 def test_the_figure_has_a_row_per_variant_with_its_means(achieved, said):
-    figure = drawn("ablations", told(*VARIANTS), results=grid(achieved=achieved))
-    rows, left = ablation_rows(grid(), told(*VARIANTS)), figure.axes[0]
+    figure = drawn("ablations", context(*VARIANTS), results=grid(achieved=achieved))
+    rows, left = ablation_rows(grid(), context(*VARIANTS)), figure.axes[0]
     names = [label.get_text().replace("\n", " ") for label in left.get_yticklabels()]
     assert [name.partition(" (")[0] for name in names] == [
         "LEAP", *(variant.replace("-", " ") for variant in VARIANTS)
@@ -133,5 +133,5 @@ def test_perplexities_far_apart_are_on_a_log_axis(factor, logarithmic):
     # the deviation exceeds the mean: the bar would reach below zero
     other = [(10 * factor * share, 0.4) for share in (0.01, 0.01, 2.98)]
     found = results(pair("hard", [(10, 0.5)] * 3, other))
-    label = drawn("ablations", told("hard"), results=found).axes[0].get_xlabel()
+    label = drawn("ablations", context("hard"), results=found).axes[0].get_xlabel()
     assert (label == "Perplexity (log scale) – lower is better") == logarithmic

@@ -8,7 +8,7 @@ import pytest
 
 from suite.results.frame import Results
 from suite.tables.comparison import comparison, comparison_rows
-from suite.tables.told import Told
+from suite.tables.context import Context
 from tests.unit.results.example import GENERATED, WITH_CHANCE, ran, results
 
 METHODS = {"dense": [0], "wanda": [0], "leap-per-block": [0, 1], "leap": [0, 1]}
@@ -42,7 +42,7 @@ def study(tasks=WITH_CHANCE, without=()) -> Results:
 
 @pytest.fixture(scope="module")
 def rows():
-    return comparison_rows(study(), Told("mini")).set_index("method")
+    return comparison_rows(study(), Context("mini")).set_index("method")
 
 
 def of(method: str) -> np.ndarray:
@@ -87,25 +87,25 @@ def test_the_lead_is_the_subjects_over_the_method_item_by_item(rows):
         assert rows["lead"][method] == pytest.approx(100 * difference.mean())
         assert rows["lead_stderr"][method] == pytest.approx(clustered(difference))
     assert rows.loc[["leap", "dense"], ["lead", "lead_stderr"]].isna().all(axis=None)
-    other = comparison_rows(study(), Told("mini", subject="wanda")).set_index("method")["lead"]
+    other = comparison_rows(study(), Context("mini", subject="wanda")).set_index("method")["lead"]
     assert other["leap"] == pytest.approx(-rows["lead"]["wanda"]) and math.isnan(other["wanda"])
 
 
 def test_a_lead_is_over_common_cells_with_the_same_items():
-    found = comparison_rows(study(without=[("wanda", "0.6")]), Told("mini")).set_index("method")
+    found = comparison_rows(study(without=[("wanda", "0.6")]), Context("mini")).set_index("method")
     difference = of("leap")[::2] - of("wanda")[::2]
     assert found["cells"]["wanda"] == 2
     assert found["lead"]["wanda"] == pytest.approx(100 * difference.mean())
-    alone = comparison_rows(study(without=[("leap", "0.5"), ("leap", "0.6")]), Told("mini"))
+    alone = comparison_rows(study(without=[("leap", "0.5"), ("leap", "0.6")]), Context("mini"))
     assert alone["lead"].isna().all()
     other = study()
     first = other.items["method"].eq("wanda").idxmax()
     with pytest.raises(ValueError, match="did not answer the same items"):
-        comparison_rows(Results(other.frame, other.items.drop(first)), Told("mini"))
+        comparison_rows(Results(other.frame, other.items.drop(first)), Context("mini"))
 
 
 def test_tables_have_all_numbers_and_mark_missing_ones(rows):
-    texts = comparison(study(GENERATED), Told("mini"))
+    texts = comparison(study(GENERATED), Context("mini"))
     read = list(csv.DictReader(texts["csv"].splitlines()))
     assert [row["method"] for row in read] == list(METHODS)
     assert {row["tasks"] for row in read} == {"generated"}
@@ -113,7 +113,7 @@ def test_tables_have_all_numbers_and_mark_missing_ones(rows):
     assert read[3]["lead"] == read[0]["cpu_seconds"] == read[1]["recovered_share"] == ""
     assert texts["md"].startswith("**Generated tasks") and "Scale `mini`" in texts["md"]
     assert "| Mini-task accuracy (%) | Perplexity | Recovered (%) | LEAP's lead (po" in texts["md"]
-    lines = comparison(study(), Told("mini"))["md"].splitlines()
+    lines = comparison(study(), Context("mini"))["md"].splitlines()
     wanda = rows.loc["wanda"]
     assert (
         f"| Wanda | 4 | {wanda['average']:.2f} ± {wanda.average_stderr:.2f} | {wanda.ppl:.2f} | "

@@ -8,14 +8,14 @@ from itertools import product
 
 import pytest
 
+from suite.tables.context import Context
 from suite.tables.main import main
 from suite.tables.main_tabular import main_tabular
-from suite.tables.told import Told
 from tests.unit.results.example import GENERATED, MANY, TASKS, WITH_CHANCE, printed, ran, results
 
 MODELS = ["qwen_tiny", "llama-tiny"]
 ACCURACIES = {"wanda": 0.65, "sparsegpt": 0.6, "leap": 0.7}
-TOLD = Told("mini", published=False)
+CONTEXT = Context("mini", published=False)
 # dense, and three methods of which the last is the best, all with one perplexity
 GRID = [
     ran(method, acc, ppl, sparsity, model)
@@ -27,8 +27,8 @@ GRID = [
 ]  # fmt: skip
 
 
-def tables(cells, tasks=TASKS, patterns=None, told=TOLD):
-    return main(results(cells, tasks, patterns), told)
+def tables(cells, tasks=TASKS, patterns=None, context=CONTEXT):
+    return main(results(cells, tasks, patterns), context)
 
 
 def rows(cells, tasks=TASKS):
@@ -92,7 +92,7 @@ def test_controls_are_never_bold_under_any_name():
     assert found["Random mask 2:4"] == [*["**40.00**"] * 7, "–", "**2.50**"]
     assert "**" not in str(rows([pair[0], lucky])), "nor is a method with only controls beside it"
     for cells in ([*pair, lucky], pair):
-        for text in (tables(cells)["md"], main_tabular(results(cells), TOLD)["tex"]):
+        for text in (tables(cells)["md"], main_tabular(results(cells), CONTEXT)["tex"]):
             assert ("Controls are the best of nothing." in text) == (lucky in cells)
 
 
@@ -115,7 +115,7 @@ def test_methods_of_several_patterns_have_a_column_for_it():
     cells = [ran("dense", 0.9), ran("patch", 0.8, sparsity="0.35"), ran("wanda-2-4", 0.4),
              ran("leap", 0.7)]  # fmt: skip
     patterns = {"dense": "dense", "patch": "dense or 2:4", "wanda-2-4": "2:4", "leap": "free"}
-    texts = tables(cells, patterns=patterns, told=Told("mini", name="patterns"))
+    texts = tables(cells, patterns=patterns, context=Context("mini", name="patterns"))
     assert [row["pattern"] for row in read(texts["csv"])] == list(patterns.values())
     assert "| Method | Pattern | Sparsity | PIQA" in texts["md"]
     found = [row[:4] for row in printed(texts["md"])]
@@ -143,7 +143,7 @@ def test_other_metrics_and_shots_are_named_and_not_all_tasks_count():
 @pytest.mark.parametrize("tasks", [GENERATED, TASKS], ids=["generated", "real"])
 def test_generated_tasks_are_named_in_every_format(tasks):
     is_generated = tasks is GENERATED
-    texts = tables(GRID, tasks) | {"tabular": main_tabular(results(GRID, tasks), TOLD)["tex"]}
+    texts = tables(GRID, tasks) | {"tabular": main_tabular(results(GRID, tasks), CONTEXT)["tex"]}
     assert {row["tasks"] for row in read(texts["csv"])} == {"generated" if is_generated else "real"}
     bold = "Generated tasks for miniature models: not PIQA"
     assert texts["md"].startswith(f"**{bold}") == is_generated
@@ -160,7 +160,7 @@ def test_latex_is_escaped_and_well_formed():
     cells = [ran("new_method", model="m"), ran("wanda", model="n")]
     found = results(cells, GENERATED)
     found.frame["model"] = found.frame["model"].replace("m", name)
-    text = main(found, TOLD)["tex"]
+    text = main(found, CONTEXT)["tex"]
     assert r"a\_b\%c\&d\#e\$f\{g\}h\textasciitilde{}i\textasciicircum{}j\textbackslash{}k" in text
     assert r"new\_method & 0.5 &" in text
     unescaped = re.sub(r"\\[&%$#_{}]", "", text)
@@ -177,7 +177,7 @@ def test_latex_is_escaped_and_well_formed():
 
 def test_the_tabular_has_a_table_a_model_and_a_block_a_sparsity():
     cells = [*GRID, ran("leap", 0.8, 4338.6, "0.6", MODELS[0], seed=1)]
-    text = main_tabular(results(cells, GENERATED), TOLD)["tex"]
+    text = main_tabular(results(cells, GENERATED), CONTEXT)["tex"]
     first, second = text.split(r"\end{table*}")[:-1]
     assert r"\caption{qwen\_tiny. " in first and r"\label{tab:main-1}" in first
     assert r"\caption{llama-tiny. " in second and r"\label{tab:main-2}" in second
@@ -226,9 +226,9 @@ def test_latex_of_the_papers_grid_and_of_patterns_compiles_and_fits_its_pages(tm
     cells += [ran(*cell) for cell in grid]
     tasks = {n: {**WITH_CHANCE[n], **(GENERATED[n] if generated else {})} for n in TASKS}
     found = results(cells, tasks)
-    assert "(2 pages" in compiled(tmp_path, main(found, Told("paper"))["tex"])
-    compiled(tmp_path, main_tabular(found, Told("paper"))["tex"], "[twocolumn]")
+    assert "(2 pages" in compiled(tmp_path, main(found, Context("paper"))["tex"])
+    compiled(tmp_path, main_tabular(found, Context("paper"))["tex"], "[twocolumn]")
     patterns = {"dense": "dense", "sparsegpt": "2:4", "patch": "dense or 2:4", "leap": "free"}
     cells = [ran("dense", 0.9), *(ran("patch", sparsity=s) for s in ("0.35", "0.45")),
              ran("sparsegpt", ppl=123456.0), ran("leap", ppl=123456.0)]  # fmt: skip
-    compiled(tmp_path, main(results(cells, tasks, patterns), Told("paper", "patterns"))["tex"])
+    compiled(tmp_path, main(results(cells, tasks, patterns), Context("paper", "patterns"))["tex"])

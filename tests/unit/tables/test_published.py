@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from suite.tables.against_published import against_published, compare
+from suite.tables.context import Context
 from suite.tables.published import MEASURES, published_models, read_published
 from suite.tables.published_leads import leads, lines, sentences
-from suite.tables.told import Told
 from suite.tables.verdict import verdict
 from tests.unit.results.example import GENERATED, TASKS, printed, ran, results
 
@@ -106,7 +106,7 @@ def test_the_real_table_against_itself_is_reproduced():
         ran(method, list(row[list(TASKS)] / 100), row["ppl"], str(sparsity), model)
         for (model, sparsity, method, _), row in wide(known).dropna().iterrows()
     ]
-    texts = against_published(ours(*cells), Told("paper"))
+    texts = against_published(ours(*cells), Context("paper"))
     rows = list(csv.DictReader(texts["csv"].splitlines()))
     verdicts = [row["verdict"] for row in rows]
     # ADMM and LEAP on the 8B model were not run; only two of their numbers each were published
@@ -177,10 +177,10 @@ def test_the_real_table_has_the_leads_that_are_said():
     (thanos,) = (row for row in printed(text) if "Thanos" in row)
     assert thanos[1:-1] == ["llama-3.1-8b", "0.5", "+0.07", "Thanos", "–", "–"]
     assert thanos[-1].startswith("secondary note on the paper; PhD thesis of the first author")
-    told = Told("paper", published=True)
-    assert "## As published\n\n" + text in verdict(elsewhere, told)["md"]
-    assert "As published" not in verdict(elsewhere, replace(told, published=False))["md"]
-    assert "As published" not in verdict(ours(ran("leap"), tasks=GENERATED), told)["md"]
+    context = Context("paper", published=True)
+    assert "## As published\n\n" + text in verdict(elsewhere, context)["md"]
+    assert "As published" not in verdict(elsewhere, replace(context, published=False))["md"]
+    assert "As published" not in verdict(ours(ran("leap"), tasks=GENERATED), context)["md"]
     best = leads(elsewhere).query("against == 'the best published baseline'")
     assert len(best) == (best["published"] > 0).sum() == 10
     assert sorted(best["baseline"]) == [*["admm"] * 9, "thanos"]

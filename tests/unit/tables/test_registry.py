@@ -5,12 +5,12 @@ import pytest
 from suite.artifacts.files import write_json
 from suite.results.collect import Shown, collect_validations
 from suite.results.frame import Results
+from suite.tables.context import Context
 from suite.tables.registry import TABLES, table
-from suite.tables.told import Told
 from tests.unit.made import part_of
 from tests.unit.results.example import ran, results
 
-TOLD = Told(
+CONTEXT = Context(
     "test",
     kindred=("wanda",),
     opponents=("wanda",),
@@ -36,6 +36,6 @@ def every_result(tmp_path) -> dict[str, Results]:
 
 def test_every_table_is_a_function_of_its_name_and_gives_its_formats(every_result):
     for name, described in TABLES.items():
-        texts = table(name)(every_result[name], TOLD)
+        texts = table(name)(every_result[name], CONTEXT)
         assert tuple(texts) == described.formats, name
         assert all(text.endswith("\n") and text.strip() for text in texts.values()), name

@@ -4,8 +4,8 @@ import pytest
 
 from suite.artifacts.files import write_json
 from suite.results.collect import Shown, collect_validations
+from suite.tables.context import Context
 from suite.tables.search import ranking, search
-from suite.tables.told import Told
 
 SETTINGS = {
     "leap": {"steps": 200, "alpha": [100, 350], "noise": "logistic"},
@@ -49,7 +49,7 @@ def test_seeds_are_averaged_and_notes_are_printed(validated, note):
     found = validated(("leap", "a", 0, 2.0), ("leap", "a", 1, 8.0), ("leap-short", "a", 0, 4.5))
     found.frame.loc[0, "dtype"] = "float32"
     methods = {name: SETTINGS[name] for name in ("leap", "leap-short")}
-    texts = search(found, Told("mini", note=note, methods=methods))
+    texts = search(found, Context("mini", note=note, methods=methods))
     assert texts["csv"].splitlines()[:2] == ["method,steps,perplexity,a", "leap,200,4,4"]
     first, *_, last, _, mixed = texts["md"].splitlines()
     assert last == "| leap-short | 100 | 4.500 | 4.500 |"

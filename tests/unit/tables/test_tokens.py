@@ -5,13 +5,13 @@ import csv
 import numpy as np
 import pytest
 
+from suite.tables.context import Context
 from suite.tables.tokens import token_rows, tokens
-from suite.tables.told import Told
 from tests.unit.figures.conftest import drawn, texts
 from tests.unit.results.example import GENERATED, ran, results
 
 MODELS = ["qwen", "llama"]
-TOLD = Told(
+CONTEXT = Context(
     "mini",
     points={
         name: {"method": method, "amount": amount, "tokens": number}
@@ -31,7 +31,7 @@ DRAW = np.random.default_rng(1)
 CELLS = [
     ran(name, 0.5 + 0.3 * DRAW.random(), 2 + 5 * DRAW.random(), "0.6", model, seed, wall=1.0 + seed)
     for model in MODELS
-    for name in ("dense", *TOLD.points)
+    for name in ("dense", *CONTEXT.points)
     for seed in ((0, 1) if name.startswith("leap") else (0,))
 ]
 
@@ -43,14 +43,14 @@ def study():
 
 @pytest.fixture(scope="module")
 def rows(study):
-    return token_rows(study, TOLD)
+    return token_rows(study, CONTEXT)
 
 
 def test_rows_are_the_points_in_order_with_seeds_averaged(rows):
-    order = [("dense", "")] + [(p["method"], p["amount"]) for p in TOLD.points.values()]
+    order = [("dense", "")] + [(p["method"], p["amount"]) for p in CONTEXT.points.values()]
     found = rows[["model", "method", "amount"]].itertuples(index=False, name=None)
     assert list(found) == [(model, *point) for model in MODELS for point in order]
-    for row, name in zip(rows[:8].itertuples(), ["dense", *TOLD.points], strict=True):
+    for row, name in zip(rows[:8].itertuples(), ["dense", *CONTEXT.points], strict=True):
         seeds = [c for c in CELLS if (c["cell"].model, c["cell"].method) == ("qwen", name)]
         assert row.seeds == len(seeds)
         assert row.average == pytest.approx(100 * np.mean([cell["acc"] for cell in seeds]))
@@ -62,7 +62,7 @@ def test_rows_are_the_points_in_order_with_seeds_averaged(rows):
 
 
 def test_tables(rows):
-    texts = tokens(results(CELLS, GENERATED), TOLD)
+    texts = tokens(results(CELLS, GENERATED), CONTEXT)
     read = list(csv.DictReader(texts["csv"].splitlines()))
     assert [row["tokens"] for row in read[:3]] == ["0", "16384", "16384"]
     assert (read[0]["wall_seconds"], read[0]["amount"]) == ("", "")
@@ -80,7 +80,7 @@ def test_tables(rows):
 
 
 def test_the_figure_has_points_with_errors_and_lines_at_dense_and_the_best(study, rows):
-    figure = drawn("tokens", TOLD, results=study)
+    figure = drawn("tokens", CONTEXT, results=study)
     measures = [(model, *each) for each in (("ppl", min), ("average", max)) for model in MODELS]
     for panel, (model, measure, best) in zip(figure.axes, measures, strict=True):
         of_model = rows[rows["model"] == model]

@@ -9,13 +9,13 @@ import pytest
 
 from suite.plan.config import load
 from suite.plan.subject import judged
+from suite.tables.context import Context
 from suite.tables.headline import headline, judge
 from suite.tables.leaderboard import leaderboard_lines
-from suite.tables.told import Told
 from suite.tables.verdict import claim, verdict
 from tests.unit.results.example import GENERATED, TASKS, printed, ran, results
 
-TOLD = Told("mini", about="It is the claim.", kindred=("wanda", "admm"),
+CONTEXT = Context("mini", about="It is the claim.", kindred=("wanda", "admm"),
             opponents=("wanda", "admm"), against=("admm",))  # fmt: skip
 CELLS = [
     ran("dense", 0.9, 2.0, model="a"),
@@ -30,14 +30,14 @@ CELLS = [
 KIND, ALL = "the best layer-wise baseline", "the best of all baselines"
 
 
-def found(cells, told=TOLD):
+def found(cells, context=CONTEXT):
     """The verdicts by their names."""
-    whole = judge(results(cells), told)
+    whole = judge(results(cells), context)
     return {verdict["name"]: verdict for verdict in whole["against"]}
 
 
-def page(cells, told=TOLD, tasks=TASKS):
-    return verdict(results(cells, tasks), told)["md"]
+def page(cells, context=CONTEXT, tasks=TASKS):
+    return verdict(results(cells, tasks), context)["md"]
 
 
 def test_differences_are_to_the_best_of_each_cell_and_to_single_ones():
@@ -56,14 +56,14 @@ def test_differences_are_to_the_best_of_each_cell_and_to_single_ones():
     assert [row["baseline"] for row in perplexity["cells"]] == ["admm", "wanda"]
     assert [row["difference"] for row in perplexity["cells"]] == pytest.approx([0.0, 0.1])
     assert perplexity["cells_better"] == 0 and "p_value" not in perplexity
-    whole = json.loads(headline(results(CELLS), TOLD)["json"])
+    whole = json.loads(headline(results(CELLS), CONTEXT)["json"])
     assert whole["subject"] == "leap" and whole["mixed"] == ""
 
 
 def test_another_kind_counts_against_the_best_of_all_only():
     cells = [*CELLS, ran("elsa", 0.7, 3.0, model="a"), ran("elsa", 0.6, 2.9, model="b")]
-    told = replace(TOLD, opponents=(*TOLD.kindred, "elsa"))
-    verdicts, without = found(cells, told), found(CELLS)
+    context = replace(CONTEXT, opponents=(*CONTEXT.kindred, "elsa"))
+    verdicts, without = found(cells, context), found(CELLS)
     assert list(verdicts) == [KIND, ALL, "ADMM"]
     assert {name: verdicts[name] for name in without} == without
     for measure, opponents, differences in (
@@ -73,14 +73,14 @@ def test_another_kind_counts_against_the_best_of_all_only():
         best = verdicts[ALL][measure]["cells"]
         assert [row["baseline"] for row in best] == opponents
         assert [row["difference"] for row in best] == pytest.approx(differences)
-    text = page(cells, told)
+    text = page(cells, context)
     assert text.count("## Against") == 3 and page(CELLS).count("## Against") == 2
 
 
 def test_a_baseline_without_a_cell_of_the_subject_has_no_verdict():
-    told = replace(TOLD, opponents=(*TOLD.kindred, "elsa"), against=("elsa", "sparsegpt"))
+    context = replace(CONTEXT, opponents=(*CONTEXT.kindred, "elsa"), against=("elsa", "sparsegpt"))
     elsewhere = [*CELLS, ran("elsa", 0.9, 1.0, sparsity="0.7", model="a")]
-    assert list(found(elsewhere, told)) == [KIND, ALL]
+    assert list(found(elsewhere, context)) == [KIND, ALL]
     cell = found([c for c in CELLS if c["cell"].model == "b"])["ADMM"]["accuracy"]
     assert cell["cells_std"] is None and cell["seeds_std"] is None
 
@@ -89,7 +89,7 @@ def test_accuracies_have_paired_tests_and_a_mean_clustered_by_item():
     right = {("admm", "a"): 600, ("leap", "a"): 630, ("admm", "b"): 700, ("leap", "b"): 680}
     cells = [ran(method, model=model, right=[[int(i < count) for i in range(1000)]])
              for (method, model), count in right.items()]  # fmt: skip
-    whole = judge(results(cells, {"piqa": {}}), TOLD)["against"][0]["accuracy"]
+    whole = judge(results(cells, {"piqa": {}}), CONTEXT)["against"][0]["accuracy"]
     for row, share in zip(whole["cells"], (0.03, 0.02), strict=True):
         # this share of 1,000 items differs, all in one direction
         error = 100 * math.sqrt(share * (1 - share) / 999)
@@ -152,7 +152,7 @@ def test_the_page_has_the_verdict_its_cells_and_rule(tasks):
 @pytest.mark.parametrize("cells", [CELLS[:3], CELLS[3:5], CELLS[:1]])
 def test_without_subject_or_opponent_the_page_has_the_leaderboard(cells):
     text = page(cells)
-    assert judge(results(cells), TOLD)["against"] == []
+    assert judge(results(cells), CONTEXT)["against"] == []
     assert "No verdict: the grid has no cell with LEAP and an opponent. The leaderboard:" in text
     assert "\n".join(leaderboard_lines(results(cells))) in text
     assert "## Against" not in text and "## Rule" not in text
@@ -161,9 +161,9 @@ def test_without_subject_or_opponent_the_page_has_the_leaderboard(cells):
 # Other subjects
 
 
-def told_of(**settings):
-    """What a run of scale mini with these settings is told."""
-    return Told("mini", **judged(load({"scale": "mini", "hub_mirror": "", **settings})))
+def context_of(**settings):
+    """Context of a run of scale mini with these settings."""
+    return Context("mini", **judged(load({"scale": "mini", "hub_mirror": "", **settings})))
 
 
 GRID = {"methods": ["random-mask", "wanda", "sparsegpt", "admm", "admm-cubic", "alps", "thanos",
@@ -171,15 +171,15 @@ GRID = {"methods": ["random-mask", "wanda", "sparsegpt", "admm", "admm-cubic", "
 
 
 def test_kinds_are_those_of_the_subject():
-    leap = told_of(grid=GRID, against=[])
+    leap = context_of(grid=GRID, against=[])
     layer_wise = {"wanda", "sparsegpt", "admm", "admm-cubic", "alps", "thanos", "magnitude"}
     assert (leap.kind, set(leap.kindred)) == ("layer-wise", layer_wise)
     assert set(leap.opponents) == layer_wise | {"reconstruct", "elsa"}
-    admm = told_of(grid=GRID, subject="admm", against=[])
+    admm = context_of(grid=GRID, subject="admm", against=[])
     # ADMM's other schedule is no opponent, nor is the control; LEAP is one of another kind
     assert set(admm.kindred) == layer_wise - {"admm", "admm-cubic"}
     assert set(admm.opponents) == set(admm.kindred) | {"reconstruct", "elsa", "leap"}
-    retrained = told_of(grid=GRID, subject="reconstruct", against=["wanda"])
+    retrained = context_of(grid=GRID, subject="reconstruct", against=["wanda"])
     assert (retrained.kind, list(retrained.kindred)) == ("retraining", ["elsa"])
     assert set(retrained.opponents) == layer_wise | {"elsa", "leap"} and retrained.against == [
         "wanda"
@@ -189,15 +189,17 @@ def test_kinds_are_those_of_the_subject():
 def test_any_method_can_be_the_subject():
     accuracies = {"wanda": 0.6, "admm": 0.5, "reconstruct": 0.7, "elsa": 0.65, "leap": 0.9,
                   "random-mask": 0.99}  # fmt: skip
-    told = told_of(grid={"methods": list(accuracies)}, subject="reconstruct", against=["leap"])
+    context = context_of(
+        grid={"methods": list(accuracies)}, subject="reconstruct", against=["leap"]
+    )
     cells = [ran(method, acc) for method, acc in accuracies.items()]
-    verdicts = found(cells, told)
+    verdicts = found(cells, context)
     best = {name: of["accuracy"]["cells"][0]["baseline"] for name, of in verdicts.items()}
     # LEAP starts from Wanda's masks, and so does reconstruction
     assert best == {"the best retraining baseline": "elsa", ALL: "leap", "LEAP": "leap"}
     (row,) = verdicts["LEAP"]["accuracy"]["cells"]
     assert row["difference"] == pytest.approx(-20)
-    text = page(cells, told)
+    text = page(cells, context)
     assert text.startswith("# Does Reconstruction beat the retraining baselines?")
     assert "| Accuracy: Reconstruction |" in text and "controls, Reconstruction itself" in text
     assert "LEAP itself" not in text

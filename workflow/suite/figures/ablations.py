@@ -14,21 +14,21 @@ from suite.figures.style import Look, line_style, shades
 from suite.plan.methods import method_label
 from suite.results.frame import Results
 from suite.tables.ablations import BASE, ablation_rows, variant_label
-from suite.tables.told import Told
+from suite.tables.context import Context
 
 _LOG_FROM = 3.0  # ratio of the largest to the smallest perplexity
 # In rows: the height for all models of a row, and from one model to the next.
 _ROOM, _OFFSET = 0.72, 0.24
 
 
-def ablations(results: Results, told: Told) -> Figure:
+def ablations(results: Results, context: Context) -> Figure:
     """Perplexity and average accuracy of the base method and its variants, one row each.
 
     Dots are means over seeds, bars the sample standard deviation, vertical lines the base's means,
     all by model. Perplexities that span more than a factor of 3 are on a log scale. A variant whose
     sparsity is half a percentage point or more from the base's has it below its name.
     """
-    rows = ablation_rows(results, told)
+    rows = ablation_rows(results, context)
     variants, looks = distinct(rows["variant"]), shades(distinct(rows["model"]))
     height = 0.75 + len(variants) * (0.2 + 0.07 * len(looks)) + 0.2 * (len(looks) > 1)
     figure = new_figure(height)

@@ -16,14 +16,14 @@ from suite.artifacts.files import read_json
 from suite.artifacts.masks import jaccard
 from suite.figures.panels import PAGE_INCHES, distinct, new_figure
 from suite.plan.methods import method_label
-from suite.tables.told import Told
+from suite.tables.context import Context
 
 _CELL_INCHES, _NAME_INCHES = 0.28, 0.95
 _CELLS_IN_COLUMN = 8
 _COLOURS = mpl.colormaps["Purples"]
 
 
-def agreement(manifests: Sequence[Path], masks: Sequence[Path], told: Told) -> Figure:
+def agreement(manifests: Sequence[Path], masks: Sequence[Path], context: Context) -> Figure:
     """Jaccard index |A and B| / |A or B| of each pair of methods, one panel per sparsity.
 
     `manifests` and `masks` are of the same hardened checkpoints, one seed per method; models are

@@ -6,14 +6,14 @@ from suite.figures.dot_plot import ACCURACY, Measure, dot_plot, log_ticks
 from suite.plan.methods import method_label
 from suite.results.frame import Results, is_pruned
 from suite.results.statistics import means
-from suite.tables.told import Told
+from suite.tables.context import Context
 
 _SECONDS = Measure(
     "Seconds inside\nthe job, without\nstart-up (log scale)", "seconds", ticks=log_ticks
 )
 
 
-def cost(results: Results, told: Told) -> Figure:
+def cost(results: Results, context: Context) -> Figure:
     """Seconds and average accuracy of every method, cheapest first, one panel per model.
 
     Seconds are wall time measured inside the job, at the load that the machine had: without

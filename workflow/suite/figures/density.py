@@ -12,12 +12,12 @@ from matplotlib.ticker import MaxNLocator
 from suite.artifacts.files import read_json
 from suite.figures.panels import add_legend, distinct, new_figure, title_panels
 from suite.figures.style import DENSE_LINE, Look, outlined, shades
-from suite.tables.told import Told
+from suite.tables.context import Context
 
 _MARKERS = 6  # on a line, at most
 
 
-def density(manifests: Sequence[Path], told: Told) -> Figure:
+def density(manifests: Sequence[Path], context: Context) -> Figure:
     """Density against decoder block: one line per kind of layer, one panel per model and sparsity.
 
     The dashed line is the density of methods with a uniform budget per layer.

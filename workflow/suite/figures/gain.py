@@ -8,17 +8,17 @@ from suite.figures.panels import distinct
 from suite.plan.methods import method_label
 from suite.results.frame import PLACE, Results, is_pruned
 from suite.results.statistics import compare
-from suite.tables.told import Told
+from suite.tables.context import Context
 
 
-def gain(results: Results, told: Told) -> Figure:
+def gain(results: Results, context: Context) -> Figure:
     """Subject minus baseline in points of average accuracy, one panel per model.
 
     Bars are one standard error, paired by item. Seeds are averaged, and controls are no baselines.
     Raises ValueError where no cell has the subject and a baseline.
     """
-    label = method_label(told.subject)
-    gains = _gains(results, told.subject)
+    label = method_label(context.subject)
+    gains = _gains(results, context.subject)
     if gains.empty:
         raise ValueError(f"no cell has both {label} and a baseline")
     axis = f"Average accuracy of {label} minus\nthat of the baseline (points)\n"

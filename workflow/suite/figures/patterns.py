@@ -6,10 +6,10 @@ from suite.figures.dot_plot import ACCURACY, PERPLEXITY, dot_plot
 from suite.figures.panels import distinct
 from suite.plan.methods import base_method, method_label
 from suite.results.frame import Results, is_pruned
-from suite.tables.told import Told
+from suite.tables.context import Context
 
 
-def patterns(results: Results, told: Told) -> Figure:
+def patterns(results: Results, context: Context) -> Figure:
     """Accuracy and perplexity of every pattern and method, one column of panels per model.
 
     Each pattern, method and density has a row of its own. Accuracy is the mean of the tasks in

@@ -8,10 +8,10 @@ from suite.figures.panels import distinct
 from suite.plan.methods import method_label
 from suite.results.frame import Results, is_pruned
 from suite.results.statistics import means
-from suite.tables.told import Told
+from suite.tables.context import Context
 
 
-def quality(results: Results, told: Told) -> Figure:
+def quality(results: Results, context: Context) -> Figure:
     """Average accuracy and perplexity, one row per method and one column of panels per model.
 
     Accuracy is the mean of the tasks in percent, its bars the standard error over items, which all

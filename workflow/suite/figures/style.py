@@ -15,13 +15,13 @@ from matplotlib.transforms import Bbox
 from suite.artifacts.files import replacing
 from suite.plan.cell import DENSE
 from suite.plan.methods import base_method, look_of
-from suite.tables.told import Told
+from suite.tables.context import Context
 
 STYLE = Path(__file__).with_name("suite.mplstyle")
 DENSE_LINE: dict[str, Any] = {"color": "black", "linewidth": 0.9, "linestyle": (0, (5, 3))}
 
 
-def draw(name: str, inputs: Mapping[str, Any], told: Told, outputs: Sequence[Path]) -> None:
+def draw(name: str, inputs: Mapping[str, Any], context: Context, outputs: Sequence[Path]) -> None:
     """Draw the figure of this name and save it in the format of each output's suffix.
 
     `inputs` are the arguments of its function. Raises ValueError for a suffix other than .svg, .pdf
@@ -29,7 +29,7 @@ def draw(name: str, inputs: Mapping[str, Any], told: Told, outputs: Sequence[Pat
     """
     with style():
         function = getattr(import_module(f"suite.figures.{name}"), name)
-        _save(function(**inputs, told=told), outputs, told.note)
+        _save(function(**inputs, context=context), outputs, context.note)
 
 
 @dataclass(frozen=True)

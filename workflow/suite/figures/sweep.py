@@ -21,10 +21,10 @@ from suite.figures.quality import points
 from suite.figures.style import DENSE_LINE, Look, method_looks, outlined
 from suite.plan.cell import DENSE
 from suite.results.frame import Results
-from suite.tables.told import Told
+from suite.tables.context import Context
 
 
-def sweep(results: Results, told: Told) -> Figure:
+def sweep(results: Results, context: Context) -> Figure:
     """Average accuracy and perplexity against sparsity: one line per method, panels by model.
 
     Shows the numbers of figure `quality`. Markers are open, so that none hides another.

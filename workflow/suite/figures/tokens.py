@@ -13,19 +13,19 @@ from suite.figures.style import DENSE_LINE, Look, line_style, method_looks, outl
 from suite.plan.cell import DENSE
 from suite.plan.tokens import AS_IT_IS
 from suite.results.frame import Results
+from suite.tables.context import Context
 from suite.tables.tokens import token_rows
-from suite.tables.told import Told
 
 _BEST_LINE: dict[str, Any] = {"linewidth": 0.9, "linestyle": (0, (1, 1.5)), "zorder": 1}
 
 
-def tokens(results: Results, told: Told) -> Figure:
+def tokens(results: Results, context: Context) -> Figure:
     """Accuracy and perplexity against tokens seen: one line per method, panels by model.
 
     A layer-wise method with its default calibration is an open marker; a dotted line is the best of
     these. Accuracy is the mean of the tasks in percent; bars are one standard error.
     """
-    rows = token_rows(results, told)
+    rows = token_rows(results, context)
     models = distinct(rows["model"])
     looks = method_looks(distinct(rows["method"]))
     figure, panels = two_measures(models)

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from suite.figures.panels import add_legend, distinct, label_log_axis, new_figure, title_panels
 from suite.figures.style import Look, outlined, shades
-from suite.tables.told import Told
+from suite.tables.context import Context
 from suite.tracking.journal import read_events
 
 _METRICS = ["lm_loss", "density", "alpha", "tau"]
@@ -35,7 +35,7 @@ class _Training:
         return self.metrics["lm_loss"].rolling(self.window, min_periods=1).mean()
 
 
-def training(journals: Sequence[Path], told: Told) -> Figure:
+def training(journals: Sequence[Path], context: Context) -> Figure:
     """LM loss and mean soft mask by step: one column of panels per model, one line per sparsity.
 
     The loss is that of each step's sampled soft masks, smoothed over a twentieth of the steps;

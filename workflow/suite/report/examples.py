@@ -11,10 +11,10 @@ from suite.plan.config import load, scale_settings
 from suite.plan.subject import judged
 from suite.results.collect import Files, Shown, collect
 from suite.results.frame import Results
+from suite.tables.context import Context
 from suite.tables.generated import titled
 from suite.tables.registry import table
 from suite.tables.text import lines_text
-from suite.tables.told import Told
 
 EXAMPLES = ROOT / "results/examples"
 
@@ -72,8 +72,8 @@ def tables_of(run: str) -> dict[Path, str]:
     """The grid's tables in results/examples, computed from the run's tracked evaluations."""
     settings = load({"scale": run, "hub_mirror": ""})
     results = tracked(run, (cell.path for cell in grid.cells(settings)))
-    told = Told(scale=run, about=settings["about"], **judged(settings))
-    texts = {name: table(name)(results, told) for name in ("main", "headline", "verdict")}
+    context = Context(scale=run, about=settings["about"], **judged(settings))
+    texts = {name: table(name)(results, context) for name in ("main", "headline", "verdict")}
     kept = [("main", "csv"), ("main", "md"), ("headline", "json"), ("verdict", "md")]
     return {EXAMPLES / run / f"{name}.{form}": texts[name][form] for name, form in kept}
 

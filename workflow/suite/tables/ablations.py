@@ -13,18 +13,18 @@ import pandas as pd
 from suite.plan.methods import method_label
 from suite.results.frame import Results, written
 from suite.tables.caption import mean_accuracy
+from suite.tables.context import Context
 from suite.tables.generated import accuracy
 from suite.tables.markdown import escaped
 from suite.tables.numbers import number, perplexity
 from suite.tables.text import Columns, captioned
-from suite.tables.told import Told
 
 BASE = "(base)"  # the base's entry in column `variant`
 
 
-def ablations(results: Results, told: Told) -> Mapping[str, str]:
+def ablations(results: Results, context: Context) -> Mapping[str, str]:
     """Table of the variants, as CSV and Markdown."""
-    rows = ablation_rows(results, told)
+    rows = ablation_rows(results, context)
     measure = accuracy(results.generated)
     columns: Columns = {
         "Variant": lambda row: escaped(variant_label(row.variant, row.method)),
@@ -38,10 +38,10 @@ def ablations(results: Results, told: Told) -> Mapping[str, str]:
             _unless_base(row, row.average_difference), 2, "+", row.average_difference_stderr
         ),
     }
-    return captioned(results, told, rows, _caption(results, rows.iloc[0]), columns, "lrrrrr")
+    return captioned(results, context, rows, _caption(results, rows.iloc[0]), columns, "lrrrrr")
 
 
-def ablation_rows(results: Results, told: Told) -> pd.DataFrame:
+def ablation_rows(results: Results, context: Context) -> pd.DataFrame:
     """One row per model and variant: the base first, then variants in the study's order.
 
     `average` (the mean accuracy over the tasks) and what is derived from it are in percent,
@@ -49,7 +49,7 @@ def ablation_rows(results: Results, told: Told) -> pd.DataFrame:
     over seeds, `_difference` the mean of the differences variant minus base and `_stderr` the
     standard error of that mean. Both are NaN for a single seed.
     """
-    varied = told.study["variants"]
+    varied = context.study["variants"]
     base = varied["base"]
     methods = {BASE: base, **{name: f"{base}-{name}" for name in varied["variants"]}}
     cells = results.cells.set_index(["model", "method", "seed"]).sort_index()

@@ -10,13 +10,13 @@ import pandas as pd
 from suite.plan.methods import method_label
 from suite.results.frame import PLACE, Results, written
 from suite.tables import published_leads
+from suite.tables.context import Context
 from suite.tables.field import Field, markdown, number_field
 from suite.tables.generated import check_real
 from suite.tables.markdown import table
 from suite.tables.numbers import number, perplexity
 from suite.tables.published import MEASURES, NUMBER, comparable_means, read_published
 from suite.tables.text import csv_text, lines_text, mixed_lines
-from suite.tables.told import Told
 
 REPRODUCED, DEVIATES = "reproduced", "deviates"
 NOT_RUN, NOT_PUBLISHED = "not run", "not published"
@@ -37,7 +37,7 @@ HEADINGS = ("Model", "Sparsity", "Method", "Measure", "Ours", "Published", "Diff
             "Combined s.e.", "Verdict", "Source")  # fmt: skip
 
 
-def against_published(results: Results, told: Told) -> Mapping[str, str]:
+def against_published(results: Results, context: Context) -> Mapping[str, str]:
     """All comparisons as CSV; averages, perplexities and LEAP's leads as Markdown."""
     rows = compare(results, read_published())
     cells = markdown(fields(rows[rows["measure"].isin(["average", "ppl"])]))

@@ -14,18 +14,18 @@ from suite.plan.methods import method_label
 from suite.results.frame import PLACE, Results
 from suite.results.statistics import RECOVERED, average, combine, compare, over_places
 from suite.tables.caption import mean_accuracy
+from suite.tables.context import Context
 from suite.tables.generated import accuracy
 from suite.tables.markdown import escaped
 from suite.tables.numbers import number, perplexity
 from suite.tables.text import SECONDS, SECONDS_COLUMNS, Columns, captioned
-from suite.tables.told import Told
 
 _Scores = Mapping[tuple[str, float], pd.DataFrame]
 
 
-def comparison(results: Results, told: Told) -> Mapping[str, str]:
+def comparison(results: Results, context: Context) -> Mapping[str, str]:
     """Table of the methods, as CSV and Markdown."""
-    label = method_label(told.subject)
+    label = method_label(context.subject)
     caption = (
         "Every method in the mean over its cells, of which each is a model at a sparsity: "
         f"{mean_accuracy(results)} (higher is better) and perplexity (lower is better, geometric "
@@ -43,10 +43,12 @@ def comparison(results: Results, told: Told) -> Mapping[str, str]:
         f"{label}'s lead (points)": lambda row: number(row.lead, 2, "+", row.lead_stderr),
         **SECONDS_COLUMNS,
     }
-    return captioned(results, told, comparison_rows(results, told), caption, columns, "lrrrrrrr")
+    return captioned(
+        results, context, comparison_rows(results, context), caption, columns, "lrrrrrrr"
+    )
 
 
-def comparison_rows(results: Results, told: Told) -> pd.DataFrame:
+def comparison_rows(results: Results, context: Context) -> pd.DataFrame:
     """One row per method, in the order of the cells.
 
     `average` (the mean accuracy), its standard error and `recovered_share` are in percent, the
@@ -54,9 +56,9 @@ def comparison_rows(results: Results, told: Told) -> pd.DataFrame:
     NaN: a lead of the subject over itself or without common cells, seconds of the dense model.
     Raises ValueError where compared checkpoints did not answer the same items.
     """
-    ours = _scores(results, told.subject)
+    ours = _scores(results, context.subject)
     return pd.DataFrame(
-        _row(results, method, {} if method == told.subject else ours)
+        _row(results, method, {} if method == context.subject else ours)
         for method in dict.fromkeys(results.cells["method"])
     )
 

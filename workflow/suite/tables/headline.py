@@ -12,17 +12,17 @@ from suite.plan.methods import method_label
 from suite.results.frame import PLACE, Results, is_pruned, written
 from suite.results.mixed import sentence
 from suite.results.statistics import combine, compare, means
-from suite.tables.told import Told
+from suite.tables.context import Context
 
 SIGNIFICANT = 0.05  # level
 
 
-def headline(results: Results, told: Told) -> Mapping[str, str]:
+def headline(results: Results, context: Context) -> Mapping[str, str]:
     """`headline.json`: all verdicts."""
-    return {"json": json.dumps(judge(results, told), indent=2, allow_nan=False) + "\n"}
+    return {"json": json.dumps(judge(results, context), indent=2, allow_nan=False) + "\n"}
 
 
-def judge(results: Results, told: Told) -> dict[str, Any]:
+def judge(results: Results, context: Context) -> dict[str, Any]:
     """Verdicts on the subject: `subject`, `mixed` and a list of verdicts, `against`.
 
     A verdict has a `name`, `first` (whether it leads the summary), and differences subject minus
@@ -34,26 +34,26 @@ def judge(results: Results, told: Told) -> dict[str, Any]:
     """
     cells = results.cells[is_pruned(results.cells)]
     if not len(cells):
-        return {"subject": told.subject, "mixed": sentence(results.cells), "against": []}
+        return {"subject": context.subject, "mixed": sentence(results.cells), "against": []}
     values = means(cells, ["average", "ppl"])
     verdicts = []
-    for name, opponents, is_first in _opponents(told):
-        accuracy = differences(values["average"], told.subject, opponents, more=True)
-        perplexity = differences(values["ppl"], told.subject, opponents, more=False)
+    for name, opponents, is_first in _opponents(context):
+        accuracy = differences(values["average"], context.subject, opponents, more=True)
+        perplexity = differences(values["ppl"], context.subject, opponents, more=False)
         if len(accuracy) and len(perplexity):
-            accuracy, tests = _tested(accuracy, results, told.subject)
+            accuracy, tests = _tested(accuracy, results, context.subject)
             of_accuracy = {
                 **_summary(accuracy, accuracy["difference"] > 0),
                 **tests,
-                "seeds_std": _seeds_std(accuracy, cells, told.subject, "average"),
+                "seeds_std": _seeds_std(accuracy, cells, context.subject, "average"),
             }
             of_perplexity = {
                 **_summary(perplexity, perplexity["difference"] < 0),
-                "seeds_std": _seeds_std(perplexity, cells, told.subject, "ppl"),
+                "seeds_std": _seeds_std(perplexity, cells, context.subject, "ppl"),
             }
             verdict = {"name": name, "first": is_first}
             verdicts.append({**verdict, "accuracy": of_accuracy, "perplexity": of_perplexity})
-    return {"subject": told.subject, "mixed": sentence(results.cells), "against": verdicts}
+    return {"subject": context.subject, "mixed": sentence(results.cells), "against": verdicts}
 
 
 def differences(
@@ -80,12 +80,12 @@ def differences(
     return found.reset_index().assign(sparsity=lambda rows: rows["sparsity"].map(written))
 
 
-def _opponents(told: Told) -> Iterator[tuple[str, Sequence[str], bool]]:
+def _opponents(context: Context) -> Iterator[tuple[str, Sequence[str], bool]]:
     """Name and methods of each comparison, and whether it leads the summary."""
-    yield f"the best {told.kind} baseline", told.kindred, True
-    if set(told.opponents) - set(told.kindred):
-        yield "the best of all baselines", told.opponents, True
-    for name in told.against:
+    yield f"the best {context.kind} baseline", context.kindred, True
+    if set(context.opponents) - set(context.kindred):
+        yield "the best of all baselines", context.opponents, True
+    for name in context.against:
         yield method_label(name), [name], False
 
 

@@ -15,10 +15,10 @@ from suite.results.mixed import sentence
 from suite.results.statistics import RECOVERED
 from suite.tables import generated
 from suite.tables.caption import counted, measured
+from suite.tables.context import Context
 from suite.tables.markdown import escaped, table
 from suite.tables.numbers import NONE, PLUS_MINUS, number, perplexity
 from suite.tables.text import csv_text, lines_text, mixed_lines
-from suite.tables.told import Told
 
 IN_DOMAIN = " In-domain perplexity is that of unseen documents of the kind that methods learn from."
 CONTROLS = " Controls are the best of nothing."
@@ -47,12 +47,12 @@ _MARKDOWN = Style(escaped, "**{}**", PLUS_MINUS)
 LATEX = Style(lambda text: text.translate(_LATEX_ESCAPES), r"\textbf{{{}}}", r" $\pm$ ")
 
 
-def main(results: Results, told: Told) -> Mapping[str, str]:
+def main(results: Results, context: Context) -> Mapping[str, str]:
     """One row per cell as CSV; means over seeds, grouped by model, as Markdown and LaTeX."""
     return {
         "csv": csv_text(main_frame(results)),
-        "md": lines_text(_markdown(results, told)),
-        "tex": lines_text(_latex(results, told)),
+        "md": lines_text(_markdown(results, context)),
+        "tex": lines_text(_latex(results, context)),
     }
 
 
@@ -80,12 +80,12 @@ def has_patterns(results: Results) -> bool:
     return not results.cells["pattern"].isin(["", "dense", FREE]).all()
 
 
-def caption(results: Results, told: Told, added: str, seeds: str) -> str:
+def caption(results: Results, context: Context, added: str, seeds: str) -> str:
     """Caption of every printed main table; `seeds` is added where a cell has several."""
     controls = CONTROLS if results.cells["control"].any() else ""
     several = results.cells.duplicated(CELL[:-1]).any()
     return (
-        f"Scale `{told.scale}`. {measured(results)}, the plain mean of {counted(results)}, and "
+        f"Scale `{context.scale}`. {measured(results)}, the plain mean of {counted(results)}, and "
         "perplexity (lower is better). Best pruned result of each model and sparsity in bold, "
         f"where there are several methods.{added}{controls}{seeds if several else ''}"
     )
@@ -165,21 +165,21 @@ def _best(results: Results, texts: pd.DataFrame) -> pd.DataFrame:
     return best
 
 
-def _markdown(results: Results, told: Told) -> list[str]:
+def _markdown(results: Results, context: Context) -> list[str]:
     second = ["In-domain perplexity"] if "in_domain_ppl" in results.perplexities else []
     headings = [
         *_first_headings(results),
         *(escaped(task.title) for task in results.tasks),
         *("Average", "Recovered", "Perplexity", *second),
     ]
-    lines = [generated.bold_sentence(results.generated) + _caption(results, told)]
+    lines = [generated.bold_sentence(results.generated) + _caption(results, context)]
     for model, rows in _blocks(results, _MARKDOWN):
         lines += ["", f"### {model}", ""]
         lines += table(headings, rows, "l" + "r" * (len(headings) - 1))
     return [*lines, *mixed_lines(results)]
 
 
-def _latex(results: Results, told: Told) -> list[str]:
+def _latex(results: Results, context: Context) -> list[str]:
     r"""LaTeX `longtable` with page breaks between models.
 
     Needs \usepackage{booktabs,longtable} and a one-column document.
@@ -193,13 +193,13 @@ def _latex(results: Results, told: Told) -> list[str]:
         rf"{' & '.join(headings)} \\",
         r"\midrule",
     ]
-    text = latex_caption(results, _caption(results, told))
+    text = latex_caption(results, _caption(results, context))
     size, spacing = _fit(results, len(headings))
     lines = [
         rf"\begingroup{size}\setlength{{\tabcolsep}}{{{spacing}}}",
         r"\setlength{\LTleft}{0pt plus 1fill minus 15pt}\setlength{\LTright}{\LTleft}",
         rf"\begin{{longtable}}{{@{{}}l{'r' * (len(headings) - 1)}@{{}}}}",
-        rf"\caption{{{text}}}\label{{tab:{told.name}}} \\",
+        rf"\caption{{{text}}}\label{{tab:{context.name}}} \\",
         *head,
         r"\endfirsthead",
         *head,
@@ -239,6 +239,6 @@ def _bold(text: str, style: Style) -> str:
     return style.bold.format(value) + text.removeprefix(value)
 
 
-def _caption(results: Results, told: Told) -> str:
+def _caption(results: Results, context: Context) -> str:
     in_domain = IN_DOMAIN if "in_domain_ppl" in results.perplexities else ""
-    return caption(results, told, f" {RECOVERED}{in_domain}", _SEEDS)
+    return caption(results, context, f" {RECOVERED}{in_domain}", _SEEDS)

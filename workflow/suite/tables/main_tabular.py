@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from suite.results.frame import Results
+from suite.tables.context import Context
 from suite.tables.main import (
     LATEX,
     caption,
@@ -17,15 +18,14 @@ from suite.tables.main import (
     spanned,
 )
 from suite.tables.text import lines_text
-from suite.tables.told import Told
 
 _MEANS = " Means where several seeds were run."
 
 
-def main_tabular(results: Results, told: Told) -> Mapping[str, str]:
+def main_tabular(results: Results, context: Context) -> Mapping[str, str]:
     """Tables without recovered share, in-domain perplexity and spread."""
     headings = ["Method", *latex_titles(results), "Avg.", "PPL"]
-    text = latex_caption(results, caption(results, told, "", _MEANS))
+    text = latex_caption(results, caption(results, context, "", _MEANS))
     tasks = [task.name for task in results.tasks]
     texts = printed(results, LATEX)[["method", *tasks, "average", "ppl"]]
     texts = texts.map(lambda text: text.partition(LATEX.plus_minus)[0])
@@ -35,7 +35,7 @@ def main_tabular(results: Results, told: Told) -> Mapping[str, str]:
         lines += [
             r"\begin{table*}",
             r"\centering\small",
-            rf"\caption{{{name}. {text}}}\label{{tab:{told.name}-{index}}}",
+            rf"\caption{{{name}. {text}}}\label{{tab:{context.name}-{index}}}",
             rf"\begin{{tabular}}{{@{{}}l{'r' * (len(headings) - 1)}@{{}}}}",
             r"\toprule",
             *spanned(results, 1, len(headings)),

@@ -1,6 +1,6 @@
 """Registry of tables: each is a function of its module's name, and a line here.
 
-The function takes `Results` and `Told`, and returns the text of every format.
+The function takes `Results` and `Context`, and returns the text of every format.
 """
 
 from collections.abc import Callable, Mapping
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from suite.results.frame import Results
-from suite.tables.told import Told
+from suite.tables.context import Context
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ STUDY_FIGURES = {
 }
 
 
-def table(name: str) -> Callable[[Results, Told], Mapping[str, str]]:
+def table(name: str) -> Callable[[Results, Context], Mapping[str, str]]:
     """Function of a table."""
-    function: Callable[[Results, Told], Mapping[str, str]]
+    function: Callable[[Results, Context], Mapping[str, str]]
     function = getattr(import_module(f"suite.tables.{name}"), name)
     return function

@@ -7,18 +7,18 @@ import numpy as np
 import pandas as pd
 
 from suite.results.frame import Results
+from suite.tables.context import Context
 from suite.tables.markdown import table
 from suite.tables.numbers import NONE, perplexity
 from suite.tables.text import csv_text, lines_text, mixed_lines
-from suite.tables.told import Told
 
 
-def search(results: Results, told: Told) -> Mapping[str, str]:
+def search(results: Results, context: Context) -> Mapping[str, str]:
     """Ranking as CSV and Markdown."""
-    ranked = ranking(results, told.methods)
+    ranked = ranking(results, context.methods)
     headings = [str(column) for column in ranked.columns]
     rows = [[_text(value) for value in row] for row in ranked.to_numpy().tolist()]
-    lines = [f"**{told.note}.**", ""] if told.note else []
+    lines = [f"**{context.note}.**", ""] if context.note else []
     lines += [*table(headings, rows, "l" * len(headings)), *mixed_lines(results)]
     return {"csv": csv_text(ranked), "md": lines_text(lines)}
 

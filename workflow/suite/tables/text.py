@@ -7,10 +7,10 @@ import pandas as pd
 
 from suite.results.frame import Results
 from suite.results.mixed import sentence
+from suite.tables.context import Context
 from suite.tables.generated import bold_sentence
 from suite.tables.markdown import escaped, table
 from suite.tables.numbers import number
-from suite.tables.told import Told
 
 Columns = Mapping[str, Callable[[Any], str]]  # heading: formatter of a row
 
@@ -25,11 +25,16 @@ SECONDS_COLUMNS: Columns = {
 
 
 def captioned(
-    results: Results, told: Told, rows: pd.DataFrame, caption: str, columns: Columns, alignment: str
+    results: Results,
+    context: Context,
+    rows: pd.DataFrame,
+    caption: str,
+    columns: Columns,
+    alignment: str,
 ) -> dict[str, str]:
     """`rows` as CSV, and as Markdown with a caption: one table, or one per model if there is a
     column `model`."""
-    lines = [f"{bold_sentence(results.generated)}Scale `{told.scale}`. {caption}"]
+    lines = [f"{bold_sentence(results.generated)}Scale `{context.scale}`. {caption}"]
     blocks = rows.groupby("model", sort=False) if "model" in rows else [("", rows)]
     for model, block in blocks:
         lines += ["", *([f"### {escaped(str(model))}", ""] if model else [])]

@@ -9,17 +9,17 @@ from suite.plan.methods import method_label
 from suite.results.frame import Results, written
 from suite.results.statistics import means
 from suite.tables.caption import mean_accuracy
+from suite.tables.context import Context
 from suite.tables.generated import accuracy
 from suite.tables.markdown import escaped
 from suite.tables.numbers import NONE, number, perplexity
 from suite.tables.text import SECONDS, SECONDS_COLUMNS, Columns, captioned
-from suite.tables.told import Told
 
 _MEASURES = ["average", "average_stderr", "ppl", "ppl_stderr", "wall_seconds", "cpu_seconds"]
 _DENSE = {"method": DENSE, "amount": "", "tokens": 0}
 
 
-def tokens(results: Results, told: Told) -> Mapping[str, str]:
+def tokens(results: Results, context: Context) -> Mapping[str, str]:
     """Table of accuracy, perplexity and seconds by tokens seen, as CSV and Markdown."""
     caption = (
         "Quality against the number of tokens that a method is shown, a token counted as often as "
@@ -38,19 +38,19 @@ def tokens(results: Results, told: Told) -> Mapping[str, str]:
         "Perplexity": lambda row: perplexity(row.ppl, 3, error=row.ppl_stderr),
         **SECONDS_COLUMNS,
     }
-    return captioned(results, told, token_rows(results, told), caption, columns, "llrrrrr")
+    return captioned(results, context, token_rows(results, context), caption, columns, "llrrrrr")
 
 
-def token_rows(results: Results, told: Told) -> pd.DataFrame:
-    """One row per model and point, dense first, in the order of models and of `told.points`.
+def token_rows(results: Results, context: Context) -> pd.DataFrame:
+    """One row per model and point, dense first, in the order of models and of `context.points`.
 
     `method` is the base method, `amount` its text in words ("" for dense) and `tokens` in numbers.
     `average`, the mean accuracy, and its standard error are in percent.
     """
     found = means(results.cells, _MEASURES).reset_index()
     seeds = results.cells.groupby(["model", "sparsity", "method"], sort=False).size()
-    points = pd.DataFrame([told.points.get(method, _DENSE) for method in found["method"]])
-    order = {name: place for place, name in enumerate([DENSE, *told.points])}
+    points = pd.DataFrame([context.points.get(method, _DENSE) for method in found["method"]])
+    order = {name: place for place, name in enumerate([DENSE, *context.points])}
     found["place"] = found["method"].map(order)
     found["model"] = pd.Categorical(found["model"], results.models)
     rows = found.assign(

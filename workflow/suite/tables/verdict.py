@@ -8,13 +8,13 @@ from suite.plan.methods import method_label
 from suite.results.frame import Results
 from suite.tables import generated as kind
 from suite.tables import published_leads
+from suite.tables.context import Context
 from suite.tables.field import Field, number_field
 from suite.tables.headline import SIGNIFICANT, judge
 from suite.tables.leaderboard import leaderboard_lines
 from suite.tables.markdown import escaped, table
 from suite.tables.numbers import perplexity as printed
 from suite.tables.text import lines_text, mixed_lines
-from suite.tables.told import Told
 
 RULE = (
     "The claim holds if the mean difference over all cells is positive with p < "
@@ -30,38 +30,39 @@ RULE = (
 )
 
 
-def verdict(results: Results, told: Told) -> Mapping[str, str]:
+def verdict(results: Results, context: Context) -> Mapping[str, str]:
     """`verdict.md`: every verdict with its cells, or the leaderboard if there is none."""
-    generated, judged = results.generated, judge(results, told)
-    label = method_label(told.subject)
-    lines = [f"# {kind.titled(title(told), generated)}", "", told.about, *mixed_lines(results), ""]
+    generated, judged = results.generated, judge(results, context)
+    label = method_label(context.subject)
+    heading = f"# {kind.titled(title(context), generated)}"
+    lines = [heading, "", context.about, *mixed_lines(results), ""]
     for found in judged["against"]:
         lines += [f"## Against {found['name']}", "", *_section(found, label, generated), ""]
     if judged["against"]:
-        lines += ["## Rule", "", rule(told)]
+        lines += ["## Rule", "", rule(context)]
     else:
-        lines += [f"{no_verdict(told)} The leaderboard:", "", *leaderboard_lines(results)]
+        lines += [f"{no_verdict(context)} The leaderboard:", "", *leaderboard_lines(results)]
     # table against_published refuses generated tasks
-    if told.published and not generated:
+    if context.published and not generated:
         leads = published_leads.leads(results)
         lines += ["", "## As published", "", *published_leads.lines(leads)]
     return {"md": lines_text(lines)}
 
 
-def title(told: Told) -> str:
+def title(context: Context) -> str:
     """Title, a question."""
-    label = method_label(told.subject)
-    return f"Does {label} beat the {told.kind} baselines? Scale `{told.scale}`"
+    label = method_label(context.subject)
+    return f"Does {label} beat the {context.kind} baselines? Scale `{context.scale}`"
 
 
-def rule(told: Told) -> str:
+def rule(context: Context) -> str:
     """Rule of the verdicts."""
-    return RULE.format(subject=method_label(told.subject))
+    return RULE.format(subject=method_label(context.subject))
 
 
-def no_verdict(told: Told) -> str:
+def no_verdict(context: Context) -> str:
     """Reason for a missing verdict."""
-    label = method_label(told.subject)
+    label = method_label(context.subject)
     return f"No verdict: the grid has no cell with {label} and an opponent."
 
 

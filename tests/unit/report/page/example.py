@@ -22,7 +22,7 @@ from suite.plan.subject import judged
 from suite.report.page import write
 from suite.report.page.write import PageInputs, write_page
 from suite.results.frame import Results
-from suite.tables.told import Told
+from suite.tables.context import Context
 from tests.unit.made import Made, collected, made, scored
 
 MODELS = ("m<b>", "n")
@@ -46,7 +46,7 @@ class Report:
 
     path: Path
     subject: str
-    told: Told
+    context: Context
     files: Made
     results: Results
     published: pd.DataFrame
@@ -148,7 +148,7 @@ def _published(results: Results) -> pd.DataFrame:
 
 
 def write_report(
-    files: Made, subject: str, folder: Path, told: Mapping[str, Any] | None = None
+    files: Made, subject: str, folder: Path, context: Mapping[str, Any] | None = None
 ) -> Report:
     """Write a page; without LEAP's cells if the subject is not in the grid."""
     if subject == NOBODY:
@@ -166,7 +166,8 @@ def write_report(
     )
     report = Report(
         folder / "report.html", subject,
-        replace(Told("test", about="What it says.", published=True, **judgement), **(told or {})),
+        replace(Context("test", about="What it says.", published=True, **judgement),
+                **(context or {})),
         files, results, _published(results),
     )  # fmt: skip
     inputs = PageInputs(
@@ -176,5 +177,5 @@ def write_report(
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(write, "read_published", lambda: report.published)
-        write_page(results, report.told, inputs, report.path)
+        write_page(results, report.context, inputs, report.path)
     return report

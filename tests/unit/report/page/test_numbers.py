@@ -64,7 +64,7 @@ def test_leaderboard(report):
 
 
 def test_verdicts(report):
-    judged = judge(report.results, report.told)["against"]
+    judged = judge(report.results, report.context)["against"]
     label = method_label(report.subject)
     assert report.texts("//section[@id='verdicts']/h3") == [
         f"{label} against {v['name']}" for v in judged
@@ -91,7 +91,7 @@ def test_verdicts(report):
 
 
 def test_the_head_has_the_first_verdicts(report):
-    judged = [v for v in judge(report.results, report.told)["against"] if v["first"]]
+    judged = [v for v in judge(report.results, report.context)["against"] if v["first"]]
     claims = [
         f"{method_label(report.subject)} against {found['name']} "
         f"({verdict.best_baselines(found['accuracy'])}): "

@@ -17,12 +17,12 @@ from suite.results.frame import Results, written
 from suite.results.statistics import RECOVERED
 from suite.tables import against_published, leaderboard, published_leads, verdict
 from suite.tables.caption import counted, measured
+from suite.tables.context import Context
 from suite.tables.field import Field, number_field
 from suite.tables.generated import accuracy
 from suite.tables.headline import judge
 from suite.tables.numbers import number, perplexity
 from suite.tables.published import read_published
-from suite.tables.told import Told
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 
@@ -41,7 +41,7 @@ class PageInputs:
     tables: Sequence[Path] = ()
 
 
-def write_page(results: Results, told: Told, inputs: PageInputs, output: Path) -> None:
+def write_page(results: Results, context: Context, inputs: PageInputs, output: Path) -> None:
     """Write the page."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATE.parent),
@@ -49,18 +49,18 @@ def write_page(results: Results, told: Told, inputs: PageInputs, output: Path) -
         undefined=StrictUndefined,
         trim_blocks=True,
     )
-    judged, generated = judge(results, told), results.generated
+    judged, generated = judge(results, context), results.generated
     cells, manifests = provenance(results, inputs.manifests)
     text = environment.get_template(TEMPLATE.name).render(
-        scale=told.scale,
-        note=told.note,
-        about=told.about,
+        scale=context.scale,
+        note=context.note,
+        about=context.about,
         count=len(results.cells),
-        subject=method_label(told.subject),
-        rule=verdict.rule(told) if judged["against"] else verdict.no_verdict(told),
+        subject=method_label(context.subject),
+        rule=verdict.rule(context) if judged["against"] else verdict.no_verdict(context),
         mixed=judged["mixed"],
-        verdicts=[_verdict(found, told, generated) for found in judged["against"]],
-        published=_published(results) if told.published and not generated else None,
+        verdicts=[_verdict(found, context, generated) for found in judged["against"]],
+        published=_published(results) if context.published and not generated else None,
         leaderboard=Table(
             leaderboard.HEADINGS,
             leaderboard.leaderboard_fields(results),
@@ -85,9 +85,9 @@ def write_page(results: Results, told: Told, inputs: PageInputs, output: Path) -
     write_text(output, text)
 
 
-def _verdict(found: Mapping[str, Any], told: Told, generated: bool) -> dict[str, Any]:
+def _verdict(found: Mapping[str, Any], context: Context, generated: bool) -> dict[str, Any]:
     claim = verdict.claim(found["accuracy"])
-    label = method_label(told.subject)
+    label = method_label(context.subject)
     headings = ["Model", "Sparsity", "Baseline by accuracy", f"{accuracy(generated)}: {label} (%)",
                 "Baseline (%)", "Difference", "p", f"Perplexity: {label}", "Perplexity: baseline",
                 "Baseline by perplexity"]  # fmt: skip

@@ -8,7 +8,7 @@ from suite.plan.cell import LEAP
 
 
 @dataclass(frozen=True)
-class Told:
+class Context:
     """Names and notes of a run or study, and the subject of its verdicts.
 
     `subject` is compared with the best of `kindred`, methods of its kind, with the best of all
