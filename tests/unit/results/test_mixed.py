@@ -68,7 +68,7 @@ def test_unknown_values_come_last_and_those_of_a_methods_own_rule_do_not_count(f
     assert mixed.sentence(cells(files)) == "Mixed: 3 cells evaluated in bfloat16, 5 unknown."
 
 
-def test_every_table_has_the_note(files):
+def test_every_table_has_its_formats_and_the_note(files):
     context = Context(
         "test", about="About.", kindred=METHODS,
         study={"variants": {"base": "wanda", "variants": {}}},
@@ -81,7 +81,9 @@ def test_every_table_has_the_note(files):
     line = "Mixed: 7 cells evaluated in bfloat16, 1 in float32."
     for name in set(TABLES) - {"search"}:
         of = (part, line.replace("7 cells", "1 cell")) if name == "ablations" else (found, line)
-        for form, text in table(name)(of[0], context).items():
+        texts = table(name)(of[0], context)
+        assert tuple(texts) == TABLES[name].formats
+        for form, text in texts.items():
             assert (of[1] in text) == (form != "csv"), (name, form)
             if form == "tex":
                 assert f"{line}}}\\label" in text, "at the end of the caption"
