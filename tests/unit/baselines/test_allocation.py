@@ -136,7 +136,7 @@ def test_a_method_can_have_the_densities_of_another_mask(model, batches, method,
 
 def test_densities_of_another_model_or_number_are_refused(model):
     masks = {n: torch.ones_like(x.weight) > 0 for n, x in prunable_linears(model).items()}
-    with pytest.raises(ValueError, match="need the selection `exact`"):
+    with pytest.raises(ValueError, match="set its selection to exact"):
         of_masks(model, masks, 0.5)
     masks.popitem()
     with pytest.raises(ValueError, match="belong to another model"):

@@ -25,11 +25,8 @@ class Known:
     def __init__(self, hessian_II):
         self.hessian_II = hessian_II
 
-    def matrix(self):
-        return self.hessian_II.clone()
-
     def take(self):
-        return self.hessian_II.double().clone()
+        return self.hessian_II.clone()
 
 
 def damped(inputs, damping):
@@ -209,7 +206,7 @@ def off(method, options, weight, statistic, keep):
     prepared = method.prepare(statistic, chosen)
     new, mask = method.prune(weight.clone(), prepared, keep, chosen)
     difference = (new.masked_fill(~mask, 0) - weight).double()
-    return float(((difference @ statistic.matrix().double()) * difference).sum())
+    return float(((difference @ statistic.take().double()) * difference).sum())
 
 
 @pytest.mark.parametrize("model", MINI["grid"]["models"])

@@ -360,7 +360,7 @@ def test_numbers_that_are_not_finite_are_named(batches):
 def test_masks_of_another_model_or_sparsity_are_refused(batches):
     model = dense_model()
     masks, weights = pruned_by(wanda, model, batches)
-    with pytest.raises(ValueError, match=r"keep 5530 weights, not 6912: they need the selection"):
+    with pytest.raises(ValueError, match=r"keep 5530 weights, not 6912: set its selection"):
         reconstruct.prune_model(model, Settings(), 0.5, batches, masks, weights)
     masks.popitem()
     with pytest.raises(ValueError, match="belong to another model"):
