@@ -55,7 +55,7 @@ def layers(draw):
 
 def prune(weight, inputs, keep, **options):
     chosen = alps.Settings(**options)
-    prepared = alps.prepare(Known(inputs.T @ inputs / len(inputs)), chosen)
+    prepared = alps.prepare(Known((inputs.T @ inputs / len(inputs)).double()), chosen)
     new, mask = alps.prune(weight, prepared, keep, chosen)
     return new * mask, mask
 
@@ -128,13 +128,13 @@ def calibration(folder, bos) -> torch.Tensor:
     return torch.from_numpy(corpora.read(folder / "calibration.safetensors")[0]).long()
 
 
-def off(method, options, weight, statistic, keep):
+def off(method, options, weight, hessian, keep):
     """tr((W - W')^T H (W - W')) that a method leaves."""
     chosen = method.Settings(**options)
-    prepared = method.prepare(statistic, chosen)
+    prepared = method.prepare(Known(hessian), chosen)
     new, mask = method.prune(weight.clone(), prepared, keep, chosen)
     difference = (new.masked_fill(~mask, 0) - weight).double()
-    return float(((difference @ statistic.take().double()) * difference).sum())
+    return float(((difference @ hessian.double()) * difference).sum())
 
 
 @pytest.mark.parametrize("model", MINI["grid"]["models"])
@@ -147,14 +147,15 @@ def test_errors_of_real_layers_are_smaller_than_admms(model, tmp_path):
     ratios = {}
     with torch.no_grad():
         for group in walk(loaded, linears, alps.Statistic, tokens.split(32), no_progress):
-            statistic = Known(group.statistic.take().float())
+            hessian = group.statistic.take()
             for name in group.names:
                 weight = linears[name].weight
                 for sparsity in (0.6, 0.7):
                     keep = round(weight.numel() * (1 - sparsity))
-                    here = off(alps, ours, weight, statistic, keep)
+                    here = off(alps, ours, weight, hessian, keep)
                     for schedule in ("cubic", "constant"):
-                        there = off(admm, {**theirs, "schedule": schedule}, weight, statistic, keep)
+                        options = {**theirs, "schedule": schedule}
+                        there = off(admm, options, weight, hessian.float(), keep)
                         ratios[name, sparsity, schedule] = here / there
     assert len(ratios) == 28 * 2 * 2
     assert {case: ratio for case, ratio in ratios.items() if ratio > 0.99} == {}

@@ -151,15 +151,26 @@ def test_what_does_not_fall_is_undone_and_errors_are_those_of_whole_models(
         assert event["error_before"] == event["error_after"] == pytest.approx(error, rel=1e-3)
 
 
-class Block(nn.Module):
-    """One linear layer, and a residual sum around it."""
+class Made(nn.Module):
+    """A module with these children and this forward pass."""
 
-    def __init__(self, width):
+    def __init__(self, run, **children):
         super().__init__()
-        self.mix = nn.Linear(width, width)
+        self.run = run
+        for name, child in children.items():
+            self.add_module(name, child)
 
     def forward(self, hidden_states):
-        return hidden_states + self.mix(hidden_states)
+        return self.run(self, hidden_states)
+
+
+def linear_block():
+    """One linear layer, and a residual sum around it."""
+    return Made(lambda block, x: x + block.mix(x), mix=nn.Linear(6, 6))
+
+
+def block_of(child):
+    return Made(lambda block, x: x + block.child(x), child=child)
 
 
 class Model(nn.Module):
@@ -179,7 +190,7 @@ class Model(nn.Module):
 
 def linear_model():
     torch.manual_seed(2)
-    model = Model([Block(6), Block(6)])
+    model = Model([linear_block(), linear_block()])
     # features that say much of each other, so that some can stand in for others
     model.embedding.weight.data = torch.randn(60, 3) @ torch.randn(3, 6) + 0.3 * torch.randn(60, 6)
     return model
@@ -226,29 +237,6 @@ def test_of_a_linear_layer_least_squares_are_reached(inputs, batches):
             x_dense, x_pruned = dense.layers[index](x_dense), model.layers[index](x_pruned)
 
 
-class TwoLayers(nn.Module):
-    """A child with two layers, as an MLP."""
-
-    def __init__(self, width):
-        super().__init__()
-        self.up = nn.Linear(width, 4, bias=False)
-        self.down = nn.Linear(4, width, bias=False)
-
-    def forward(self, x):
-        return self.down(torch.tanh(self.up(x)))
-
-
-class BlockOfOne(nn.Module):
-    """A block with one child."""
-
-    def __init__(self, child):
-        super().__init__()
-        self.child = child
-
-    def forward(self, hidden_states):
-        return hidden_states + self.child(hidden_states)
-
-
 def adam_by_hand(weights, masks, examples, rate):
     """One pass over batches of (inputs, targets), in float64; gradients written out."""
     up, down = weights
@@ -274,7 +262,8 @@ def adam_by_hand(weights, masks, examples, rate):
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_steps_are_those_of_adam_by_hand(steps, batches):
     torch.manual_seed(4)
-    model = Model([BlockOfOne(TwoLayers(6))])
+    layers = {"up": nn.Linear(6, 4, bias=False), "down": nn.Linear(4, 6, bias=False)}
+    model = Model([block_of(Made(lambda m, x: m.down(torch.tanh(m.up(x))), **layers))])
     dense = copy.deepcopy(model)
     masks, sparsity = random_masks(model)
     weights = {n: m.weight.detach() + 0.1 for n, m in prunable_linears(model).items()}
@@ -315,81 +304,36 @@ def test_numbers_that_are_not_finite_are_named(batches):
         reconstruct.prune_model(model, Settings(epochs=1), SPARSITY, batches, masks, weights)
 
 
-def test_masks_of_another_model_or_sparsity_are_refused(batches):
-    model = dense_model()
-    masks, weights = pruned_by(wanda, model, batches)
-    with pytest.raises(ValueError, match=r"keep 5530 weights, not 6912: set its selection"):
-        reconstruct.prune_model(model, Settings(), 0.5, batches, masks, weights)
-    masks.popitem()
-    with pytest.raises(ValueError, match="belong to another model"):
-        reconstruct.prune_model(model, Settings(), SPARSITY, batches, masks, weights)
+def experts(run, count):
+    return Made(run, experts=nn.ModuleList([nn.Linear(6, 6) for _ in range(count)]))
 
 
-class Halves(nn.Module):
-    """A mixture of two experts: each layer sees half of the tokens."""
-
-    def __init__(self):
-        super().__init__()
-        self.experts = nn.ModuleList([nn.Linear(6, 6) for _ in range(2)])
-
-    def forward(self, x):
-        halves = x.chunk(2, dim=1)
-        return torch.cat([e(h) for e, h in zip(self.experts, halves, strict=True)], dim=1)
+def half_each(module, x):
+    halves = zip(module.experts, x.chunk(2, dim=1), strict=True)
+    return torch.cat([expert(half) for expert, half in halves], dim=1)
 
 
-class Twice(nn.Module):
-    """A child that runs twice."""
-
-    def __init__(self):
-        super().__init__()
-        self.mix = nn.Linear(6, 6)
-
-    def forward(self, hidden_states):
-        return self.mix(self.mix(hidden_states))
+UNSUPPORTED = {
+    # a mixture of experts, a child that runs twice, a child that never runs itself
+    r"layers\.0\.child\.experts\.0": lambda: block_of(experts(half_each, 2)),
+    r"layers\.0\.mix": lambda: Made(lambda m, x: m.mix(m.mix(x)), mix=nn.Linear(6, 6)),
+    r"layers\.0\.experts": lambda: experts(lambda m, x: m.experts[0](x), 1),
+}
 
 
-class ListOfExperts(nn.Module):
-    """A child that holds layers and never runs itself."""
-
-    def __init__(self):
-        super().__init__()
-        self.experts = nn.ModuleList([nn.Linear(6, 6)])
-
-    def forward(self, hidden_states):
-        return self.experts[0](hidden_states)
-
-
-@pytest.mark.parametrize(
-    ("block", "named"),
-    [
-        (lambda: BlockOfOne(Halves()), r"layers\.0\.child\.experts\.0"),
-        (Twice, r"layers\.0\.mix"),
-        (ListOfExperts, r"layers\.0\.experts"),
-    ],
-)
-def test_blocks_whose_parts_do_not_run_once_on_every_token_are_refused(block, named, batches):
+@pytest.mark.parametrize("named", UNSUPPORTED)
+def test_blocks_whose_parts_do_not_run_once_on_every_token_are_refused(named, batches):
     torch.manual_seed(2)
-    model = Model([block() for _ in range(2)])
+    model = Model([UNSUPPORTED[named]() for _ in range(2)])
     masks, sparsity = random_masks(model)
     with pytest.raises(ValueError, match=rf"^{named} does not run exactly once on every token"):
         reconstruct.prune_model(model, Settings(), sparsity, batches, masks, {})
 
 
-class Backwards(nn.Module):
-    """The children run in another order than they are written in."""
-
-    def __init__(self):
-        super().__init__()
-        self.norm = nn.LayerNorm(6)
-        self.last = nn.Linear(6, 6)
-        self.first = nn.Sequential(nn.Linear(6, 6), nn.Tanh())
-
-    def forward(self, hidden_states):
-        return self.last(self.norm(self.first(hidden_states)))
-
-
 def test_sub_modules_come_in_the_order_in_which_they_run(batches):
-    model = Model([Backwards()])
+    first = nn.Sequential(nn.Linear(6, 6), nn.Tanh())
+    children = {"norm": nn.LayerNorm(6), "last": nn.Linear(6, 6), "first": first}
+    model = Model([Made(lambda m, x: m.last(m.norm(m.first(x))), **children)])
     prefix, blocks = decoder_blocks(model)
     recording = record(model, blocks, batches)
     found = submodules(blocks[0], f"{prefix}.0", recording.calls[0][0], recording.hidden[0])
