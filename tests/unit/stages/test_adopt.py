@@ -174,7 +174,7 @@ def test_an_n_m_budget_is_counted_group_by_group(foreign, dense):
 
 OF_MASKS = {
     "missing": (lambda first, mask: {first: None}, "there is no mask of {first}"),
-    "unknown": (lambda first, mask: {"model.embed_tokens": mask},
+    "unknown": (lambda first, mask: {"model.embed_tokens": mask.clone()},
                 "model.embed_tokens is none of the model's prunable layers, such as model."),
     "shape": (lambda first, mask: {first: mask[:-1].clone()}, "{first} has shape"),
     "float": (lambda first, mask: {first: mask.float()}, "{first} must be bool, or 0 and 1"),
