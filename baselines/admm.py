@@ -1,4 +1,4 @@
-"""ADMM: the weights that best keep a layer's outputs under a mask, which is chosen on the way.
+"""ADMM: least-squares weights of a layer under a sparsity mask that is chosen while solving.
 
 Boza 2024, "Fast and Effective Weight Update for Pruned Large Language Models", arXiv 2401.02938,
 algorithms 1 and 2. Axes: O outputs, I inputs.
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from baselines.hessian import Hessian
+from baselines.hessian import Hessian, dead_columns
 from baselines.pattern import group_of
 from baselines.selection import select
 
@@ -46,11 +46,11 @@ class Inverse:
 
 
 def prepare(statistic: Hessian, settings: Settings) -> Inverse:
-    """Factorise once for all layers that see this input, and for all iterations.
+    """Factorise once for all layers that share this input and all iterations.
 
     With inputs of norm 1 the Hessian's diagonal is 1, and rho keeps the matrix far from singular.
     """
-    hessian_II = statistic.matrix()
+    hessian_II = statistic.take()
     norm_I = hessian_II.diagonal().sqrt()
     divisor_I = norm_I.masked_fill(norm_I == 0, 1)
     scaled_II = (hessian_II / divisor_I).div_(divisor_I[:, None])
@@ -61,8 +61,7 @@ def prepare(statistic: Hessian, settings: Settings) -> Inverse:
 
 def events(prepared: Inverse) -> dict[str, float]:
     """Dead columns."""
-    dead = int((prepared.norm_I == 0).sum())
-    return {"dead_columns": dead} if dead else {}
+    return dead_columns(prepared.norm_I)
 
 
 def prune(

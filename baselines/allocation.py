@@ -1,8 +1,7 @@
-"""How a layer-wise method's sparsity is spread over layers where it is not uniform.
+"""Non-uniform layer densities of layer-wise methods: by outliers (OWL), or those of other masks.
 
-Blocks or layers then have densities of their own, by outliers or as given, and the whole model
-still has exactly round((1 - sparsity) * weights) survivors. Axes: O outputs, I inputs, K decoder
-blocks.
+The whole model still has exactly round((1 - sparsity) * weights) survivors. Axes: O outputs, I
+inputs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,14 +16,14 @@ from baselines.statistics import FeatureNorm
 from leap.budget import survivors
 from leap.model.layers import block_index, decoder_blocks, prunable_linears
 
-# of OWL: how many times the mean score makes an outlier, and how far densities may be from the mean
+# of OWL: outlier threshold in mean scores, and the largest distance of a density from the mean
 _OUTLIER, _SPREAD = 5.0, 0.08
 
 
 def of_masks(model: nn.Module, masks: Mapping[str, Tensor], sparsity: float) -> dict[str, int]:
-    """Survivors of each layer as in the masks [O, I] of another method.
+    """Survivors of each layer in the masks [O, I] of another method.
 
-    Raises ValueError for masks of another model, or of another number of survivors.
+    Raises ValueError for masks of another model or another number of survivors.
     """
     sizes = _sizes(model)
     kept = {name: int(mask_OI.sum()) for name, mask_OI in masks.items()}
@@ -34,7 +33,7 @@ def of_masks(model: nn.Module, masks: Mapping[str, Tensor], sparsity: float) -> 
     if sum(kept.values()) != wanted:
         raise ValueError(
             f"the masks taken from another method keep {sum(kept.values())} weights, not {wanted}: "
-            "they need the selection `exact`"
+            "set its selection to exact"
         )
     return kept
 
@@ -48,32 +47,31 @@ def owl(
 ) -> dict[str, int]:
     """Survivors of each layer by OWL: blocks with more outliers keep more.
 
-    Yin et al. 2024, "Outlier Weighed Layerwise Sparsity (OWL)", arXiv 2310.05175. A block's share
-    of outliers D is that of its weights whose Wanda score |W| * ||x|| exceeds 5 times the block's
-    mean, on the dense model's activations. Densities are spread proportionally to D over 2 * 0.08,
-    with the target as their mean. `batches` are calibration ids [B, T]; the model stays as it is.
+    Yin et al. 2024, "Outlier Weighed Layerwise Sparsity (OWL)", arXiv 2310.05175. The outlier share
+    D of a block is the share of its weights whose Wanda score |W| * ||x|| exceeds 5 times the
+    block's mean, on the dense model's activations. Densities are linear in D over a range of
+    2 * 0.08, with the target as their mean. `batches` are calibration ids [B, T].
     """
     linears = prunable_linears(model)
     prefix, _ = decoder_blocks(model)
     shares: dict[str, float] = {}
     groups = walk(model, linears, FeatureNorm, batches, progress)
     for _, of_block in groupby(groups, lambda group: block_index(group.names[0], prefix)):
-        names, scores = [], []
-        for group in of_block:
-            norm_I = cast(FeatureNorm, group.statistic).norm_I
-            names += group.names
-            weights = [linears[name].weight for name in group.names]
-            scores += [(weight_OI.float().abs() * norm_I).flatten() for weight_OI in weights]
-        score_N = torch.cat(scores)
+        scores = {
+            name: linears[name].weight.float().abs() * cast(FeatureNorm, group.statistic).norm_I
+            for group in of_block
+            for name in group.names
+        }
+        score_N = torch.cat([score_OI.flatten() for score_OI in scores.values()])
         share = float((score_N > _OUTLIER * score_N.mean()).double().mean())
-        shares |= dict.fromkeys(names, share)
+        shares |= dict.fromkeys(scores, share)
     return _spread(_sizes(model), shares, sparsity)
 
 
 def _spread(
     sizes: Mapping[str, int], shares: Mapping[str, float], sparsity: float
 ) -> dict[str, int]:
-    """Survivors of each layer, its density as far from the mean as its share of outliers is."""
+    """Survivors of each layer, with densities linear in the shares of outliers."""
     total, target = sum(sizes.values()), 1 - sparsity
     lowest, highest = min(shares.values()), max(shares.values())
     width = 2 * _SPREAD / (highest - lowest) if highest > lowest else 0.0
@@ -83,14 +81,14 @@ def _spread(
     if not all(0 < density < 1 for density in densities.values()):
         raise ValueError(
             f"allocation owl moves densities by up to {2 * _SPREAD}, which sparsity {sparsity} has "
-            "no room for: use allocation uniform"
+            "no room for: set allocation: uniform"
         )
     counts, reached, before = {}, 0.0, 0
     for name, size in sizes.items():
         reached += densities[name] * size
         counts[name] = round(reached) - before
         before += counts[name]
-    # what the sums' rounding leaves, of the whole model's exact number
+    # the rounding error of the sums goes to the last layer
     counts[name] += survivors(total, sparsity) - before
     return counts
 

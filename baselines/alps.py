@@ -1,59 +1,33 @@
-"""ALPS: a growing penalty finds which weights to keep, conjugate gradients find their values.
+"""ALPS: ADMM with a growing penalty selects the weights, conjugate gradients solve for them.
 
 Meng, Behdin, Wang & Mazumder 2024, "ALPS: Improved Optimization for Highly Sparse One-Shot Pruning
 for Large Language Models", arXiv 2406.07831, algorithm 1 (section 3.2) and 2 (section 3.3). Only
 abstract and public code of the paper were at hand, so the constants, and when the penalty changes,
 are the code's, and formulas have no numbers here.
 
-Every iteration chooses the mask anew. Where two weights are nearly tied, rounding decides between
-them; the other choice changes other places of the row too, in the end up to a hundred of the layer,
-and through its outputs all later layers. Such ties cannot be avoided, but the smaller the rounding
-error, the fewer it decides: so all is in double precision, from the sums over the tokens on. Most
-of it came from conjugate gradients, which in single precision soon lose the conjugacy of their
-directions where a few eigenvalues are large, and with it three digits of the new weights.
-Axes: T tokens, O outputs, I inputs.
+Every iteration chooses a new mask. Rounding decides between nearly tied weights, and one other
+choice changes up to a hundred mask elements of the layer in the end, and all later layers through
+its outputs. Everything is therefore computed in double precision, from the sums over tokens on.
+Conjugate gradients need it most: with a few large eigenvalues their directions soon lose
+conjugacy in single precision, and the new weights three digits. Axes: O outputs, I inputs.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from baselines.hessian import Hessian, dead_columns
 from baselines.selection import select
 
-# Every few iterations the penalty follows how many places of the mask have changed since, as a
-# fraction of the weights that are kept; after many iterations it is over with few changes left.
+# Every few iterations the penalty follows the number of mask elements that have changed since, as a
+# fraction of the kept weights; after many iterations few changes are enough to stop.
 _EVERY, _PATIENCE = 3, 30
 _MANY, _SOME, _FEW = 0.1, 0.005, 0.0003
 _SHRINK, _LARGEST = 5.0, 1e6
-_PANELS = 4
 
-
-class Statistic:
-    """Running mean of x x^T over all calibration tokens, [I, I], float64."""
-
-    def __init__(self) -> None:
-        self.tokens = 0
-        self.mean_II = torch.zeros(())
-
-    def update(self, inputs_TI: Tensor) -> None:
-        """Add the T tokens of one batch; only the upper triangle is computed, in panels of rows."""
-        inputs_TI = inputs_TI.double()
-        tokens, width = inputs_TI.shape
-        if self.tokens == 0:
-            self.mean_II = inputs_TI.new_zeros(width, width)
-        self.tokens += tokens
-        old, new = 1 - tokens / self.tokens, 1 / self.tokens
-        step = -(-width // _PANELS)
-        for start in range(0, width, step):
-            panel = self.mean_II[start : start + step, start:]
-            left_TP = inputs_TI[:, start : start + step]
-            panel.addmm_(left_TP.T, inputs_TI[:, start:], beta=old, alpha=new)
-
-    def take(self) -> Tensor:
-        """The whole symmetric matrix, which is the caller's from now on and no longer kept here."""
-        mean_II, self.mean_II = self.mean_II, torch.zeros(())
-        return mean_II.triu_().add_(mean_II.triu(1).T)
+Statistic = partial(Hessian, torch.float64)
 
 
 @dataclass(frozen=True)
@@ -75,8 +49,8 @@ class Settings:
 class Spectrum:
     """Eigenvalues [I] and eigenvectors [I, I], as columns, of the damped and scaled Hessian H.
 
-    norm_I: what scales its diagonal to 1; 0 for features that are zero for every token, which
-    have no part in the eigenvectors.
+    norm_I: scales its diagonal to 1; 0 for features that are zero for every token, whose rows of
+    the eigenvectors are 0.
     """
 
     values_I: Tensor
@@ -84,19 +58,14 @@ class Spectrum:
     norm_I: Tensor
 
     def times(self, left_OI: Tensor, factor_I: Tensor) -> Tensor:
-        """`left` times the matrix with these eigenvectors and the eigenvalues `factor`."""
+        """Product of `left` and the matrix with these eigenvectors and eigenvalues `factor`."""
         return (left_OI @ self.vectors_II).mul_(factor_I) @ self.vectors_II.T
 
 
-def prepare(statistic: Statistic, settings: Settings) -> Spectrum:
-    """Decompose once for all layers that see this input and all penalties; uses `statistic` up.
-
-    Raises ValueError where the Hessian is not finite.
-    """
+def prepare(statistic: Hessian, settings: Settings) -> Spectrum:
+    """Decompose once for all layers that share this input and all penalties."""
     hessian_II = statistic.take()
     diagonal_I = hessian_II.diagonal().clone()
-    if not torch.isfinite(diagonal_I).all():  # an input that is not finite is there as its square
-        raise ValueError("the calibration inputs of this layer hold NaN or inf")
     dead_I = diagonal_I == 0
     mean = diagonal_I.sum() / max(1, int((~dead_I).sum()))
     norm_I = (diagonal_I + settings.damping * mean).sqrt().masked_fill_(dead_I, 1)
@@ -109,8 +78,7 @@ def prepare(statistic: Statistic, settings: Settings) -> Spectrum:
 
 def events(prepared: Spectrum) -> dict[str, float]:
     """Dead columns."""
-    dead = int((prepared.norm_I == 0).sum())
-    return {"dead_columns": dead} if dead else {}
+    return dead_columns(prepared.norm_I)
 
 
 def prune(
@@ -132,14 +100,14 @@ def prune(
 
 
 def _split(dense_OI: Tensor, prepared: Spectrum, keep: int, settings: Settings) -> Tensor:
-    """Algorithm 1: weights B [O, I] whose largest are the ones to keep, in weights times norms.
+    """Algorithm 1: weights B [O, I], times norms, whose largest elements are kept.
 
-    B = (H + rho)^-1 (H W0 - V + rho D), D = what the budget keeps of B + V / rho, and
-    V = V + rho (B - D). So B + V / rho is D where the mask keeps it and the new V / rho where not:
-    that sum and the mask are all there is to remember. B is W0 + (rho D - V - rho W0) (H + rho)^-1.
+    B = (H + rho)^-1 (H W0 - V + rho D), D = B + V / rho within the budget's mask, and
+    V = V + rho (B - D). So B + V / rho is D inside the mask and the new V / rho outside: that sum
+    and the mask are the whole state. B is W0 + (rho D - V - rho W0) (H + rho)^-1.
 
-    At the start the penalty may be too large to change the mask. It is then made smaller: where
-    nothing has changed the iteration goes on with it, where little has changed it begins again.
+    At the start the penalty may be too large to change the mask. It is then reduced: after no
+    change the iteration continues, after a small one it restarts from the dense weights.
     """
     rho, started = settings.rho, False
     mask_OI = before_OI = first_OI = _largest(dense_OI, keep, settings.budget)
@@ -165,15 +133,15 @@ def _split(dense_OI: Tensor, prepared: Spectrum, keep: int, settings: Settings) 
 
 
 def _largest(value_OI: Tensor, keep: int, budget: str) -> Tensor:
-    """Mask of the largest absolute values, which are compared in single precision.
+    """Mask of the largest absolute values, compared in single precision.
 
-    Values that differ by no more than rounding are equal then, and of equal ones the first stays.
+    Values that differ by rounding only are then equal, and the first of equals is kept.
     """
     return select(value_OI.float().abs_(), keep, budget)
 
 
 def _growth(changed: float) -> float:
-    """By what the penalty grows where this fraction of the mask has changed."""
+    """Factor of the penalty after this fraction of the mask has changed."""
     return 1.3 if changed > _MANY else 1.2 if changed > _SOME else 1.1
 
 
@@ -182,9 +150,8 @@ def _solve(
 ) -> Tensor:
     """Algorithm 2: conjugate gradients on H B = H W0 within the mask, for each row, from `solved`.
 
-    `missing` is W0 minus `solved`, which is overwritten. H has a diagonal of 1: that is its
-    preconditioner. A row stays as it is once its residual is no more than what rounding makes of
-    the first.
+    `missing` is W0 minus `solved`; both are overwritten. The diagonal of H, its preconditioner, is
+    1. A row is final once its residual is at the rounding error of its first one.
     """
     residual_OI = missing_OI.copy_(prepared.times(missing_OI, prepared.values_I)).mul_(mask_OI)
     direction_OI = residual_OI.clone()

@@ -1,4 +1,4 @@
-"""The layer-wise Hessian of second-order methods, and its inverse's factor. I inputs, T tokens.
+"""Layer-wise Hessian of second-order methods and the factor of its inverse. I inputs, T tokens.
 
 Replacing a layer's weights W by W + D changes its outputs by D X; the squared error is quadratic
 in D with the Hessian 2 X X^T, which all rows of W share. Here it is the mean of x x^T over the
@@ -6,7 +6,7 @@ tokens: a factor changes no result, since damping is relative to the mean diagon
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,18 +19,19 @@ _PANELS = 4
 
 
 class Hessian:
-    """Running mean of x x^T over all calibration tokens, [I, I], float32."""
+    """Running mean of x x^T over all calibration tokens, [I, I], in `dtype`."""
 
-    def __init__(self) -> None:
+    def __init__(self, dtype: torch.dtype = torch.float32) -> None:
+        self.dtype = dtype
         self.tokens = 0
         self.mean_II = torch.zeros(())
 
     def update(self, inputs_TI: Tensor) -> None:
-        """Add the T tokens of one batch; only the upper triangle is computed, in panels of rows.
+        """Add the T tokens of one batch; only the upper triangle is computed, in row panels.
 
-        Products of bfloat16 inputs are exact, whatever the machine multiplies them with.
+        Products of bfloat16 inputs are exact on every machine.
         """
-        dtype, inputs_TI = inputs_TI.dtype, inputs_TI.float()
+        dtype, inputs_TI = inputs_TI.dtype, inputs_TI.to(self.dtype)
         tokens, width = inputs_TI.shape
         if self.tokens == 0:
             self.mean_II = inputs_TI.new_zeros(width, width)
@@ -43,23 +44,29 @@ class Hessian:
                 left_TP = inputs_TI[:, start : start + step]
                 panel.addmm_(left_TP.T, inputs_TI[:, start:], beta=old, alpha=new)
 
-    def matrix(self) -> Tensor:
-        """The whole symmetric matrix. Raises ValueError where it is not finite."""
-        self.mean_II.triu_().add_(self.mean_II.triu(1).T)
-        if not torch.isfinite(self.mean_II).all():
+    def take(self) -> Tensor:
+        """Symmetric matrix, which this object no longer keeps. Raises ValueError if not finite."""
+        mean_II, self.mean_II = self.mean_II, torch.zeros(())
+        if not torch.isfinite(mean_II).all():
             raise ValueError("the calibration inputs of this layer hold NaN or inf")
-        return self.mean_II
+        return mean_II.triu_().add_(mean_II.triu(1).T)
+
+
+def dead_columns(norm_I: Tensor) -> dict[str, float]:
+    """Number of features that are zero for every token, as an event if there are any."""
+    dead = int((norm_I == 0).sum())
+    return {"dead_columns": dead} if dead else {}
 
 
 @dataclass(frozen=True)
 class InverseFactor:
-    """What SparseGPT and Thanos need of the Hessian.
+    """Factor of the inverse Hessian, for SparseGPT and Thanos.
 
     upper_II: U with H^-1 = U^T U for the damped H. The inverse of H without its first k rows and
         columns is the same product of U without them.
     norm_I: root mean square of each input feature.
     dead_I: features that are zero for every token.
-    damping: what was added to the diagonal, as a fraction of its mean.
+    damping: added to the diagonal, as a fraction of its mean.
     retries: factorisations that failed with less damping.
     """
 
@@ -69,42 +76,25 @@ class InverseFactor:
     damping: float
     retries: int
 
-    @property
-    def events(self) -> dict[str, float]:
-        """What went otherwise than planned, for the record."""
-        dead = int(self.dead_I.sum())
-        return ({"dead_columns": dead} if dead else {}) | (
-            {"damping_retries": self.retries, "damping": self.damping} if self.retries else {}
-        )
 
-
-class _Damped(Protocol):
-    """Settings of a method that works with the factor."""
-
-    @property
-    def damping(self) -> float: ...
-
-    @property
-    def double(self) -> bool: ...
-
-
-def prepare_factor(statistic: Hessian, settings: _Damped) -> InverseFactor:
-    """`prepare` of such a method: one factor for all layers that see this input."""
+def prepare_factor(statistic: Hessian, settings: Any) -> InverseFactor:
+    """`prepare` of SparseGPT and Thanos, whose settings have `damping` and `double`."""
     dtype = torch.float64 if settings.double else torch.float32
-    return inverse_factor(statistic.matrix(), settings.damping, dtype)
+    return inverse_factor(statistic.take(), settings.damping, dtype)
 
 
 def factor_events(factor: InverseFactor) -> dict[str, float]:
-    """`events` of such a method: damping retries and dead columns."""
-    return factor.events
+    """`events` of SparseGPT and Thanos: dead columns and damping retries."""
+    retries = {"damping_retries": factor.retries, "damping": factor.damping}
+    return dead_columns(factor.norm_I) | (retries if factor.retries else {})
 
 
 def inverse_factor(hessian_II: Tensor, damping: float, dtype: torch.dtype) -> InverseFactor:
     """Factorise the inverse of H + damping * mean(diagonal) * identity.
 
-    A dead feature gets a diagonal of 1, and does not count in the mean. Where the factorisation
-    fails, damping is multiplied by ten and it is tried again. Raises ValueError when that would
-    take more than the mean diagonal.
+    A dead feature gets a diagonal of 1 and does not count in the mean. A failed factorisation is
+    retried with ten times the damping. Raises ValueError when damping would exceed the mean
+    diagonal.
     """
     diagonal_I = hessian_II.diagonal().to(dtype)
     dead_I = diagonal_I == 0
@@ -122,10 +112,10 @@ def inverse_factor(hessian_II: Tensor, damping: float, dtype: torch.dtype) -> In
 
 
 def _upper_factor(hessian_II: Tensor, added_I: Tensor) -> Tensor | None:
-    """The upper U with U^T U = (H + diag(added))^-1; None where that matrix is not positive.
+    """Upper U with U^T U = (H + diag(added))^-1; None if that matrix is not positive definite.
 
-    With rows and columns turned round, H's lower factor is an upper one of H, whose inverse is U:
-    the inverse of H itself, which is less accurate, is never formed.
+    With rows and columns reversed, the lower Cholesky factor is an upper one of H, whose inverse
+    is U: the inverse of H itself, which is less accurate, is never formed.
     """
     turned_II = hessian_II.flip(0, 1)
     turned_II.diagonal().add_(added_I.flip(0))

@@ -1,6 +1,6 @@
 """Magnitude pruning: the smallest |W| of each layer are removed. Axes: O outputs, I inputs.
 
-The floor that every other method has to beat; it looks at no data.
+The simplest baseline; it uses no data.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Statistic = NoStatistic
 
 @dataclass(frozen=True)
 class Settings:
-    """`budget`: weights compete in each `layer`, `row`, `2:4`, `4:8`, or all in one (`global`)."""
+    """`budget`: weights compete in each `layer`, `row`, `2:4`, `4:8`, or all (`global`)."""
 
     budget: str = "layer"
 
@@ -25,7 +25,7 @@ def prepare(statistic: NoStatistic, settings: Settings) -> None:
 
 
 def score(weight_OI: Tensor, prepared: None) -> Tensor:
-    """How much each weight counts, [O, I], float32."""
+    """Score of each weight, [O, I], float32."""
     return weight_OI.float().abs()
 
 

@@ -1,4 +1,4 @@
-"""N:M budgets, written "N:M": of every M neighbouring inputs of a row, N weights survive."""
+"""N:M budgets, written "N:M": N of every M consecutive weights of a row survive."""
 
 
 def group_of(budget: str) -> tuple[int, int] | None:
@@ -8,6 +8,6 @@ def group_of(budget: str) -> tuple[int, int] | None:
 
 
 def sparsity_of(budget: str) -> float | None:
-    """The one sparsity that an N:M budget has, None for any other."""
+    """The only sparsity of an N:M budget, None for any other."""
     group = group_of(budget)
     return 1 - group[0] / group[1] if group else None

@@ -1,6 +1,6 @@
 """Random masks: every weight of a layer has the same chance. Axes: O outputs, I inputs.
 
-A control and no opponent: what a mask is worth that knows nothing.
+A control, not a competitor.
 """
 
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ Statistic = NoStatistic
 
 @dataclass(frozen=True)
 class Settings:
-    """`budget`: as many survive in the whole `layer`, each `row`, or N:M groups `2:4`, `4:8`.
+    """`budget`: weights compete in the whole `layer`, each `row`, or N:M groups `2:4`, `4:8`.
 
-    seed: of the layer, which the driver makes from the cell's.
+    seed: of the layer, derived from the cell's by the driver.
     """
 
     budget: str = "layer"

@@ -1,11 +1,10 @@
-"""Reconstruction: new values for the weights that another method keeps, its masks as they are.
+"""Reconstruction: retrain the weights that another method keeps, with its masks fixed.
 
 Wagner et al. 2025, "A Free Lunch in LLM Compression", arXiv 2510.14444. Written after its
 abstract; neither the whole paper nor its code was at hand. Block by block, attention and then the
-MLP, Adam tunes the kept weights of a sub-module so that what it puts out for the pruned model's
-hidden states is what the dense one does. A sub-module is a child of the block that holds linear
-layers, and its output what the child itself returns, before any norm or residual sum. This is a
-method and its own driver.
+MLP, Adam fits the output of a sub-module on the pruned model's hidden states to the output of the
+dense sub-module. A sub-module is a child of the block that holds linear layers; its output is the
+child's return value, before any norm or residual sum. This method is its own driver.
 
 Axes: B sequences, T tokens, H hidden, O outputs, I inputs.
 """
@@ -31,8 +30,8 @@ Weights = Mapping[str, Tensor]
 class Settings:
     """`learning_rate` of Adam falls linearly to 0 over `epochs` passes over the calibration text.
 
-    `batch`: sequences of a step, in the corpus' order. `inputs`: hidden states for which the dense
-    sub-module's output is the target, those of the dense model or those of the pruned one.
+    `batch`: sequences per step, in the order of the corpus. `inputs`: whose hidden states (those of
+    the `dense` or the `pruned` model) the dense sub-module maps to the targets.
     """
 
     learning_rate: float = 1e-3
@@ -43,14 +42,14 @@ class Settings:
 
 @dataclass(frozen=True)
 class Examples:
-    """What a sub-module is to do: its calls, input hidden states and targets by batch."""
+    """Training examples of a sub-module: calls, input hidden states and targets by batch."""
 
     calls: list[Call]
     inputs: list[Tensor]
     targets: list[Tensor]
 
     def square(self) -> float:
-        """The mean square of the targets' elements, 1 where they are all zero."""
+        """Mean square of the targets' elements, 1 where all are zero."""
         total = sum(float(target.float().square().sum()) for target in self.targets)
         return total / sum(target.numel() for target in self.targets) or 1.0
 
@@ -67,13 +66,12 @@ def prune_model(
 ) -> Pruned:
     """Prune the dense `model` in place with the `masks` [O, I] of another method.
 
-    Tuning starts from the `weights` [O, I] that the other method left, or, in the layers that are
-    not among them, from the dense ones. `batches` are calibration token ids [B, T] on the model's
-    device. A sub-module whose error on them did not fall keeps the weights that it began with.
-    Every sub-module is an event: its error before and after, as the mean square of the difference
-    over that of the target, and whether tuning was undone. Raises ValueError for masks of another
-    model or sparsity, numbers that are not finite, and blocks that do not run sub-module by
-    sub-module.
+    Training starts from the other method's `weights` [O, I], and from the dense weights of layers
+    that are not among them. `batches` are calibration token ids [B, T] on the model's device. A
+    sub-module whose error on them does not fall keeps its initial weights. Every sub-module is an
+    event: mean squared error before and after, relative to the mean square of the target, and
+    whether training was undone. Raises ValueError for masks of another model or sparsity,
+    non-finite numbers, and blocks that do not run sub-module by sub-module.
     """
     model.eval()
     of_masks(model, masks, sparsity)
@@ -91,8 +89,9 @@ def prune_model(
         if settings.inputs == "dense":
             modules = {part.name: part.module for part in parts}
             targets = record_outputs(block, modules, calls, dense_hidden)
-        for part in parts:
-            _start(part, masks, weights)
+        for name, linear in (item for part in parts for item in part.linears.items()):
+            start_OI = weights.get(name, linear.weight).to(linear.weight)
+            linear.weight.copy_(start_OI.masked_fill(~masks[name].to(start_OI.device), 0))
         for part in parts:
             of_dense = targets.pop(part.name, None)
             examples = _examples(block, part, calls, hidden, of_dense, dense)
@@ -105,14 +104,6 @@ def prune_model(
     return Pruned(in_order, events, [name for name in linears if name in changed])
 
 
-def _start(part: Submodule, masks: Weights, weights: Weights) -> None:
-    """Put in the weights that tuning starts from."""
-    for name, linear in part.linears.items():
-        if name in weights:
-            linear.weight.copy_(weights[name])
-        linear.weight.masked_fill_(~masks[name].to(linear.weight.device), 0)
-
-
 def _examples(
     block: nn.Module,
     part: Submodule,
@@ -121,7 +112,7 @@ def _examples(
     targets: list[Tensor] | None,
     dense: Weights,
 ) -> Examples:
-    """What the sub-module sees in the block pruned so far; without targets, the dense one's."""
+    """Examples of the sub-module in the block pruned so far; by default its dense targets."""
     inside, inputs = record_inside(block, part.module, calls, hidden)
     if targets is None:
         run = part.with_weights({name: dense[name] for name in part.linears})
@@ -132,15 +123,13 @@ def _examples(
 def _reconstruct(
     part: Submodule, masks: Weights, examples: Examples, settings: Settings
 ) -> dict[str, Any]:
-    """Tune the sub-module in place, if its error falls by that; the event that tells of it."""
-    scale = examples.square()
-    begun = {name: linear.weight.clone() for name, linear in part.linears.items()}
-    before = _error(part.with_weights(begun), examples) / scale
+    """Tune the sub-module in place if that lowers its error; the event."""
+    before = _error(part, {n: m.weight for n, m in part.linears.items()}, examples)
     if not isfinite(before):
-        raise ValueError(f"{part.name}: a weight or a hidden state of it is not finite")
+        raise ValueError(f"{part.name}: a weight or a hidden state is not finite")
     tuned = tune(part, masks, examples, settings)
-    after = _error(part.with_weights(tuned), examples) / scale
-    fell = after < before  # not so where it is no number
+    after = _error(part, tuned, examples)
+    fell = after < before  # False for NaN
     if fell:
         for name, linear in part.linears.items():
             linear.weight.copy_(tuned[name])
@@ -153,11 +142,11 @@ def _reconstruct(
 
 
 def tune(part: Submodule, masks: Weights, examples: Examples, settings: Settings) -> Weights:
-    """The sub-module's weights [O, I] after Adam, in its own dtype; it stays as it is.
+    """Weights [O, I] of the sub-module after Adam, in its dtype; the sub-module is not changed.
 
-    Adam works on float32 copies, which are rounded for every pass; what a mask removes has no
-    gradient, and so no moments and no steps. The loss of a step is its batch's mean square of the
-    difference over the mean square of all targets.
+    Adam works on float32 copies, rounded for every forward pass; removed weights have no gradient
+    and never move. The loss of a step is its batch's mean squared error over the mean square of
+    all targets.
     """
     dtype = {name: linear.weight.dtype for name, linear in part.linears.items()}
     master = {name: linear.weight.float().clone() for name, linear in part.linears.items()}
@@ -168,7 +157,7 @@ def tune(part: Submodule, masks: Weights, examples: Examples, settings: Settings
     def rounded() -> dict[str, Tensor]:
         return {name: weight_OI.to(dtype[name]) for name, weight_OI in master.items()}
 
-    # one matrix at a time, whose temporaries are the smallest
+    # one matrix at a time, for small temporaries
     adam = torch.optim.Adam(master.values(), lr=settings.learning_rate, foreach=False)
     scale = examples.square()
     steps = settings.epochs * len(examples.calls)
@@ -181,15 +170,18 @@ def tune(part: Submodule, masks: Weights, examples: Examples, settings: Settings
             weight_OI.grad = gradient_OI.masked_fill_(removed[name], 0)
         adam.param_groups[0]["lr"] = settings.learning_rate * (1 - step / steps)
         adam.step()
-        adam.zero_grad()  # or these gradients wait for the next ones
+        adam.zero_grad()  # frees these gradients before the next ones
     return rounded()
 
 
-def _error(run: Callable[..., Any], examples: Examples) -> float:
-    """The mean square of the difference between what `run` puts out and the targets."""
-    totals = (_batch_error(run, examples, batch).sum() for batch in range(len(examples.calls)))
+def _error(part: Submodule, weights: Weights, examples: Examples) -> float:
+    """Mean squared error of the sub-module with these weights, relative to the targets."""
+    run = part.with_weights(weights)
+    totals = [
+        float(_batch_error(run, examples, batch).sum()) for batch in range(len(examples.calls))
+    ]
     elements = sum(target.numel() for target in examples.targets)
-    return sum(float(total) for total in totals) / elements
+    return sum(totals) / elements / examples.square()
 
 
 def _batch_error(run: Callable[..., Any], examples: Examples, batch: int) -> Tensor:
@@ -199,6 +191,6 @@ def _batch_error(run: Callable[..., Any], examples: Examples, batch: int) -> Ten
 
 
 def _changed(part: Submodule, dense: Weights, masks: Weights) -> set[str]:
-    """The layers in which a weight that survives is not the dense one."""
+    """Layers in which a surviving weight differs from the dense one."""
     differs = {n: (m.weight != dense[n]).cpu() & masks[n] for n, m in part.linears.items()}
     return {name for name, differs_OI in differs.items() if differs_OI.any()}

@@ -1,9 +1,9 @@
-"""Running a model's decoder blocks one at a time, on the very arguments the model gave them.
+"""Replay of decoder blocks one at a time, with the arguments that the model passed to each.
 
-The intact model is run once a batch, and every argument that reaches a block is recorded, whole
-and per block: masks, rotary embeddings (which differ between the layers of some families),
-whatever a family passes. Nothing about a family has to be known. A block is later called again
-with its own recorded arguments and other hidden states. The same holds for the modules in a block.
+The intact model is run once per batch, and every argument of every block is recorded: masks,
+rotary embeddings (which differ between the layers of some families), and whatever else a family
+passes, so that no code depends on the family. A block is later called again with its recorded
+arguments and other hidden states. The same holds for the modules inside a block.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,13 +17,13 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Call:
-    """Arguments of one block, or of a module in it, for one batch, without its hidden states."""
+    """Arguments of a block, or of a module in it, for one batch, without the hidden states."""
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
 
     def run(self, block: Callable[..., Any], hidden_BTH: Tensor) -> Tensor:
-        """The block's output hidden states [B, T, H] for these input hidden states."""
+        """Output hidden states [B, T, H] of the block for these input hidden states."""
         if self.args:
             return _hidden_states(block(hidden_BTH, *self.args[1:], **self.kwargs))
         return _hidden_states(block(**{**self.kwargs, "hidden_states": hidden_BTH}))
@@ -31,7 +31,7 @@ class Call:
 
 @dataclass
 class Recording:
-    """The calls of every block (calls[block][batch]) and the first block's inputs by batch."""
+    """Calls of every block (calls[block][batch]) and inputs of the first block by batch."""
 
     calls: list[list[Call]]
     hidden: list[Tensor]
@@ -41,69 +41,65 @@ class Recording:
 def record(model: nn.Module, blocks: nn.ModuleList, batches: Sequence[Tensor]) -> Recording:
     """Record how `model` calls its `blocks` on `batches` of token ids [B, T].
 
-    Only the first batch is computed in full: it shows what the blocks return, and it is used to
-    check that replaying the calls gives exactly what the model computes. For the others the
-    blocks hand their input on, since only their arguments are wanted.
+    Only the first batch is computed in full: it shows the form of the blocks' outputs, and is
+    compared with its replay. For the others only the arguments are recorded, and every block
+    returns its input.
 
-    Raises ValueError where the replay differs, as it would for a family whose blocks speak to
-    each other in another way than through the hidden states.
+    Raises ValueError where the replay differs, as in a family whose blocks exchange anything but
+    hidden states.
     """
     calls: list[list[Call]] = [[] for _ in blocks]
     inputs: list[Tensor] = []
-    outputs: list[Any] = [None] * len(blocks)
+    outputs: list[Any] = []
 
-    def watch(index: int, block: nn.Module) -> list[Any]:
-        def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            hidden = args[0] if args else kwargs["hidden_states"]
+    def before(index: int) -> Callable[..., None]:
+        def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             if index == 0:
-                inputs.append(hidden)
-            first = calls[index][0] if calls[index] else None
-            calls[index].append(_without_hidden(args, kwargs, first))
+                inputs.append(_input_of(args, kwargs))
+            calls[index].append(_without_hidden(args, kwargs, calls[index]))
 
-        def after(_: nn.Module, args: Any, output: Any) -> None:
-            if outputs[index] is None:
-                outputs[index] = output
+        return hook
 
-        return [
-            block.register_forward_pre_hook(before, with_kwargs=True),
-            block.register_forward_hook(after),
-        ]
-
-    with _hooks([hook for index, block in enumerate(blocks) for hook in watch(index, block)]):
-        model(input_ids=batches[0], use_cache=False)
+    handles = [
+        b.register_forward_pre_hook(before(i), with_kwargs=True) for i, b in enumerate(blocks)
+    ]
+    with hooks(handles):
+        with hooks(
+            [b.register_forward_hook(lambda *call: outputs.append(call[-1])) for b in blocks]
+        ):
+            model(input_ids=batches[0], use_cache=False)
         with _passing_through(blocks, [isinstance(output, tuple) for output in outputs]):
             for batch in batches[1:]:
                 model(input_ids=batch, use_cache=False)
-    recording = Recording(calls, inputs)
-    _check(recording, blocks, _hidden_states(outputs[-1]))
-    return recording
+    _check(blocks, calls, inputs[0], _hidden_states(outputs[-1]))
+    return Recording(calls, inputs)
 
 
 @torch.no_grad()
 def record_inside(
     block: nn.Module, module: nn.Module, calls: Sequence[Call], hidden: Sequence[Tensor]
 ) -> tuple[list[Call], list[Tensor]]:
-    """How a block calls one of its modules: those calls, and the module's own inputs by batch.
+    """Calls of a module by its block, and the module's inputs by batch.
 
-    The block itself is run with its `calls` on `hidden`, each time as far as the module.
+    The block is run with its `calls` on `hidden`, as far as the module.
     """
     inside: list[Call] = []
     inputs: list[Tensor] = []
 
     def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        inputs.append(args[0] if args else kwargs["hidden_states"])
-        inside.append(_without_hidden(args, kwargs, inside[0] if inside else None))
-        raise _Reached
+        inputs.append(_input_of(args, kwargs))
+        inside.append(_without_hidden(args, kwargs, inside))
+        raise Reached
 
-    with _hooks([module.register_forward_pre_hook(before, with_kwargs=True)]):
+    with hooks([module.register_forward_pre_hook(before, with_kwargs=True)]):
         for call, hidden_BTH in zip(calls, hidden, strict=True):
-            with suppress(_Reached):
+            with suppress(Reached):
                 call.run(block, hidden_BTH)
     return inside, inputs
 
 
-class _Reached(Exception):
-    """What a block has been run for is known: the rest of it need not be computed."""
+class Reached(Exception):
+    """Raised by a hook to skip the rest of a block."""
 
 
 @torch.no_grad()
@@ -113,26 +109,24 @@ def record_outputs(
     calls: Sequence[Call],
     hidden: list[Tensor],
 ) -> dict[str, list[Tensor]]:
-    """What modules of a block put out, by name and batch.
+    """Outputs of modules of a block, by name and batch; `hidden` is replaced by the block's own.
 
-    What the block itself puts out takes the place of its inputs in `hidden`.
+    Each input is released as soon as its output exists.
     """
     outputs: dict[str, list[Tensor]] = {name: [] for name in modules}
 
-    def watch(name: str, module: nn.Module) -> Any:
-        def after(_: nn.Module, args: Any, output: Any) -> None:
-            outputs[name].append(_hidden_states(output))
+    def after(name: str) -> Callable[..., None]:
+        return lambda _, args, output: outputs[name].append(_hidden_states(output))
 
-        return module.register_forward_hook(after)
-
-    with _hooks([watch(name, module) for name, module in modules.items()]):
+    with hooks([m.register_forward_hook(after(name)) for name, m in modules.items()]):
         for batch, call in enumerate(calls):
             hidden[batch] = call.run(block, hidden[batch])
     return outputs
 
 
 @contextmanager
-def _hooks(handles: list[Any]) -> Iterator[None]:
+def hooks(handles: Sequence[Any]) -> Iterator[None]:
+    """Remove these hooks at the end of the context."""
     try:
         yield
     finally:
@@ -140,45 +134,39 @@ def _hooks(handles: list[Any]) -> Iterator[None]:
             handle.remove()
 
 
-class _passing_through:
-    """Within this context every block returns its input hidden states, in its own form."""
-
-    def __init__(self, blocks: nn.ModuleList, tuples: list[bool]) -> None:
-        self.blocks = blocks
-        self.tuples = tuples
-
-    def __enter__(self) -> None:
-        for block, is_tuple in zip(self.blocks, self.tuples, strict=True):
-            block.forward = _hand_on_tuple if is_tuple else _hand_on
-
-    def __exit__(self, *error: object) -> None:
-        for block in self.blocks:
+@contextmanager
+def _passing_through(blocks: nn.ModuleList, tuples: Sequence[bool]) -> Iterator[None]:
+    """Let every block return its input hidden states, as a tuple where it returns one."""
+    for block, is_tuple in zip(blocks, tuples, strict=True):
+        block.forward = lambda *args, _tuple=is_tuple, **kwargs: (
+            (_input_of(args, kwargs), None) if _tuple else _input_of(args, kwargs)
+        )
+    try:
+        yield
+    finally:
+        for block in blocks:
             del block.forward
 
 
-def _hand_on(*args: Any, **kwargs: Any) -> Tensor:
+def _input_of(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
     return args[0] if args else kwargs["hidden_states"]
-
-
-def _hand_on_tuple(*args: Any, **kwargs: Any) -> tuple[Tensor, None]:
-    return _hand_on(*args, **kwargs), None
 
 
 def _hidden_states(output: Any) -> Tensor:
     return output[0] if isinstance(output, tuple) else output
 
 
-def _without_hidden(args: tuple[Any, ...], kwargs: dict[str, Any], first: Call | None) -> Call:
-    """The call without its hidden states, sharing what is equal in the first batch's call.
+def _without_hidden(args: tuple[Any, ...], kwargs: dict[str, Any], earlier: Sequence[Call]) -> Call:
+    """The call without hidden states, sharing equal arguments with the first batch's call.
 
-    All batches have one shape, so masks and rotary embeddings are mostly the same values: shared,
-    their memory does not grow with the number of batches.
+    Masks and rotary embeddings are mostly equal for all batches: shared, their memory does not
+    grow with the number of batches.
     """
     args = (None, *args[1:]) if args else ()
     kwargs = {key: value for key, value in kwargs.items() if args or key != "hidden_states"}
-    if first is None:
+    if not earlier:
         return Call(args, kwargs)
-    return Call(_share(args, first.args), _share(kwargs, first.kwargs))
+    return Call(_share(args, earlier[0].args), _share(kwargs, earlier[0].kwargs))
 
 
 def _share(value: Any, earlier: Any) -> Any:
@@ -194,13 +182,14 @@ def _share(value: Any, earlier: Any) -> Any:
     return value
 
 
-def _check(recording: Recording, blocks: nn.ModuleList, expected_BTH: Tensor) -> None:
-    hidden = recording.hidden[0]
-    for block, calls in zip(blocks, recording.calls, strict=True):
-        hidden = calls[0].run(block, hidden)
+def _check(
+    blocks: nn.ModuleList, calls: Sequence[Sequence[Call]], hidden_BTH: Tensor, expected_BTH: Tensor
+) -> None:
+    for block, of_block in zip(blocks, calls, strict=True):
+        hidden_BTH = of_block[0].run(block, hidden_BTH)
     tolerance = 1e-3 * float(expected_BTH.abs().max())
-    if not torch.allclose(hidden, expected_BTH, rtol=1e-3, atol=tolerance):
+    if not torch.allclose(hidden_BTH, expected_BTH, rtol=1e-3, atol=tolerance):
         raise ValueError(
-            f"the blocks of type {type(blocks[0]).__name__}, run one at a time, do not give what "
-            "the whole model computes: this family cannot be pruned block by block"
+            f"blocks of type {type(blocks[0]).__name__}, run one at a time, do not compute the "
+            "output of the whole model: this family cannot be pruned block by block"
         )

@@ -1,8 +1,8 @@
-"""The walk through a model: block by block, statistics first, then pruning, then new outputs.
+"""Block-by-block driver of layer-wise pruning: statistics first, then pruning, then new outputs.
 
-Inputs of block k come from the already pruned blocks before it; the statistics of every layer in
-a block are taken before any of them is pruned; then the block's outputs are computed again with
-pruned weights. Axes: B sequences, T tokens, H hidden, O outputs, I inputs.
+Inputs of block k come from the pruned blocks before it; the statistics of every layer in a block
+are gathered before any of them is pruned; then the block's outputs are recomputed with the pruned
+weights. Axes: B sequences, T tokens, H hidden, O outputs, I inputs.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from baselines.pattern import sparsity_of
 from baselines.registry import Method, Statistic
-from baselines.replay import Call, record
+from baselines.replay import Call, Reached, hooks, record, record_outputs
 from baselines.statistics import NoStatistic
 from leap.budget import layer_survivors
 from leap.model.layers import decoder_blocks, prunable_linears
@@ -26,7 +26,7 @@ Progress = Callable[[Iterable[Any], str], Iterable[Any]]
 
 @dataclass(frozen=True)
 class Group:
-    """Layers of one block that receive the same input, and the statistic of that input."""
+    """Layers of a block that receive the same input, and the statistic of that input."""
 
     names: list[str]
     statistic: Statistic
@@ -34,10 +34,10 @@ class Group:
 
 @dataclass(frozen=True)
 class Pruned:
-    """Masks (bool, [O, I]) of all prunable layers by name, and what happened on the way.
+    """Masks (bool, [O, I]) of all prunable layers by name, and numerical events.
 
-    A numerical event names the layers that share one input, and what happened there as numbers.
-    `changed` are the layers in which a weight that survives has a new value.
+    An event names layers that share an input, and has numbers by name, such as dead columns.
+    `changed` are the layers in which a surviving weight has a new value.
     """
 
     masks: dict[str, Tensor]
@@ -62,11 +62,11 @@ def prune_model(
 ) -> Pruned:
     """Prune `model` in place.
 
-    `batches` are calibration token ids [B, T] on the model's device. Every layer keeps as many
-    weights as `keep` says (see `baselines.allocation`), if it is not given its exact share of
-    round((1 - sparsity) * weights); what is outside the mask is zero. Raises ValueError
-    where the method cannot have the sparsity, where weights or activations are not finite, or
-    where the family's blocks cannot be run one at a time.
+    `batches` are calibration token ids [B, T] on the model's device. `keep` is the number of
+    survivors of each layer (see `baselines.allocation`), by default its exact share of
+    round((1 - sparsity) * weights); removed weights become zero. Raises ValueError where the
+    method's pattern has another sparsity, where weights or activations are not finite, or where
+    the family's blocks cannot be run one at a time.
     """
     model.eval()
     _check_budget(getattr(settings, "budget", ""), sparsity)
@@ -97,9 +97,9 @@ def walk(
     batches: Sequence[Tensor],
     progress: Progress,
 ) -> Iterator[Group]:
-    """The groups of every block in turn; a block's outputs follow when all its groups are done.
+    """Groups of every block in turn; a block's outputs are computed after its last group.
 
-    So whoever prunes a group at once, prunes the later blocks on what the pruned ones put out.
+    A caller that prunes each group at once thus prunes later blocks on the outputs of pruned ones.
     """
     prefix, blocks = decoder_blocks(model)
     needs_data = new_statistic is not NoStatistic
@@ -114,12 +114,12 @@ def walk(
         while groups:  # each statistic is released when its layers are done
             yield groups.pop(0)
         if index + 1 < len(blocks):
-            recording.hidden = _outputs(block, calls, recording.hidden)
+            record_outputs(block, {}, calls, recording.hidden)
         recording.calls[index] = []
 
 
 def _of_layer(settings: Any, index: int) -> Any:
-    """The settings for one layer: with a seed of its own, where there is one."""
+    """Settings for one layer, with a seed of its own where the method has one."""
     if not hasattr(settings, "seed"):
         return settings
     return replace(settings, seed=noise_seed(settings.seed, index))
@@ -130,7 +130,7 @@ def _check_budget(budget: str, sparsity: float) -> None:
         raise ValueError("budget global needs the driver baselines.whole_model")
     only = sparsity_of(budget)
     if only is not None and sparsity != only:
-        raise ValueError(f"budget {budget} has the sparsity {only}, not {sparsity}: ask for {only}")
+        raise ValueError(f"budget {budget} has the sparsity {only}, not {sparsity}: set {only}")
 
 
 def gather_statistics(
@@ -140,10 +140,10 @@ def gather_statistics(
     hidden: Sequence[Tensor],
     new_statistic: Callable[[], Statistic],
 ) -> list[Group]:
-    """Run the block on every batch and take the statistic of each distinct input once.
+    """Run the block on every batch and gather the statistic of each distinct input once.
 
-    Layers that receive the very same tensor (q, k and v; gate and up) form one group.
-    Raises ValueError for a layer that no calibration token reaches.
+    Layers that receive the same tensor (q, k and v; gate and up) form one group. Raises
+    ValueError for a layer that no calibration token reaches.
     """
     groups: list[Group] = []
     seen: list[Tensor] = []
@@ -164,11 +164,12 @@ def gather_statistics(
         def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             group.statistic.update(_tokens(inputs[0]))
             if group is groups[-1]:
-                raise _SeenAll
+                raise Reached
 
         return hook
 
-    _run_hooked(block, calls[:1], hidden[:1], [(linears[n], discover(n)) for n in linears])
+    with hooks([linears[name].register_forward_pre_hook(discover(name)) for name in linears]):
+        calls[0].run(block, hidden[0])
     seen.clear()
     unreached = set(linears) - {name for group in groups for name in group.names}
     if unreached:
@@ -176,29 +177,11 @@ def gather_statistics(
             f"no calibration token reached {', '.join(sorted(unreached))}: "
             "use more or other calibration text"
         )
-    leaders = [(linears[group.names[0]], observe(group)) for group in groups]
-    _run_hooked(block, calls[1:], hidden[1:], leaders)
-    return groups
-
-
-class _SeenAll(Exception):
-    """Every statistic has its inputs: the rest of the block need not be computed."""
-
-
-def _run_hooked(
-    block: nn.Module,
-    calls: Sequence[Call],
-    hidden: Sequence[Tensor],
-    hooks: list[tuple[nn.Linear, Callable[..., None]]],
-) -> None:
-    handles = [linear.register_forward_pre_hook(hook) for linear, hook in hooks]
-    try:
-        for call, hidden_BTH in zip(calls, hidden, strict=True):
-            with suppress(_SeenAll):
+    with hooks([linears[g.names[0]].register_forward_pre_hook(observe(g)) for g in groups]):
+        for call, hidden_BTH in zip(calls[1:], hidden[1:], strict=True):
+            with suppress(Reached):
                 call.run(block, hidden_BTH)
-    finally:
-        for handle in handles:
-            handle.remove()
+    return groups
 
 
 def _tokens(inputs: Tensor) -> Tensor:
@@ -206,7 +189,7 @@ def _tokens(inputs: Tensor) -> Tensor:
 
 
 def prepare(group: Group, method: Method, settings: Any) -> Any:
-    """What the method makes of a group's statistic; its ValueError names the layers."""
+    """The method's `prepare` for a group; its ValueError names the layers."""
     try:
         return method.prepare(group.statistic, settings)
     except ValueError as error:
@@ -221,7 +204,7 @@ def _events(group: Group, method: Method, prepared: Any) -> list[dict[str, Any]]
 def _prune_layer(
     name: str, linear: nn.Linear, method: Method, settings: Any, prepared: Any, keep: int
 ) -> tuple[Tensor, bool]:
-    """Prune a layer in place: its mask, and whether a weight that survives has a new value."""
+    """Prune a layer in place; its mask, and whether a surviving weight has a new value."""
     weight_OI = linear.weight.data
     version = weight_OI._version
     try:
@@ -230,16 +213,9 @@ def _prune_layer(
         raise ValueError(f"{name}: {error}") from error
     assert int(mask_OI.sum()) == keep, f"{name}: the method kept a wrong number of weights"
     new_OI = new_OI.to(weight_OI.dtype)
-    # after a change in place there is nothing to compare with
+    # after an in-place change the old weight is gone
     is_new = weight_OI._version != version or bool(((new_OI != weight_OI) & mask_OI).any())
     weight_OI.copy_(new_OI.masked_fill(~mask_OI, 0))
     if not torch.isfinite(linear.weight).all():
         raise ValueError(f"{name}: a pruned weight is not finite")
     return mask_OI.cpu(), is_new
-
-
-def _outputs(block: nn.Module, calls: Sequence[Call], hidden: list[Tensor]) -> list[Tensor]:
-    """The block's outputs by batch; each input is released as soon as its output exists."""
-    for batch, call in enumerate(calls):
-        hidden[batch] = call.run(block, hidden[batch])
-    return hidden

@@ -1,4 +1,4 @@
-"""SparseGPT: column by column, each removed weight's error is made up for by those to its right.
+"""SparseGPT: column by column, weights to the right compensate the error of each removed weight.
 
 Frantar & Alistarh 2023, "SparseGPT: Massive Language Models Can Be Accurately Pruned in One-Shot",
 arXiv 2301.00774, algorithm 1. Axes: O outputs, I inputs, B columns of a block, G of a group.
@@ -38,14 +38,14 @@ class Settings:
 def prune(
     weight_OI: Tensor, factor: InverseFactor, keep: int, settings: Settings
 ) -> tuple[Tensor, Tensor]:
-    """Updated weight [O, I] and the mask [O, I] of the `keep` weights that survive.
+    """Updated weight [O, I] and the mask [O, I] of the `keep` surviving weights.
 
-    A block's mask is chosen by w^2 / U_jj^2 when its turn comes, N:M groups when theirs does.
-    The public code removes one weight too many in every block, and all ties; here every block
-    removes its exact share, dead columns before all others.
+    The mask of a block is chosen by w^2 / U_jj^2 right before its sweep, that of an N:M group right
+    before its first column. The public code removes one weight too many in every block, and all
+    ties; here every block removes its exact share, dead columns before all others.
     """
     upper_II = factor.upper_II
-    # columns as rows, so that what is updated together lies together
+    # transposed, so that weights that are updated together are contiguous
     weight_IO = weight_OI.to(upper_II.dtype).T.contiguous()
     kept_IO = torch.ones_like(weight_IO, dtype=torch.bool)
     group = group_of(settings.budget)
@@ -64,27 +64,27 @@ def prune(
 
 
 def _shares(remove: int, dead_I: Tensor, rows: int) -> Tensor:
-    """How many of the removed weights fall on each column: all of the dead, the others evenly."""
+    """Number of removed weights of each column: dead columns first, the others evenly."""
     from_dead = min(remove, int(dead_I.sum()) * rows)
     return _evenly(from_dead, dead_I) + _evenly(remove - from_dead, ~dead_I)
 
 
 def _evenly(total: int, among_I: Tensor) -> Tensor:
-    """`total` in whole numbers over the columns `among_I`; a prefix is within one of its share."""
+    """`total` as integers over the columns `among_I`; every prefix is within one of its share."""
     count_I = among_I.long().cumsum(0)
     reached_I = total * count_I // max(1, int(count_I[-1]))
     return reached_I.diff(prepend=reached_I.new_zeros(1))
 
 
 def _score(weight_BO: Tensor, upper_BB: Tensor) -> Tensor:
-    """What removing each weight costs: w^2 / U_jj^2, half of the optimal brain surgeon's error."""
+    """Cost of removing each weight: w^2 / U_jj^2, the optimal brain surgeon's up to a factor."""
     return (weight_BO / upper_BB.diagonal()[:, None]).square()
 
 
 def _sweep(
     weight_BO: Tensor, kept_BO: Tensor, upper_BB: Tensor, group: tuple[int, int] | None
 ) -> Tensor:
-    """Remove and update within a block, in place; the errors [B, O] that columns outside need."""
+    """Remove and update within a block, in place; the errors [B, O] for the columns outside."""
     error_BO = torch.empty_like(weight_BO)
     columns = len(weight_BO)
     for start in range(0, columns, _STRIDE):

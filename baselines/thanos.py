@@ -1,4 +1,4 @@
-"""Thanos: block by block, all weights that a row loses in the block are removed at once.
+"""Thanos: block by block, all removed weights of a row are removed jointly.
 
 Ilin & Richtarik 2025, "Thanos: A Block-wise Pruning Algorithm for Efficient Large Language Model
 Compression", arXiv 2504.05346, the unstructured variant. Written from the description of the
@@ -39,11 +39,11 @@ class Settings:
 def prune(
     weight_OI: Tensor, factor: InverseFactor, keep: int, settings: Settings
 ) -> tuple[Tensor, Tensor]:
-    """Updated weight [O, I] and the mask [O, I] of the `keep` weights that survive.
+    """Updated weight [O, I] and the mask [O, I] of the `keep` surviving weights.
 
-    Before each block the weights to remove are chosen anew among all columns from here on, over
-    the whole layer, by Wanda's score of the current weights and with the budget that is left; the
-    block then removes those that lie in it.
+    Before each block the weights to remove are chosen again among all remaining columns of the
+    layer, by Wanda's score of the current weights and with the remaining budget; those inside the
+    block are removed.
     """
     upper_II = factor.upper_II
     weight_OI = weight_OI.to(upper_II.dtype, copy=True)
@@ -71,7 +71,7 @@ def _multipliers(weight_OB: Tensor, removed_OB: Tensor, inverse_BR: Tensor) -> T
 
 
 def _solve(weight_OB: Tensor, removed_OB: Tensor, inverse_BB: Tensor) -> Tensor:
-    """The systems of all rows, padded to the longest with rows of the identity."""
+    """Solve the systems of all rows, padded to the longest with rows of the identity."""
     most = int(removed_OB.sum(dim=1).max())
     order_OB = removed_OB.to(torch.uint8).argsort(dim=1, descending=True, stable=True)
     column_OQ = order_OB[:, :most]
@@ -83,8 +83,8 @@ def _solve(weight_OB: Tensor, removed_OB: Tensor, inverse_BB: Tensor) -> Tensor:
     lower_OQQ, failed_O = torch.linalg.cholesky_ex(system_OQQ)
     if failed_O.any():
         raise ValueError(
-            "a row's system cannot be solved: use a larger damping, more calibration text or "
-            "double precision"
+            "a row's system cannot be solved: set a larger damping, double: true, or more "
+            "calibration text"
         )
     weight_OQ1 = (weight_OB.gather(1, column_OQ) * real_OQ)[:, :, None]
     solved_OQ = torch.cholesky_solve(weight_OQ1, lower_OQQ)[:, :, 0]

@@ -22,12 +22,12 @@ class Settings:
 
 
 def prepare(statistic: FeatureNorm, settings: Settings) -> Tensor:
-    """The norm of every input feature, [I]; shared by all layers that see this input."""
+    """Norm of every input feature, [I]; shared by all layers with this input."""
     return statistic.norm_I
 
 
 def score(weight_OI: Tensor, norm_I: Tensor) -> Tensor:
-    """How much each weight counts, [O, I], float32."""
+    """Score of each weight, [O, I], float32."""
     return weight_OI.float().abs() * norm_I
 
 

@@ -1,7 +1,7 @@
-"""The driver for `budget: global`: all weights of the model compete, by scores of the dense model.
+"""Driver for `budget: global`: all weights of the model compete, by scores of the dense model.
 
-Scores come from the walk of `baselines.sequential`, in which nothing is pruned until all of them
-are there. Axes: O outputs, I inputs.
+Scores come from the walk of `baselines.sequential`; nothing is pruned before all scores are
+known. Axes: O outputs, I inputs.
 """
 
 from collections.abc import Sequence
@@ -27,9 +27,9 @@ def prune_model(
 ) -> Pruned:
     """Prune `model` in place, as `baselines.sequential.prune_model` does.
 
-    The model keeps exactly round((1 - sparsity) * weights), those with the best scores wherever
-    they are. All scores are kept in the machine's memory, 4 bytes a weight. Raises ValueError
-    where a score is not finite, or where the family's blocks cannot be run one at a time.
+    The model keeps exactly the round((1 - sparsity) * weights) weights with the best scores. All
+    scores are held in CPU memory, 4 bytes per weight. Raises ValueError where a score is not
+    finite, or where the family's blocks cannot be run one at a time.
     """
     model.eval()
     linears = prunable_linears(model)

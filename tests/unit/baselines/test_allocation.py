@@ -14,6 +14,7 @@ from baselines.allocation import _spread, of_masks, owl
 from baselines.sequential import prune_model
 from leap.budget import layer_survivors, survivors
 from leap.model.layers import prunable_linears
+from tests.unit.baselines.families import inputs_of
 
 SIZE = {"hidden_size": 24, "intermediate_size": 40, "num_hidden_layers": 4, "vocab_size": 60,
         "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 64,
@@ -39,23 +40,13 @@ def batches():
 def owl_by_hand(model, batches, sparsity):
     """Every input kept whole, every block's scores in one list, densities as the paper has them."""
     linears = prunable_linears(model)
-    inputs = {name: [] for name in linears}
-    hooks = [
-        linear.register_forward_pre_hook(lambda _, args, name=name: inputs[name].append(args[0]))
-        for name, linear in linears.items()
-    ]
-    with torch.no_grad():
-        for ids in batches:
-            model(input_ids=ids)
-    for hook in hooks:
-        hook.remove()
+    inputs = inputs_of(model, linears, batches)
     share = {}
     for block in range(SIZE["num_hidden_layers"]):
         scores = []
         for name, linear in linears.items():
             if f".layers.{block}." in name:
-                tokens = torch.cat([x.reshape(-1, x.shape[-1]) for x in inputs[name]]).double()
-                norm = tokens.square().sum(0).sqrt()
+                norm = inputs[name].double().square().sum(0).sqrt()
                 scores += (linear.weight.double().abs() * norm).flatten().tolist()
         mean = sum(scores) / len(scores)
         share[block] = sum(score > 5 * mean for score in scores) / len(scores)
@@ -136,7 +127,7 @@ def test_a_method_can_have_the_densities_of_another_mask(model, batches, method,
 
 def test_densities_of_another_model_or_number_are_refused(model):
     masks = {n: torch.ones_like(x.weight) > 0 for n, x in prunable_linears(model).items()}
-    with pytest.raises(ValueError, match="need the selection `exact`"):
+    with pytest.raises(ValueError, match="set its selection to exact"):
         of_masks(model, masks, 0.5)
     masks.popitem()
     with pytest.raises(ValueError, match="belong to another model"):

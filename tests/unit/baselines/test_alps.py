@@ -15,6 +15,7 @@ from suite.miniature.text import training_documents
 from suite.miniature.world import build_world
 from suite.plan.config import MINIATURES, load
 from suite.stages import corpora, models
+from tests.oracle import slow
 
 MINI = load({"scale": "mini", "hub_mirror": ""})
 
@@ -25,11 +26,8 @@ class Known:
     def __init__(self, hessian_II):
         self.hessian_II = hessian_II
 
-    def matrix(self):
-        return self.hessian_II.clone()
-
     def take(self):
-        return self.hessian_II.double().clone()
+        return self.hessian_II.clone()
 
 
 def damped(inputs, damping):
@@ -57,26 +55,13 @@ def layers(draw):
 
 def prune(weight, inputs, keep, **options):
     chosen = alps.Settings(**options)
-    prepared = alps.prepare(Known(inputs.T @ inputs / len(inputs)), chosen)
+    prepared = alps.prepare(Known((inputs.T @ inputs / len(inputs)).double()), chosen)
     new, mask = alps.prune(weight, prepared, keep, chosen)
     return new * mask, mask
 
 
 def error(weight, new, hessian):
     return float((((new - weight) @ hessian) * (new - weight)).sum())
-
-
-@settings(deadline=None, max_examples=100)
-@given(layer=layers(), budget=st.sampled_from(["layer", "row"]))
-def test_exactly_so_many_survive_and_the_rest_is_zero_the_same_every_time(layer, budget):
-    weight, inputs, keep = layer
-    new, mask = prune(weight, inputs, keep, budget=budget)
-    assert int(mask.sum()) == keep
-    assert not new[~mask].any()
-    assert torch.isfinite(new).all()
-    again, same = prune(weight, inputs, keep, budget=budget)
-    assert torch.equal(new, again)
-    assert torch.equal(mask, same)
 
 
 @settings(deadline=None, max_examples=100)
@@ -116,24 +101,6 @@ def test_many_steps_end_in_rounding_and_not_in_noise():
     torch.testing.assert_close(few, many, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("value", [float("inf"), float("nan")])
-def test_inputs_that_are_not_finite_are_refused(value):
-    statistic = alps.Statistic()
-    statistic.update(torch.tensor([[1.0, value, 2.0]]))
-    with pytest.raises(ValueError, match="NaN or inf"):
-        alps.prepare(statistic, alps.Settings())
-
-
-@pytest.mark.parametrize("width", [1, 3, 130])
-def test_its_hessian_in_batches_is_the_mean_product_in_double_precision(width):
-    inputs = torch.randn(50, width, generator=torch.Generator().manual_seed(0))
-    statistic = alps.Statistic()
-    for batch in inputs.split(8):
-        statistic.update(batch)
-    expected = inputs.double().T @ inputs.double() / 50
-    torch.testing.assert_close(statistic.take(), expected, rtol=1e-13, atol=1e-13)
-
-
 def correlated_layer():
     """Weight [16, 32] and inputs [90, 32]."""
     random = torch.Generator().manual_seed(1)
@@ -142,51 +109,14 @@ def correlated_layer():
     return weight, inputs @ (torch.eye(32) + torch.randn(32, 32, generator=random) / 4).double()
 
 
-@pytest.mark.parametrize("rho", [10.0, 100.0, 1000.0, 10000.0])
-def test_a_penalty_that_changes_nothing_is_made_smaller_until_it_does(rho):
-    """From far too large a penalty the mask would stay that of the largest weights."""
+@pytest.mark.parametrize("rho", [10.0, 1.0])
+def test_a_smaller_penalty_continues_after_no_change_and_restarts_after_a_small_one(rho):
+    """From 10 no element of the mask changes at first, from 1 two elements."""
     weight, inputs = correlated_layer()
-    new, mask = prune(weight, inputs, 150, rho=rho)
-    largest, first = prune(weight, inputs, 150, rho=rho, iterations=1)
-    hessian = damped(inputs, 0.01)
-    assert not torch.equal(mask, first)
-    assert error(weight, new, hessian) < 0.95 * error(weight, largest, hessian)
-
-
-def split(weight, inputs, keep, penalties):
-    """B of algorithm 1 after an iteration with each of these penalties, kept weights only."""
-    hessian = damped(inputs, 0.01)
-    norm = hessian.diagonal().sqrt()
-    hessian = hessian / norm / norm[:, None]
-    dense = weight * norm
-
-    def kept(matrix):
-        return matrix * (matrix.abs() >= matrix.abs().flatten().topk(keep).values[-1])
-
-    current, sparse, dual = dense, kept(dense), torch.zeros_like(dense)
-    for rho in penalties:
-        right = dense @ hessian - dual + rho * sparse
-        current = torch.linalg.solve(
-            hessian + rho * torch.eye(len(norm)).double(), right, left=False
-        )
-        sparse = kept(current + dual / rho)
-        dual = dual + rho * (current - sparse)
-    return kept(current) / norm
-
-
-@pytest.mark.parametrize(
-    ("rho", "penalties"),
-    [
-        (10.0, 3 * [10.0] + 3 * [2.0]),  # nothing has changed: with the same D and V
-        (1.0, 3 * [0.2]),  # 2 of 440 places have changed: from the beginning
-    ],
-)
-def test_a_smaller_penalty_goes_on_where_nothing_has_changed_and_begins_again_where_little_has(
-    rho, penalties
-):
-    weight, inputs = correlated_layer()
-    new, _ = prune(weight, inputs, 440, rho=rho, iterations=6, steps=0)
-    torch.testing.assert_close(new, split(weight, inputs, 440, penalties), rtol=1e-9, atol=1e-12)
+    new, mask = prune(weight, inputs, 440, rho=rho, iterations=6, steps=0)
+    expected, expected_mask = slow.alps(weight, inputs, 440, rho=rho, iterations=6, steps=0)
+    assert torch.equal(mask, expected_mask)
+    torch.testing.assert_close(new, expected, rtol=1e-9, atol=1e-12)
 
 
 def calibration(folder, bos) -> torch.Tensor:
@@ -198,77 +128,37 @@ def calibration(folder, bos) -> torch.Tensor:
     return torch.from_numpy(corpora.read(folder / "calibration.safetensors")[0]).long()
 
 
-@pytest.fixture(scope="module")
-def tokens(tmp_path_factory) -> torch.Tensor:
-    return calibration(tmp_path_factory.mktemp("corpus"), bos=False)
-
-
-def off(method, options, weight, statistic, keep):
+def off(method, options, weight, hessian, keep):
     """tr((W - W')^T H (W - W')) that a method leaves."""
     chosen = method.Settings(**options)
-    prepared = method.prepare(statistic, chosen)
+    prepared = method.prepare(Known(hessian), chosen)
     new, mask = method.prune(weight.clone(), prepared, keep, chosen)
     difference = (new.masked_fill(~mask, 0) - weight).double()
-    return float(((difference @ statistic.matrix().double()) * difference).sum())
+    return float(((difference @ hessian.double()) * difference).sum())
 
 
 @pytest.mark.parametrize("model", MINI["grid"]["models"])
-def test_errors_of_real_layers_are_smaller_than_admms(model, tokens):
+def test_errors_of_real_layers_are_smaller_than_admms(model, tmp_path):
     """With the settings of scale mini, and ADMM with either schedule, on the very same inputs."""
+    tokens = calibration(tmp_path, bos=False)
     ours, theirs = (MINI["methods"][name] for name in ("alps", "admm"))
     loaded = models.load_model(MINIATURES / model, "float32", "cpu")
     linears = prunable_linears(loaded)
     ratios = {}
     with torch.no_grad():
         for group in walk(loaded, linears, alps.Statistic, tokens.split(32), no_progress):
-            statistic = Known(group.statistic.take().float())
+            hessian = group.statistic.take()
             for name in group.names:
                 weight = linears[name].weight
                 for sparsity in (0.6, 0.7):
                     keep = round(weight.numel() * (1 - sparsity))
-                    here = off(alps, ours, weight, statistic, keep)
+                    here = off(alps, ours, weight, hessian, keep)
                     for schedule in ("cubic", "constant"):
-                        there = off(admm, {**theirs, "schedule": schedule}, weight, statistic, keep)
+                        options = {**theirs, "schedule": schedule}
+                        there = off(admm, options, weight, hessian.float(), keep)
                         ratios[name, sparsity, schedule] = here / there
     assert len(ratios) == 28 * 2 * 2
     assert {case: ratio for case, ratio in ratios.items() if ratio > 0.99} == {}
-
-
-class TwoOrders:
-    """Statistics of the same tokens in two orders, the second with its features in `order`."""
-
-    def __init__(self):
-        self.first, self.second = alps.Statistic(), alps.Statistic()
-
-    def update(self, inputs):
-        self.first.update(inputs)
-        for batch in inputs[:, order(inputs)].flip(0).split(len(inputs) // 3):
-            self.second.update(batch)
-
-
-def order(matrix):
-    return torch.randperm(matrix.shape[1], generator=torch.Generator().manual_seed(0))
-
-
-@torch.no_grad()
-def test_new_weights_of_real_layers_do_not_depend_on_the_order_of_sums(tokens):
-    """Some inputs have a few large eigenvalues, for which conjugate gradients need all digits."""
-    model = models.load_model(MINIATURES / "mini-gemma-3-1b", "float32", "cpu")
-    linears = prunable_linears(model)
-    chosen = alps.Settings(**MINI["methods"]["alps"])
-    off = {}
-    for group in walk(model, linears, TwoOrders, tokens.split(32), no_progress):
-        prepared = alps.prepare(group.statistic.first, chosen)
-        turned = alps.prepare(group.statistic.second, chosen)
-        for name in group.names:
-            weight = linears[name].weight
-            keep, moved = round(weight.numel() * 0.4), order(weight)
-            new, mask = alps.prune(weight, prepared, keep, chosen)
-            other, same = alps.prune(weight[:, moved], turned, keep, chosen)
-            assert torch.equal(same, mask[:, moved]), name
-            difference = (other - new[:, moved]).masked_fill(~same, 0)
-            off[name] = float(difference.norm() / new.masked_fill(~mask, 0).norm())
-    assert {name: value for name, value in off.items() if value > 1e-6} == {}
 
 
 def test_masks_of_a_model_do_not_depend_on_the_batches_in_which_its_inputs_are_computed(tmp_path):

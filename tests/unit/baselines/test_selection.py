@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from baselines import selection
-from baselines.selection import keep_largest, keep_largest_per_row, keep_n_of_m
+from baselines.selection import keep_largest, keep_largest_per_row
 
 # few distinct values, so that ties are the rule
 SCORES = hnp.arrays(
@@ -49,49 +49,6 @@ def test_row_selection_is_sorted_within_rows_and_exact_in_the_layer(scores, frac
     given_none = [value for more, value in extra if not more]
     if given_one and given_none:
         assert min(given_one) >= max(given_none)
-
-
-# every kind of finite float, with both zeros and numbers below the normal ones
-FLOATS = st.floats(allow_nan=False, allow_infinity=False, width=16) | st.sampled_from([0.0, -0.0])
-
-
-@settings(deadline=None)
-@given(
-    hnp.arrays(np.float32, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9), elements=FLOATS),
-    st.sampled_from([torch.float16, torch.bfloat16, torch.float32, torch.float64]),
-    st.data(),
-)
-def test_on_a_gpu_the_same_number_is_found_bit_by_bit(scores, kind, data):
-    score = torch.from_numpy(scores).to(kind)
-    rank = data.draw(st.integers(1, score.shape[1]))
-    expected = score.kthvalue(score.shape[1] - rank + 1, dim=1, keepdim=True).values
-    found = selection._largest_by_bits(score, rank)
-    assert found.dtype == kind and torch.equal(found, expected)
-
-
-@settings(deadline=None)
-@given(SCORES, st.floats(0, 1))
-def test_masks_found_bit_by_bit_are_the_same_with_ties(scores, fraction):
-    score = torch.from_numpy(scores) - 2
-    groups = score.repeat(1, 4)
-    keep = round(fraction * score.numel())
-    ways = (
-        lambda: keep_largest(score, keep),
-        lambda: keep_largest_per_row(score, keep),
-        lambda: keep_n_of_m(groups, 2, 4),
-    )
-    expected = [way() for way in ways]
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(selection, "_largest", selection._largest_by_bits)
-        assert all(torch.equal(way(), mask) for way, mask in zip(ways, expected, strict=True))
-
-
-@pytest.mark.parametrize("shape", [(1, 1 << 20), (512, 2048), (1 << 18, 4)])
-def test_large_matrices_have_the_same_threshold(shape):
-    score = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    for rank in {1, shape[1] // 2, shape[1]}:
-        expected = selection._largest(score, rank)
-        assert torch.equal(selection._largest_by_bits(score, rank), expected)
 
 
 @pytest.mark.cuda

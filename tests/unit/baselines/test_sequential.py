@@ -5,18 +5,6 @@ import copy
 import pytest
 import torch
 from torch import nn
-from transformers import (
-    Gemma3ForCausalLM,
-    Gemma3TextConfig,
-    LlamaConfig,
-    LlamaForCausalLM,
-    OPTConfig,
-    OPTForCausalLM,
-    Phi3Config,
-    Phi3ForCausalLM,
-    Qwen2Config,
-    Qwen2ForCausalLM,
-)
 
 from baselines import (
     admm,
@@ -35,24 +23,7 @@ from baselines.sequential import gather_statistics, prune_model
 from baselines.statistics import FeatureNorm, NoStatistic
 from leap.budget import survivors
 from leap.model.layers import decoder_blocks, prunable_linears
-
-SIZE = {"hidden_size": 24, "intermediate_size": 40, "num_hidden_layers": 3, "vocab_size": 60,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 64,
-        "pad_token_id": 0}  # fmt: skip
-
-FAMILIES = {
-    "llama": lambda: LlamaForCausalLM(LlamaConfig(**SIZE)),
-    "qwen2": lambda: Qwen2ForCausalLM(Qwen2Config(**SIZE)),
-    # full and sliding layers, which get different masks and rotary embeddings
-    "gemma3": lambda: Gemma3ForCausalLM(
-        Gemma3TextConfig(**SIZE, head_dim=8, sliding_window=5, sliding_window_pattern=2)
-    ),
-    "phi3": lambda: Phi3ForCausalLM(Phi3Config(**SIZE)),  # q, k and v in one layer
-    "opt": lambda: OPTForCausalLM(
-        OPTConfig(hidden_size=24, ffn_dim=40, num_hidden_layers=3, vocab_size=60,
-                  num_attention_heads=4, word_embed_proj_dim=24, max_position_embeddings=64)
-    ),
-}  # fmt: skip
+from tests.unit.baselines.families import FAMILIES, SIZE, inputs_of
 
 
 @pytest.fixture(params=FAMILIES)
@@ -133,15 +104,9 @@ def test_global_scores_are_those_of_the_dense_model(batches):
     torch.manual_seed(0)
     model = FAMILIES["llama"]().eval()
     linears = prunable_linears(model)
-    inputs = {name: [] for name in linears}
-    hooks = [linears[n].register_forward_pre_hook(keep_inputs(inputs[n])) for n in linears]
-    with torch.no_grad():
-        for batch in batches:
-            model(input_ids=batch)
-    for hook in hooks:
-        hook.remove()
+    inputs = inputs_of(model, linears, batches)
     scores = torch.cat([
-        (linear.weight.abs() * torch.cat(inputs[name]).pow(2).mean(0).sqrt()).flatten()
+        (linear.weight.abs() * inputs[name].pow(2).mean(0).sqrt()).flatten()
         for name, linear in linears.items()
     ])  # fmt: skip
     masks = whole_model.prune_model(model, wanda, wanda.Settings("global"), 0.6, batches).masks
@@ -179,23 +144,6 @@ def test_dead_columns_are_events_of_the_layers_that_share_them(batches):
     assert events == [{"layers": names, "dead_columns": 1}]
 
 
-def test_second_order_methods_stay_closer_to_the_dense_model_than_wanda(batches):
-    torch.manual_seed(0)
-    dense = FAMILIES["llama"]().eval()
-    with torch.no_grad():
-        expected = dense(input_ids=batches[0]).logits
-        distance = {}
-        for method in (wanda, sparsegpt, thanos, admm, alps):
-            model = copy.deepcopy(dense)
-            prune_model(model, method, method.Settings(), 0.5, batches)
-            distance[method] = (model(input_ids=batches[0]).logits - expected).square().mean()
-    assert max(distance[m] for m in (sparsegpt, thanos, admm, alps)) < distance[wanda]
-
-
-def keep_inputs(kept):
-    return lambda _, args: kept.append(args[0].reshape(-1, args[0].shape[-1]))
-
-
 def test_wanda_against_a_dense_walk_over_whole_models(model, batches):
     """Block by block, the slow way: the whole model runs on every sequence for every block."""
     expected = copy.deepcopy(model)
@@ -203,19 +151,11 @@ def test_wanda_against_a_dense_walk_over_whole_models(model, batches):
     linears = prunable_linears(expected)
     for index in range(len(blocks)):
         names = [n for n in linears if n.startswith(f"{prefix}.{index}.")]
-        inputs = {name: [] for name in names}
-        hooks = [
-            linears[name].register_forward_pre_hook(keep_inputs(inputs[name])) for name in names
-        ]
-        with torch.no_grad():
-            for batch in batches:
-                for sequence in batch:
-                    expected(input_ids=sequence[None])
-        for hook in hooks:
-            hook.remove()
+        sequences = [sequence[None] for batch in batches for sequence in batch]
+        inputs = inputs_of(expected, {name: linears[name] for name in names}, sequences)
         for name in names:
             weight = linears[name].weight.data
-            score = weight.abs() * torch.cat(inputs[name]).pow(2).sum(0).sqrt()
+            score = weight.abs() * inputs[name].pow(2).sum(0).sqrt()
             for row in range(weight.shape[0]):  # half of an even number of columns: no left-over
                 weakest = sorted(range(weight.shape[1]), key=lambda j: score[row, j].item())
                 weight[row, weakest[: weight.shape[1] // 2]] = 0
@@ -234,12 +174,8 @@ def test_layers_with_one_input_share_one_statistic(batches):
             blocks[0], inside, recording.calls[0], recording.hidden, FeatureNorm
         )
     kinds = [[name.split(".")[-1] for name in group.names] for group in groups]
-    assert kinds == [
-        ["q_proj", "k_proj", "v_proj"],
-        ["o_proj"],
-        ["gate_proj", "up_proj"],
-        ["down_proj"],
-    ]
+    attention = [["q_proj", "k_proj", "v_proj"], ["o_proj"]]
+    assert kinds == [*attention, ["gate_proj", "up_proj"], ["down_proj"]]
     assert {group.statistic.tokens for group in groups} == {7 * 16}
 
 

@@ -1,7 +1,7 @@
 """What a baseline's own rule wrote: taken over where it keeps to the contract, else refused."""
 
-import re
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 import torch
@@ -43,9 +43,7 @@ def masks(dense):
     total = sum(weight.numel() for weight in dense.values())
     keep = int((1 - Fraction("0.6")) * total + Fraction(1, 2))
     order = torch.randperm(total, generator=torch.Generator().manual_seed(0))
-    kept = torch.zeros(total, dtype=torch.bool)
-    kept[order[:keep]] = True
-    parts = kept.split([weight.numel() for weight in dense.values()])
+    parts = (order < keep).split([weight.numel() for weight in dense.values()])
     return {n: part.reshape(dense[n].shape).clone() for n, part in zip(dense, parts, strict=True)}
 
 
@@ -87,25 +85,13 @@ def foreign(place, tmp_path, known):
     return Foreign(place, tmp_path, known)
 
 
-def refusal(foreign, masks, weights=None, cell=PLAIN) -> str:
-    """The message of one line that it ends in; nothing may be left behind."""
+def refusal(foreign, masks, weights=None, cell=PLAIN, file="mask") -> str:
+    """The message, one line that begins with the file; no output is left behind."""
     with pytest.raises(ValueError) as error:
         foreign.adopt(masks, weights, cell)
     assert list((foreign.folder / "pruned").iterdir()) == []
     text = str(error.value)
-    assert "\n" not in text
-    return text
-
-
-def of_masks(foreign, masks, cell=PLAIN) -> str:
-    text = refusal(foreign, masks, cell=cell)
-    assert text.startswith(foreign.files["mask"])
-    return text
-
-
-def of_weights(foreign, masks, weights) -> str:
-    text = refusal(foreign, masks, weights)
-    assert text.startswith(foreign.files["weights"])
+    assert "\n" not in text and text.startswith(foreign.files[file])
     return text
 
 
@@ -180,49 +166,48 @@ def test_an_n_m_budget_is_counted_group_by_group(foreign, dense):
     # one more in a group, one less in another: the count is right, the pattern is not
     row = masks[first][0]
     row[(~row).nonzero()[0]], row[row.nonzero()[-1]] = True, False
-    text = refusal_of_pattern(foreign, masks)
+    for output in foreign.outputs.values():
+        Path(output).unlink()
+    text = refusal(foreign, masks, cell=PATTERN)
     assert f"{first}: 2 of {masks[first].numel() // 4} groups do not keep 2:4" in text
 
 
-def refusal_of_pattern(foreign, masks) -> str:
-    with pytest.raises(ValueError) as error:
-        foreign.adopt(masks, cell=PATTERN)
-    assert str(error.value).startswith(foreign.files["mask"])
-    return str(error.value)
+OF_MASKS = {
+    "missing": (lambda first, mask: {first: None}, "there is no mask of {first}"),
+    "unknown": (lambda first, mask: {"model.embed_tokens": mask.clone()},
+                "model.embed_tokens is none of the model's prunable layers, such as model."),
+    "shape": (lambda first, mask: {first: mask[:-1].clone()}, "{first} has shape"),
+    "float": (lambda first, mask: {first: mask.float()}, "{first} must be bool, or 0 and 1"),
+    "int8": (lambda first, mask: {first: mask.to(torch.int8)}, "{first} must be bool, or 0 and 1"),
+    "255": (lambda first, mask: {first: mask.to(torch.uint8) * 255}, "must be bool, or 0 and 1"),
+}  # fmt: skip
 
 
-def test_a_missing_layer_is_named(foreign, masks):
-    name, _ = masks.popitem()
-    assert f"there is no mask of {name}" in of_masks(foreign, masks)
-
-
-def test_a_layer_that_there_is_not_is_named_beside_one_that_there_is(foreign, masks):
-    _, mask = masks.popitem()
-    text = of_masks(foreign, {**masks, "model.embed_tokens": mask})
-    assert "model.embed_tokens is none of the model's prunable layers, such as model." in text
-
-
-def test_a_mask_of_another_shape_is_refused(foreign, masks):
+@pytest.mark.parametrize("case", OF_MASKS)
+def test_unusable_masks_are_refused(foreign, masks, case):
     first, *_ = masks
-    turned = masks[first].T.contiguous()
-    if turned.shape == masks[first].shape:
-        turned = turned[:-1].contiguous()
-    text = of_masks(foreign, {**masks, first: turned})
-    found, wanted = tuple(turned.shape), tuple(masks[first].shape)
-    assert f"{first} has shape {found}, but the layer {wanted}" in text
+    change, message = OF_MASKS[case]
+    changed = {**masks, **change(first, masks[first])}
+    text = refusal(foreign, {name: mask for name, mask in changed.items() if mask is not None})
+    assert message.format(first=first) in text
 
 
-@pytest.mark.parametrize("kind", [torch.float32, torch.int64, torch.int8])
-def test_masks_of_another_type_are_refused(foreign, masks, kind):
+OF_WEIGHTS = {
+    "NaN": (lambda x: x.index_fill(0, torch.tensor(0), float("nan")), "holds NaN or infinite"),
+    "inf": (lambda x: x.index_fill(0, torch.tensor(0), float("inf")), "holds NaN or infinite"),
+    "dtype": (lambda x: x.bfloat16(), "is torch.bfloat16, but the model torch.float32"),
+    "shape": (lambda x: x[:-1].clone(), "has shape"),
+}
+
+
+@pytest.mark.parametrize("case", OF_WEIGHTS)
+def test_unusable_weights_are_refused(foreign, dense, masks, case):
     first, *_ = masks
-    text = of_masks(foreign, {**masks, first: masks[first].to(kind)})
-    assert f"{first} must be bool, or 0 and 1 as uint8" in text
-
-
-def test_values_other_than_0_and_1_are_refused(foreign, masks):
-    first, *_ = masks
-    text = of_masks(foreign, {**masks, first: masks[first].to(torch.uint8) * 255})
-    assert f"{first} must be bool, or 0 and 1 as uint8" in text
+    change, message = OF_WEIGHTS[case]
+    changed = {f"{first}.weight": change(dense[first])}
+    assert f"{first}.weight {message}" in refusal(foreign, masks, changed, file="weights")
+    text = refusal(foreign, masks, {first: dense[first]}, file="weights")
+    assert f"{first} is none of the model's prunable layers, such as " in text
 
 
 @pytest.mark.parametrize("more", [True, False])
@@ -232,50 +217,19 @@ def test_one_survivor_too_many_or_too_few_is_counted(foreign, masks, more):
     place = (masks[first] != more).nonzero()[0]
     masks[first][tuple(place)] = more
     found = kept + (1 if more else -1)
-    text = of_masks(foreign, masks)
+    text = refusal(foreign, masks)
     assert f"keeps {found} of {total} weights, but sparsity 0.6 means {kept}" in text
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_weights_that_are_not_finite_are_refused(foreign, dense, masks, value):
-    first, *_ = masks
-    new = dense[first].clone()
-    new[0, 0] = value
-    text = of_weights(foreign, masks, {f"{first}.weight": new})
-    assert f"{first}.weight holds NaN or infinite weights" in text
-
-
-def test_weights_of_another_type_are_refused(foreign, dense, masks):
-    first, *_ = masks
-    text = of_weights(foreign, masks, {f"{first}.weight": dense[first].bfloat16()})
-    assert f"{first}.weight is torch.bfloat16, but the model torch.float32" in text
-
-
-def test_weights_of_another_shape_are_refused(foreign, dense, masks):
-    first, *_ = masks
-    text = of_weights(foreign, masks, {f"{first}.weight": dense[first][:-1].contiguous()})
-    assert f"{first}.weight has shape" in text
-
-
-def test_weights_by_another_name_are_refused(foreign, dense, masks):
-    first, *_ = masks
-    text = of_weights(foreign, masks, {first: dense[first]})
-    assert f"{first} is none of the model's prunable layers, such as " in text
 
 
 @pytest.mark.parametrize("file", ["mask", "weights"])
 def test_a_file_of_another_kind_is_refused(foreign, masks, file):
     foreign.adopt(masks)
-    with open(foreign.files[file], "w") as opened:
-        opened.write("no tensors")
-    with pytest.raises(
-        ValueError, match=re.escape(f"{foreign.files[file]} is no safetensors file")
-    ):
+    Path(foreign.files[file]).write_text("no tensors")
+    with pytest.raises(ValueError, match=rf"{file}\.safetensors is no safetensors file"):
         foreign.take_over()
 
 
-def test_a_model_of_another_recipe_is_refused(foreign, masks, known):
-    other = recipes(methods=METHODS, models={MODEL: {"dtype": "bfloat16"}})
-    foreign.known = other
+def test_a_model_of_another_recipe_is_refused(foreign, masks):
+    foreign.known = recipes(methods=METHODS, models={MODEL: {"dtype": "bfloat16"}})
     with pytest.raises(ValueError, match=r"model\.json was made with other settings"):
         foreign.adopt(masks)

@@ -42,11 +42,8 @@ def test_windows_are_pieces_of_distinct_documents(tokenizer, tmp_path):
 
 def test_stream_is_the_documents_with_eos_between(tokenizer, tmp_path):
     blocks = build(tokenizer, tmp_path / "c", packing="stream", sequences=5, length=12)
-    expected = []
-    for text in TEXTS:
-        expected += tokenizer(text, add_special_tokens=False)["input_ids"] + [
-            tokenizer.eos_token_id
-        ]
+    documents = tokenizer(TEXTS, add_special_tokens=False)["input_ids"]
+    expected = [token for ids in documents for token in [*ids, tokenizer.eos_token_id]]
     assert blocks.flatten().tolist() == expected[:60]
 
 

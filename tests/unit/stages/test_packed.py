@@ -18,7 +18,6 @@ from suite.sources.tasks import build, task_manager
 from suite.stages import models
 from suite.stages.packed import PackedLM
 from suite.stages.packing import batches, pack
-from tests.unit.recipes import recipes
 
 CHECKPOINTS = Path(DEFINITIONS).parent / "checkpoints"
 # full attention, sliding and full attention in turns, and no list of layer types
@@ -40,6 +39,11 @@ def tokenizer():
 @pytest.fixture(scope="module", params=FAMILIES)
 def family(request):
     return models.load_model(CHECKPOINTS / request.param, "float32", "cpu")
+
+
+def random_model(config):
+    torch.manual_seed(0)
+    return transformers.AutoModelForCausalLM.from_config(config).eval()
 
 
 def both(model, tokenizer, requests: list[tuple[Tokens, Tokens]], batch_tokens: int = 1024):
@@ -97,16 +101,13 @@ def test_choices_that_are_equal_as_tokens_have_equal_scores(family, tokenizer):
     assert packed[3] != packed[0]
 
 
-def test_choices_share_their_context_and_others_do_not():
+def test_choices_share_their_context_and_batches_are_full():
     context, other = [*range(10, 30)], [*range(40, 60)]
     requests = [(context, [1, 2]), (context, [1, 3, 4]), (context, [5]), (other, [1, 2])]
     first, second = pack(requests, CONTEXT)
     # the last token of a choice is never an input
     assert first.indices == [0, 1, 2] and first.length == 20 + 1 + 2 + 0
     assert second.indices == [3] and second.length == 21
-
-
-def test_batches_have_at_most_so_many_tokens_and_lose_no_row():
     rows = pack([([*range(9, 9 + length)], [1]) for length in (5, 40, 7, 90, 6, 41)], CONTEXT)
     found = list(batches(rows, 84))
     assert [[row.length for row in batch] for batch in found] == [[90], [41, 40], [7, 6, 5]]
@@ -162,30 +163,6 @@ def answers_of(lm, tasks, manager, limit: int) -> dict[tuple[str, int], tuple[fl
     }
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_the_tasks_have_the_same_answers_whatever_the_batch(family, tokenizer, place):
-    """All requests of the six generated tasks, through lm-eval itself."""
-    model = models.load_model(CHECKPOINTS / family, "float32", "cpu")
-    manager, data = task_manager(miniature=True), place / "world/tasks"
-    wanted = recipes().settings["evaluation"]["tasks"].values()
-    built = [build(manager, task, data) for task in wanted]
-    lms = {
-        "plain": HFLM(pretrained=model, tokenizer=tokenizer, batch_size=16),
-        **{
-            rows: PackedLM(model, tokenizer=tokenizer, batch_tokens=rows * 64)
-            for rows in (1, 4, 16)
-        },
-    }
-    answers = {name: answers_of(lm, built, manager, 100) for name, lm in lms.items()}
-    plain = answers.pop("plain")
-    assert len(plain) == 6 * 100
-    for found in answers.values():
-        assert found.keys() == plain.keys()
-        for key, (correct, scores) in found.items():
-            assert correct == plain[key][0]
-            assert scores == pytest.approx(plain[key][1], abs=1e-4)
-
-
 class Apart(HFLM):
     """HFLM that is never asked two requests at once which it takes for one.
 
@@ -236,46 +213,22 @@ def test_real_tasks_have_the_answers_of_the_plain_way_in_float64(
             assert correct == plain[key][0]
 
 
-def test_bfloat16_is_no_further_from_float32_than_in_the_plain_way(family, tokenizer):
-    generator = torch.Generator().manual_seed(0)
-    requests = []
-    for _ in range(60):
-        context = torch.randint(3, 1300, (30,), generator=generator).tolist()
-        for _ in range(4):
-            requests.append((context, torch.randint(3, 1300, (5,), generator=generator).tolist()))
-    exact, _ = both(family, tokenizer, requests)
-    rounded = type(family)(family.config).to(torch.bfloat16).eval()
-    rounded.load_state_dict(family.state_dict())
-    plain, packed = both(rounded, tokenizer, requests)
-
-    def distance(found):
-        return sum(abs(a[0] - b[0]) for a, b in zip(found, exact, strict=True)) / len(exact)
-
-    assert 0 < distance(packed) <= distance(plain)
+CONVOLUTION = {"num_key_value_heads": 1, "layer_types": ["conv", "full_attention"]}
+UNSUPPORTED = {
+    "type conv": transformers.Lfm2Config(**SIZES, **CONVOLUTION),
+    "logits in a way of its own": transformers.GraniteConfig(**SIZES, logits_scaling=8.0),
+    "have a sliding window": transformers.MistralConfig(
+        **SIZES, num_key_value_heads=1, sliding_window=8
+    ),
+}
 
 
-@pytest.mark.parametrize(
-    ("config", "reason"),
-    [
-        (
-            transformers.Lfm2Config(
-                **SIZES, num_key_value_heads=1, layer_types=["conv", "full_attention"]
-            ),
-            "type conv",
-        ),
-        (transformers.GraniteConfig(**SIZES, logits_scaling=8.0), "logits in a way of its own"),
-        (
-            transformers.MistralConfig(**SIZES, num_key_value_heads=1, sliding_window=8),
-            "have a sliding window",
-        ),
-    ],
-)
+@pytest.mark.parametrize("reason", UNSUPPORTED)
 def test_other_models_are_evaluated_the_plain_way_and_it_is_said(
-    config, reason, tokenizer, caplog, monkeypatch
+    reason, tokenizer, caplog, monkeypatch
 ):
     monkeypatch.setattr(logging.getLogger("suite"), "propagate", True)
-    torch.manual_seed(0)
-    model = transformers.AutoModelForCausalLM.from_config(config).eval()
+    model = random_model(UNSUPPORTED[reason])
     with caplog.at_level(logging.WARNING, logger="suite"):
         packed = PackedLM(model, tokenizer=tokenizer, batch_tokens=256)
     assert packed.head is None
@@ -301,8 +254,7 @@ def test_other_models_are_evaluated_the_plain_way_and_it_is_said(
     ],
 )  # fmt: skip
 def test_soft_capped_logits_and_learned_positions(config, tokenizer):
-    torch.manual_seed(0)
-    model = transformers.AutoModelForCausalLM.from_config(config).eval()
+    model = random_model(config)
     contexts = [[*range(5, 25)], [*range(30, 60)]]
     requests = [(context, [8, 9, end]) for context in contexts for end in (5, 6, 7)]
     assert_agree(*both(model, tokenizer, requests))
@@ -324,12 +276,11 @@ class Narrow(transformers.Gemma3TextModel):
 @pytest.mark.parametrize("window", [16, 128])
 def test_the_probe_reaches_the_sliding_window(window, tokenizer, caplog, monkeypatch):
     monkeypatch.setattr(logging.getLogger("suite"), "propagate", True)
-    torch.manual_seed(0)
     config = transformers.Gemma3TextConfig(
         **SIZES, num_key_value_heads=1, head_dim=16, sliding_window=window
     )
     assert set(config.layer_types) == {"sliding_attention"}
-    model = transformers.AutoModelForCausalLM.from_config(config).eval()
+    model = random_model(config)
     assert PackedLM(model, tokenizer=tokenizer, batch_tokens=256).head is not None
     model.model.__class__ = Narrow
     with caplog.at_level(logging.WARNING, logger="suite"):

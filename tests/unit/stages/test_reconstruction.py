@@ -71,5 +71,5 @@ def test_masks_stay_and_tuning_starts_from_the_weights_that_came_with_them(
 
 def test_masks_that_miss_the_number_of_survivors_are_refused(place, of_admm, tmp_path):
     cell = Cell(MODEL, "leap-reconstruct", "0.6")
-    with pytest.raises(ValueError, match="need the selection `exact`"):
+    with pytest.raises(ValueError, match="set its selection to exact"):
         reconstruct(place, tmp_path, cell, {"mask_from": of_admm["mask"]})

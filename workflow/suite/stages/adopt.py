@@ -1,8 +1,8 @@
-"""What a baseline's own rule wrote, checked and taken over: from here on it is a cell as any other.
+"""Masks and weights written by a baseline's own rule, checked and taken over as a pruned cell.
 
-Such a rule writes two plain safetensors files: the masks, bool or 0 and 1 as uint8, [O, I] by the
-name of the layer, of all prunable layers; and `<layer>.weight` [O, I] of the layers in which a
-weight that survives has a new value (none, where the method only removes).
+Such a rule writes two plain safetensors files: masks, bool or 0 and 1 as uint8, [O, I] by layer
+name, of all prunable layers; and `<layer>.weight` [O, I] of the layers in which a surviving weight
+has a new value (none, where the method only removes weights).
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,8 @@ from suite.stages import models
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from torch.nn import Linear
+
+Tensors = Mapping[str, "Tensor"]
 
 
 def adopt(
@@ -32,18 +33,16 @@ def adopt(
 ) -> None:
     """Write the outputs `weights`, `mask` and `report` of a cell.
 
-    `files` are the rule's `mask` and `weights`, and Snakemake's `benchmark` of it. Raises
-    ValueError that names the file and what is wrong: a layer that is missing or unknown, a shape
-    or type, a number of survivors other than round((1 - sparsity) * weights), values that are not
-    finite, groups that do not keep the N of an N:M budget.
+    `files` are the rule's `mask` and `weights`, and its Snakemake `benchmark`. Raises ValueError
+    that names the file and the error: a missing or unknown layer, a shape or dtype, a number of
+    survivors other than round((1 - sparsity) * weights), non-finite values, groups that violate
+    an N:M budget.
     """
     dtype = models.describe(model_directory, recipe["model"])["dtype"]
-    dense = models.load_model(models.intact_checkpoint(model_directory), dtype, "cpu")
-    linears = prunable_linears(dense)
-    masks = _masks(Path(files["mask"]), linears)
-    _check_count(Path(files["mask"]), masks, cell, recipe["pattern"])
-    weights = _changed(_weights(Path(files["weights"]), linears), masks, linears)
-    save_tensors(weights, outputs["weights"])
+    model = models.load_model(models.intact_checkpoint(model_directory), dtype, "cpu")
+    dense = {name: linear.weight.detach() for name, linear in prunable_linears(model).items()}
+    masks = _masks(Path(files["mask"]), dense, cell, recipe["pattern"])
+    save_tensors(_changed_weights(Path(files["weights"]), dense, masks), outputs["weights"])
     save_masks(masks, outputs["mask"])
     write_json(
         outputs["report"],
@@ -58,22 +57,17 @@ def adopt(
     )
 
 
-def _masks(file: Path, linears: Mapping[str, "Linear"]) -> dict[str, "Tensor"]:
-    """The masks as bool, in model order."""
+def _masks(file: Path, dense: Tensors, cell: Cell, pattern: str) -> dict[str, "Tensor"]:
+    """Masks as bool, in model order."""
     import torch
 
-    stored = _read(file)
-    _check_names(file, set(stored), set(linears))
-    if missing := sorted(set(linears) - set(stored)):
+    stored = _read(file, dense)
+    if missing := sorted(dense.keys() - stored.keys()):
         raise ValueError(f"{file}: there is no mask of {', '.join(missing[:3])}")
-    for name, linear in linears.items():
-        _check_shape(file, name, stored[name], linear.weight)
-        if stored[name].dtype not in (torch.bool, torch.uint8) or stored[name].max() > 1:
+    for name, found in stored.items():
+        if found.dtype not in (torch.bool, torch.uint8) or found.max() > 1:
             raise ValueError(f"{file}: {name} must be bool, or 0 and 1 as uint8")
-    return {name: stored[name].bool() for name in linears}
-
-
-def _check_count(file: Path, masks: Mapping[str, "Tensor"], cell: Cell, pattern: str) -> None:
+    masks = {name: stored[name].bool() for name in dense}
     total = sum(mask.numel() for mask in masks.values())
     kept, wanted = sum(int(m.sum()) for m in masks.values()), survivors(total, cell.target)
     if kept != wanted:
@@ -84,60 +78,42 @@ def _check_count(file: Path, masks: Mapping[str, "Tensor"], cell: Cell, pattern:
         check_groups(masks, pattern, {})
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from None
+    return masks
 
 
-def _weights(file: Path, linears: Mapping[str, "Linear"]) -> dict[str, "Tensor"]:
+def _changed_weights(file: Path, dense: Tensors, masks: Tensors) -> dict[str, "Tensor"]:
+    """Weights of the layers in which a surviving weight differs from the dense model's."""
     import torch
 
-    stored = _read(file)
-    _check_names(file, set(stored), {f"{name}.weight" for name in linears})
-    for key, weight_OI in stored.items():
-        dense_OI = linears[key.removesuffix(".weight")].weight
-        _check_shape(file, key, weight_OI, dense_OI)
+    changed = {}
+    for key, weight_OI in _read(file, {f"{name}.weight": x for name, x in dense.items()}).items():
+        name = key.removesuffix(".weight")
+        dense_OI, mask_OI = dense[name], masks[name]
         if weight_OI.dtype != dense_OI.dtype:
             raise ValueError(f"{file}: {key} is {weight_OI.dtype}, but the model {dense_OI.dtype}")
         if not torch.isfinite(weight_OI).all():
             raise ValueError(f"{file}: {key} holds NaN or infinite weights")
-    return stored
-
-
-def _changed(
-    weights: Mapping[str, "Tensor"],
-    masks: Mapping[str, "Tensor"],
-    linears: Mapping[str, "Linear"],
-) -> dict[str, "Tensor"]:
-    """The weights of layers in which one that survives is new; others are the dense model's."""
-    import torch
-
-    changed = {}
-    for key, weight_OI in weights.items():
-        name = key.removesuffix(".weight")
-        kept_OI, dense_OI = masks[name], linears[name].weight.detach()
-        if not torch.equal(weight_OI[kept_OI], dense_OI[kept_OI]):
+        if not torch.equal(weight_OI[mask_OI], dense_OI[mask_OI]):
             changed[key] = weight_OI
     return changed
 
 
-def _read(file: Path) -> dict[str, "Tensor"]:
+def _read(file: Path, dense: Tensors) -> dict[str, "Tensor"]:
+    """Tensors of a safetensors file, whose names and shapes are among those of `dense`."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
-        return load_file(file)
+        stored = load_file(file)
     except SafetensorError as error:
         raise ValueError(f"{file} is no safetensors file ({error})") from None
-
-
-def _check_names(file: Path, found: set[str], known: set[str]) -> None:
-    if unknown := sorted(found - known):
+    if unknown := sorted(stored.keys() - dense.keys()):
         raise ValueError(
             f"{file}: {', '.join(unknown[:3])} is none of the model's prunable layers, such as "
-            f"{min(known)}"
+            f"{min(dense)}"
         )
-
-
-def _check_shape(file: Path, name: str, found: "Tensor", dense_OI: "Tensor") -> None:
-    if found.shape != dense_OI.shape:
-        raise ValueError(
-            f"{file}: {name} has shape {tuple(found.shape)}, but the layer {tuple(dense_OI.shape)}"
-        )
+    for name, found in stored.items():
+        shape, wanted = tuple(found.shape), tuple(dense[name].shape)
+        if shape != wanted:
+            raise ValueError(f"{file}: {name} has shape {shape}, but the layer {wanted}")
+    return stored

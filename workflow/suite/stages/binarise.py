@@ -1,4 +1,4 @@
-"""From learned logits to the mask of one cell, one bit a weight: after this, logits may go."""
+"""Mask of a cell from its learned logits, at one bit per weight."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,14 +18,12 @@ def binarise(
     recipe: Mapping[str, Any],
     outputs: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Write the outputs `mask` and `choice`: how it was chosen, which is also returned.
+    """Write the outputs `mask` and `choice`; return `choice`, the description of the selection.
 
     The `rule` of the recipe is `exact` for the largest logits of the whole model, or `threshold`
-    for the positive
-    ones, whose density is recorded in either case. `choice` also says by how many survivors the
-    count may miss its target (null: by any number), and whatever else the method has to say of it,
-    as PATCH which tiles are dense. `sparse` is the file of PATCH's N:M masks. Raises ValueError
-    for NaN.
+    for the positive ones, whose density is recorded in either case. `choice` also has the tolerance
+    of the survivor count (null: any count), and the method's own description, such as PATCH's dense
+    tiles. `sparse` is the file of PATCH's N:M masks. Raises ValueError for NaN.
     """
     from leap.methods.parameterisation import Learned, load
     from leap.selection import density, describe_masks, select_masks

@@ -1,6 +1,6 @@
-"""Whether a dense model reads text better the other way: with BOS at the beginning, or without."""
+"""Check of a dense model's `bos` setting: perplexity with BOS at the beginning, and without."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
@@ -10,23 +10,19 @@ from suite.stages import corpora, models
 from suite.stages.perplexity import perplexity
 
 _DOCUMENTS, _WINDOWS, _LENGTH = 400, 16, 128
-_CLEARLY = 1.1  # times the other perplexity; most models hardly care
+_CLEARLY = 1.1  # ratio of perplexities; close to 1 for most models
 
 
 def check(directory: Path, texts: Iterable[str], way_on: str) -> None:
-    """Raise ValueError where the dense model's `bos` is clearly the worse choice for `texts`.
+    """Raise ValueError where the dense model's `bos` clearly raises the perplexity of `texts`.
 
-    `directory` is the one with model.json; `way_on` says what may be set then. The same tokens are
-    predicted either way: BOS takes the place of the one before the first of them.
+    `directory` has model.json; `way_on` ends the message with the setting to change. The same
+    tokens are predicted either way: BOS replaces the token before the first of them.
     """
     described, tokenizer = models.describe(directory), models.load_tokenizer(directory)
     if tokenizer.bos_token_id is None:
         return
-
-    def encode(batch: Sequence[str]) -> list[list[int]]:
-        return tokenizer(list(batch), add_special_tokens=False, verbose=False)["input_ids"]
-
-    size = {"sequences": 0, "length": _LENGTH}
+    size, encode = {"sequences": 0, "length": _LENGTH}, corpora.encoder(tokenizer)
     windows_ST = corpora.joined(size, islice(texts, _DOCUMENTS), encode, [], 0)[:_WINDOWS]
     device = choose_device()
     dtype = compute_dtype(described["dtype"], device)

@@ -1,4 +1,4 @@
-"""One cell's evaluation: tasks through lm-evaluation-harness, and perplexity."""
+"""Evaluation of a cell: tasks by lm-evaluation-harness, and perplexity."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -31,12 +31,10 @@ def evaluate(
     output: Path,
     items_output: Path,
 ) -> None:
-    """Evaluate the hardened checkpoint (or the dense model where it is None).
+    """Evaluate the hardened checkpoint, or the dense model where it is None.
 
-    Writes the scores as JSON, and which items were answered correctly
-    (`suite.artifacts.items`). A second perplexity is that of `in_domain_corpus`, if there is one.
-    Raises ValueError where the checkpoint that is loaded is not the one that its manifest
-    describes.
+    Writes scores as JSON, and those of items as CSV (`suite.artifacts.items`). `in_domain_corpus`
+    gives a second perplexity. Raises ValueError where the checkpoint differs from its manifest.
     """
     meter = Meter()
     settings = recipe["evaluation"]
@@ -48,13 +46,11 @@ def evaluate(
     manifest = _verified_manifest(hardened, model, cell, recipe) if hardened else {}
     tokenizer = models.load_tokenizer(model_directory)
     tasks, items, versions = run_tasks(model, tokenizer, bos, settings, miniature_data)
-    texts = {"perplexity": perplexity_corpus}
-    if in_domain_corpus:
-        texts["in_domain"] = in_domain_corpus
     qualities, recorded = {}, {}
-    for name, corpus in texts.items():
-        windows_ST, recorded[f"{name}_corpus"] = corpora.read(corpus, recipe[name])
-        qualities[name] = perplexity(model, windows_ST, settings["batch_tokens"])
+    for name, corpus in (("perplexity", perplexity_corpus), ("in_domain", in_domain_corpus)):
+        if corpus:
+            windows_ST, recorded[f"{name}_corpus"] = corpora.read(corpus, recipe[name])
+            qualities[name] = perplexity(model, windows_ST, settings["batch_tokens"])
     result = {
         "run": run,
         **asdict(cell),
@@ -82,7 +78,7 @@ def evaluate(
 def _verified_manifest(
     hardened: Path, model: Any, cell: Cell, recipe: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The manifest, after comparing it with the model that was really loaded."""
+    """Manifest of the checkpoint, compared with the loaded model."""
     from leap.model.layers import prunable_linears
 
     manifest = read_json(hardened / "manifest.json")

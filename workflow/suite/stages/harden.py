@@ -1,4 +1,4 @@
-"""From a pruned model to the final checkpoint, its mask and its manifest, all counted again."""
+"""Final checkpoint of a cell with its mask and manifest, reloaded and counted."""
 
 import os
 import shutil
@@ -17,7 +17,6 @@ from suite.stages import models
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from torch.nn import Linear
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
                     "chat_template.jinja")  # fmt: skip
@@ -33,26 +32,25 @@ def harden(
 ) -> None:
     """Write the checkpoint, mask.safetensors and manifest.json of one cell into `target`.
 
-    `pruned` names the files `mask` and `report`; `weights` of a layer-wise method, which holds the
-    layers whose kept weights it changed; and `choice` of a trained one, which says by what rule
-    the mask was chosen. `run` is the run's name, `recipe` the checkpoint's (`suite.plan.recipe`).
-    The checkpoint is loaded again from disk and counted before anything reaches `target`; the
-    manifest comes last. Raises ValueError where a file was made by another recipe, where the
-    number of survivors is further from round((1 - sparsity) * weights) than the choice allows
-    (for all rules but `threshold` and PATCH: not at all), where a group of an N:M method does not
-    keep N, where a removed weight is not zero, or where a weight is NaN or infinite.
+    `pruned` has the files `mask` and `report`; `weights` of the layers whose kept weights a method
+    changed, if it can; and `choice`, the description of the selection of a learned mask. `run` is
+    the name of the run, `recipe` that of the checkpoint (`suite.plan.recipe`). The checkpoint is
+    reloaded from disk and counted before any file is moved to `target`; the manifest is the last.
+    Raises ValueError where a file was made by another recipe, where the number of survivors
+    differs from round((1 - sparsity) * weights) by more than the tolerance of the choice (0 for
+    all but `threshold` and PATCH), where a group of an N:M method does not keep N, where a removed
+    weight is not zero, or where a weight is NaN or infinite.
     """
     meter = Meter()
     masks = load_masks(pruned["mask"])
-    exactly: dict[str, Any] = {"rule": "exact", "tolerance": 0}
-    choice = read_json(pruned["choice"]) if pruned.get("choice") else exactly
-    report = read_json(pruned["report"])
+    report, choice = read_json(pruned["report"]), {"rule": "exact", "tolerance": 0}
     check(pruned["report"], report.pop("recipe"), recipe["masks"])
     if "selection" in recipe:
+        choice = read_json(pruned["choice"])
         check(pruned["choice"], choice.pop("recipe"), recipe["selection"])
     target.mkdir(parents=True, exist_ok=True)
     for left in target.glob(".writing-*"):
-        shutil.rmtree(left)  # of a job that was killed
+        shutil.rmtree(left)  # of a killed job
     with tempfile.TemporaryDirectory(dir=target, prefix=".writing-") as temporary:
         folder = Path(temporary)
         facts = _write_checkpoint(model_directory, pruned.get("weights"), masks, folder)
@@ -92,7 +90,7 @@ def verify(
     choice: Mapping[str, Any],
     pattern: str,
 ) -> dict[str, Any]:
-    """Load a checkpoint from disk and count. Raises ValueError as `harden` says."""
+    """Load a checkpoint from disk and count its zeros. Raises ValueError as `harden` does."""
     from leap.budget import survivors
     from leap.model.layers import prunable_linears
 
@@ -108,23 +106,24 @@ def verify(
             f"the mask keeps {kept} of {total} weights, but sparsity {sparsity} means "
             f"{survivors(total, sparsity)}: the pruning method's count is wrong"
         )
-    for name, mask in masks.items() if pattern else []:
-        surviving = {name: mask | (linears[name].weight.detach() != 0)}
-        check_groups(surviving, pattern, choice.get("tiles", {}))
-    zeros = {name: _count_zeros(name, linears[name], mask) for name, mask in masks.items()}
+    zeros = 0
+    for name, mask_OI in masks.items():
+        weight_OI = linears[name].weight.detach()
+        if pattern:
+            check_groups({name: mask_OI | (weight_OI != 0)}, pattern, choice.get("tiles", {}))
+        zeros += _count_zeros(name, weight_OI, mask_OI)
     return {
         "weights": total,
         "survivors": kept,
-        "zeros": sum(zeros.values()),
+        "zeros": zeros,
         "achieved_sparsity": 1 - kept / total,
         "layer_sparsity": {n: 1 - int(m.sum()) / m.numel() for n, m in masks.items()},
     }
 
 
-def _count_zeros(name: str, linear: "Linear", mask_OI: "Tensor") -> int:
+def _count_zeros(name: str, weight_OI: "Tensor", mask_OI: "Tensor") -> int:
     import torch
 
-    weight_OI = linear.weight.detach()
     if not torch.isfinite(weight_OI).all():
         raise ValueError(f"{name} holds NaN or infinite weights")
     if weight_OI[~mask_OI].any():
@@ -135,30 +134,25 @@ def _count_zeros(name: str, linear: "Linear", mask_OI: "Tensor") -> int:
 def _write_checkpoint(
     model_directory: Path, weights: str | None, masks: Mapping[str, "Tensor"], folder: Path
 ) -> dict[str, Any]:
-    """Save the pruned model; the facts of its making that go into the manifest.
-
-    How many parameters it has, whether kept weights are others, and a hash of the dense weights.
-    """
+    """Save the pruned model; its number of parameters and other facts for the manifest."""
     from leap.model.layers import prunable_linears
 
     dense = models.intact_checkpoint(model_directory)
     model = models.load_model(dense, models.describe(model_directory)["dtype"], "cpu")
     linears = prunable_linears(model)
     dense_hash = tensors_hash((name, linear.weight) for name, linear in linears.items())
-    changed = False
-    if weights is not None:
-        for key, weight_OI in load_tensors(weights).items():
-            linears[key.removesuffix(".weight")].weight.data.copy_(weight_OI)
-            changed = True
+    changed = load_tensors(weights) if weights is not None else {}
+    for key, weight_OI in changed.items():
+        linears[key.removesuffix(".weight")].weight.data.copy_(weight_OI)
     for name, linear in linears.items():
         linear.weight.data.masked_fill_(~masks[name], 0)
-    # one file whatever the size, so that the outputs have fixed names
+    # one file of any size, so that outputs have fixed names
     model.save_pretrained(folder, max_shard_size="1TB")
     for name in _TOKENIZER_FILES:
         if (dense / name).is_file():
             shutil.copy(dense / name, folder / name)
     return {
         "parameters": model.num_parameters(),
-        "kept_weights_changed": changed,
+        "kept_weights_changed": bool(changed),
         "dense_linears_sha256": dense_hash,
     }

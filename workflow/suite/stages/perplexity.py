@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 def perplexity(model: "PreTrainedModel", windows_ST: Tokens, batch_tokens: int) -> dict[str, Any]:
     """exp of the mean negative log-likelihood of every token but each window's first.
 
-    A forward pass takes as many windows as have `batch_tokens` tokens, at least one. The standard
-    error is the one of the mean over windows, carried through exp (delta method): windows, not
-    tokens, are taken as independent. Log-likelihoods are computed in float32 and summed in
-    float64. Raises ValueError where the model's output is not finite.
+    A forward pass takes windows of `batch_tokens` tokens together, at least one window. The
+    standard error is that of the mean over windows, propagated through exp (delta method): windows,
+    not tokens, count as independent. Log-likelihoods are computed in float32 and summed in float64.
+    Raises ValueError where the model's output is not finite.
     """
     import torch
 
@@ -44,7 +44,7 @@ def perplexity(model: "PreTrainedModel", windows_ST: Tokens, batch_tokens: int) 
 
 
 def _surprise_of(model: "PreTrainedModel") -> Callable[["Tensor"], "Tensor"]:
-    """-log p [S, T - 1] of the tokens after the first, as a function of their ids [S, T]."""
+    """Function from token ids [S, T] to -log p [S, T - 1] of the tokens after the first."""
     import torch
 
     from leap.model.head import Head
@@ -63,6 +63,6 @@ def _surprise_of(model: "PreTrainedModel") -> Callable[["Tensor"], "Tensor"]:
 
     try:
         head = Head(model)
-    except ValueError:  # logits of another kind
+    except ValueError:  # an unsupported head
         return plain
     return by_head

@@ -1,8 +1,8 @@
-"""One cell's pruning with a layer-wise method: model and calibration in, weights and mask out.
+"""Pruning of a cell with a layer-wise method: model and calibration in, weights and mask out.
 
-Writes `weights.safetensors` (of the layers whose kept weights are no longer the dense model's, so
-of none where a method only removes), `mask.safetensors` and `pruning.json`
-(implementation, settings, seed, corpus, cost).
+Writes `weights.safetensors` (of the layers whose kept weights changed, so none for a method that
+only removes weights), `mask.safetensors` and `pruning.json` (implementation, settings, seed,
+corpus, cost).
 """
 
 from collections.abc import Mapping
@@ -34,23 +34,23 @@ def prune(
 ) -> None:
     """Prune and write the three outputs.
 
-    `recipe` is that of the cell's masks (see `suite.plan.recipe`). `taken` are files of another
-    method: the masks that layers have their densities from (`allocation`), or those that are kept
-    (`mask_from`) with the weights that came with them (`weights_from`), if any did. Raises
-    ValueError where the model or the calibration was made by another recipe.
+    `recipe` belongs to the cell's masks (see `suite.plan.recipe`). `taken` are files of another
+    method: masks whose layer densities are used (`allocation`), or masks that are kept
+    (`mask_from`) and the weights changed with them (`weights_from`). Raises ValueError where the
+    model or the calibration was made by another recipe.
     """
     import torch
 
     from baselines import registry
     from leap.model.layers import prunable_linears
 
-    meter = Meter()
+    meter, taken = Meter(), taken or {}
     name, batch = recipe["implementation"], recipe["batch"]
     method = registry.load(name)
     settings = {**recipe["method"], **({"seed": recipe["seed"]} if "seed" in recipe else {})}
     driver = import_module(f"baselines.{registry.driver(settings)}")
     of_suite = {key: settings.pop(key) for key in ("allocation", "mask_from") if key in settings}
-    text = settings.pop("calibration", {})  # of which the recipe names the corpus
+    text = settings.pop("calibration", {})  # its corpus is part of the recipe
     chosen = registry.make_settings(method, name, settings)
     device = choose_device()
     saved_dtype = models.describe(model_directory, recipe["model"])["dtype"]
@@ -59,12 +59,11 @@ def prune(
     blocks_ST, corpus = corpora.read(calibration, recipe["calibration"], text.get("sequences"))
     batches = torch.from_numpy(blocks_ST).long().to(device).split(batch)
     if "mask_from" in of_suite:
-        start = _start(taken or {})
+        start = _start(taken)
         pruned = driver.prune_model(model, chosen, cell.target, batches, *start, progress)
     else:
         of_suite = {"allocation": "uniform", **of_suite}
-        densities = (taken or {}).get("allocation")
-        keep = _keep(of_suite["allocation"], densities, model, cell, batches)
+        keep = _keep(of_suite["allocation"], taken.get("allocation"), model, cell, batches)
         pruned = driver.prune_model(model, method, chosen, cell.target, batches, progress, **keep)
     linears = prunable_linears(model)
     kind = getattr(torch, saved_dtype)
@@ -87,7 +86,7 @@ def prune(
 
 
 def _start(taken: Mapping[str, Path]) -> "tuple[Mapping[str, Tensor], dict[str, Tensor]]":
-    """The masks of another method, and the weights that it changed by layer: none if it learns."""
+    """Masks of another method, and the weights that it changed, by layer."""
     weights = load_tensors(taken["weights_from"]) if "weights_from" in taken else {}
     by_layer = {key.removesuffix(".weight"): weight_OI for key, weight_OI in weights.items()}
     return load_masks(taken["mask_from"]), by_layer
@@ -96,7 +95,7 @@ def _start(taken: Mapping[str, Path]) -> "tuple[Mapping[str, Tensor], dict[str, 
 def _keep(
     allocation: Any, densities: Path | None, model: "nn.Module", cell: Cell, batches: Any
 ) -> dict[str, Any]:
-    """The number of survivors of each layer, for the driver, where it is not its own business."""
+    """Number of survivors of each layer as an argument of the driver; {} for its default."""
     from baselines.allocation import of_masks, owl
 
     if densities is not None:

@@ -1,4 +1,4 @@
-"""Scores of tasks, and of their items, through lm-evaluation-harness."""
+"""Scores of tasks and of their items by lm-evaluation-harness."""
 
 import logging
 import statistics
@@ -12,7 +12,7 @@ from suite.artifacts.items import Items, from_samples
 from suite.plan.metrics import DEFAULT
 from suite.sources.tasks import build, check_task, commits, leaves, revisions, task_manager
 
-# task of lm-eval, its data set, how many of its items, how many solved ones before each
+# task of lm-eval, data set, number of items, number of few-shot examples
 Asked = tuple[str, str, int, int]
 
 
@@ -23,14 +23,14 @@ def run_tasks(
     settings: Mapping[str, Any],
     miniature_data: Path | None,
 ) -> tuple[dict[str, dict[str, Any]], Items, dict[str, Any]]:
-    """Results by task (scores and chance as lm-eval has them), items, and what else to record.
+    """Results by task (scores and chance as fractions), scores of items, and further provenance.
 
-    All that can be goes through one call of lm-eval, in batches of a fixed composition. It is
-    `evaluate`, since `simple_evaluate` also asks pip for the installed packages, a second a cell.
+    Tasks share a call of lm-eval where they can. It is `evaluate`, since `simple_evaluate` also
+    asks pip for the installed packages, which takes a second.
     """
     from suite.stages.packed import PackedLM
 
-    # and not that a loaded model may ignore arguments, nor what definitions leave to defaults
+    # no warnings about unused arguments of a loaded model and defaults of definitions
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     lm = PackedLM(
         model, tokenizer=tokenizer, batch_tokens=settings["batch_tokens"], add_bos_token=bos
@@ -60,33 +60,38 @@ def run_tasks(
 
 
 def _asked(task: Mapping[str, Any]) -> Asked:
-    """What is asked, of which several scores may be wanted."""
+    """Key of an evaluation, which may give several scores."""
     return task["task"], task["dataset"], task["limit"], task.get("fewshot", 0)
 
 
 def _without_repetition(built: Mapping[Asked, Any]) -> list[dict[Asked, Any]]:
-    """As few parts as can be in which no task of lm-eval, nor a subtask, comes twice."""
-    parts: list[tuple[dict[Asked, Any], set[str]]] = []
+    """Fewest parts in which no task or subtask of lm-eval is repeated."""
+    parts: list[dict[Asked, Any]] = []
     for asked, task in built.items():
         names = {leaf.task_name for leaf in leaves(task)}
-        part, taken = next((part for part in parts if not part[1] & names), ({}, set()))
-        if not part:
-            parts.append((part, taken))
-        part[asked] = task
-        taken |= names
-    return [part for part, _ in parts]
+        for part in parts:
+            if not any(
+                leaf.task_name in names for other in part.values() for leaf in leaves(other)
+            ):
+                part[asked] = task
+                break
+        else:
+            parts.append({asked: task})
+    return parts
 
 
 def _evaluate(lm: Any, manager: Any, built: Mapping[Asked, Any]) -> Mapping[str, Any]:
     import lm_eval
 
-    for task in built.values():
+    first: dict[str, range] = {}  # items of each task or subtask; limit 0 means all
+    for (*_, limit, _), task in built.items():
         for leaf in leaves(task):
-            _without_resampling(leaf)
+            _without_bootstrap(leaf)
+            first[leaf.task_name] = range(len(leaf.eval_docs))[: limit or None]
     results = lm_eval.evaluate(
         lm,
         manager.load(list(built.values())),
-        samples=_first_items(built),
+        samples=first,
         log_samples=True,
         # means have an analytic standard error; 0 would turn every stderr into N/A
         bootstrap_iters=1,
@@ -95,11 +100,8 @@ def _evaluate(lm: Any, manager: Any, built: Mapping[Asked, Any]) -> Mapping[str,
     return results
 
 
-def _without_resampling(leaf: Any) -> None:
-    """Let lm-eval take no standard errors from resampled items, by which it knows functions.
-
-    They cost minutes, and are for scores that are no means.
-    """
+def _without_bootstrap(leaf: Any) -> None:
+    """Hide all aggregations but means from lm-eval, which would bootstrap them for minutes."""
     from lm_eval.api.metrics import mean
 
     given = leaf.aggregation
@@ -109,19 +111,10 @@ def _without_resampling(leaf: Any) -> None:
     }
 
 
-def _first_items(built: Mapping[Asked, Any]) -> dict[str, range]:
-    """The first `limit` items of each task, or of each subtask of a group; limit 0 means all."""
-    return {
-        leaf.task_name: range(min(limit or len(leaf.eval_docs), len(leaf.eval_docs)))
-        for (*_, limit, _), task in built.items()
-        for leaf in leaves(task)
-    }
-
-
 def _task_result(
     results: Mapping[str, Any], built: Any, task: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, dict[int, float]]]:
-    """What is written of a task, and its items."""
+    """Entry of a task in the evaluation, and the scores of its items."""
     name, metric = task["task"], task.get("metric", DEFAULT)
     parts = leaves(built)
     kinds = {sample["filter"] for leaf in parts for sample in results["samples"][leaf.task_name]}
@@ -156,7 +149,7 @@ def _task_result(
 
 
 def _has_chance(parts: Sequence[Any], metric: str) -> bool:
-    """Whether the score is a share of items of which one choice each is right, and is picked."""
+    """Whether the score is an accuracy over items with one correct choice each."""
     return metric.startswith("acc") and all(
         leaf.OUTPUT_TYPE == "multiple_choice"
         and not leaf.multiple_target
@@ -166,11 +159,10 @@ def _has_chance(parts: Sequence[Any], metric: str) -> bool:
 
 
 def chance(samples: Iterable[Mapping[str, Any]]) -> float:
-    """The accuracy, as a fraction, of guessing evenly among the choices of each of these samples.
+    """Accuracy, as a fraction, of a uniform guess among the choices of each sample.
 
-    The number of choices is lm-eval's own: it asks for the likelihood of each, once more without
-    its question for acc_mutual_info. Items of one task may differ in it, as some of ARC's have 3
-    or 5.
+    lm-eval has one request per choice, two for acc_mutual_info. Items of a task may differ in their
+    number of choices, such as 3, 4 or 5 in ARC.
     """
     return statistics.fmean(
         (2 if "acc_mutual_info" in sample["metrics"] else 1) / len(sample["arguments"])
@@ -182,6 +174,6 @@ def _check_bos(lm: Any, tokenizer: Any, bos: bool) -> None:
     begins = lm.tok_encode("the")[:1] == [tokenizer.bos_token_id]
     if begins != bos:
         raise ValueError(
-            f"the model's `bos` is {bos}, but lm-eval's encodings say otherwise: scores "
-            "would not be comparable with the calibration"
+            f"the model's `bos` is {bos}, but lm-eval encodes texts otherwise: scores would not be "
+            "comparable with the calibration"
         )

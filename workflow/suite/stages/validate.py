@@ -1,4 +1,4 @@
-"""One cell's perplexity on the validation corpus, by which settings are chosen."""
+"""Perplexity of a cell on the validation corpus, for choosing settings."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -21,7 +21,7 @@ def validate(
     recipe: Mapping[str, Any],
     output: Path,
 ) -> None:
-    """Load the checkpoint and write its perplexity."""
+    """Write the perplexity of the checkpoint."""
     device = choose_device()
     dtype = compute_dtype(models.describe(model_directory, recipe["model"])["dtype"], device)
     model = models.load_model(checkpoint, dtype, device)

@@ -1,4 +1,4 @@
-"""Whether a model that is to be pruned has been pruned already."""
+"""Warning about models that are sparse before they are pruned."""
 
 import logging
 from pathlib import Path
@@ -7,14 +7,14 @@ from suite.stages.models import checkpoint_path
 
 logger = logging.getLogger("suite")
 
-_SUSPICIOUS = 0.1  # trained weights have hardly any; those of SmolLM2 in four bits 0.03 %
+_SUSPICIOUS = 0.1  # share of zeros; 0.03 % in the weights of SmolLM2 in four bits
 _NOT_PRUNED = ("embed", "lm_head")
 
 
 def share_of_zeros(directory: Path) -> float:
-    """Of the matrices in a model's checkpoint, embeddings and head apart, in `directory`.
+    """Share of zeros in the matrices of a checkpoint without embeddings and head.
 
-    `directory` is the one with model.json. The tensors are read one after the other.
+    `directory` has model.json. Tensors are read one at a time.
     """
     from safetensors import safe_open
 
@@ -31,12 +31,12 @@ def share_of_zeros(directory: Path) -> float:
 
 
 def warn_of_zeros(directory: Path, model: str) -> None:
-    """Say so where a model is sparse before it is pruned: its rows called dense are not."""
+    """Log a warning for a model whose dense checkpoint is sparse."""
     share = share_of_zeros(directory)
     if share >= _SUSPICIOUS:
         logger.warning(
-            "%.0f %% of the weights of %s are zero before anything is pruned: its rows named dense "
-            "are those of a sparse model, and what is left of it is measured against that. Check "
+            "%.0f %% of the weights of %s are zero before anything is pruned: its results named "
+            "dense belong to a sparse model, and pruned ones are compared with that. Check "
             "models.%s.source if you meant the dense model",
             100 * share, model, model,
         )  # fmt: skip
