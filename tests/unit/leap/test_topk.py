@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from leap.distributed import topk
 from leap.topk import largest
 
 # both zeros, subnormal numbers and infinities; few distinct values, so that ties are common
@@ -39,3 +40,9 @@ def test_counts_find_the_masks_of_large_matrices_too(shape):
     for keep in {1, shape[1] // 2, shape[1]}:
         parts = largest(score.tensor_split(2, dim=1), keep)
         assert torch.equal(torch.cat(parts, dim=1), largest([score], keep)[0])
+
+
+def test_a_matrix_that_is_a_view_has_its_own_places():
+    score_OI = torch.tensor([[1.0, 2.0, 2.0], [2.0, 0.0, 3.0]]).T
+    wanted = [[False, True], [True, False], [False, True]]
+    assert topk.largest(score_OI, 3, split=False).tolist() == wanted
