@@ -1,4 +1,4 @@
-"""What tests share: where the offline data lie, a tiny model of every family, a clean copy."""
+"""Shared fixtures: offline data, a clean copy of the suite, Snakemake."""
 
 import os
 import shutil
@@ -36,10 +36,10 @@ def own_model(folder: Path) -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the modules first that take long, so that two processes end at the same time.
+    """Order modules by decreasing duration, so that two processes end at the same time.
 
-    One that waits for Slurm comes before all others, or else one that needs the smoke run, which it
-    then makes; the next ones do without that run, so that no process waits for it.
+    The first waits for Slurm, or else needs the smoke run and makes it. Next come modules without
+    that run, so that no process waits for it.
     """
     fixtures = {item: getattr(item, "fixturenames", ()) for item in items}
     slurm = {item.path for item in items if item.get_closest_marker("slurm")}
@@ -59,7 +59,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def mirror() -> Path:
-    """The offline mirror of real tasks and texts; tests that need it are skipped without it."""
+    """Offline mirror of real tasks and texts; skips the test where there is none."""
     place = Path(os.environ.get("TEST_HUB_MIRROR", ROOT.parent / "shared" / "hub"))
     if not place.is_dir():
         pytest.skip(f"no offline mirror of the hub at {place} (set TEST_HUB_MIRROR)")
@@ -68,7 +68,7 @@ def mirror() -> Path:
 
 @pytest.fixture(scope="session")
 def copy_suite() -> Callable[[Path], Path]:
-    """Copy the files of this checkout that git knows or would add, so without any results."""
+    """Copy all files of this checkout that git does not ignore, so without results."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, capture_output=True, text=True, check=True,
@@ -86,16 +86,16 @@ def copy_suite() -> Callable[[Path], Path]:
 
 @pytest.fixture(scope="session")
 def warm() -> WarmProcess:
-    """The process that has the large libraries loaded."""
+    """Process with the large libraries loaded."""
     return WarmProcess()
 
 
 @pytest.fixture(scope="session")
 def start_snakemake(warm, tmp_path_factory) -> Callable[..., subprocess.Popen[str]]:
-    """Begin the real Snakemake in a folder, as Popen does, which has no libraries to load.
+    """Start the real Snakemake in a folder; returns the Popen object.
 
-    Nor have its jobs, with the warm process for their worker. With `variables` of its environment
-    it starts as for a user, and with `apart` in a group of processes of its own.
+    Snakemake and its jobs are forks of the warm process, without libraries to load. With
+    environment `variables` it starts as for a user; with `apart`, in a process group of its own.
     """
     program = write_program(SNAKEMAKE, tmp_path_factory.mktemp("program") / "run_snakemake.py")
 
@@ -117,7 +117,7 @@ def start_snakemake(warm, tmp_path_factory) -> Callable[..., subprocess.Popen[st
 
 
 def without_own_worker(arguments: tuple[str, ...]) -> tuple[str, ...]:
-    """Arguments of Snakemake with which it starts no warm worker of its own."""
+    """Arguments of Snakemake, and the setting that starts no warm worker."""
     before, after = arguments, ()
     if "--config" in arguments:
         place = arguments.index("--config")
@@ -133,5 +133,31 @@ def snakemake(start_snakemake) -> Callable[..., subprocess.CompletedProcess[str]
         process = start_snakemake(folder, *arguments, **variables)
         output, errors = process.communicate()
         return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def succeed(snakemake) -> Callable[..., str]:
+    """Run Snakemake, which has to succeed; returns what it printed."""
+
+    def run(folder: Path, *arguments: str, **variables: str) -> str:
+        process = snakemake(folder, *arguments, **variables)
+        text: str = process.stdout + process.stderr
+        assert process.returncode == 0, text[-5000:]
+        return text
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def fail(snakemake) -> Callable[..., str]:
+    """Run Snakemake, which has to fail without a traceback; returns what it printed."""
+
+    def run(folder: Path, *arguments: str, **variables: str) -> str:
+        process = snakemake(folder, *arguments, **variables)
+        text: str = process.stdout + process.stderr
+        assert process.returncode != 0 and "Traceback (most recent" not in text, text[-5000:]
+        return text
 
     return run

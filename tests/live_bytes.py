@@ -1,4 +1,4 @@
-"""Counting the bytes that live tensors hold, which no allocator of a CPU tells."""
+"""Bytes of all live tensors on a CPU, whose allocator reports none."""
 
 import weakref
 
@@ -8,9 +8,9 @@ from torch.utils._pytree import tree_map_only
 
 
 class LiveBytes(TorchDispatchMode):
-    """Bytes of all storages that are alive: those given, and those made in its body.
+    """Bytes of the storages of `tensors` and of those created in the context, as long as they live.
 
-    `peak` is the most so far.
+    `now` is the current sum, `peak` the largest so far.
     """
 
     def __init__(self, tensors):

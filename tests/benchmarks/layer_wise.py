@@ -1,35 +1,28 @@
-"""Seconds of a whole layer-wise pass: Wanda, SparseGPT, Thanos, ADMM, ALPS, and the public way.
+"""Seconds of a layer-wise pass, against Wanda's and passes written as the public code is.
 
     python tests/benchmarks/layer_wise.py --model DIR [--sequences 64 --length 512 --blocks 0]
 
 `wanda`, `sparsegpt`, `thanos`, `admm`, `alps` are `baselines.sequential.prune_model` with default
-settings.
-`sparsegpt-plain` and `admm-plain` are written as the public repositories are: one sequence at a
-time, one Hessian for every linear layer, a matrix product for all of it, sorting to select, and
-for SparseGPT one inverse after the other and rank-one updates as wide as the block. They select the
-same exact number of weights, so that their results can be compared with ours.
+settings. `sparsegpt-plain` and `admm-plain` are written as the public repositories are: one
+sequence at a time, one Hessian per linear layer, sorting to select, and for SparseGPT rank-one
+updates as wide as the block. They keep the same exact number of weights.
 
-All see the same float32 model, the same random tokens and the same number of threads, each in a
-process of its own. With `--blocks N` only the first N decoder blocks are kept, which changes ratios
-little, since all blocks are alike.
+All variants have the same float32 model, random tokens and number of threads, each in a process of
+its own. `--blocks N` keeps the first N decoder blocks only.
 
 Axes: O outputs, I inputs, B sequences, T tokens, N elements.
 """
 
 import argparse
 import json
-import os
-import subprocess
-import sys
-import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from processes import in_process
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-ROOT = Path(__file__).parents[2]
 THREADS = 2
 SPARSITY = 0.6
 PLAIN = {"sparsegpt": "sparsegpt-plain", "admm": "admm-plain"}
@@ -41,68 +34,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--model", required=True, help="folder of a checkpoint of a causal LM")
     parser.add_argument("--sequences", type=int, default=64, help="calibration sequences")
-    parser.add_argument("--length", type=int, default=512, help="tokens a sequence")
-    parser.add_argument("--batch", type=int, default=8, help="sequences a batch, of ours")
+    parser.add_argument("--length", type=int, default=512, help="tokens per sequence")
+    parser.add_argument("--batch", type=int, default=8, help="sequences per batch, of ours")
     parser.add_argument("--blocks", type=int, default=0, help="decoder blocks (0 = all)")
     parser.add_argument("--variant", choices=VARIANTS, help="run this one only, in this process")
-    parser.add_argument("--results", default="", help="file for the pruned weights of --variant")
     options = parser.parse_args()
     if options.variant:
         print(json.dumps(measure(**vars(options))))
         return
-    with tempfile.TemporaryDirectory() as folder:
-        files = {variant: f"{folder}/{variant}.safetensors" for variant in VARIANTS}
-        seconds = {v: _in_process(options, v, files[v]) for v in VARIANTS}
-        print(f"{options.sequences} x {options.length} tokens, {THREADS} threads\n")
-        print(table(seconds, {ours: difference(files[ours], files[PLAIN[ours]]) for ours in PLAIN}))
-
-
-def table(seconds: dict[str, float], differences: dict[str, tuple[float, float]]) -> str:
-    """Markdown: time by variant, then how far our results are from those of the plain way."""
-    lines = ["| variant | s | / Wanda |", "|---|---:|---:|"]
+    seconds = {v: in_process(__file__, options, v, THREADS)["seconds"] for v in VARIANTS}
+    print(f"{options.sequences} x {options.length} tokens, {THREADS} threads\n")
+    print("| variant | s | / Wanda | plain / ours |\n|---|---:|---:|---:|")
     for variant, value in seconds.items():
-        lines.append(f"| {variant} | {value:.1f} | {value / seconds['wanda']:.2f} |")
-    lines += ["", "| method | plain / ours | weights kept alike | difference of weights |"]
-    lines += ["|---|---:|---:|---:|"]
-    for ours, plain in PLAIN.items():
-        alike, distance = differences[ours]
-        ratio = seconds[plain] / seconds[ours]
-        lines.append(f"| {ours} | {ratio:.2f} | {alike:.4%} | {distance:.2e} |")
-    return "\n".join(lines)
-
-
-def difference(ours: str, plain: str) -> tuple[float, float]:
-    """Share of equal mask bits, and ||ours - plain|| / ||plain|| over all layers."""
-    from safetensors.torch import load_file
-
-    left, right = load_file(ours), load_file(plain)
-    alike = sum(int(((left[n] != 0) == (right[n] != 0)).sum()) for n in left)
-    apart = sum(float((left[n] - right[n]).square().sum()) for n in left)
-    whole = sum(float(right[n].square().sum()) for n in left)
-    return alike / sum(tensor.numel() for tensor in left.values()), (apart / whole) ** 0.5
-
-
-def _in_process(options: argparse.Namespace, variant: str, results: str) -> float:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(THREADS)}
-    values = {**vars(options), "variant": variant, "results": results}
-    done = subprocess.run(
-        [sys.executable, __file__, *(f"--{name}={value}" for name, value in values.items())],
-        env=environment, stdout=subprocess.PIPE, text=True, check=True,
-    )  # fmt: skip
-    return json.loads(done.stdout.splitlines()[-1])["seconds"]
+        plain = f"{seconds[PLAIN[variant]] / value:.2f}" if variant in PLAIN else ""
+        print(f"| {variant} | {value:.1f} | {value / seconds['wanda']:.2f} | {plain} |")
 
 
 def measure(
-    model: str, sequences: int, length: int, batch: int, blocks: int, variant: str, results: str
-) -> dict:
-    """Seconds of the pass, without loading the model; the pruned weights go to `results`."""
+    model: str, sequences: int, length: int, batch: int, blocks: int, variant: str
+) -> dict[str, float]:
+    """Seconds of the pass, without loading the model."""
     import torch
-    from safetensors.torch import save_file
     from transformers import AutoModelForCausalLM
 
     from baselines import registry
     from baselines.sequential import prune_model
-    from leap.model.layers import decoder_blocks, prunable_linears
+    from leap.model.layers import decoder_blocks
 
     torch.set_num_threads(THREADS)
     torch.manual_seed(0)
@@ -118,13 +75,7 @@ def measure(
     else:
         method = registry.load(variant)
         prune_model(loaded, method, method.Settings(), SPARSITY, ids_BT.split(batch))
-    seconds = time.perf_counter() - start
-    if results:
-        linears = prunable_linears(loaded)
-        save_file(
-            {n: linear.weight.detach().contiguous() for n, linear in linears.items()}, results
-        )
-    return {"seconds": seconds}
+    return {"seconds": time.perf_counter() - start}
 
 
 def plain_pass(model: "nn.Module", ids_BT: "Tensor", variant: str) -> None:

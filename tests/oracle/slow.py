@@ -1,8 +1,7 @@
-"""Layer-wise pruning the slow way: float64, loops over rows and columns, explicit inverses.
+"""Slow layer-wise pruning: float64, loops over rows and columns, explicit inverses.
 
-Written from the papers' formulas, sharing nothing with `baselines`. Every function takes a weight
-[O, I], inputs [T, I] and the number of weights that survive, and returns the pruned weight and
-its mask.
+Written from the papers' formulas, without `baselines`. Every function takes a weight [O, I], inputs
+[T, I] and the number of surviving weights, and returns the pruned weight and its mask.
 """
 
 import torch
@@ -18,7 +17,7 @@ def second_moment(inputs, damping=0.0):
 
 
 def smallest(scores, count):
-    """Places of the `count` smallest values; of the equal ones the later go first."""
+    """Indices of the `count` smallest values, of equal values the later ones."""
     order = sorted(range(len(scores)), key=lambda place: (scores[place], -place))
     return order[:count]
 
@@ -32,7 +31,7 @@ def wanda(weight, inputs, keep):
 
 
 def sparsegpt(weight, inputs, keep, block=128, damping=0.01, group=None):
-    """Optimal brain surgeon from left to right, a column by the inverse over those not yet done."""
+    """Optimal brain surgeon, column by column from left to right, by inverses of the rest."""
     weight, mask = weight.clone(), torch.ones_like(weight, dtype=torch.bool)
     rows, columns = weight.shape
     hessian = second_moment(inputs, damping)
@@ -71,7 +70,7 @@ def sparsegpt(weight, inputs, keep, block=128, damping=0.01, group=None):
 
 
 def thanos(weight, inputs, keep, block=128, damping=0.01):
-    """Block by block, a row's removed weights all at once, by the inverse over what is left."""
+    """Block by block, all removed weights of a row at once, by the inverse of the rest."""
     weight, mask = weight.clone(), torch.ones_like(weight, dtype=torch.bool)
     rows, columns = weight.shape
     hessian = second_moment(inputs, damping)
@@ -95,7 +94,7 @@ def thanos(weight, inputs, keep, block=128, damping=0.01):
 
 
 def admm(weight, inputs, keep, schedule="cubic", iterations=20, mask_iterations=15, damping=0.1):
-    """The updates of the paper as they stand there, each a dense solve; rho is 1.
+    """The paper's updates, each a dense solve; rho is 1.
 
     Weights that survive on a dead feature stay as they are.
     """
@@ -122,7 +121,7 @@ def admm(weight, inputs, keep, schedule="cubic", iterations=20, mask_iterations=
 
 
 def alps(weight, inputs, keep, rho=0.1, iterations=300, steps=10, damping=0.01):
-    """B, D and V as the paper has them, each B a dense solve; conjugate gradients row by row.
+    """The paper's B, D and V, each B a dense solve; conjugate gradients row by row.
 
     Weights that survive on a dead feature stay as they are. Magnitudes are compared in float32.
     """

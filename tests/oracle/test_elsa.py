@@ -1,4 +1,4 @@
-"""ELSA against the whole algorithm the slow way: float64, plain loops, no module replaced."""
+"""ELSA against a slow implementation: float64, plain loops, no module replaced."""
 
 import math
 
@@ -33,7 +33,7 @@ def tokens():
 
 
 def kept(scores, count):
-    """A mask of the largest scores, the first of equal ones."""
+    """Mask of the largest scores, of equal scores the first."""
     flat = scores.flatten().tolist()
     order = sorted(range(len(flat)), key=lambda place: (-flat[place], place))
     mask = torch.zeros(len(flat), dtype=torch.bool)
@@ -42,7 +42,7 @@ def kept(scores, count):
 
 
 def elsa(model, blocks, s):
-    """Weights, masks and a line of metrics a step."""
+    """Weights, masks and one line of metrics per step."""
     w = {n: m.weight.detach().clone() for n, m in prunable_linears(model).items()}
     count = layer_survivors({n: x.numel() for n, x in w.items()}, s.sparsity)
     first, second = ({n: torch.zeros_like(x) for n, x in w.items()} for _ in range(2))
@@ -111,7 +111,7 @@ VARIANTS = {
 
 
 @pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
-def test_weights_masks_and_metrics_are_those_of_the_slow_way(changes):
+def test_weights_masks_and_metrics_agree_with_the_slow_implementation(changes):
     changes = dict(changes)
     execution = Execution(**changes.pop("how", {}))
     settings, lines = Settings(**{**TRAINING, **changes}), []
@@ -128,8 +128,8 @@ def test_weights_masks_and_metrics_are_those_of_the_slow_way(changes):
         assert {k: line[k] for k in wanted} == pytest.approx(wanted, rel=1e-4, abs=1e-7)
 
 
-def test_every_part_of_the_algorithm_has_a_say():
-    """Or the comparisons above would hold for a part that does nothing."""
+def test_every_part_of_the_algorithm_changes_the_result():
+    """Otherwise the comparisons above would hold for a part without effect."""
     parts = [{}, {"projection": "moment"}, {"penalty": 0.0}, {"interval": 12}, {"interval": 1}]
     found = [
         learn_weights(llama(), tokens(), Settings(**{**TRAINING, **part})).weights for part in parts

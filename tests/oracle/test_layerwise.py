@@ -1,4 +1,4 @@
-"""Every layer-wise method against its slow implementation, and what must hold for all of them."""
+"""Layer-wise methods against slow implementations in float64, and properties of all of them."""
 
 import pytest
 import torch
@@ -20,46 +20,48 @@ class DoubleHessian:
 
     def __init__(self, inputs_TI):
         self.mean_II = inputs_TI.T @ inputs_TI / len(inputs_TI)
+        self.norm_I = self.mean_II.diagonal().sqrt()
 
     def take(self):
         return self.mean_II
 
 
 def correlated(tokens, features, seed, strength=1.0):
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     mixing = torch.randn(features, features, generator=generator) / features**0.5
     return torch.randn(tokens, features, generator=generator) @ (
         torch.eye(features) + strength * mixing
     )
 
 
+PROBLEMS = {
+    "plain": lambda weight, inputs: (weight, inputs),
+    "wide": lambda weight, inputs: (torch.randn(3, 150, generator=seeded(7)),
+                                    correlated(400, 150, seed=4)),
+    "one row": lambda weight, inputs: (weight[:1], inputs),
+    "one column": lambda weight, inputs: (weight[:, :1], inputs[:, :1]),
+    "rank-deficient": lambda weight, inputs: (weight, inputs[:9]),
+    "constant columns": lambda weight, inputs: (weight, filled(inputs, [4, 11], 2.0)),
+    "dead columns": lambda weight, inputs: (weight, filled(inputs, DEAD, 0.0)),
+    "all dead": lambda weight, inputs: (weight, torch.zeros_like(inputs)),
+    "ties": lambda weight, inputs: (weight.sign(), torch.eye(21)),
+}  # fmt: skip
+DEAD = [2, 3, 17]
+
+
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+def filled(inputs, columns, value):
+    return inputs.index_fill(1, torch.tensor(columns), value)
+
+
 def problem(name):
-    """A weight and inputs that have something awkward about them."""
-    generator = torch.Generator().manual_seed(7)
-    weight = torch.randn(5, 21, generator=generator)
-    inputs = correlated(80, 21, seed=3)
-    if name == "wide":
-        weight, inputs = torch.randn(3, 150, generator=generator), correlated(400, 150, seed=4)
-    elif name == "one row":
-        weight = weight[:1]
-    elif name == "one column":
-        weight, inputs = weight[:, :1], inputs[:, :1]
-    elif name == "rank-deficient":
-        inputs = inputs[:9]
-    elif name == "constant columns":
-        inputs[:, 4] = inputs[:, 11] = 2.0
-    elif name == "dead columns":
-        inputs[:, [2, 3, 17]] = 0
-    elif name == "all dead":
-        inputs[:] = 0
-    elif name == "ties":
-        weight = weight.sign()
-        inputs = torch.eye(21)
+    """A weight and inputs with a difficulty."""
+    weight = torch.randn(5, 21, generator=seeded(7))
+    weight, inputs = PROBLEMS[name](weight, correlated(80, 21, seed=3))
     return weight.double(), inputs.double()
-
-
-PROBLEMS = ["plain", "wide", "one row", "one column", "rank-deficient", "constant columns",
-            "dead columns", "all dead", "ties"]  # fmt: skip
 
 
 def run(method, weight, inputs, keep, **options):
@@ -70,6 +72,7 @@ def run(method, weight, inputs, keep, **options):
 
 
 CASES = {
+    "wanda": (wanda, slow.wanda, {"budget": "layer"}, {}),
     "sparsegpt": (sparsegpt, slow.sparsegpt, {"double": True}, {}),
     "sparsegpt, blocks of 8": (sparsegpt, slow.sparsegpt, {"double": True, "block": 8},
                                {"block": 8}),
@@ -112,7 +115,7 @@ def test_sparsegpt_n_of_m_is_slow(group):
 @pytest.mark.parametrize("budget", ["2:4", "4:8"])
 @pytest.mark.parametrize("method", [magnitude, wanda, sparsegpt, admm, alps])
 def test_n_of_m_holds_in_every_group(method, budget):
-    weight = torch.randn(6, 40, generator=torch.Generator().manual_seed(0))
+    weight = torch.randn(6, 40, generator=seeded(0))
     inputs = correlated(100, 40, seed=1)
     _, mask = prune(method, weight, inputs, 120, budget=budget)
     size = int(budget[2])
@@ -142,7 +145,7 @@ def layers(draw):
     inputs = correlated(draw(st.integers(2, 100)), columns, seed)
     dead = draw(st.sets(st.integers(0, columns - 1), max_size=3))
     inputs[:, sorted(dead)] = 0
-    weight = torch.randn(rows, columns, generator=torch.Generator().manual_seed(seed + 1))
+    weight = torch.randn(rows, columns, generator=seeded(seed + 1))
     if draw(st.booleans()):
         weight = weight.round()
     return weight, inputs, draw(st.integers(0, rows * columns))
@@ -191,7 +194,7 @@ def test_outputs_are_never_further_off_than_wandas(method, layer):
 def test_sparsegpt_beats_wanda_on_weakly_correlated_inputs(seed, sparsity):
     """On strongly correlated ones it need not: its scores do not foresee what it removes later."""
     inputs = correlated(160, 40, seed, strength=0.3)
-    weight = torch.randn(24, 40, generator=torch.Generator().manual_seed(seed + 1))
+    weight = torch.randn(24, 40, generator=seeded(seed + 1))
     keep = round(weight.numel() * (1 - sparsity))
     ours = error(weight, prune(sparsegpt, weight, inputs, keep)[0], inputs)
     assert ours < error(weight, prune(wanda, weight, inputs, keep, budget="layer")[0], inputs)
@@ -201,7 +204,7 @@ def test_sparsegpt_beats_wanda_on_weakly_correlated_inputs(seed, sparsity):
 @settings(deadline=None, max_examples=30)
 @given(seed=st.integers(0, 2**31))
 def test_rows_in_another_order_give_the_result_in_that_order(method, seed):
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     weight, inputs = torch.randn(9, 20, generator=generator), correlated(60, 20, seed)
     order = torch.randperm(9, generator=generator)
     new, mask = prune(method, weight, inputs, 72)
@@ -262,7 +265,7 @@ def test_dead_columns_are_removed_first_and_recorded(method):
     prepared = method.prepare(statistic, method.Settings())
     assert method.events(prepared) == {"dead_columns": 3}
     new, mask = method.prune(weight, prepared, 60, method.Settings())
-    assert not mask[:, [2, 3, 17]].any()
+    assert not mask[:, DEAD].any()
     assert torch.isfinite(new).all()
 
 

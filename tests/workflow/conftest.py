@@ -1,4 +1,4 @@
-"""A finished run that many tests look at, and what Snakemake would run again in it."""
+"""A finished run that many tests read, and the jobs that Snakemake plans."""
 
 import re
 import shutil
@@ -13,11 +13,11 @@ TOKEN = "hf_PlantedTokenThatNobodyMaySee"
 
 
 @pytest.fixture(scope="session")
-def smoke_run(tmp_path_factory, worker_id, copy_suite, snakemake) -> Path:
+def smoke_run(tmp_path_factory, worker_id, copy_suite, succeed) -> Path:
     """A copy of the suite in which the smoke scale has run; to be read, not changed.
 
-    One for all processes of the tests: the first that needs it makes it. There was a token around,
-    and what the run showed is in the file `finished` beside the copy.
+    The first test process that needs it makes it, with a token in the environment. The output of
+    Snakemake is in the file `finished` beside the copy.
     """
     base = tmp_path_factory.getbasetemp()
     shared = base if worker_id == "master" else base.parent
@@ -25,22 +25,20 @@ def smoke_run(tmp_path_factory, worker_id, copy_suite, snakemake) -> Path:
     with FileLock(shared / "smoke.lock"):
         if not finished.exists():
             shutil.rmtree(copy, ignore_errors=True)
-            # with variables of its own it runs as users have it, with a warm worker of its own
-            process = snakemake(copy_suite(copy), *SMOKE, HF_TOKEN=TOKEN)
-            assert process.returncode == 0, process.stderr[-5000:]
-            finished.write_text(process.stdout + process.stderr)
+            # a variable of its own: it runs as for a user, with a warm worker of its own
+            finished.write_text(succeed(copy_suite(copy), *SMOKE, HF_TOKEN=TOKEN))
     return copy
 
 
 @pytest.fixture
 def own_smoke_run(smoke_run, tmp_path) -> Path:
-    """Another copy of it, with its records and times, which a test may change."""
+    """A copy of the finished run, with records and times, which a test may change."""
     return Path(shutil.copytree(smoke_run, tmp_path / "moved", symlinks=True))
 
 
 @pytest.fixture(scope="session")
 def begun_run(smoke_run, copy_suite) -> Callable[..., Path]:
-    """Copy the suite with some folders of the smoke run's results, from where a test goes on."""
+    """Copy the suite with some folders of the finished run's results."""
 
     def begin(target: Path, *folders: str) -> Path:
         copy_suite(target)
@@ -54,27 +52,25 @@ def begun_run(smoke_run, copy_suite) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def counted() -> Callable[[str], dict[str, int]]:
-    """Numbers of jobs by rule that Snakemake says it has to do, figures as one, and tables."""
+    """Count jobs by rule in Snakemake's output; all figures are one entry, as are all tables."""
 
     def count(text: str) -> dict[str, int]:
-        lines = re.findall(r"^(\w+) +(\d+)$", text, flags=re.MULTILINE)
-        counts = {name: int(number) for name, number in lines if name not in ("total", "all")}
-        kinds = {"figure_": "figures", "table_": "tables"}
-        shown = {n: kind for n in counts for begin, kind in kinds.items() if n.startswith(begin)}
-        found = {name: number for name, number in counts.items() if name not in shown}
-        return found | dict.fromkeys(shown.values(), True)
+        counts: dict[str, int] = {}
+        for rule, number in re.findall(r"^(\w+) +(\d+)$", text, flags=re.MULTILINE):
+            if rule.startswith(("figure_", "table_")):
+                counts[f"{rule.partition('_')[0]}s"] = True
+            elif rule not in ("total", "all"):
+                counts[rule] = int(number)
+        return counts
 
     return count
 
 
 @pytest.fixture(scope="session")
-def planned(snakemake, counted) -> Callable[..., dict[str, int]]:
-    """Numbers of jobs by rule that a dry run plans in a folder, figures as one."""
+def planned(succeed, counted) -> Callable[..., dict[str, int]]:
+    """Count the jobs that a dry run plans in a folder, with scale smoke and further settings."""
 
     def plan(folder: Path, *settings: str) -> dict[str, int]:
-        process = snakemake(folder, "--dry-run", "--config", *(settings or ("scale=smoke",)))
-        text = process.stdout + process.stderr
-        assert process.returncode == 0, text[-5000:]
-        return counted(text)
+        return counted(succeed(folder, "--dry-run", *SMOKE, *settings))
 
     return plan

@@ -1,4 +1,4 @@
-"""Jobs held at their most breakable moment: a file is written, and not yet in its place."""
+"""Jobs held between writing a temporary file and renaming it."""
 
 import subprocess
 import time
@@ -25,7 +25,7 @@ sys.addaudithook(hold)
 
 
 class Hold:
-    """Holds every job that is about to rename a temporary file to one of `files`.
+    """Hold every job that is about to rename a temporary file to one of `files`.
 
     Those are paths as in the Snakefile. `environment` is for Snakemake; `folder` has to be empty.
     """
@@ -38,7 +38,7 @@ class Hold:
         self.environment = {"PYTHONPATH": str(folder)}
 
     def wait(self, run: subprocess.Popen[str]) -> None:
-        """Wait until all files are held in a run."""
+        """Wait until a run's jobs are held at all files."""
 
         def all_are_held() -> bool:
             assert run.poll() is None, "the run has ended, and a file was put in place at once"
@@ -47,12 +47,12 @@ class Hold:
         wait_until(all_are_held)
 
     def free(self) -> None:
-        """Let all jobs go on."""
+        """Let all jobs continue."""
         (self.folder / "free").touch()
 
 
 def wait_until(holds: Callable[[], object], seconds: float = 180) -> None:
-    """Look again and again; fail where it does not come true in time."""
+    """Poll a condition; fails if it does not become true in time."""
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, f"not within {seconds:.0f} s"

@@ -1,9 +1,6 @@
-"""What Snakemake says before any job starts. Nothing here computes."""
+"""What Snakemake plans and refuses before any job starts. Nothing here computes."""
 
-import os
 import re
-import subprocess
-import sys
 
 import pytest
 
@@ -11,123 +8,92 @@ from suite.plan.cell import DENSE
 from suite.plan.config import load
 from suite.plan.grid import cells
 from suite.plan.methods import methods_that_are
-from tests.conftest import ROOT  # the copy is not needed: a dry run writes nothing
+from tests.conftest import ROOT  # no copy is needed: a dry run writes nothing
+
+MODEL = "mini-llama-3.2-1b"
+
+# arguments -> parts of the message; all messages about settings are tested in tests/unit/plan
+MISTAKES = {
+    "settings": (
+        ["--config", "grid={methods: [wanda, wandb], models: [mini-lama-3.2-1b]}"],
+        ["'wandb' has no settings", "did you mean 'wanda'?",
+         "grid.models: there is no model 'mini-lama-3.2-1b'", "hub_mirror: there is no folder no"],
+    ),
+    "task of lm-eval": (
+        ["--config", "scale=laptop",
+         "evaluation={tasks: {swag: {task: helaswag, dataset: a/b, limit: 0}}}"],
+        ["evaluation.tasks.swag.task: lm-eval has no task or group 'helaswag'",
+         "did you mean hellaswag, "],
+    ),
+    "corpus of a target": (
+        [f"results/smoke/validation/{MODEL}/wanda/0.5.json", "--config", "scale=smoke"],
+        ["corpora.validation: scale smoke has no such corpus; add it under corpora"],
+    ),
+    "study": (
+        ["patterns", "--config", "scale=smoke"],
+        ["patterns: scale smoke has none; use mini, or write a section"],
+    ),
+}  # fmt: skip
 
 
-def test_bad_settings_end_in_one_readable_error(snakemake):
-    """What is said of each is in tests/unit/plan; here, that it reaches the user whole.
-
-    A mirror in the environment is checked like the setting.
-    """
-    bad = "grid={methods: [wanda, wandb], models: [mini-lama-3.2-1b]}"
-    process = snakemake(ROOT, "--dry-run", "--config", bad, HUB_MIRROR="nowhere")
-    text = process.stdout + process.stderr
-    assert process.returncode != 0
-    assert "'wandb' has no settings" in text and "did you mean 'wanda'?" in text
-    assert "grid.models: there is no model 'mini-lama-3.2-1b'" in text
-    assert "hub_mirror: there is no folder nowhere" in text
-    assert "Traceback" not in text and "suite/plan" not in text, "no frames of the code"
-
-
-def test_a_task_that_lm_eval_does_not_have_is_one_line(snakemake):
-    task = "evaluation={tasks: {swag: {task: helaswag, dataset: a/b, limit: 0}}}"
-    process = snakemake(ROOT, "--dry-run", "--config", "scale=laptop", task)
-    text = process.stdout + process.stderr
-    assert process.returncode != 0
-    assert "evaluation.tasks.swag.task: lm-eval has no task or group 'helaswag'" in text
-    assert "did you mean hellaswag, " in text and "Traceback" not in text
-
-
-def test_a_target_whose_corpus_the_scale_lacks_names_the_setting(snakemake):
-    target = "results/smoke/validation/mini-llama-3.2-1b/wanda/0.5.json"
-    process = snakemake(ROOT, "--dry-run", target, "--config", "scale=smoke")
-    text = process.stdout + process.stderr
-    assert process.returncode != 0
-    assert "corpora.validation: scale smoke has no such corpus; add it under corpora" in text
-    assert "KeyError" not in text
-
-
-def test_studies_that_there_are_not_or_cannot_be_are_said(snakemake):
-    grid = "grid: {models: [mini-llama-3.2-1b], methods: [wanda], sparsities: [0.5], seeds: [0]}"
-    page, both = f"page: {{table: main, {grid}}}", ("--config", "scale=smoke")
-    for arguments, said in (
-        (["patterns", *both], "patterns: scale smoke has none; use mini, or write a section"),
-        ([*both, f"studies={{{page}}}"], "studies.page: the name is taken; use another"),
-    ):
-        process = snakemake(ROOT, "--dry-run", *arguments)
-        assert process.returncode != 0
-        assert said in process.stdout + process.stderr
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_ends_in_a_readable_error_without_frames_of_the_code(fail, mistake):
+    """A mirror in the environment is checked like the setting."""
+    arguments, parts = MISTAKES[mistake]
+    variables = {"HUB_MIRROR": "nowhere"} if mistake == "settings" else {}
+    text = fail(ROOT, "--dry-run", *arguments, **variables)
+    assert [part for part in parts if part not in text] == []
+    assert "suite/plan" not in text and "KeyError" not in text
 
 
 @pytest.fixture(scope="module")
-def dry_run(snakemake):
-    """What a dry run says that succeeds."""
-
-    def run(*arguments: str) -> str:
-        process = snakemake(ROOT, "--dry-run", *arguments)
-        text = process.stdout + process.stderr
-        assert process.returncode == 0, text[-3000:]
-        return text
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def every_kind(dry_run) -> str:
-    """A plan of one model for learned masks, learned weights and reconstructions."""
+def every_kind(succeed) -> str:
+    """Plan of one model for learned masks, learned weights and reconstructions."""
     grid = "methods: [wanda, leap, elsa, admm-reconstruct, leap-reconstruct]"
-    only = f"grid={{models: [mini-llama-3.2-1b], {grid}}}"
-    return dry_run("--config", "scale=smoke", "run=planned", only)
+    only = f"grid={{models: [{MODEL}], {grid}}}"
+    return succeed(ROOT, "--dry-run", "--config", "scale=smoke", "run=planned", only)
 
 
-def made_for(text: str, message: str) -> set[str]:
-    """Results below the model's folder of each kind that a job with this message waits for."""
+def inputs(text: str, message: str) -> set[str]:
+    """Planned inputs of the job with this message, below the run's folder."""
     (reason,) = re.findall(rf"{message}\nReason: .*Input files updated by another job: (.*)", text)
     return {file.removeprefix("results/planned/") for file in reason.split(", ")}
 
 
 def test_every_kind_of_method_has_its_jobs(every_kind, counted):
-    """Wanda and ADMM are pruned once, for LEAP and their own cells or the reconstructions."""
+    """Wanda and ADMM are pruned once, for LEAP, their own cells and the reconstructions."""
     jobs = counted(every_kind)
     wanted = {"prune": 4, "train": 1, "binarise": 1, "train_weights": 1, "harden": 5, "evaluate": 6}
     assert wanted.items() <= jobs.items()
 
 
-def test_reconstructions_wait_for_the_masks_and_weights_that_they_start_from(every_kind):
-    for source in ("admm", "leap"):
-        place = f"pruned/mini-llama-3.2-1b/{source}/0.5"
-        found = made_for(every_kind, f"Pruning \\S+ to 0.5 with {source}-reconstruct")
-        assert f"{place}/mask.safetensors" in found
-        # a learned mask comes with no weights
-        assert (f"{place}/weights.safetensors" in found) == (source == "admm")
+def test_every_kind_of_method_has_its_inputs(every_kind):
+    """Reconstructions start from masks, and weights unless learned; ELSA needs text alone."""
+    for source, files in (("admm", {"mask", "weights"}), ("leap", {"mask"})):
+        found = inputs(every_kind, f"Pruning \\S+ to 0.5 with {source}-reconstruct")
+        place = f"pruned/{MODEL}/{source}/0.5"
+        assert {f for f in found if f.startswith(place) and f.endswith(".safetensors")} == {
+            f"{place}/{file}.safetensors" for file in files
+        }
+    model = f"models/{MODEL}/model.json"
+    elsa = inputs(every_kind, "Learning weights of \\S+ at 0.5 with elsa")
+    assert elsa == {model, f"corpora/{MODEL}/training.safetensors"}
+    for method, files in (
+        ("elsa", {"mask.safetensors", "weights.safetensors", "pruning.json"}),
+        ("wanda", {"mask.safetensors", "weights.safetensors", "pruning.json"}),
+        ("leap", {"mask.safetensors", "choice.json", "training.json"}),
+    ):
+        found = inputs(every_kind, f"Hardening \\S+, {method} at 0.5")
+        assert found == {model, *(f"pruned/{MODEL}/{method}/0.5/{file}" for file in files)}
 
 
-def test_learned_weights_need_text_and_go_the_way_of_a_layer_wise_methods(every_kind):
-    """No masks of another method, no logits and no selection."""
-    model = "mini-llama-3.2-1b"
-    start = {f"models/{model}/model.json"}
-    learned = made_for(every_kind, "Learning weights of \\S+ at 0.5 with elsa")
-    assert learned == {*start, f"corpora/{model}/training.safetensors"}
-    left = {
-        method: {f"pruned/{model}/{method}/0.5/{name}" for name in names}
-        for method, names in {
-            "elsa": ("mask.safetensors", "weights.safetensors", "pruning.json"),
-            "wanda": ("mask.safetensors", "weights.safetensors", "pruning.json"),
-            "leap": ("mask.safetensors", "choice.json", "training.json"),
-        }.items()
-    }
-    for method, files in left.items():
-        assert made_for(every_kind, f"Hardening \\S+, {method} at 0.5") == start | files
-
-
-def test_studies_and_searches_are_planned_by_their_own_targets_and_share_cells(dry_run, counted):
+def test_studies_and_searches_are_planned_by_their_own_targets_and_share_cells(succeed, counted):
     """Of each model: dense, 8 methods of the allocation, 13 more amounts of text, 3 at 0.5."""
     opponents = "opponents: {grid: {methods: [admm, alps, leap]}}"
     tokens = "tokens: {amounts: {calibrated: {methods: [admm, alps]}, trained: {methods: [leap]}}}"
     targets = ("allocation", "opponents", "tokens", "elsa_search")
-    jobs = counted(
-        dry_run(*targets, "--config", "run=planned", f"studies={{{opponents}, {tokens}}}")
-    )
+    settings = ("--config", "run=planned", f"studies={{{opponents}, {tokens}}}")
+    jobs = counted(succeed(ROOT, "--dry-run", *targets, *settings))
     # wanda is pruned at 0.5 as well, since LEAP starts from it
     wanted = {"prune": 2 * 18, "train": 2 * 7, "evaluate": 2 * 25, "tracking": 3}
     wanted |= {"collect": 4, "tables": True, "figures": True}
@@ -156,20 +122,34 @@ def test_a_grid_for_gpus_has_its_cells(scale):
     }  # fmt: skip
 
 
-def test_the_papers_grid_is_planned_without_torch_gpu_or_network(tmp_path, counted):
+def test_the_papers_grid_is_planned_without_torch_gpu_or_network(tmp_path, succeed, counted):
     """Torch is replaced by a module that fails, and no proxy leads anywhere."""
     (tmp_path / "torch.py").write_text("raise RuntimeError('planning imports torch')")
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(tmp_path),
-        "HTTPS_PROXY": "http://127.0.0.1:9",
-        "HTTP_PROXY": "http://127.0.0.1:9",
-    }
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--dry-run"]
-    process = subprocess.run(
-        [*command, "--config", "scale=paper"],
-        cwd=ROOT, capture_output=True, text=True, env=environment,
-    )  # fmt: skip
-    text = process.stdout + process.stderr
-    assert process.returncode == 0, text[-3000:]
+    nowhere = dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY"), "http://127.0.0.1:9")
+    paper = ("--dry-run", "--config", "scale=paper")
+    text = succeed(ROOT, *paper, PYTHONPATH=str(tmp_path), **nowhere)
     assert PLANNED["paper"].items() <= counted(text).items()
+
+
+MODULE = f"""
+module suite:
+    snakefile: "{ROOT}/Snakefile"
+    config: {{"scale": "smoke", "run": "within", "grid": {{"methods": ["wanda"]}}}}
+
+use rule * from suite as suite_*
+
+rule mine:
+    default_target: True
+    input: rules.suite_table_main.output[0]
+    output: "mine.txt"
+    shell: "wc -l {{input}} > {{output}}"
+"""
+
+
+@pytest.mark.heavy
+def test_the_suite_is_a_module_of_another_workflow(tmp_path, succeed, counted):
+    (tmp_path / "Snakefile").write_text(MODULE)
+    text = succeed(tmp_path, "--dry-run", HUB_MIRROR="")
+    jobs = {"suite_prune": 2, "suite_evaluate": 4, "mine": 1}
+    assert jobs.items() <= counted(text).items()
+    assert "results/within/tables/main.csv" in text

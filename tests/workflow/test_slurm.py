@@ -1,4 +1,4 @@
-"""Scale smoke through a real Slurm: which jobs go there, and what limits and scancel do to them."""
+"""Scale smoke through a real Slurm: submitted jobs, limits, scancel."""
 
 import json
 import os
@@ -19,14 +19,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.conftest import ROOT
+from tests.workflow.held import wait_until
+
 pytestmark = pytest.mark.slurm
 
-ROOT = Path(__file__).parents[2]
 PROFILE = ROOT / "profiles/slurm"
 LOCAL_CLUSTER = Path(
     os.environ.get("TEST_SLURM_LOCAL", ROOT.parent / "shared" / "tools" / "slurm-local.sh")
 )
-# in name only, so that the jobs of all tests run at the same time
+# more than the machine has, so that the jobs of all tests run at the same time
 NODE = {"SLURM_LOCAL_CPUS": "8", "SLURM_LOCAL_MEM_MB": "32000"}
 MODEL = "mini-llama-3.2-1b"
 CELL = f"{MODEL}/leap/0.5"
@@ -84,10 +86,10 @@ class Run:
         return output
 
 
-def start(folder: Path, *arguments: str, profile: Path = PROFILE) -> Run:
-    """Snakemake with the profile, as at a site without accounting, and polls for short jobs."""
+def start(folder: Path, *arguments: str) -> Run:
+    """Start Snakemake with the profile, as at a site without accounting, polling for short jobs."""
     command = [
-        sys.executable, "-c", EAGER, "--profile", str(profile),
+        sys.executable, "-c", EAGER, "--profile", str(PROFILE),
         "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "1",
         "--latency-wait", "10", *arguments,
     ]  # fmt: skip
@@ -97,31 +99,19 @@ def start(folder: Path, *arguments: str, profile: Path = PROFILE) -> Run:
 
 
 def submitted(output: str) -> list[tuple[str, str]]:
-    """The jobs that went to Slurm: rule and id."""
-    return [
-        (rule, job)
-        for job, rule in re.findall(
-            r"submitted with SLURM jobid (\d+) \(log: \S+/rule_(\w+)/", output
-        )
-    ]
+    """Rule and id of the jobs submitted to Slurm."""
+    found = re.findall(r"submitted with SLURM jobid (\d+) \(log: \S+/rule_(\w+)/", output)
+    return [(rule, job) for job, rule in found]
 
 
 def described(job: str) -> str:
-    """What Slurm knows of a job, also of one that has ended."""
+    """Slurm's record of a job, which may have ended."""
     return subprocess.check_output(["scontrol", "show", "job", job], text=True)
-
-
-def squeue(folder: Path, *options: str) -> list[str]:
-    """Ids of the jobs in the queue that were submitted in this folder."""
-    found = subprocess.run(
-        ["squeue", "-h", "-o", "%A %Z", *options], capture_output=True, text=True
-    ).stdout
-    return [line.split()[0] for line in found.splitlines() if line.endswith(f" {folder}")]
 
 
 @pytest.fixture(scope="module")
 def at_once(cluster, begun_run, tmp_path_factory) -> Iterator[dict[str, Future]]:
-    """What the tests ask of Slurm, all of it at the same time, since most of it is waiting."""
+    """All runs of the tests, at the same time, since Slurm's limits mean waiting."""
 
     def suite(name: str, *begun: str) -> Path:
         return begun_run(tmp_path_factory.mktemp(name) / "suite", *begun)
@@ -132,7 +122,7 @@ def at_once(cluster, begun_run, tmp_path_factory) -> Iterator[dict[str, Future]]
             "limit": pool.submit(exceed_the_limit, suite("limit", *BEGUN), stopped),
             "asked": pool.submit(save_slowly, tmp_path_factory.mktemp("asked")),
         }
-        # what computes does so when the training with a minute no longer does
+        # once the training with a limit of a minute computes no longer
         stopped.wait(timeout=300)
         runs["memory"] = pool.submit(exceed_the_memory, suite("memory", "world"))
         runs["cancel"] = pool.submit(cancel_and_finish, suite("cancel", *BEGUN[:3]))
@@ -140,9 +130,9 @@ def at_once(cluster, begun_run, tmp_path_factory) -> Iterator[dict[str, Future]]
 
 
 def exceed_the_limit(suite: Path, stopped: Event) -> tuple[Path, str]:
-    """Stop a training in the middle until Slurm, which wakes what it ends, kills it.
+    """Stop a training in the middle until Slurm kills it at its limit.
 
-    That is at the limit itself: a minute is too short to be asked before.
+    A minute is too short for the signal that asks it to end before.
     """
     limits = ("resources={train: {runtime: 1}}", "--retries", "9",
               "--set-resources", "train:slurm_extra=''")  # fmt: skip
@@ -155,10 +145,8 @@ def exceed_the_limit(suite: Path, stopped: Event) -> tuple[Path, str]:
 
 def training_at_work(suite: Path) -> list[int]:
     """Process ids of the training's script and its shell, once its journal has some steps."""
-    journal, deadline = suite / JOURNAL, time.monotonic() + 300
-    while not journal.is_file() or '"step": 5' not in journal.read_text():
-        assert time.monotonic() < deadline, "the training did not begin"
-        time.sleep(0.02)
+    journal = suite / JOURNAL
+    wait_until(lambda: journal.is_file() and '"step": 5' in journal.read_text(), 300)
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has ended
@@ -170,12 +158,11 @@ def training_at_work(suite: Path) -> list[int]:
     return found
 
 
-def test_a_training_killed_by_its_time_limit_goes_on_and_ends_in_the_same_bits(
-    at_once, begun_run, tmp_path, snakemake
+def test_a_training_killed_by_its_time_limit_resumes_and_ends_in_the_same_bits(
+    at_once, begun_run, tmp_path, succeed
 ):
     copy = begun_run(tmp_path / "suite", *BEGUN)
-    undisturbed = snakemake(copy, LOGITS, *TRAINING)
-    assert undisturbed.returncode == 0, undisturbed.stderr[-3000:]
+    succeed(copy, LOGITS, *TRAINING)
     suite, output = at_once["limit"].result()
     killed, *others = [job for rule, job in submitted(output) if rule == "train"]
     assert others and "JobState=TIMEOUT" in described(killed), "the training was never killed"
@@ -221,7 +208,7 @@ def kill_wait() -> int:
 
 
 def save_slowly(folder: Path) -> tuple[Run, float, float]:
-    """A training that takes longer to save than KillWait; when it was asked to, and had ended."""
+    """A training that takes longer to save than KillWait; seconds until the signal and its end."""
     (folder / "train.py").write_text(SLOW_TO_SAVE.format(seconds=kill_wait() + 10))
     (folder / "Snakefile").write_text(SLOW_RULE.format(minutes=LIMIT // 60))
     begun = time.monotonic()
@@ -253,15 +240,19 @@ def test_a_job_out_of_memory_is_repeated_with_more(at_once):
 
 
 def cancel_and_finish(suite: Path) -> tuple[Path, list[Run]]:
-    """A run whose jobs are cancelled when they are at work, and the two after it."""
+    """Cancel all jobs of a run while they compute, then run twice more."""
     arguments = ("--config", "scale=smoke", f"grid={{models: [{MODEL}], methods: [wanda, leap]}}")
     first = start(suite, *arguments, "--retries", "0")
-    deadline = time.monotonic() + 200
-    while not squeue(suite, "--states=RUNNING"):
-        assert time.monotonic() < deadline, "no job ever ran"
-        time.sleep(0.2)
-    time.sleep(3)  # let them get to work
-    subprocess.run(["scancel", *squeue(suite)], check=True)
+
+    def jobs(*options: str) -> list[str]:
+        """Ids of this folder's jobs in the queue."""
+        command = ["squeue", "-h", "-o", "%A %Z", *options]
+        lines = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
+        return [line.split()[0] for line in lines if line.endswith(f" {suite}")]
+
+    wait_until(lambda: jobs("--states=RUNNING"), 200)
+    time.sleep(3)  # until they compute
+    subprocess.run(["scancel", *jobs()], check=True)
     first.end()
     second = start(suite, *arguments)
     second.succeed()

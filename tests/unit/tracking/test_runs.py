@@ -1,4 +1,4 @@
-"""How a cell's run looks in MLflow, and where the store is."""
+"""Content of a cell's MLflow run, and the address of the store."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from suite.tracking.store import store_uri
 from suite.tracking.upload import layer_table
 
 
-def test_names_and_places() -> None:
+def test_tags() -> None:
     assert tags_of("paper", Cell("llama-3.2-1b", "leap", "0.6")) == {
         "run": "paper", "model": "llama-3.2-1b", "method": "leap", "sparsity": "0.6", "seed": "0",
         "mlflow.runName": "llama-3.2-1b leap 0.6",
@@ -26,7 +26,7 @@ def test_nested_settings_have_dotted_names() -> None:
     assert parameters(settings) == flat
 
 
-def test_densities_of_layers_are_a_table() -> None:
+def test_layer_densities_are_a_table() -> None:
     points = [
         Point(name, value, step + 1000, step)
         for step, value in ((0, 1.0), (12, 0.5))
@@ -55,7 +55,7 @@ def test_the_address_of_the_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         "http://ada:s3cr/t@host", "http://a:s3cr#t@h",
     ],
 )  # fmt: skip
-def test_what_is_no_store_is_refused_and_no_password_shown(
+def test_other_addresses_are_refused_without_printing_a_password(
     monkeypatch: pytest.MonkeyPatch, uri: str
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)

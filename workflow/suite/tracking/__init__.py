@@ -1,6 +1,5 @@
-"""MLflow: one run a cell, with its settings, the curve of its training and its scores.
+"""MLflow: one run per cell, with its settings, training curve and scores.
 
-MLflow is a view of the results' frame, the manifests and the trainings' journals, so that an upload
-can complete, repair or repeat what was sent before. MLflow takes seconds to import, so that happens
-when the store is first used.
+MLflow is a view of the results' frame, the manifests and the training journals: an upload can be
+completed or repeated at any time. MLflow takes seconds to import, hence the late imports.
 """

@@ -1,12 +1,12 @@
-"""The journal of a training: its curve as JSON lines, for figures, pages and MLflow.
+"""Journal of a training: its curve as JSON lines, for figures, pages and MLflow.
 
-A training writes its journal and nothing else, so that no server or database can slow or fail it.
-One event a line:
+The journal is a plain file, so that no server or database can slow down or fail a training.
+One event per line:
 
     {"event": "start", "run": <32 hex digits, new at each execution>, "tags": {}}
     {"event": "metrics", "time": <milliseconds since 1970, UTC>, "step": <n>, "values": {}}
 
-Values that are not finite are the strings "nan", "inf" and "-inf": bare ones are not JSON.
+Non-finite values are the strings "nan", "inf" and "-inf", since JSON has none.
 """
 
 import json
@@ -20,25 +20,24 @@ from pathlib import Path
 from typing import Any
 
 from suite.plan.cell import Cell
-from suite.tracking.live import following
+from suite.tracking.live import live_curve
 from suite.tracking.runs import Point, tags_of
 
-# Takes the values of a step.
+# Records the values of a step.
 Record = Callable[[Mapping[str, float], int], None]
 
 
 @contextmanager
 def open_journal(path: str, run: str, cell: Cell, settings: Mapping[str, Any]) -> Iterator[Record]:
-    """What writes the steps of `cell`'s training, in the run of this name, to its journal.
+    """Yield a function that writes steps of a cell's training to its journal.
 
-    Every line is flushed, so that a killed training leaves all that it wrote. With
-    LEAP_SUITE_LIVE_TRACKING=1 (set by the configuration's tracking.live) MLflow gets the settings
-    and the steps as they come.
+    Every line is flushed, so that a killed training leaves all its steps. With
+    LEAP_SUITE_LIVE_TRACKING=1 (the setting tracking.live) the curve also goes to MLflow.
     """
     execution, tags = uuid.uuid4().hex, tags_of(run, cell)
     is_live = os.environ.get("LEAP_SUITE_LIVE_TRACKING") == "1"
-    live = following({**tags, "training": execution}, settings) if is_live else nullcontext()
-    with open(path, "w", encoding="utf-8") as file, live as follow:
+    live = live_curve({**tags, "training": execution}, settings) if is_live else nullcontext()
+    with open(path, "w", encoding="utf-8") as file, live as send:
 
         def write(event: Mapping[str, Any]) -> None:
             file.write(json.dumps(event, allow_nan=False) + "\n")
@@ -49,20 +48,20 @@ def open_journal(path: str, run: str, cell: Cell, settings: Mapping[str, Any]) -
             encoded = {n: v if math.isfinite(v) else str(v) for n, v in values.items()}
             event = {"event": "metrics", "time": now, "step": step, "values": encoded}
             write(event)
-            if follow is not None:
-                follow(_points(event))
+            if send is not None:
+                send(_points(event))
 
         write({"event": "start", "run": execution, "tags": tags})
         yield record
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:
-    """What a journal says, line by line, its start first."""
+    """Events of a journal, its start first."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def read_journal(path: Path) -> tuple[str, list[Point]]:
-    """Which execution wrote a journal, and its curve. Raises ValueError where it is not whole."""
+    """Id of the training that wrote a journal, and its curve. Raises ValueError if damaged."""
     try:
         start, *events = read_events(path)
         return str(start["run"]), [point for event in events for point in _points(event)]

@@ -1,4 +1,4 @@
-"""The curve of a training in MLflow while it runs, for those that someone watches."""
+"""Live curve of a training in MLflow."""
 
 import logging
 import queue
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from suite.tracking.runs import Point, log, parameters, runs_of
+from suite.tracking.runs import Point, begin, log, parameters
 from suite.tracking.store import connect, first_line, store_uri
 
 if TYPE_CHECKING:
@@ -22,19 +22,19 @@ _CLOSE_SECONDS = 10.0
 
 
 @contextmanager
-def following(
+def live_curve(
     tags: Mapping[str, str], settings: Mapping[str, Any]
 ) -> Iterator[Callable[[Sequence[Point]], None]]:
-    """What takes the points of each step, for a thread that sends them to the run with these tags.
+    """Yield a function that queues points for the cell's MLflow run; a thread sends them.
 
-    Whatever goes wrong with the store, the training does not notice: it waits at its end only, and
-    then for some seconds. What did not arrive by then is left to the rule `tracking`.
+    The training never waits for the store, except at its end for at most `_CLOSE_SECONDS`. The
+    rule `tracking` sends what did not arrive.
     """
     waiting: queue.SimpleQueue[Sequence[Point]] = queue.SimpleQueue()
-    ended, status = threading.Event(), "FAILED"
-    began = time.time_ns() // 1_000_000
+    ended, status, began = threading.Event(), "FAILED", time.time_ns() // 1_000_000
+    params = parameters(settings)
 
-    def work() -> None:
+    def send() -> None:
         ours: tuple[MlflowClient, str] | None = None
         unsent: list[Point] = []
         pause, is_last = 0.0, False
@@ -43,8 +43,10 @@ def following(
             for _ in range(waiting.qsize()):
                 unsent += waiting.get()
             try:
-                ours = ours or _begin(tags, settings, began)
-                log(*ours, unsent, {})
+                if ours is None:
+                    client, experiment = connect(store_uri(), tags["run"])
+                    ours = client, begin(client, experiment, tags, {}, began)
+                log(*ours, unsent, params)
                 if is_last:
                     ours[0].set_terminated(ours[1], status)
                 unsent, pause = [], _PAUSE_SECONDS
@@ -52,8 +54,8 @@ def following(
                 logger.warning("live tracking: %s", first_line(error))
                 pause = _PAUSE_SECONDS_AFTER_FAILURE
 
-    # A daemon, so that one stuck in the store cannot keep the process alive.
-    thread = threading.Thread(target=work, daemon=True)
+    # A daemon, so that a thread blocked by the store cannot keep the process alive.
+    thread = threading.Thread(target=send, daemon=True)
     thread.start()
     try:
         yield waiting.put
@@ -63,15 +65,3 @@ def following(
         thread.join(_CLOSE_SECONDS)
         if thread.is_alive():
             logger.warning("live tracking is behind; the rule `tracking` completes it")
-
-
-def _begin(
-    tags: Mapping[str, str], settings: Mapping[str, Any], began: int
-) -> "tuple[MlflowClient, str]":
-    """The cell's run, made anew: one that is there is of a result that is now made again."""
-    client, experiment = connect(store_uri(), tags["run"])
-    for earlier in runs_of(client, experiment, tags):
-        client.delete_run(earlier.info.run_id)
-    run_id = client.create_run(experiment, began, {**tags}).info.run_id
-    log(client, run_id, [], parameters(settings))
-    return client, run_id

@@ -1,4 +1,4 @@
-"""A cell's run in MLflow: what it is found by and called, and how things are logged in it."""
+"""MLflow run of a cell: tags, parameters and metrics."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
-LAYER = "density/"  # begins the names of layers' densities
+LAYER = "density/"  # prefix of the metrics with a layer's density
 
 
 class Point(NamedTuple):
-    """One value of one metric at a step; `time` in milliseconds since 1970."""
+    """Value of a metric at a step; `time` in milliseconds since 1970."""
 
     name: str
     value: float
@@ -23,13 +23,13 @@ class Point(NamedTuple):
 
 
 def tags_of(run: str, cell: Cell) -> dict[str, str]:
-    """What a cell's run is found by, its name (`llama-3.2-1b leap 0.6`) and its files' places.
+    """Tags of a cell's run: the cell, the run's name (`llama-3.2-1b leap 0.6`), paths of its files.
 
-    A seed other than 0 is part of the name.
+    The name includes a seed other than 0.
     """
-    place = {"run": run, **{key: str(value) for key, value in asdict(cell).items()}}
+    key = {"run": run, **{name: str(value) for name, value in asdict(cell).items()}}
     seed = f" seed {cell.seed}" if cell.seed else ""
-    return place | {
+    return key | {
         "mlflow.runName": f"{cell.model} {cell.method} {cell.sparsity}{seed}",
         "evaluation": f"results/{run}/evaluations/{cell.path}.json",
         "checkpoint": f"results/{run}/hardened/{cell.path}",
@@ -37,10 +37,31 @@ def tags_of(run: str, cell: Cell) -> dict[str, str]:
 
 
 def runs_of(client: "MlflowClient", experiment: str, tags: Mapping[str, str]) -> "list[Run]":
-    """The runs of a cell with these tags: one, or none yet, or also some that have to give way."""
-    place = ("run", "model", "method", "sparsity", "seed")
-    wanted = " and ".join(f"tags.{key} = '{tags[key]}'" for key in place)
+    """All runs of the cell with these tags."""
+    key = ("run", "model", "method", "sparsity", "seed")
+    wanted = " and ".join(f"tags.{name} = '{tags[name]}'" for name in key)
     return list(client.search_runs([experiment], wanted))
+
+
+def begin(
+    client: "MlflowClient",
+    experiment: str,
+    tags: Mapping[str, str],
+    scores: Mapping[str, float],
+    start: int | None,
+) -> str:
+    """Id of the cell's run with these tags and none of the scores, created if missing.
+
+    All other runs of the cell are deleted: their results have been computed again.
+    """
+    ours = None
+    for run in runs_of(client, experiment, tags):
+        if tags.items() <= run.data.tags.items() and not scores.keys() & run.data.metrics:
+            ours = run
+        else:
+            client.delete_run(run.info.run_id)
+    ours = ours or client.create_run(experiment, start, {**tags})
+    return str(ours.info.run_id)
 
 
 def parameters(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -55,9 +76,9 @@ def parameters(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 def log(
     client: "MlflowClient", run_id: str, points: Iterable[Point], params: Mapping[str, str]
 ) -> None:
-    """Log in as few requests as MLflow allows; it leaves out the points that it has.
+    """Log metrics and parameters in one call; MLflow skips points that it already has.
 
-    No layers' densities, which are a table: MLflow would draw hundreds of charts of them.
+    Densities of layers are left out: MLflow would draw hundreds of charts.
     """
     from mlflow.entities import Metric, Param
 

@@ -1,15 +1,15 @@
-"""A run's frame of results, manifests and journals into MLflow, one run a cell."""
+"""Upload of a run's frame of results, manifests and journals to MLflow, one run per cell."""
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from suite.artifacts.files import read_json
 from suite.plan.cell import Cell
 from suite.tracking.journal import read_journal
-from suite.tracking.runs import LAYER, Point, log, parameters, runs_of, tags_of
+from suite.tracking.runs import LAYER, Point, begin, log, parameters, runs_of, tags_of
 from suite.tracking.store import connect, first_line, leaderboard
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _DRAWN_STEPS = 320
 
 
 class _Content(NamedTuple):
-    """What MLflow shows of a cell."""
+    """Content of a cell's MLflow run."""
 
     tags: dict[str, str]
     params: dict[str, str]
@@ -31,106 +31,91 @@ class _Content(NamedTuple):
 
 
 def upload(results: Iterable[Path], folder: Path, run: str, uri: str) -> dict[str, Any]:
-    """Make or complete the MLflow run of every cell of the frames `results`.
+    """Upload every cell of the frames `results` that MLflow does not have as it is now.
 
-    `folder` is results/<run>, with the manifests and journals. Repeating this changes nothing; a
-    cell that was computed again gets a new run in place of the one that it had. Returns how many
-    were `sent` and how many `complete`, and the address of the `leaderboard`. Raises ValueError
-    if the store cannot be used now, and for a damaged manifest or journal.
+    `folder` is results/<run>, with manifests and journals. The run of a cell that was computed
+    again is replaced. Returns the numbers of cells `sent` and already `complete`, and the address
+    of the `leaderboard`. Raises ValueError if the store is not available, and for a damaged
+    manifest or journal.
     """
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
     contents = [_content(run, cell, scores, folder) for cell, scores in _scores(results).items()]
-    done: list[bool] = []
+    sent: list[bool] = []
     try:
         client, experiment = connect(uri, run)
         for content in contents:
-            done.append(_bring(client, experiment, content))
+            sent.append(_send(client, experiment, content))
     except (MlflowException, SQLAlchemyError, OSError) as error:
         raise ValueError(
-            f"{len(contents) - len(done)} of {len(contents)} cells wait to be recorded in {uri} "
+            f"{len(contents) - len(sent)} of {len(contents)} cells wait to be recorded in {uri} "
             f"({first_line(error)}). The results themselves are complete. Start the server or free "
             "the database, or unset MLFLOW_TRACKING_URI to record in the results directory; then "
             "run snakemake again."
         ) from error
-    counts = {"sent": sum(done), "complete": len(done) - sum(done)}
+    counts = {"sent": sum(sent), "complete": len(sent) - sum(sent)}
     return {"uri": uri, **counts, "leaderboard": leaderboard(uri, experiment)}
 
 
 def _scores(results: Iterable[Path]) -> dict[Cell, dict[str, float]]:
-    """The measures of each cell that have a value, under MLflow's names."""
+    """Measures of each cell by their MLflow names, without missing values."""
     import pandas as pd
 
     found: dict[Cell, dict[str, float]] = {}
     for file in results:
         rows = pd.read_parquet(file, columns=_COLUMNS).dropna()
-        for *place, measure, value in rows.itertuples(index=False):
-            found.setdefault(Cell.at(*place), {})[_NAMES.get(measure, measure)] = value
+        for *cell, measure, value in rows.itertuples(index=False):
+            found.setdefault(Cell.at(*cell), {})[_NAMES.get(measure, measure)] = value
     return found
 
 
 def _content(run: str, cell: Cell, scores: dict[str, float], folder: Path) -> _Content:
     tags = tags_of(run, cell)
     manifest = folder / "hardened" / cell.path / "manifest.json"
-    recipe = read_json(manifest)["recipe"] if manifest.is_file() else {"masks": {"method": {}}}
+    settings = read_json(manifest)["recipe"]["masks"]["method"] if manifest.is_file() else {}
     journal = folder / "journals/train" / f"{cell.path}.jsonl"
     curve: list[Point] = []
     if journal.is_file():
         tags["training"], curve = read_journal(journal)
-    return _Content(tags, parameters(recipe["masks"]["method"]), scores, curve)
+    return _Content(tags, parameters(settings), scores, curve)
 
 
-def _bring(client: "MlflowClient", experiment: str, content: _Content) -> bool:
-    """Make, complete or renew a cell's run; False if it was complete.
-
-    Scores come last, so that a run which has them all has everything.
-    """
+def _send(client: "MlflowClient", experiment: str, content: _Content) -> bool:
+    """Upload a cell unless MLflow has it. Scores come last: a run that has them is complete."""
     tags, params, scores, curve = content
-    there = runs_of(client, experiment, tags)
-    ours = next((found for found in there if _fits(found, content)), None)
-    begin, end = (curve[0].time, curve[-1].time) if curve else (None, None)
-    ours = ours or client.create_run(experiment, begin, tags)
-    run_id, metrics = ours.info.run_id, ours.data.metrics
-    missing = [name for name in scores if name not in metrics]
-    if missing:
-        if not _agree(metrics, {p.name: p.value for p in curve if not p.name.startswith(LAYER)}):
-            log(client, run_id, _thinned(curve), {})
-        if layers := layer_table(curve):
-            client.log_text(run_id, layers, "layer_density.csv")
-        client.set_terminated(run_id, "FINISHED", end)
-        now = time.time_ns() // 1_000_000
-        log(client, run_id, [Point(n, scores[n], now, 0) for n in missing], params)
-    for other in there:
-        if other is not ours:
-            client.delete_run(other.info.run_id)
-    return bool(missing)
+    if any(_is_complete(run, content) for run in runs_of(client, experiment, tags)):
+        return False
+    start, end = (curve[0].time, curve[-1].time) if curve else (None, None)
+    run_id = begin(client, experiment, tags, scores, start)
+    log(client, run_id, _thinned(curve), params)
+    if layers := layer_table(curve):
+        client.log_text(run_id, layers, "layer_density.csv")
+    client.set_terminated(run_id, "FINISHED", end)
+    now = time.time_ns() // 1_000_000
+    log(client, run_id, [Point(name, value, now, 0) for name, value in scores.items()], {})
+    return True
+
+
+def _is_complete(run: "Run", content: _Content) -> bool:
+    """Whether an MLflow run has this content; it may have more scores, from the grid's frame."""
+    tags, params, metrics = run.data.tags, run.data.params, run.data.metrics
+    return (
+        content.tags.items() <= tags.items()
+        and content.params == params
+        and all(math.isclose(metrics.get(n, math.nan), v) for n, v in content.scores.items())
+    )
 
 
 def _thinned(curve: Sequence[Point]) -> Iterator[Point]:
-    """Of a long training no more steps than MLflow draws; each costs it a millisecond or two."""
-    last = max(point.step for point in curve)
+    """Points of about as many steps as MLflow draws; it stores a point in a millisecond or two."""
+    last = max((point.step for point in curve), default=0)
     every = last // _DRAWN_STEPS + 1
     return (point for point in curve if point.step % every == 0 or point.step == last)
 
 
-def _fits(run: "Run", content: _Content) -> bool:
-    """Whether nothing that a run has differs from what the cell has now."""
-    tags, params, metrics = run.data.tags, run.data.params, run.data.metrics
-    scores = {name: metrics.get(name, value) for name, value in content.scores.items()}
-    return (
-        all(tags.get(key, value) == value for key, value in content.tags.items())
-        and params.items() <= content.params.items()
-        and _agree(scores, content.scores)
-    )
-
-
-def _agree(found: Mapping[str, float], wanted: Mapping[str, float]) -> bool:
-    return all(name in found and math.isclose(found[name], wanted[name]) for name in wanted)
-
-
 def layer_table(curve: Sequence[Point]) -> str:
-    """The layers' densities as CSV, a row a layer and a column a step; "" where there are none."""
+    """Densities of the layers as CSV, one row per layer, one column per step; "" without layers."""
     import pandas as pd
 
     layers = [point for point in curve if point.name.startswith(LAYER)]
