@@ -178,7 +178,7 @@ def test_a_release_of_a_smaller_grid_says_what_it_leaves_out_and_carries_the_fin
     text = process.stdout + process.stderr
     assert process.returncode == 0, text[-3000:]
     # before it starts
-    said = "results/smoke holds 6 finished cells that this grid leaves out"
+    said = "results/smoke has 6 finished cells that this grid leaves out"
     assert said in text and text.index(said) < text.index("Packing")
     folder = own_smoke_run / "results/smoke"
     cell = f"{MODEL}/leap/0.5"
@@ -190,7 +190,7 @@ def test_a_release_of_a_smaller_grid_says_what_it_leaves_out_and_carries_the_fin
     assert code in (folder / f"release/{cell}/README.md").read_text()
 
 
-def test_hours_of_training_are_not_made_again_unasked(own_smoke_run, snakemake):
+def test_hours_of_training_are_not_recomputed_unasked(own_smoke_run, snakemake):
     change = ("scale=smoke", "methods={leap: {steps: 21}}")
     target = f"results/smoke/pruned/{MODEL}/leap/0.5/training.json"
     report = json.loads((own_smoke_run / target).read_text())
@@ -200,10 +200,10 @@ def test_hours_of_training_are_not_made_again_unasked(own_smoke_run, snakemake):
     refused = snakemake(own_smoke_run, target, "--config", *change)
     text = refused.stdout + refused.stderr
     assert refused.returncode != 0 and "Traceback" not in text
-    assert "would make finished trainings of 1.5 hours again" in text
+    assert "would recompute finished trainings of 1.5 hours" in text
     assert f"{MODEL}/leap/0.5 (1.50 h), since method.steps was 20, now 21" in text
     assert "run=NAME" in text and "replace=true" in text
     allowed = snakemake(own_smoke_run, target, "--config", *change, "replace=true")
     assert allowed.returncode == 0, allowed.stderr[-3000:]
-    assert "makes a finished training again" in allowed.stdout + allowed.stderr
+    assert "recomputes a finished training" in allowed.stdout + allowed.stderr
     assert json.loads((own_smoke_run / target).read_text())["settings"]["steps"] == 21

@@ -1,5 +1,12 @@
 # Layer-wise methods, into results/<run>/pruned. One rule serves every module in baselines/.
 
+from suite.plan.methods import rule_folders
+
+OWN_RULES = list(rule_folders())
+LAYER_WISE = sorted(
+    {kind for name, kind in config["implementations"].items() if name not in TRAINED} - {*OWN_RULES}
+)
+
 
 rule prune:
     input:

@@ -1,13 +1,17 @@
-# Tasks and perplexity of a cell: scores in results/<run>/evaluations, items beside.
+# Tasks and perplexity of a cell: results/<run>/evaluations, and items.
 
 
 rule evaluate:
     input:
         model=rules.model.output[0],
-        hardened=checkpoint_inputs,
+        hardened=evaluation_inputs,
         perplexity=f"{RESULTS}/corpora/{{model}}/perplexity.safetensors",
-        in_domain=in_domain_inputs,
-        world=task_inputs,
+        in_domain=(
+            f"{RESULTS}/corpora/{{model}}/in_domain.safetensors"
+            if "in_domain" in config["corpora"]
+            else []
+        ),
+        world=rules.miniature_world.output.index if has_generated_tasks(config) else [],
     output:
         evaluation=f"{RESULTS}/evaluations/{CELL}.json",
         answers=f"{RESULTS}/items/{CELL}.csv.gz",

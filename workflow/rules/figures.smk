@@ -19,7 +19,7 @@ FIGURES = (
     (
         "agreement",
         "agreement of masks",
-        {"manifests": manifests_of(FIRST), "masks": files_of(FIRST, "mask.safetensors")},
+        {"manifests": manifests_of(FIRST), "masks": hardened_of(FIRST, "mask.safetensors")},
         # two methods of one model at one sparsity
         len({(cell.model, cell.sparsity) for cell in FIRST}) < len(FIRST),
     ),

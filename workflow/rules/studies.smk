@@ -1,6 +1,14 @@
 # Studies beside the grid, each a target of its own: `snakemake --cores all sweep`. A study stands in
 # the scale's file, under `studies`: its cells, its table, and its figure if it has one.
 
+# included last: a study may have no name of another rule
+try:
+    studies.refuse_names(
+        config, [*(rule.name for rule in workflow.rules), "grid", *OF_GRID, *SHOWN]
+    )
+except ValueError as error:
+    raise WorkflowError(str(error)) from None
+
 
 for NAME, TABLE, STUDY in SHOWN_TABLES:
     if STUDY:

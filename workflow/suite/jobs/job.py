@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from suite.jobs import log as lines
-from suite.jobs.hand_over import hand_over
+from suite.jobs.fork_client import run_in_fork
 from suite.jobs.log import open_log, rare_bars
 
 logger = logging.getLogger("suite")
@@ -31,7 +31,7 @@ def job(log: str | Path) -> Iterator[None]:
     An error that our own code raises for the user (a ValueError) and a full disk end in a message
     alone, any other error in a traceback in the log; either way the process exits with 1.
     """
-    hand_over()
+    run_in_fork()
     rare_bars()
     open_log(Path(log))
     try:
@@ -60,7 +60,7 @@ def progress(items: Iterable[Any], title: str) -> Iterator[Any]:
 def use_threads(threads: int) -> None:
     """Compute on this many CPU threads.
 
-    Call it before torch is first imported; in a fork of the warm worker torch is told itself.
+    Call it before torch is first imported; in a fork, which has imported it, torch is set itself.
     """
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(threads)
