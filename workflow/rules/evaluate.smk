@@ -4,7 +4,7 @@
 rule evaluate:
     input:
         model=rules.model.output[0],
-        hardened=evaluation_inputs,
+        hardened=checkpoint_inputs,
         perplexity=f"{RESULTS}/corpora/{{model}}/perplexity.safetensors",
         in_domain=(
             f"{RESULTS}/corpora/{{model}}/in_domain.safetensors"

@@ -1,16 +1,27 @@
-# Before the first job: checks, warnings, one line per job, the fork server. At the end: what was found.
+# Checks before a run, its lines in the terminal, its fork server, and its last lines.
 
 import atexit
 import sys
 
+from snakemake.io import IOFile
 from snakemake.logging import ColorizingTextHandler, DefaultFormatter, logger
-from snakemake.settings.enums import Quietness
+from snakemake.persistence.file import FilePersistence
+from snakemake.settings.enums import PersistenceBackend, Quietness
 
 from suite.jobs import fork_server, precision
 from suite.jobs.gpus import visible_gpus
+from suite.plan import preflight
 from suite.report.overview import Overview
 from suite.sources.mirror.check import missing
 from suite.tracking.store import store_uri
+
+
+def refuse_unrecorded():
+    """Raise ValueError for an evaluation of other settings that Snakemake has no record of."""
+    records = FilePersistence(nolock=True)
+    for cell, evaluation in zip(CELLS, evaluations_of(CELLS)):
+        if Path(evaluation).is_file() and not records.metadata(IOFile(evaluation)):
+            preflight.refuse_unrecorded(Path(evaluation), RECIPES.evaluation(cell))
 
 
 def refuse_incomplete_mirror():
@@ -65,7 +76,9 @@ def show_one_line_per_job(jobs):
     this file, and none in an editable installation.
     """
     settings = workflow.output_settings
-    if settings.verbose or settings.printshellcmds:
+    # without progress Snakemake logs no end of a job
+    no_progress = set(settings.quiet or ()) == {Quietness.PROGRESS}
+    if settings.verbose or settings.printshellcmds or no_progress:
         return
     overview = Overview(
         DefaultFormatter(settings.quiet, settings.show_failed_logs),
@@ -73,8 +86,19 @@ def show_one_line_per_job(jobs):
     )
     for handler in logger.handlers:
         if isinstance(handler, ColorizingTextHandler):
-            handler.filters.insert(0, overview)  # which counts jobs that `--quiet` hides
+            handler.addFilter(overview)
             handler.setFormatter(overview)
+
+
+# Here, since Snakemake calls no hook if all files look up to date.
+if (
+    workflow.is_main_process
+    and workflow.workflow_settings.persistence_backend == PersistenceBackend.FILE
+):
+    try:
+        refuse_unrecorded()
+    except ValueError as error:
+        raise WorkflowError(str(error)) from None
 
 
 onstart:

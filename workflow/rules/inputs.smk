@@ -1,9 +1,6 @@
 # Input functions of rules.
 
 
-from snakemake.io import IOFile
-
-from suite.plan import preflight
 from suite.plan.calibration import corpus_of
 from suite.plan.grid import taken_masks
 
@@ -62,18 +59,6 @@ def checkpoint_inputs(wildcards):
         return []
     names = ("manifest.json", "config.json", "model.safetensors", "mask.safetensors")
     return [file for name in names for file in hardened_of([Cell.of(wildcards)], name)]
-
-
-def evaluation_inputs(wildcards):
-    """The hardened checkpoint; an error for an unrecorded evaluation of other settings."""
-    cell = Cell.of(wildcards)
-    (evaluation,) = evaluations_of([cell])
-    if workflow.is_main_process and not workflow.persistence.metadata(IOFile(evaluation)):
-        try:
-            preflight.refuse_unrecorded(Path(evaluation), RECIPES.evaluation(cell))
-        except ValueError as error:
-            raise WorkflowError(str(error)) from None
-    return checkpoint_inputs(wildcards)
 
 
 def cells_of(study):

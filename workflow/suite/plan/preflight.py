@@ -21,8 +21,6 @@ def refuse_unrecorded(evaluation: Path, recipe: Mapping[str, Any]) -> None:
 
     Without a record, as in a copied folder, Snakemake takes every file for up to date.
     """
-    if not evaluation.is_file():
-        return
     recorded = read_json(evaluation).get("provenance", {}).get("recipe", {})
     if others := differences(recorded, recipe):
         raise ConfigError(
