@@ -34,7 +34,7 @@ rule evaluate:
 
 
 rule validate:
-    # Perplexity of text that is neither trained on nor reported; the tasks are not looked at.
+    # Perplexity of text that is neither trained on nor reported, without tasks.
     input:
         model=rules.model.output[0],
         hardened=checkpoint_inputs,

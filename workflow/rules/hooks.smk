@@ -50,7 +50,7 @@ def refuse_mixed(cells):
 
 
 def warnings_before(jobs):
-    """Warnings on a run with these jobs, in order. Raises ValueError for a run that must not start."""
+    """Warnings on a run with these jobs; raises ValueError for a run that must not start."""
     trainings = {
         Cell.of(job.wildcards): str(workflow.dag.reason(job))
         for job in jobs
@@ -111,8 +111,8 @@ onstart:
         logger.warning(line)
     show_one_line_per_job(jobs)
     if workflow.is_main_process and workflow.local_exec:
-        # With a limit of jobs a second, which no setting of Snakemake 9.27 switches off, every finished
-        # job adds one more round of scheduling a second, until they take a whole core.
+        # Snakemake 9.27 has a limit of jobs a second that no setting switches off. With it, every
+        # finished job adds a round of scheduling each second, until they take a whole core.
         workflow.scheduler.job_rate_limiter = None
         if (
             config["warm_worker"]
