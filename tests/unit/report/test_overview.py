@@ -65,6 +65,7 @@ def test_time_left_waits_for_one_job_of_each_rule_with_several(terminal):
     terminal.begin(1)
     assert terminal.lines[-1] == "[1/5] Pruning"
     terminal.finish(1, after=60)
+    terminal.now += 10  # without a job
     terminal.begin(2)
     # a training of 60 s, a pruning of 2 s, and the tables as the mean of both; one at a time
     assert terminal.lines[-1] == "[2/5, 1 min 33 s left] Pruning"
