@@ -12,7 +12,7 @@ from suite.jobs import fork_server, precision
 from suite.jobs.gpus import visible_gpus
 from suite.plan import preflight
 from suite.report.overview import Overview
-from suite.sources.mirror.check import missing
+from suite.sources.missing import missing
 from suite.tracking.store import store_uri
 
 
@@ -22,15 +22,6 @@ def refuse_unrecorded():
     for cell, evaluation in zip(CELLS, evaluations_of(CELLS)):
         if Path(evaluation).is_file() and not records.metadata(IOFile(evaluation)):
             preflight.refuse_unrecorded(Path(evaluation), RECIPES.evaluation(cell))
-
-
-def refuse_incomplete_mirror():
-    """Raise ValueError with what `hub_mirror` lacks."""
-    lacking = missing(config, Path(config["hub_mirror"])) if config["hub_mirror"] else []
-    if lacking:
-        first = f"hub_mirror: {config['hub_mirror']} lacks what scale {config['scale']} needs:"
-        last = "Add it there: `snakemake prefetch`, with prefetch_to and without hub_mirror"
-        raise ValueError("\n".join([first, *lacking, last]))
 
 
 def refuse_mixed(cells):
@@ -56,7 +47,8 @@ def warnings_before(jobs):
         for job in jobs
         if job.rule.name in ("train", "train_weights")
     }
-    refuse_incomplete_mirror()
+    if lacking := missing(config, {job.rule.name for job in jobs}):
+        raise ValueError("\n".join(lacking))
     store_uri()
     yield from preflight.recomputed(Path(RESULTS), trainings, RECIPES, config.get("replace", False))
     if any(job.rule.name == "collect" for job in jobs):

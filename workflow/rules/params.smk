@@ -50,10 +50,3 @@ def told(study, name):
         "methods": studies.methods_of(study, config) if study else {},
         "points": tokens.points(study, config) if "amounts" in section else {},
     }
-
-
-def prefetch_target(wildcards):
-    """The folder that `prefetch` fills."""
-    if not config.get("prefetch_to"):
-        raise WorkflowError("prefetch_to: say where, as in --config prefetch_to=DIR")
-    return config["prefetch_to"]

@@ -11,7 +11,7 @@ from suite.plan.cell import DENSE, Cell
 from suite.plan.config import load
 from suite.plan.grid import cells, first_seeds
 from suite.plan.methods import mask_learners, methods_that_are, weight_learners
-from suite.plan.needs import of_hub
+from suite.plan.downloads import of_hub
 from suite.plan.recipe import Recipes
 from suite.plan.subject import judged
 from suite.plan.world import has_generated_tasks
