@@ -1,40 +1,38 @@
-"""A process that has the large libraries loaded, and forks for the Python programs of tests.
+"""Fork server for the Python programs of tests, which saves them large imports.
 
-Importing them takes longer than all else that most of these programs do. It is the suite's own warm
-worker (`suite.jobs.worker`), but for the suite, which every fork imports from where it is to be.
+It is the suite's own (`suite.jobs.fork_server`), but for the suite, which every fork imports from
+its own folder.
 """
 
 import os
-import secrets
 import socket
-import subprocess
 import sys
 import tempfile
 from importlib import import_module
 from pathlib import Path
 
-from suite.jobs import worker
-from suite.jobs.hand_over import WORKER_VARIABLE, address
+from suite.jobs import fork_server
+from suite.jobs.fork_client import SERVER_VARIABLE
 from suite.jobs.job import use_threads
 
 ROOT = Path(__file__).parents[1]
 CODE = [str(ROOT), str(ROOT / "workflow")]
-# beside what the worker loads
-_LOADED = ("snakemake.cli", "smart_open", "jsonschema", "torch.distributed.run")
+# beside what the server imports
+_IMPORTED = ("snakemake.cli", "smart_open", "jsonschema", "torch.distributed.run")
 _OURS = ("baselines", "leap", "suite")
-_NAME = "TEST_WARM_PROCESS"  # for forks, which have no WORKER_VARIABLE, and what they start
+_NAME = "TEST_FORK_SERVER"  # for forks, which have no SERVER_VARIABLE, and what they start
 _BEGIN = f"""
 import os, sys
-if os.environ.get({WORKER_VARIABLE!r}):
+if os.environ.get({SERVER_VARIABLE!r}):
     sys.path.insert(1, {CODE[1]!r})
-    from suite.jobs.hand_over import hand_over
-    hand_over()
-    # there is none, or it has gone: as a process of its own
+    from suite.jobs.fork_client import run_in_fork
+    run_in_fork()
+    # there is no server, or it has gone: as a process of its own
     sys.path.remove({CODE[1]!r})
     for name in [name for name in sys.modules if name.partition(".")[0] == "suite"]:
         del sys.modules[name]
 """
-_FOR_CHILDREN = f"os.environ[{WORKER_VARIABLE!r}] = os.environ[{_NAME!r}]\n"
+_FOR_CHILDREN = f"os.environ[{SERVER_VARIABLE!r}] = os.environ[{_NAME!r}]\n"
 SNAKEMAKE = f"""{_FOR_CHILDREN}
 sys.path[0] = os.getcwd()
 from snakemake.cli import main
@@ -47,29 +45,18 @@ main()
 
 
 class WarmProcess:
-    """Ends with the process that made it, and its forks with it."""
+    """A fork server that ends with the process that made it."""
 
     def __init__(self) -> None:
-        """Begin to load the libraries; programs that come before they are loaded wait."""
+        """Start it; programs wait until its libraries are imported."""
         self._name = ""
-        if sys.platform != "linux":  # the worker is for Linux
-            return
-        name = f"leap-suite-tests-{os.getpid()}-{secrets.token_hex(8)}"
-        lifeline, self._kept_open = os.pipe()
-        with socket.socket(socket.AF_UNIX) as door:
-            door.bind(address(name))
-            door.listen(64)
-            subprocess.Popen(
-                [sys.executable, __file__, str(door.fileno())], stdin=lifeline,
-                pass_fds=[door.fileno()],
-                env={**os.environ, **worker._FORKABLE, "PYTHONPATH": os.pathsep.join(CODE)},
-            )  # fmt: skip
-        os.close(lifeline)
-        self._name = f"{name}:{sys.prefix}"
+        if fork_server.AVAILABLE:
+            fork_server.start([__file__], PYTHONPATH=os.pathsep.join(CODE))
+            self._name = os.environ.pop(SERVER_VARIABLE)
 
     def environment(self) -> dict[str, str]:
         """Variables that a program needs to run in a fork."""
-        return {**os.environ, WORKER_VARIABLE: self._name, _NAME: self._name}
+        return {**os.environ, SERVER_VARIABLE: self._name, _NAME: self._name}
 
 
 def write_program(text: str, file: Path) -> list[str]:
@@ -81,18 +68,18 @@ def write_program(text: str, file: Path) -> list[str]:
 def _serve() -> None:
     libraries = [place for place in sys.path[1:] if place not in CODE]
     use_threads(1)
-    for module in _LOADED:
+    for module in _IMPORTED:
         import_module(module)
-    request = worker.serve(socket.socket(fileno=int(sys.argv[1])))
-    if request:
+    job = fork_server.serve(socket.socket(fileno=int(sys.argv[1])))
+    if job:
         # as in a process of its own
-        places = request["environment"].get("PYTHONPATH", "").split(os.pathsep)
+        places = job["environment"].get("PYTHONPATH", "").split(os.pathsep)
         sys.path[:] = ["", *filter(None, places), *libraries]
         for name in list(sys.modules):
             if name.partition(".")[0] in _OURS:
                 del sys.modules[name]
         tempfile.tempdir = None
-        worker._run(request["arguments"])
+        fork_server.run(job)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,12 @@
 # Layer-wise methods, into results/<run>/pruned. One rule serves every module in baselines/.
 
+from suite.plan.methods import rule_folders
+
+OWN_RULES = list(rule_folders())
+LAYER_WISE = sorted(
+    {kind for name, kind in config["implementations"].items() if name not in TRAINED} - {*OWN_RULES}
+)
+
 
 rule prune:
     input:
@@ -23,7 +30,7 @@ rule prune:
     resources:
         **resources_of("prune"),
     params:
-        run=RUN,  # without it, Snakemake would make the cells of earlier versions again
+        run=RUN,  # without it, Snakemake would recompute cells of earlier versions
         recipe=recipe("masks"),
     message:
         "Pruning {wildcards.model} to {wildcards.sparsity} with {wildcards.method}"
@@ -31,8 +38,8 @@ rule prune:
         "../scripts/prune.py"
 
 
-# Baselines that bring a rule of their own, baselines/<name>/rule.smk: foreign code in another
-# environment or language. It writes plain files, which `adopt` checks and takes over.
+# Baselines with a rule of their own, baselines/<name>/rule.smk: foreign code in another environment
+# or language. It writes plain files, which `adopt` checks and converts.
 for FOLDER in OWN_RULES:
 
     include: f"../../baselines/{FOLDER}/rule.smk"
@@ -58,9 +65,9 @@ rule adopt:
     resources:
         **resources_of("harden"),
     params:
-        run=RUN,  # without it, Snakemake would make the cells of earlier versions again
+        run=RUN,  # without it, Snakemake would recompute cells of earlier versions
         recipe=recipe("masks"),
     message:
-        "Checking what {wildcards.method} made of {wildcards.model} at {wildcards.sparsity}"
+        "Checking the result of {wildcards.method} for {wildcards.model} at {wildcards.sparsity}"
     script:
         "../scripts/adopt.py"

@@ -1,6 +1,6 @@
 # `snakemake --cores 1 cite`: BibTeX of the run's methods, tasks and texts, without any results.
 
-CITED = used_methods({cell.method for cell in PRUNED}, config)
+from suite.plan.methods import used_methods
 
 
 rule cite:
@@ -13,7 +13,7 @@ rule cite:
         "../../envs/suite.yaml"
     params:
         scale=SCALE,
-        methods=CITED,
+        methods=used_methods({cell.method for cell in PRUNED}, config),
         needs=of_hub(config),
         # an edited entry is written again
         code=shown("report.cite", data=[Path(HERE, "workflow/suite/report/references.bib")]),

@@ -3,7 +3,7 @@
 
 rule miniature_world:
     output:
-        # a small file that stands for the whole folder, with the hashes of its files
+        # represents the folder, with the hashes of its files
         index=f"{RESULTS}/world/world.json",
     log:
         f"{RESULTS}/logs/miniature_world.log",

@@ -1,4 +1,4 @@
-# Tasks and perplexity of a cell: scores in results/<run>/evaluations, items beside.
+# Tasks and perplexity of a cell: results/<run>/evaluations, and items.
 
 
 rule evaluate:
@@ -6,8 +6,12 @@ rule evaluate:
         model=rules.model.output[0],
         hardened=checkpoint_inputs,
         perplexity=f"{RESULTS}/corpora/{{model}}/perplexity.safetensors",
-        in_domain=in_domain_inputs,
-        world=task_inputs,
+        in_domain=(
+            f"{RESULTS}/corpora/{{model}}/in_domain.safetensors"
+            if "in_domain" in config["corpora"]
+            else []
+        ),
+        world=rules.miniature_world.output.index if has_generated_tasks(config) else [],
     output:
         evaluation=f"{RESULTS}/evaluations/{CELL}.json",
         answers=f"{RESULTS}/items/{CELL}.csv.gz",
@@ -30,7 +34,7 @@ rule evaluate:
 
 
 rule validate:
-    # Perplexity of text that is neither trained on nor reported; the tasks are not looked at.
+    # Perplexity of text that is neither trained on nor reported, without tasks.
     input:
         model=rules.model.output[0],
         hardened=checkpoint_inputs,

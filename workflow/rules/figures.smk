@@ -1,11 +1,11 @@
-# Figures, each as SVG, PDF and PNG; a figure is a function of its own name in suite.figures.
+# Figures as SVG, PDF and PNG; each is drawn by the function of its name in suite.figures.
 
-# of methods that are no controls
+# cells of all methods but controls
 COUNTED = [cell for cell in FIRST if cell.method not in methods_that_are("control", config)]
 OF_OTHERS = {(cell.model, cell.sparsity) for cell in COUNTED if cell.method != SUBJECT}
 HAS_OPPONENTS = any((cell.model, cell.sparsity) in OF_OTHERS for cell in OF_SUBJECT)
 
-# In the order of the report: name, what it shows, inputs, and whether this grid has cells for it.
+# In the order of the report: name, title, inputs, and whether this grid has cells for it.
 FIGURES = (
     ("quality", "accuracy and perplexity", frames_of(""), True),
     ("gain", "gain over each baseline", frames_of(""), HAS_OPPONENTS),
@@ -19,7 +19,7 @@ FIGURES = (
     (
         "agreement",
         "agreement of masks",
-        {"manifests": manifests_of(FIRST), "masks": files_of(FIRST, "mask.safetensors")},
+        {"manifests": manifests_of(FIRST), "masks": hardened_of(FIRST, "mask.safetensors")},
         # two methods of one model at one sparsity
         len({(cell.model, cell.sparsity) for cell in FIRST}) < len(FIRST),
     ),

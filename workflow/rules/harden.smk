@@ -1,4 +1,4 @@
-# The final checkpoint of a cell with its mask and manifest, in results/<run>/hardened.
+# Final checkpoint, mask and manifest of a cell, in results/<run>/hardened.
 
 
 rule harden:

@@ -1,5 +1,7 @@
-# Training the miniatures again: `snakemake --cores all miniatures`, into results/miniatures.
-# Their trained checkpoints are tracked, so that no other target needs this.
+# `snakemake --cores all miniatures`: train the miniatures, into results/miniatures. Their
+# checkpoints are tracked, so that no other target needs this.
+
+from suite.plan.config import MINIATURES
 
 TRACKED = sorted(file.parent.name for file in MINIATURES.glob("*/recipe.json"))
 

@@ -1,9 +1,9 @@
-# Dense checkpoints, written or referenced in results/<run>/models/<model>.
+# Dense checkpoints, or references to them, in results/<run>/models/<model>.
 
 
 rule model:
     output:
-        # a small file that stands for the whole folder, with the hashes of its weights
+        # represents the folder, with the hashes of its weights
         f"{RESULTS}/models/{{model}}/model.json",
     log:
         f"{RESULTS}/logs/model/{{model}}.log",
@@ -14,7 +14,7 @@ rule model:
         **resources_of("prepare"),
     params:
         recipe=lambda wildcards: RECIPES.model(wildcards.model),
-        # on which a BOS is tried that was not set but taken from the tokenizer
+        # to test a BOS that comes from the tokenizer and not from the settings
         text=lambda wildcards: (
             config["corpora"]["perplexity"]["text"] if wildcards.model in BOS_OF_TOKENIZER else {}
         ),

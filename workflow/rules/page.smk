@@ -1,5 +1,8 @@
 # report.html: verdicts, tables, figures, provenance and settings in one file.
 
+from suite.plan.config import shown_settings
+
+CAPTIONS = Path(HERE, "workflow/report")
 TEMPLATES = list(Path(HERE, "workflow/suite/report/page").glob("*.j2"))
 
 

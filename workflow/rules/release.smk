@@ -8,8 +8,8 @@ rule release:
     input:
         **frames_of(""),
         manifests=manifests_of(CELLS),
-        masks=files_of(PRUNED, "mask.safetensors"),
-        checkpoints=files_of(CHANGED, "model.safetensors"),
+        masks=hardened_of(PRUNED, "mask.safetensors"),
+        checkpoints=hardened_of(CHANGED, "model.safetensors"),
         tables=rules.tables.input,
     output:
         directory(f"{RESULTS}/release"),

@@ -1,5 +1,13 @@
-# Studies beside the grid, each a target of its own: `snakemake --cores all sweep`. A study stands in
-# the scale's file, under `studies`: its cells, its table, and its figure if it has one.
+# Studies, each with a target of its own: `snakemake --cores all sweep`. The scale's file has under
+# `studies` the cells of a study, its table, and its figure if it has one.
+
+# included last: a study may have no name of another rule
+try:
+    studies.refuse_names(
+        config, [*(rule.name for rule in workflow.rules), "grid", *OF_GRID, *SHOWN]
+    )
+except ValueError as error:
+    raise WorkflowError(str(error)) from None
 
 
 for NAME, TABLE, STUDY in SHOWN_TABLES:
@@ -16,7 +24,7 @@ for NAME, TABLE, STUDY in SHOWN_TABLES:
 
 
 rule no_study:
-    # What is asked for by a name that neither a rule nor a study has.
+    # For targets that are neither a rule nor a study, `cells_of` raises a readable error.
     input:
         lambda wildcards: evaluations_of(cells_of(wildcards.study)),
     output:

@@ -1,7 +1,13 @@
-# Tables, of the grid and of studies: each is made by the function of its name in suite.tables.
+# Tables of the grid and of studies; each is written by the function of its name in suite.tables.
 
+from suite.tables.published import FILES as NUMBERS
 
-# the name of each table, its function, and the study that it is of, "" for the grid
+OF_GRID = [
+    name
+    for name, table in TABLES.items()
+    if table.of_grid and (PUBLISHED or name != "against_published")
+]
+# name, function, and study ("" for the grid)
 SHOWN_TABLES = [(name, name, "") for name in OF_GRID] + [
     (study, studies.section(study, config)["table"], study) for study in STUDIES
 ]

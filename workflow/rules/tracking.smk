@@ -1,4 +1,4 @@
-# MLflow: a run for every cell of the grid or a study, made or completed.
+# MLflow: one run for every cell of the grid or of a study.
 
 
 rule tracking:

@@ -1,4 +1,4 @@
-"""Rule adopt: what a baseline's own rule wrote, as a pruned cell."""
+"""Rule adopt: the result of a baseline's own rule as a pruned cell."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The rules miniature_world and miniature_checkpoint: texts and tasks, and a model of them."""
+"""Rules miniature_world and miniature_checkpoint: texts and tasks, and a model trained on them."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Rule tracking: every cell's run in MLflow, complete."""
+"""Rule tracking: one complete run in MLflow for every cell."""
 
 from pathlib import Path
 

@@ -18,23 +18,16 @@ SCRIPTS = ("prune", "train", "evaluate", "validate")
 STATE = """
 import json, os, torch
 def state():
+    cudnn = torch.backends.cudnn
     return {
         "algorithms": torch.are_deterministic_algorithms_enabled(),
         "warn only": torch.is_deterministic_algorithms_warn_only_enabled(),
         "workspace": os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
-        "cudnn": torch.backends.cudnn.deterministic,
-        "benchmark": torch.backends.cudnn.benchmark,
-        "cudnn attention": torch.backends.cuda.cudnn_sdp_enabled(),
+        "cudnn": (cudnn.deterministic, cudnn.benchmark, torch.backends.cuda.cudnn_sdp_enabled()),
     }
 """
-ON = {
-    "algorithms": True, "warn only": False, "workspace": ":4096:8", "cudnn": True,
-    "benchmark": False, "cudnn attention": False,
-}  # fmt: skip
-OFF = {
-    "algorithms": False, "warn only": False, "workspace": None, "cudnn": False,
-    "benchmark": False, "cudnn attention": True,
-}  # fmt: skip
+ON = {"algorithms": True, "warn only": False, "workspace": ":4096:8", "cudnn": [True, False, False]}
+OFF = {"algorithms": False, "warn only": False, "workspace": None, "cudnn": [False, False, True]}
 
 # A rule's own script, as Snakemake runs it. Its job then fails for want of inputs.
 SCRIPT = f"""{STATE}

@@ -1,10 +1,9 @@
-"""Leases of GPUs among real processes, on devices that exist in name only."""
+"""GPU leases of real processes, on devices that exist in name only."""
 
 import logging
 import os
 import re
 import select
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -24,21 +23,28 @@ print(os.environ["CUDA_VISIBLE_DEVICES"], time.monotonic(), flush=True)
 time.sleep(float(sys.argv[2]))
 print(time.monotonic(), flush=True)
 """
-# the same, but becomes another program on the way, which starts a worker as torchrun does
+# the same, but becomes another program on the way, which starts a process as torchrun does
 LAUNCHER = """
 import os, subprocess, sys
 from suite.jobs.gpus import use_gpus
 use_gpus(2)
-worker = "from suite.jobs.gpus import use_gpus; import os; use_gpus(2)\\n"
-worker += "print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True)"
+process = "from suite.jobs.gpus import use_gpus; import os; use_gpus(2)\\n"
+process += "print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True)"
 launcher = "import os, subprocess, sys, time\\n"
 launcher += "environment = {**os.environ, 'WORLD_SIZE': '2'}\\n"
 launcher += "subprocess.run([sys.executable, '-c', sys.argv[1]], env=environment, check=True)\\n"
 launcher += "time.sleep(600)"
-os.execv(sys.executable, [sys.executable, "-c", launcher, worker])
+os.execv(sys.executable, [sys.executable, "-c", launcher, process])
+"""
+LOGGING = """
+import logging, sys
+logging.basicConfig(stream=sys.stdout, format="%(message)s")
+logging.getLogger("suite").setLevel("DEBUG")
+from suite.jobs.gpus import use_gpus
+use_gpus(1)
 """
 
-# the script of rule train, which says what it would become and does not
+# the script of rule train, which prints what it would become
 TRAINING = """
 import os, runpy, sys
 from types import SimpleNamespace
@@ -52,6 +58,7 @@ runpy.run_path(sys.argv[1], {"snakemake": snakemake}, "__main__")
 """
 
 Start = Callable[..., subprocess.Popen[str]]
+Jobs = list[subprocess.Popen[str]]
 
 
 @pytest.fixture
@@ -81,7 +88,7 @@ def start(tmp_path) -> Iterator[Start]:
 
 @pytest.fixture
 def alone(monkeypatch, tmp_path) -> pytest.MonkeyPatch:
-    """This very process as a job: its environment is restored, and no other job is near."""
+    """This process as a job without others, whose environment is restored."""
     for name in ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID", "WORLD_SIZE"):
         monkeypatch.setenv(name, "")  # so that it is restored even where it was not set
         monkeypatch.delenv(name)
@@ -89,47 +96,42 @@ def alone(monkeypatch, tmp_path) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def spans(processes: list[subprocess.Popen[str]]) -> dict[str, list[tuple[float, float]]]:
-    """When each device was in use, once all processes have ended."""
-    found: dict[str, list[tuple[float, float]]] = {}
+def at_once(processes: Jobs) -> tuple[int, int]:
+    """Leases of all devices, and the largest number on one device at a time."""
+    used: dict[str, list[tuple[float, float]]] = {}
     for process in processes:
         devices, begin, end = process.communicate(timeout=60)[0].split()
         for device in devices.split(","):
-            found.setdefault(device, []).append((float(begin), float(end)))
-    return found
+            used.setdefault(device, []).append((float(begin), float(end)))
+    most = max(
+        sum(begin <= moment < end for begin, end in times)
+        for times in used.values()
+        for moment, _ in times
+    )
+    return sum(map(len, used.values())), most
 
 
-def most_at_once(times: list[tuple[float, float]]) -> int:
-    """The largest number of spans that contain the beginning of one of them."""
-    return max(sum(begin <= moment < end for begin, end in times) for moment, _ in times)
-
-
-def devices_of(process: subprocess.Popen[str]) -> str:
-    """What a job prints first; waits for its lease."""
-    assert says_something(process, 20.0), "still without a lease"
+def devices_of(process: subprocess.Popen[str], seconds: float = 20.0) -> str:
+    """What a job prints first, its devices; "" without a lease after this time."""
+    if not select.select([process.stdout], [], [], seconds)[0]:
+        return ""
     return process.stdout.readline().split()[0]
 
 
 def gets_none(process: subprocess.Popen[str]) -> bool:
-    """Whether a job is still without a lease after a while."""
-    return not says_something(process, 1.5)
+    return devices_of(process, 1.5) == ""
 
 
-def says_something(process: subprocess.Popen[str], seconds: float) -> bool:
-    return bool(select.select([process.stdout], [], [], seconds)[0])
-
-
-def test_no_device_is_given_to_two_jobs(start):
-    used = spans([start(JOB, 1, 0.5) for _ in range(7)])
-    assert sum(map(len, used.values())) == 7
-    assert max(map(most_at_once, used.values())) == 1
-
-
-def test_as_many_jobs_share_a_device_as_are_configured(start):
-    devices = {"CUDA_VISIBLE_DEVICES": "0,1", "LEAP_SUITE_JOBS_PER_GPU": "2"}
-    used = spans([start(JOB, 1, 1.5, **devices) for _ in range(6)])
-    assert sum(map(len, used.values())) == 6
-    assert max(map(most_at_once, used.values())) == 2
+@pytest.mark.parametrize(
+    ("jobs", "gpus", "seconds", "per_gpu", "leases"),
+    [(7, 1, 0.5, 1, 7), (6, 1, 1.5, 2, 6), (5, 2, 0.1, 1, 10)],
+    ids=["one each", "two jobs a device", "two devices a job"],
+)
+def test_a_device_has_as_many_jobs_as_are_configured(jobs, gpus, seconds, per_gpu, leases, start):
+    devices = "0,1" if per_gpu == 2 else "0,1,2"
+    more = {"CUDA_VISIBLE_DEVICES": devices, "LEAP_SUITE_JOBS_PER_GPU": str(per_gpu)}
+    started = [start(JOB, gpus, seconds, **more) for _ in range(jobs)]
+    assert at_once(started) == (leases, per_gpu)
 
 
 def test_idle_devices_are_taken_before_shared_ones(start):
@@ -141,22 +143,17 @@ def test_idle_devices_are_taken_before_shared_ones(start):
     assert devices_of(start(JOB, 1, 600, LEAP_SUITE_JOBS_PER_GPU="2")) == "1"
 
 
-def test_a_killed_job_frees_its_device(start):
+def test_a_waiting_job_says_so_once_and_gets_the_device_of_a_killed_one(start):
     holder = start(JOB, 3, 600)
     assert devices_of(holder) == "0,1,2"
-    waiting = start(JOB, 1, 0)
+    waiting = start(LOGGING)
+    assert waiting.stdout.readline() == "waiting for a GPU\n"
     assert gets_none(waiting)
-    holder.send_signal(signal.SIGKILL)
-    assert waiting.wait(timeout=20) == 0
+    holder.kill()
+    assert waiting.communicate(timeout=20)[0] == "on GPU 0\n"
 
 
-def test_jobs_of_two_devices_do_not_lock_each_other_out(start):
-    used = spans([start(JOB, 2, 0.1) for _ in range(5)])
-    assert sum(map(len, used.values())) == 10
-    assert max(map(most_at_once, used.values())) == 1
-
-
-def test_a_job_that_waits_for_its_devices_does_not_hold_up_those_of_others(start):
+def test_a_waiting_job_does_not_hold_up_jobs_on_other_devices(start):
     assert devices_of(start(JOB, 1, 600, CUDA_VISIBLE_DEVICES="0")) == "0"
     assert gets_none(start(JOB, 1, 600, CUDA_VISIBLE_DEVICES="0"))
     assert devices_of(start(JOB, 1, 600, CUDA_VISIBLE_DEVICES="1")) == "1"
@@ -168,7 +165,7 @@ def test_jobs_of_different_slurm_allocations_do_not_meet(start):
     assert gets_none(start(JOB, 1, 600, SLURM_JOB_ID="1"))
 
 
-def test_a_lease_outlasts_exec_and_is_not_taken_again_by_workers(start):
+def test_a_lease_outlasts_exec_and_processes_of_torchrun_share_it(start):
     launcher = start(LAUNCHER)
     assert devices_of(launcher) == "0,1"
     assert devices_of(start(JOB, 1, 600)) == "2"
@@ -178,28 +175,13 @@ def test_a_lease_outlasts_exec_and_is_not_taken_again_by_workers(start):
     assert waiting.wait(timeout=20) == 0
 
 
-def test_waiting_is_said_once_and_the_devices_in_the_end(start):
-    holder = start(JOB, 3, 600)
-    assert devices_of(holder) == "0,1,2"
-    logged = "import logging, sys; logging.basicConfig(stream=sys.stdout, format='%(message)s')\n"
-    logged += "logging.getLogger('suite').setLevel('DEBUG')\n"
-    logged += "from suite.jobs.gpus import use_gpus; use_gpus(1)"
-    waiting = start(logged)
-    assert waiting.stdout.readline() == "waiting for a GPU\n"
-    assert gets_none(waiting)
-    holder.kill()
-    assert waiting.communicate(timeout=20)[0] == "on GPU 0\n"
-
-
-def test_none_wanted_hides_all(alone, caplog):
+def test_without_gpus_wanted_or_there_a_job_computes_on_the_cpu(alone, caplog, tmp_path):
     alone.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     with caplog.at_level(logging.DEBUG, "suite"):
         use_gpus(0)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
     assert caplog.messages == ["on the CPU"]
-
-
-def test_a_machine_without_gpus_computes_on_the_cpu(alone, tmp_path):
+    alone.delenv("CUDA_VISIBLE_DEVICES")
     alone.setenv("PATH", str(tmp_path))
     use_gpus(1)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
@@ -223,17 +205,16 @@ def test_more_than_there_are_is_an_error_that_names_the_setting(alone):
         ("", []),
     ],
 )
-def test_the_environment_says_which_devices_there_are(listed, names, alone):
+def test_visible_gpus_of_the_environment(listed, names, alone):
     alone.setenv("CUDA_VISIBLE_DEVICES", listed)
     assert visible_gpus() == names
-
-
-def test_any_name_of_a_device_can_be_leased(start):
-    assert devices_of(start(JOB, 1, 0, CUDA_VISIBLE_DEVICES="MIG-GPU-1/2/0")) == "MIG-GPU-1/2/0"
+    if names:  # any name can be leased
+        use_gpus(1)
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == names[0]
 
 
 @pytest.mark.parametrize(("ending", "names"), [("", ["0", "1"]), ("exit 9", [])])
-def test_without_it_the_driver_is_asked(ending, names, alone, tmp_path):
+def test_visible_gpus_of_the_driver(ending, names, alone, tmp_path):
     program = tmp_path / "nvidia-smi"
     asked = 'test "$*" = "--query-gpu=index --format=csv,noheader" || exit 1'
     program.write_text(f"#!/bin/sh\n{asked}\nprintf '0\\n1\\n'\n{ending}\n")

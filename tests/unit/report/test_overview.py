@@ -1,11 +1,11 @@
-"""The lines of a run that goes on: one a job, with a count and, once it can be told, time left."""
+"""One line per job in the terminal, with the number of finished jobs and the time left."""
 
 import logging
 
 import pytest
 
 from suite.report import overview
-from suite.report.overview import Overview
+from suite.report.overview import Overview, duration
 
 RULES = {1: "train", 2: "train", 3: "prune", 4: "prune", 5: "tables"}
 
@@ -14,89 +14,84 @@ def record(event=None, msg="", **values):
     return logging.makeLogRecord({"event": event, "msg": msg, **values})
 
 
-@pytest.fixture
-def clock(monkeypatch):
-    """A list whose last number is the time."""
-    times = [100.0]
-    monkeypatch.setattr(overview.time, "monotonic", lambda: times[-1])
-    return times
-
-
 class Terminal:
-    """What is seen of the records that an overview is shown."""
+    """The lines that an overview prints of the records that it gets, without their time of day."""
 
-    def __init__(self, rules=RULES):
+    def __init__(self, monkeypatch, rules=RULES):
+        self.now = 100.0
+        monkeypatch.setattr(overview.time, "monotonic", lambda: self.now)
         self.overview = Overview(logging.Formatter("as ever: %(message)s"), rules)
         self.lines = []
 
-    def show(self, each):
+    def log(self, *values, **more):
+        each = record(*values, **more)
         if self.overview.filter(each):
-            self.lines.append(self.overview.format(each))
+            line = self.overview.format(each)
+            self.lines.append(line[9:] if values[0] == "job_info" else line)
 
     def begin(self, job, message="Pruning"):
-        self.show(record("job_info", jobid=job, rule_msg=message))
+        self.log("job_started", "Execute 1 jobs...")
+        self.log("job_info", jobid=job, rule_msg=message)
 
-    def finish(self, job):
-        self.show(record("job_finished", f"Finished jobid: {job}", job_id=job))
-        self.show(record("progress", None, done=1, total=5))
-
-    @property
-    def last(self):
-        return self.lines[-1][9:]
+    def finish(self, job, after=0.0):
+        self.now += after
+        self.log("job_finished", f"Finished jobid: {job}", job_id=job)
+        self.log("progress", None, done=1, total=5)
 
 
-def test_a_job_is_one_line_with_the_jobs_behind_it(clock):
-    terminal = Terminal()
-    terminal.show(record(None, "Select jobs to execute..."))
-    terminal.show(record("job_started", "Execute 1 jobs..."))
+@pytest.fixture
+def terminal(monkeypatch):
+    return Terminal(monkeypatch)
+
+
+def test_one_line_per_job_with_finished_jobs(terminal):
+    terminal.log(None, "Select jobs to execute...")
     terminal.begin(3, "Pruning tiny")
     terminal.finish(3)
+    terminal.begin(5, None)  # a target without a message
     terminal.begin(4, "Pruning small")
-    assert [line[9:] for line in terminal.lines] == ["[0/5] Pruning tiny", "[1/5] Pruning small"]
-
-
-def test_a_target_without_a_message_is_no_line(clock):
-    terminal = Terminal()
-    terminal.begin(5, None)
-    assert terminal.lines == []
+    assert terminal.lines == ["[0/5] Pruning tiny", "[1/5] Pruning small"]
 
 
 @pytest.mark.parametrize("event", [None, "job_error", "run_info", "shellcmd"])
-def test_all_else_is_as_ever(clock, event):
-    terminal = Terminal()
-    terminal.show(record(event, "words"))
+def test_all_other_records_are_unchanged(terminal, event):
+    terminal.log(event, "words")
     assert terminal.lines == ["as ever: words"]
 
 
-def test_time_left_waits_for_one_job_of_each_rule_with_several(clock):
-    terminal = Terminal()
+def test_time_left_waits_for_one_job_of_each_rule_with_several(terminal):
     terminal.begin(3)
-    clock.append(102.0)
-    terminal.finish(3)
+    terminal.finish(3, after=2)
     terminal.begin(1)
-    assert terminal.last == "[1/5] Pruning"
-    clock.append(162.0)
-    terminal.finish(1)
+    assert terminal.lines[-1] == "[1/5] Pruning"
+    terminal.finish(1, after=60)
+    terminal.now += 10  # without a job
     terminal.begin(2)
     # a training of 60 s, a pruning of 2 s, and the tables as the mean of both; one at a time
-    assert terminal.last == "[2/5, 1 min 33 s left] Pruning"
+    assert terminal.lines[-1] == "[2/5, 1 min 33 s left] Pruning"
 
 
-def test_jobs_side_by_side_need_less_time(clock):
-    terminal = Terminal({1: "prune", 2: "prune", 3: "prune", 4: "prune"})
+def test_parallel_jobs_need_less_time(monkeypatch):
+    terminal = Terminal(monkeypatch, dict.fromkeys(range(4), "prune"))
+    terminal.begin(0)
     terminal.begin(1)
-    terminal.begin(2)
-    clock.append(110.0)
+    terminal.finish(0, after=10)
     terminal.finish(1)
-    terminal.finish(2)
     assert terminal.overview.seconds_left() == 10
 
 
-def test_a_job_that_is_tried_again_counts_once(clock):
-    terminal = Terminal()
+def test_a_repeated_job_counts_once(terminal):
     terminal.begin(3)
     terminal.begin(3)
     terminal.finish(3)
     terminal.finish(3)
     terminal.begin(4)
-    assert terminal.last == "[1/5] Pruning"
+    assert terminal.lines[-1] == "[1/5] Pruning"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(59.4, "59 s"), (60, "1 min 0 s"), (3599.6, "1 h 0 min"), (7320, "2 h 2 min")],
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text

@@ -1,1 +1,1 @@
-"""What surrounds every job: log and errors, GPUs, and what has to be known of its making."""
+"""Surroundings of a job: log, errors, GPUs, the fork server, provenance of its result."""

@@ -1,20 +1,20 @@
-"""The same bits from run to run, on a GPU too: the setting `deterministic` of a run."""
+"""Deterministic kernels on GPUs, for the setting `deterministic`."""
 
 import os
 from collections.abc import Mapping
 from typing import Any
 
-# Two fixed workspaces for each stream, without which cuBLAS may split its sums anew in every run.
+# Fixed workspaces; with others cuBLAS may split its sums differently in every run.
 _CUBLAS_WORKSPACE = ":4096:8"
 
 
 def use_determinism(recipe: Mapping[str, Any]) -> None:
-    """Compute in a fixed order until this process ends, if the recipe of its result says so.
+    """Use deterministic kernels in this process, if its recipe has `deterministic`.
 
-    Call it before CUDA begins. An operation that torch has in no fixed order then raises
-    RuntimeError. Attention keeps its fused kernels: in this mode torch itself runs the backward
-    passes of flash and memory-efficient attention in a fixed order (`attention_backward.cu`) and
-    leaves cuDNN's out (`sdp_utils.cpp`), which is switched off here so that records say so.
+    Call it before CUDA starts. An operation without a deterministic kernel then raises
+    RuntimeError. Attention keeps its fused kernels: torch runs the backward passes of flash and
+    memory-efficient attention deterministically (`attention_backward.cu`) and excludes cuDNN's
+    (`sdp_utils.cpp`), which is disabled here so that records say so.
     """
     if "deterministic" not in recipe:
         return

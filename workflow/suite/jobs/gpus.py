@@ -1,7 +1,7 @@
-"""GPUs of this machine, leased to one job at a time, or to as many as `jobs_per_gpu` says.
+"""GPU leases: without them, parallel jobs of a machine would all compute on its first GPU.
 
-A lease is a lock on a file, one for each device and slot. The kernel drops it when the process
-that holds it ends, however it ends, so that nothing is left to clean up.
+A lease is a lock on a file, one for each device and slot (`jobs_per_gpu` slots). The kernel
+releases it when its process ends, however it ends.
 """
 
 import fcntl
@@ -26,12 +26,11 @@ logger = logging.getLogger("suite")
 
 
 def use_gpus(wanted: int) -> None:
-    """Compute on `wanted` GPUs until this process ends (call it before torch is first imported).
+    """Lease GPUs until this process ends (call it before torch is first imported).
 
-    Waits until they are free, and hides all others: with 0 every GPU, so that none is taken from
-    a job that asked for it. Where the machine has none the job computes on the CPU. The lease
-    outlasts `os.execv`; processes started by torchrun share the one that their launcher took.
-    Raises ValueError where the machine has some GPUs but fewer.
+    Waits until they are free, and hides all others. Without GPUs on the machine the job computes
+    on the CPU. The lease outlasts `os.execv`; processes of torchrun share their launcher's.
+    Raises ValueError if the machine has some GPUs but fewer than `wanted`.
     """
     if "WORLD_SIZE" not in os.environ:
         os.environ[_DEVICES_VARIABLE] = ",".join(_lease(wanted, visible_gpus()) if wanted else [])
@@ -40,16 +39,16 @@ def use_gpus(wanted: int) -> None:
 
 
 def visible_gpus() -> list[str]:
-    """Indices or UUIDs: those of CUDA_VISIBLE_DEVICES if it is set, else all of the machine."""
+    """Indices or UUIDs in CUDA_VISIBLE_DEVICES if it is set, else of all GPUs of the machine."""
     listed = os.environ.get(_DEVICES_VARIABLE)
     names = asked_driver("index") if listed is None else map(str.strip, listed.split(","))
-    # like CUDA, which ignores what follows a name that is none: -1, or Slurm's NoDevFiles
+    # like CUDA, which stops at an invalid name: -1, or Slurm's NoDevFiles
     real = takewhile(lambda name: name and name[0] != "-" and name != "NoDevFiles", names)
     return list(dict.fromkeys(real))
 
 
 def asked_driver(field: str) -> list[str]:
-    """What `nvidia-smi` says of every GPU of the machine; nothing where it says nothing."""
+    """A field of `nvidia-smi` for every GPU of the machine; none without a driver."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return []
@@ -59,7 +58,7 @@ def asked_driver(field: str) -> list[str]:
 
 
 def _lease(wanted: int, devices: Sequence[str]) -> list[str]:
-    """Wait for `wanted` of the devices. Jobs that choose among the same ones wait in a queue."""
+    """Wait for `wanted` of the devices, in a queue of all jobs that choose among the same ones."""
     if not devices:
         return []
     if wanted > len(devices):
@@ -81,9 +80,9 @@ def _lease(wanted: int, devices: Sequence[str]) -> list[str]:
 
 
 def _lease_folder() -> Path:
-    """The folder common to this user's jobs; inside Slurm, where indices are its own, to one job's.
+    """The folder of this user's leases; inside Slurm, which renumbers GPUs, of the allocation.
 
-    Raises ValueError where somebody else made it, or could write to it.
+    Raises ValueError if another user made it or could write to it.
     """
     allocation = os.environ.get("SLURM_JOB_ID")
     name = f"leap-suite-gpus-{os.getuid()}{f'-{allocation}' if allocation else ''}"
@@ -99,7 +98,7 @@ def _lease_folder() -> Path:
 
 
 def _take(wanted: int, devices: Sequence[str], folder: Path) -> list[str]:
-    """Lock one slot on each of `wanted` devices, idle ones first, or none if they are too few."""
+    """Lock one slot on each of `wanted` devices, idle ones first; none if too few are free."""
     free = {device: _lock_free_slots(device, folder) for device in devices}
     usable = sorted(filter(free.get, devices), key=lambda device: -len(free[device]))
     chosen = usable[:wanted] if len(usable) >= wanted else []
@@ -112,7 +111,7 @@ def _take(wanted: int, devices: Sequence[str], folder: Path) -> list[str]:
 
 
 def _lock_free_slots(device: str, folder: Path) -> list[int]:
-    """Descriptors of all slots of a device that nobody else holds."""
+    """Lock all free slots of a device; their descriptors."""
     jobs = int(os.environ.get(JOBS_VARIABLE, "1"))
     slots = [_open(folder / f"{quote(device, safe='')}.{slot}") for slot in range(jobs)]
     free = [slot for slot in slots if _lock(slot)]

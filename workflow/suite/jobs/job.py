@@ -1,4 +1,4 @@
-"""What surrounds every job: its errors, its threads, its progress."""
+"""Errors, threads and progress of a job."""
 
 import errno
 import logging
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from suite.jobs import log as lines
-from suite.jobs.hand_over import hand_over
+from suite.jobs.fork_client import run_in_fork
 from suite.jobs.log import open_log, rare_bars
 
 logger = logging.getLogger("suite")
@@ -28,10 +28,10 @@ _DISK_FULL = (
 def job(log: str | Path) -> Iterator[None]:
     """Run the body with logging to the file `log` and to the terminal.
 
-    An error that our own code raises for the user (a ValueError) and a full disk end in a message
-    alone, any other error in a traceback in the log; either way the process exits with 1.
+    Exits with 1 on an error: with a message alone for a ValueError of our own code and a full
+    disk, with a traceback in the log for all others.
     """
-    hand_over()
+    run_in_fork()
     rare_bars()
     open_log(Path(log))
     try:
@@ -45,7 +45,7 @@ def job(log: str | Path) -> Iterator[None]:
 
 
 def progress(items: Iterable[Any], title: str) -> Iterator[Any]:
-    """Iterate, with a line and the time left now and then."""
+    """Iterate, and log progress and the time left every 15 seconds."""
     total = len(items) if isinstance(items, Sized) else None
     start = last = time.monotonic()
     for done, item in enumerate(items):
@@ -60,7 +60,7 @@ def progress(items: Iterable[Any], title: str) -> Iterator[Any]:
 def use_threads(threads: int) -> None:
     """Compute on this many CPU threads.
 
-    Call it before torch is first imported; in a fork of the warm worker torch is told itself.
+    Call it before torch is first imported; in a fork, which has imported it, torch is set itself.
     """
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(threads)
@@ -70,7 +70,7 @@ def use_threads(threads: int) -> None:
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and what led to it; libraries wrap them in many layers."""
+    """An error and its chain of causes, which libraries wrap in many layers."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
@@ -85,7 +85,7 @@ def _disk_is_full(error: BaseException) -> bool:
 
 
 def _for_the_user(error: Exception) -> bool:
-    """Whether our own code raised this as a message for the user."""
+    """Whether it is a ValueError raised by our own code."""
     traceback = error.__traceback__
     while traceback and traceback.tb_next:
         traceback = traceback.tb_next

@@ -1,7 +1,7 @@
-"""Where a job's words go: all into its log, and into the terminal what its user waits for.
+"""Logging of a job, to its log and to the terminal.
 
-Many jobs share a terminal, so each line there says whose it is. What libraries write stays in the
-log; of their progress bars there is a line now and then, in both.
+Lines in the terminal begin with the job's name. Output of libraries goes to the log only; their
+progress bars become a line every 15 seconds, in both.
 """
 
 import io
@@ -20,7 +20,7 @@ _BAR = re.compile(r"(\d+)%\|")
 
 
 def open_log(log: Path) -> None:
-    """Log to the file `log`, begun anew, and to the terminal; take streams of libraries along."""
+    """Log to the emptied file `log` and to the terminal, and redirect stdout and stderr to it."""
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("")
     to_file = logging.FileHandler(log, mode="a")
@@ -37,37 +37,37 @@ def open_log(log: Path) -> None:
     logger.setLevel(logging.DEBUG)
     for handler in (to_file, to_terminal):
         root.addHandler(handler)
-    # of its own, since logging closes its file before the streams are flushed for the last time
+    # a second file, since logging closes its own before the streams are flushed for the last time
     sys.stdout = sys.stderr = _Written(log.open("a", buffering=1))
 
 
 def job_name(log: Path) -> str:
-    """What a job is called, by its log: `train mini-llama-3.2-1b leap 0.6`."""
+    """Name of a job by its log: `train mini-llama-3.2-1b leap 0.6`."""
     parts = log.with_suffix("").parts if log.suffix == ".log" else log.parts
     below = parts[len(parts) - parts[::-1].index("logs") :] if "logs" in parts else parts[-1:]
     return " ".join(below)
 
 
 def rare_bars() -> None:
-    """Let the bars of libraries be drawn seldom (call it before tqdm is first imported)."""
+    """Draw progress bars every 15 seconds (call it before tqdm is first imported)."""
     os.environ.setdefault("TQDM_MININTERVAL", str(SECONDS_BETWEEN_LINES))
 
 
 def _with_urgency(record: logging.LogRecord) -> bool:
-    """Give a record its level as text from a warning on."""
+    """Add the level of warnings and errors as `urgency`."""
     record.urgency = f"{record.levelname} " if record.levelno >= logging.WARNING else ""
     return True
 
 
 class _Written(io.TextIOBase):
-    """A stream into a job's log, that makes lines of progress bars under way."""
+    """A stream to a job's log that turns unfinished progress bars into lines."""
 
     def __init__(self, log: TextIO) -> None:
         self._log = log
         self._after_bar = False
 
     def write(self, text: str) -> int:
-        """Write, but a bar as a line of the suite's, and that not at its start nor its end."""
+        """Write text; log a bar that is neither at 0 nor at 100 %."""
         bar = _BAR.search(text) if "\r" in text else None
         if bar:
             if 0 < int(bar[1]) < 100:
@@ -81,5 +81,5 @@ class _Written(io.TextIOBase):
         self._log.flush()
 
     def fileno(self) -> int:
-        """That of the log, for processes that a library starts."""
+        """Descriptor of the log, for processes that a library starts."""
         return self._log.fileno()

@@ -1,4 +1,4 @@
-"""In what dtype a job computes: the model's, if the CPU has instructions for it."""
+"""Compute dtype: the model's, or float32 on a CPU without bfloat16 instructions."""
 
 import re
 from pathlib import Path
@@ -8,17 +8,16 @@ _FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # the last one is Arm's
 
 
 def compute_dtype(dtype: str, device: str) -> str:
-    """`dtype`, or float32 for bfloat16 on a CPU that would have to imitate it.
+    """`dtype`, or float32 for bfloat16 on a CPU that would emulate it.
 
-    Without instructions for it bfloat16 takes 40 to 500 times as long as float32; the weights are
-    the same numbers in either.
+    Emulated bfloat16 is 40 to 500 times slower than float32; the weights are the same numbers.
     """
-    imitated = dtype == "bfloat16" and device == "cpu" and not has_bfloat16()
-    return "float32" if imitated else dtype
+    emulated = dtype == "bfloat16" and device == "cpu" and not has_bfloat16()
+    return "float32" if emulated else dtype
 
 
 def has_bfloat16() -> bool:
-    """Whether the CPU multiplies bfloat16 numbers; taken as given where that cannot be read."""
+    """Whether the CPU has bfloat16 instructions; true if that cannot be read."""
     if not _CPUINFO.is_file():
         return True
     lines = re.findall(r"^(?:flags|Features)\s*:(.*)$", _CPUINFO.read_text(), flags=re.MULTILINE)
@@ -26,7 +25,7 @@ def has_bfloat16() -> bool:
 
 
 def notice(dtypes: set[str], gpus: bool) -> str:
-    """What a run on this machine with models of these dtypes has to be told, or nothing."""
+    """Warning for a run with models of these dtypes on this machine, or ""."""
     if gpus or "bfloat16" not in dtypes or has_bfloat16():
         return ""
     return (

@@ -1,4 +1,4 @@
-"""What has to be known about a result's making: versions, commit, machine, time, memory."""
+"""Provenance of a result: versions, commit, machine, time and memory."""
 
 import csv
 import os
@@ -24,7 +24,7 @@ _CODE = ("leap", "baselines", "workflow", "Snakefile")
 
 
 def environment() -> dict[str, Any]:
-    """Package versions, Python, git commit of the suite and the machine's kind."""
+    """Versions of packages and Python, git commit of the suite, and platform."""
     return {
         "packages": {name: version(name) for name in _PACKAGES},
         "python": platform.python_version(),
@@ -34,9 +34,9 @@ def environment() -> dict[str, Any]:
 
 
 def git_commit() -> str:
-    """The suite's commit, "-dirty" appended with local changes; "unknown" outside a checkout.
+    """Git commit of the suite, with "-dirty" for local changes; "unknown" outside a checkout.
 
-    A file that git does not track counts where it can be code: a new method has a say in results.
+    Untracked files count in folders of code, since a new method changes results.
     """
     root = Path(__file__).parents[3]
 
@@ -53,14 +53,14 @@ def git_commit() -> str:
 
 
 def choose_device() -> str:
-    """The device jobs compute on: the first visible CUDA GPU, else the CPU."""
+    """Compute device: "cuda" with a visible GPU, else "cpu"."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 class Meter:
-    """Wall time, processor time and peak memory since its creation."""
+    """Wall time, CPU time and peak memory since its creation."""
 
     def __init__(self) -> None:
         self.start = time.monotonic()
@@ -69,7 +69,7 @@ class Meter:
     def read(self) -> dict[str, Any]:
         """Seconds, peak bytes of the process, and peak bytes allocated on the GPU (0 without).
 
-        `cpu_seconds` are those of all threads, which other jobs on the machine do not add to.
+        `cpu_seconds` are of all threads, and do not grow with other jobs on the machine.
         """
         import torch
 
@@ -87,10 +87,9 @@ class Meter:
 def compute_setting(
     dtype: str, device: str, model: "PreTrainedModel | None" = None
 ) -> dict[str, Any]:
-    """What has a say in the last bits of a result: device, dtype, threads and choices of kernels.
+    """All that decides the last bits of a result: device, dtype, threads, choice of kernels.
 
-    `model` is the one that was computed with, for its kind of attention. Versions of CUDA, cuDNN
-    and the driver come with a GPU only.
+    `model` gives its kind of attention. Versions of CUDA, cuDNN and the driver are those of a GPU.
     """
     import torch
 
@@ -110,7 +109,7 @@ def compute_setting(
 
 
 def _attention_backends() -> list[str]:
-    """The kernels among which `scaled_dot_product_attention` may choose."""
+    """Kernels enabled for `scaled_dot_product_attention`."""
     from torch.backends import cuda
 
     enabled = {
@@ -123,7 +122,7 @@ def _attention_backends() -> list[str]:
 
 
 def _float32_precision() -> dict[str, str]:
-    """In what precision float32 matrices are multiplied; "none" is that of the whole."""
+    """Precision of float32 matmuls; "none" of a backend means the global one."""
     import torch
     from torch import backends
 
@@ -151,7 +150,7 @@ def _gpu_versions() -> dict[str, str]:
 
 
 def benchmarked(file: str | Path) -> dict[str, Any]:
-    """The cost of a job of another program, as `Meter.read` gives it, by Snakemake's benchmark."""
+    """Cost of a foreign job as in `Meter.read`, from its Snakemake benchmark file."""
     with open(file, newline="") as opened:
         row = next(csv.DictReader(opened, delimiter="\t"))
     # a very short job has no measurement of memory

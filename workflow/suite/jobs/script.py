@@ -1,4 +1,4 @@
-"""What every script of a rule begins with."""
+"""Start of every rule's script."""
 
 import os
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from suite.jobs.processes import log_of
 
 @contextmanager
 def job_of(snakemake: Any) -> Iterator[None]:
-    """Run the body as the job of this Snakemake object, with what its rule asks for.
+    """Run the body as a job with the log, threads and GPUs of its rule.
 
     Import large libraries inside. Processes on several GPUs share the threads.
     """

@@ -1,4 +1,4 @@
-"""What a run says in the terminal while it goes on: a line a job, how many are done, time left."""
+"""Terminal of a run: one line per job, with finished jobs and the time left."""
 
 import logging
 import statistics
@@ -8,10 +8,10 @@ from collections.abc import Mapping
 
 
 class Overview:
-    """Takes the place of Snakemake's blocks of lines, whose records it is shown one by one.
+    """Filter and formatter of Snakemake's log records.
 
-    What is none of its business (warnings, errors with their logs, the table at the start) stays
-    as `rest` has it. `rules` has the rule of every job that is to be run.
+    `rest` formats all records but the start of a job: warnings, errors with their logs, the table
+    of jobs. `rules` is the rule of every job of the run, by its id.
     """
 
     def __init__(self, rest: logging.Formatter, rules: Mapping[int, str]) -> None:
@@ -24,19 +24,19 @@ class Overview:
         self._took: defaultdict[str, list[float]] = defaultdict(list)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a record is shown; jobs are counted here, whether it is or not."""
-        event, now = getattr(record, "event", None), time.monotonic()
+        """Whether to print a record. Counts finished jobs in any case."""
+        event, now, values = getattr(record, "event", None), time.monotonic(), vars(record)
         if event == "job_info":
-            self._started[vars(record)["jobid"]] = now
-            return bool(vars(record)["rule_msg"])
-        if event == "job_finished":
-            self._finish(vars(record)["job_id"], now)
+            self._started[values["jobid"]] = now
+            return bool(values["rule_msg"])
+        if event == "job_finished" and (rule := self._ahead.pop(values["job_id"], None)):
+            self._took[rule].append(now - self._started.get(values["job_id"], now))
         return event not in ("job_started", "job_finished", "progress") and (
             record.msg != "Select jobs to execute..."
         )
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line of a job that begins."""
+        """The line of a job that starts; `rest` formats other records."""
         if getattr(record, "event", None) != "job_info":
             return self.rest.format(record)
         done, left = self.total - len(self._ahead), self.seconds_left()
@@ -44,10 +44,10 @@ class Overview:
         return f"{time.strftime('%H:%M:%S')} [{counted}] {vars(record)['rule_msg']}"
 
     def seconds_left(self) -> float | None:
-        """By what the jobs of each rule took so far, and how many of them went at a time.
+        """Estimate from the mean duration of each rule's jobs and the number of parallel jobs.
 
-        None as long as a rule with several jobs ahead has none behind: of a training nothing can
-        be told from jobs of a second. A rule with one job is taken for one of the others' mean.
+        None before the first job of a rule with several jobs has finished: jobs of a second say
+        nothing about a training. A rule with one job is estimated by the mean of all jobs.
         """
         done = [seconds for took in self._took.values() for seconds in took]
         if not done or not self._many.intersection(self._ahead.values()) <= set(self._took):
@@ -56,11 +56,6 @@ class Overview:
         means = {rule: statistics.fmean(took) for rule, took in self._took.items()}
         ahead = sum(means.get(rule, mean) for rule in self._ahead.values())
         return ahead / max(1.0, sum(done) / (time.monotonic() - self._begun))
-
-    def _finish(self, job: int, now: float) -> None:
-        rule = self._ahead.pop(job, None)
-        if rule is not None and job in self._started:
-            self._took[rule].append(now - self._started[job])
 
 
 def duration(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""Runs with the warm worker: results are those without it, and nothing is left behind.
+"""Runs with the fork server: same results as without it, and nothing is left behind.
 
 Those without it are made in `test_faults.py`, of a job of every stage.
 """
@@ -16,7 +16,7 @@ from tests.workflow.held import wait_until
 
 pytestmark = [
     pytest.mark.heavy,
-    pytest.mark.skipif(sys.platform != "linux", reason="the worker is for Linux"),
+    pytest.mark.skipif(sys.platform != "linux", reason="the fork server is for Linux"),
 ]
 
 MODEL = "mini-llama-3.2-1b"
@@ -26,7 +26,7 @@ STATE = f"results/smoke/training/{CELL}"
 JOURNAL = f"results/smoke/journals/train/{CELL}.jsonl"
 SMOKE = ("--config", "scale=smoke")
 DATA = ("world", "models", "corpora")
-# enough jobs for a worker: a training and what comes after it; a pruning and what comes after it
+# enough jobs for a server: a training and what comes after it; a pruning and what comes after it
 TRAINED, PRUNED = (
     (f"results/smoke/evaluations/{MODEL}/{method}/0.5.json", *SMOKE) for method in ("leap", "wanda")
 )
@@ -62,21 +62,21 @@ def start(copy: Path, *settings: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def worker_at_work(copy: Path) -> tuple[int, list[int]]:
-    """The worker and its forks, once one of them has trained some steps of its own."""
+def server_at_work(copy: Path) -> tuple[int, list[int]]:
+    """The server and its forks, once one of them has trained some steps of its own."""
     journal = copy / JOURNAL
     states = [file.name for file in (copy / STATE).glob("step-*")]
     begins = max((int(name.split(".")[0].removeprefix("step-")) for name in states), default=0)
     wait_until(lambda: journal.is_file() and f'"step": {begins + 2},' in journal.read_text())
-    found = processes(copy, "suite.jobs.worker")
-    (worker,) = [pid for pid in found if parent(pid) not in found]
-    forks = [pid for pid in found if pid != worker]
+    found = processes(copy, "suite.jobs.fork_server")
+    (server,) = [pid for pid in found if parent(pid) not in found]
+    forks = [pid for pid in found if pid != server]
     assert forks
-    return worker, forks
+    return server, forks
 
 
 def assert_nothing_is_left(copy: Path, run: subprocess.Popen[str]) -> None:
-    """Neither a process of the run nor the socket of its worker."""
+    """Neither a process of the run nor the socket of its server."""
     wait_until(lambda: not processes(copy, "python"))
     assert f"leap-suite-{run.pid}-" not in Path("/proc/net/unix").read_text()
 
@@ -108,21 +108,21 @@ def copies(tmp_path, begun_run) -> tuple[Path, Path]:
 def test_a_run_that_ends_in_any_way_leaves_no_process_and_the_next_goes_on(
     copies, smoke_run, snakemake
 ):
-    """Its worker is killed, then Snakemake, then Ctrl-C; the other run has its own worker."""
+    """Its server is killed, then Snakemake, then Ctrl-C; the other run has its own server."""
     copy, other = copies
     undisturbed = start(other, *PRUNED)
 
     run = start(copy, *TRAINED)
-    worker, forks = worker_at_work(copy)
-    os.kill(worker, signal.SIGKILL)
+    server, forks = server_at_work(copy)
+    os.kill(server, signal.SIGKILL)
     output, _ = run.communicate(timeout=180)
-    assert run.returncode != 0 and "the warm worker has gone" in output
+    assert run.returncode != 0 and "the fork server has gone" in output
     assert not set(forks) & set(commands())
     assert not (copy / TARGET).exists()
     assert_nothing_is_left(copy, run)
 
     run = start(copy, *TRAINED)
-    worker_at_work(copy)
+    server_at_work(copy)
     os.kill(run.pid, signal.SIGKILL)
     run.communicate(timeout=180)
     assert_nothing_is_left(copy, run)
@@ -131,10 +131,10 @@ def test_a_run_that_ends_in_any_way_leaves_no_process_and_the_next_goes_on(
     assert list((copy / STATE).glob("step-*"))
     for lock in (copy / ".snakemake/locks").iterdir():
         lock.unlink()  # as --unlock does
-    (copy / JOURNAL).unlink()  # as the next run does; see `worker_at_work`
+    (copy / JOURNAL).unlink()  # as the next run does; see `server_at_work`
 
     run = start(copy, *TRAINED)
-    worker_at_work(copy)
+    server_at_work(copy)
     os.killpg(run.pid, signal.SIGINT)
     run.communicate(timeout=180)
     assert_nothing_is_left(copy, run)

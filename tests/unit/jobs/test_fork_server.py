@@ -1,29 +1,32 @@
-"""The warm worker as real processes: a job is the same with it, and nothing outlives anything."""
+"""Jobs in forks of the fork server, as real processes: same results, and nothing is left."""
 
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
-from suite.jobs.hand_over import WORKER_VARIABLE, address
+from suite.jobs.fork_client import SERVER_VARIABLE, address
+from suite.jobs.fork_server import AVAILABLE
+from tests.conftest import ROOT
+from tests.workflow.held import wait_until
 
 pytestmark = [
     pytest.mark.heavy,
-    pytest.mark.skipif(sys.platform != "linux", reason="the worker is for Linux"),
+    pytest.mark.skipif(not AVAILABLE, reason="the fork server is for Linux"),
 ]
 
-ROOT = Path(__file__).parents[3]
-STARTER = """
+CODE = [str(ROOT), str(ROOT / "workflow")]
+STARTER = f"""
 import os, sys
-from suite.jobs import worker
-worker.start()
-print(os.environ["LEAP_SUITE_WORKER"], flush=True)
+from suite.jobs import fork_server
+fork_server.start()
+print(os.environ["{SERVER_VARIABLE}"], flush=True)
 sys.stdin.read()
 """
 # what every job script of the suite begins with; then the job itself
@@ -38,8 +41,8 @@ with job({log!r}):
 """
 
 
-class Running:
-    """A worker, and the process that started it."""
+class Server:
+    """A fork server, and the process that started it."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self.starter = subprocess.Popen(
@@ -48,95 +51,79 @@ class Running:
         )  # fmt: skip
         self.value = self.starter.stdout.readline().strip()
         self.name = self.value.partition(":")[0]
-        wait_until(self.is_listening)
-        (self.pid,) = children(self.starter.pid)
+        (child,) = psutil.Process(self.starter.pid).children()
+        self.pid = child.pid
 
-    def is_listening(self) -> bool:
-        return any(line.endswith("@" + self.name) for line in sockets())
+    def connections(self) -> int:
+        """Sockets of its address: its door, and one for each job."""
+        return Path("/proc/net/unix").read_text().count(f"@{self.name}\n")
 
     def end(self) -> None:
         self.starter.kill()
+        if psutil.pid_exists(self.pid):
+            os.kill(self.pid, signal.SIGCONT)
         self.starter.communicate()
-        wait_until(lambda: not self.is_listening())
-
-
-def sockets() -> list[str]:
-    return Path("/proc/net/unix").read_text().splitlines()
-
-
-def children(pid: int) -> list[int]:
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid and fields[0] != "Z":
-            found.append(int(stat.parent.name))
-    return found
+        wait_until(lambda: not self.connections())
 
 
 def is_alive(pid: int) -> bool:
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text().rsplit(")", 1)[1].split()[0] != "Z"
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 120
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
 @pytest.fixture(scope="module")
 def environment() -> dict[str, str]:
-    path = os.pathsep.join([str(ROOT), str(ROOT / "workflow"), os.environ.get("PYTHONPATH", "")])
-    return {**os.environ, "PYTHONPATH": path}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([*CODE, os.environ.get("PYTHONPATH", "")])}
 
 
 @pytest.fixture(scope="module")
-def shared(environment) -> Iterator[Running]:
-    worker = Running(environment)
-    yield worker
-    worker.end()
+def shared(environment) -> Iterator[Server]:
+    server = Server(environment)
+    yield server
+    server.end()
 
 
 @pytest.fixture
-def own(environment) -> Iterator[Running]:
-    """A worker that a test may kill."""
-    worker = Running(environment)
-    yield worker
-    worker.end()
+def own(environment) -> Iterator[Server]:
+    """A server that a test may kill."""
+    server = Server(environment)
+    yield server
+    server.end()
 
 
 @pytest.fixture
 def start(tmp_path, environment) -> Callable[..., subprocess.Popen[str]]:
-    """Start a job's script in a folder of its own, which it tells its process id."""
+    """Start a job's script in a folder of its own, to which it writes its process id."""
 
     def run(body: str, name: str, **more: str) -> subprocess.Popen[str]:
         (tmp_path / "pid").unlink(missing_ok=True)
-        begin = BEGIN.format(path=[str(ROOT), str(ROOT / "workflow")], log=str(tmp_path / "log"))
+        begin = BEGIN.format(path=CODE, log=str(tmp_path / "log"))
         lines = "".join(f"    {line}\n" for line in body.splitlines())
         (tmp_path / "script.py").write_text(begin + lines)
         return subprocess.Popen(
             [sys.executable, str(tmp_path / "script.py"), "one", "two"], cwd=tmp_path, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
-            env={**environment, **more, WORKER_VARIABLE: name},
+            env={**environment, **more, SERVER_VARIABLE: name},
         )  # fmt: skip
 
     return run
 
 
-def job_of(folder: Path) -> int:
-    """The process that does the job, once it has said so."""
-    wait_until(lambda: (folder / "pid").exists() and (folder / "pid").read_text() != "")
-    return int((folder / "pid").read_text())
+@pytest.fixture
+def job_pid(tmp_path) -> Callable[[], int]:
+    """The process of the job, once it has written its id."""
+
+    def read() -> int:
+        file = tmp_path / "pid"
+        wait_until(lambda: file.exists() and file.read_text())
+        return int(file.read_text())
+
+    return read
 
 
 WHAT_A_JOB_SEES = """
 import json, torch, torch.multiprocessing
 umask = os.umask(0); os.umask(umask)
-ours = {key: value for key, value in os.environ.items() if key != "LEAP_SUITE_WORKER"}
+ours = {key: value for key, value in os.environ.items() if key != "LEAP_SUITE_FORK_SERVER"}
 threads = [name for name in ("torch", "numpy") if name in sys.modules] and torch.get_num_threads()
 out, other = sys.__stdout__, sys.__stderr__  # the job's own streams, and not its log
 seen = [sys.argv[1:], os.getcwd(), umask, ours, threads, __name__, sys.path[0]]
@@ -148,24 +135,20 @@ print(torch.randn(3).tolist(), product.sum().item(), file=out)
 """
 
 
-def test_a_job_sees_what_it_would_see_alone(shared, start, tmp_path):
+def test_a_job_sees_what_it_would_see_alone(shared, start, job_pid):
     before = os.umask(0o027)
     try:
         found = []
         for name in ("", shared.value):
             process = start(WHAT_A_JOB_SEES, name, OF_THE_JOB="1")
             output = process.communicate()
-            found.append((output, process.returncode, job_of(tmp_path) == process.pid))
+            found.append((output, process.returncode))
+            assert (job_pid() == process.pid) == (not name)
     finally:
         os.umask(before)
-    (alone, status, itself), (forked, forked_status, forked_itself) = found
-    assert itself and not forked_itself, "the second one was to be the worker's"
-    assert status == forked_status == 0
-    seen, seen_by_fork = (json.loads(output.splitlines()[0]) for output, _ in (alone, forked))
-    assert seen_by_fork == seen
-    assert (forked[0].splitlines()[1:], forked[1]) == (alone[0].splitlines()[1:], alone[1])
-    assert seen[0] == ["one", "two"] and seen[2] == 0o027 and seen[3]["OF_THE_JOB"] == "1"
-    assert seen[4] == 2
+    assert found[0] == found[1]
+    arguments, _, umask, ours, threads, *_ = json.loads(found[0][0][0].splitlines()[0])
+    assert (arguments, umask, ours["OF_THE_JOB"], threads) == (["one", "two"], 0o027, "1", 2)
 
 
 @pytest.mark.parametrize(
@@ -201,9 +184,9 @@ time.sleep(600)
 @pytest.mark.parametrize(
     ("signum", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, -signal.SIGINT)]
 )
-def test_a_signal_reaches_the_job_once(signum, status, shared, start, tmp_path):
+def test_a_signal_reaches_the_job_once(signum, status, shared, start, job_pid, tmp_path):
     process = start(WAITING, shared.value)
-    pid = job_of(tmp_path)
+    pid = job_pid()
     wait_until((tmp_path / "ready").exists)
     process.send_signal(signum)
     process.communicate()
@@ -212,74 +195,73 @@ def test_a_signal_reaches_the_job_once(signum, status, shared, start, tmp_path):
     wait_until(lambda: not is_alive(pid))
 
 
-def test_with_its_script_the_job_is_killed(shared, start, tmp_path):
+def test_with_its_script_the_job_is_killed(shared, start, job_pid, tmp_path):
     process = start(WAITING, shared.value)
-    pid = job_of(tmp_path)
+    pid = job_pid()
     process.kill()
     process.communicate()
     wait_until(lambda: not is_alive(pid))
     assert not (tmp_path / "told").exists()
-    assert start("pass", shared.value).wait() == 0, "the worker serves the next one"
-    assert children(shared.pid) == []
+    assert start("pass", shared.value).wait() == 0, "the server takes the next one"
+    wait_until(lambda: not psutil.Process(shared.pid).children())
 
 
-def test_with_the_worker_its_jobs_are_killed_and_say_so(own, start, tmp_path):
+def test_with_the_server_its_jobs_are_killed_and_say_so(own, start, job_pid):
     process = start(WAITING, own.value)
-    pid = job_of(tmp_path)
+    pid = job_pid()
     os.kill(own.pid, signal.SIGKILL)
     _, errors = process.communicate()
-    assert process.returncode == 1 and "the warm worker has gone" in errors
+    assert process.returncode == 1 and "the fork server has gone" in errors
     wait_until(lambda: not is_alive(pid))
-    process = start("pass", own.value)
-    assert process.wait() == 0 and job_of(tmp_path) == process.pid, "it does its job itself"
 
 
-def connections(worker: Running) -> int:
-    return sum(line.endswith("@" + worker.name) for line in sockets()) - 1  # less its door
-
-
-def test_jobs_wait_while_the_libraries_are_loaded(own, start, tmp_path):
+def test_jobs_wait_for_the_imports_and_run_alone_if_the_server_dies(own, start, job_pid, tmp_path):
+    os.kill(own.pid, signal.SIGSTOP)  # as if its imports took long
     given_up = start("Path('ran').touch()", own.value)
-    wait_until(lambda: connections(own) == 1)
+    wait_until(lambda: own.connections() == 2)
     given_up.kill()
-    given_up.communicate()
-    process = start("pass", own.value)
-    assert process.wait() == 0 and job_of(tmp_path) != process.pid
+    given_up.wait()
+    waiting = start("pass", own.value)
+    wait_until(lambda: own.connections() == 3)
+    os.kill(own.pid, signal.SIGCONT)
+    assert waiting.wait() == 0 and job_pid() != waiting.pid
     assert not (tmp_path / "ran").exists(), "nobody waited for it any more"
-
-
-def test_a_worker_that_dies_before_it_serves_takes_no_job_along(own, start, tmp_path):
-    process = start("pass", own.value)
-    wait_until(lambda: connections(own) == 1)
+    os.kill(own.pid, signal.SIGSTOP)
+    waiting = start("pass", own.value)
+    wait_until(lambda: own.connections() == 2)
     os.kill(own.pid, signal.SIGKILL)
-    assert process.wait() == 0 and job_of(tmp_path) == process.pid
+    assert waiting.wait() == 0 and job_pid() == waiting.pid
 
 
-def test_when_the_run_has_gone_jobs_are_told_and_nothing_is_left(own, start, tmp_path):
+def test_when_the_run_has_gone_jobs_are_stopped_and_nothing_is_left(own, start, job_pid, tmp_path):
     process = start(WAITING, own.value)
-    pid = job_of(tmp_path)
+    pid = job_pid()
     wait_until((tmp_path / "ready").exists)
     own.starter.kill()
     process.communicate()
     assert (tmp_path / "told").exists() and process.returncode == 143
     wait_until(lambda: not is_alive(pid) and not is_alive(own.pid))
-    assert not own.is_listening()
+    assert not own.connections()
 
 
-def test_a_job_in_an_environment_of_its_own_is_not_handed_over(shared, start, tmp_path):
-    process = start("pass", f"{shared.name}:/another/environment")
-    assert process.wait() == 0 and job_of(tmp_path) == process.pid
+def test_a_job_that_the_server_cannot_take_runs_alone(shared, start, job_pid):
+    """In an environment of its own, or with more variables than a message holds."""
+    other = f"{shared.name}:/another/environment"
+    large = {f"LARGE_{number}": "x" * 100_000 for number in range(10)}
+    for name, more in ((other, {}), (shared.value, large)):
+        process = start("pass", name, **more)
+        assert process.wait() == 0 and job_pid() == process.pid
 
 
-def test_two_runs_have_two_workers(shared, own, start, tmp_path):
-    for worker in (shared, own):
-        process = start("Path('parent').write_text(str(os.getppid()))", worker.value)
+def test_two_runs_have_two_servers(shared, own, start, tmp_path):
+    for server in (shared, own):
+        process = start("Path('parent').write_text(str(os.getppid()))", server.value)
         assert process.wait() == 0
-        assert int((tmp_path / "parent").read_text()) == worker.pid
+        assert int((tmp_path / "parent").read_text()) == server.pid
 
 
-def test_a_full_memory_kills_one_job_only(shared, start, tmp_path):
-    """What the kernel does to a job that takes too much is done here by its own limit."""
+def test_a_full_memory_kills_one_job_only(shared, start):
+    """A limit of the job does what the kernel does to a job that takes too much."""
     body = (
         "import resource, torch\n"
         "resource.setrlimit(resource.RLIMIT_AS, (2**32, 2**32))\n"
@@ -293,16 +275,16 @@ def test_a_full_memory_kills_one_job_only(shared, start, tmp_path):
 
 @pytest.mark.skipif(os.getuid() != 0, reason="becoming another user takes root")
 def test_another_user_is_not_served(shared, environment):
-    """Neither does the worker fork for others, nor does a script give its job to another's."""
+    """Neither does the server fork for others, nor does a script give its job to another's."""
     code = f"""
-import os, socket
-from suite.jobs.hand_over import _send, is_ours
+import os
+from suite.jobs.fork_client import is_same_user, open_socket, send_job
 os.setgid(65534); os.setuid(65534)
-line = socket.socket(socket.AF_UNIX)
+line = open_socket()
 line.connect({address(shared.name)!r})
-assert not is_ours(line)
+assert not is_same_user(line)
 try:
-    _send(line)
+    send_job(line)
     answer = line.recv(4)
 except OSError:
     answer = b""

@@ -1,0 +1,64 @@
+# Paths of results, by cell and by study.
+
+
+def of_each(cells, pattern):
+    """A file of every cell."""
+    return [f"{RESULTS}/{pattern.format(cell.path)}" for cell in cells]
+
+
+def evaluations_of(cells):
+    """The evaluation of every cell."""
+    return of_each(cells, "evaluations/{}.json")
+
+
+def items_of(cells):
+    """The scores by item of every cell."""
+    return of_each(cells, "items/{}.csv.gz")
+
+
+def hardened_of(cells, name):
+    """One file of every cell's checkpoint."""
+    return of_each(cells, f"hardened/{{}}/{name}")
+
+
+def manifests_of(cells):
+    """The manifest of every pruned cell."""
+    return hardened_of([cell for cell in cells if cell.method != DENSE], "manifest.json")
+
+
+def journals_of(cells):
+    """The journal of every cell's training."""
+    return of_each(cells, "journals/train/{}.jsonl")
+
+
+def pruned(cell, *names):
+    """Files that the method of a cell wrote."""
+    return [f"{RESULTS}/pruned/{cell.path}/{name}" for name in names]
+
+
+def lasting(path, kind):
+    """An output that is deleted after its last use if `keep` says so."""
+    return path if config["keep"][kind] else temp(path)
+
+
+def formats(figure):
+    """A figure in each of its formats."""
+    return [f"{RESULTS}/figures/{figure}.{suffix}" for suffix in ("svg", "pdf", "png")]
+
+
+def files_of_table(name, function):
+    """A table in each of its formats."""
+    return [f"{RESULTS}/tables/{name}.{form}" for form in TABLES[function].formats]
+
+
+def files_of_study(study):
+    """The tables of a study for readers, and its figure if it has one."""
+    section = studies.section(study, config)
+    tables = [file for file in files_of_table(study, section["table"]) if not file.endswith(".tex")]
+    return tables + (formats(study)[:1] if "figure" in section else [])
+
+
+def frames_of(study):
+    """The two frames of a study, or of the grid ("")."""
+    folder = f"{RESULTS}/studies/{study}" if study else RESULTS
+    return {"frame": f"{folder}/results.parquet", "answers": f"{folder}/items.parquet"}
