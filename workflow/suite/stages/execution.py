@@ -1,47 +1,54 @@
-"""How a job's training is computed: what the configuration leaves open is chosen for its GPUs.
+"""Ways to compute a job's training, from the fastest to the one that needs the least GPU memory.
 
-It decides no result, so the stages of trainings do not import it.
+They decide no result, so the stages of trainings do not import this module.
 """
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from suite.jobs.precision import compute_dtype
 from suite.jobs.provenance import choose_device
-from suite.jobs.shape import shape_of
-from suite.plan.cost.execution import Training, choose, together
-from suite.plan.cost.shapes import Sizes
-from suite.plan.cost.training_memory import gate_of
-from suite.stages.models import checkpoint_path, describe
 
 if TYPE_CHECKING:
     from leap.execution import Execution
 
+AUTO = "auto"
+_KEEP_MASKS = (
+    "maskllm",
+    "patch",
+)  # for the backward pass, unless `recompute`; LEAP's kernels do not
 
-def execution_of(
-    model: Path, implementation: str, method: str, config: Mapping[str, Any]
-) -> "Execution":
-    """That of a configured method's training of the model in this folder.
 
-    Raises ValueError where nothing fits, before any weight is loaded.
+def ways_of(implementation: str, method: str, config: Mapping[str, Any]) -> "list[Execution]":
+    """Ways to compute a configured method's training on this job's GPUs, fastest first.
+
+    Nothing is saved at first; then masks are recomputed, states sharded over the GPUs, activations
+    recomputed, each on top of those before; and in each of these steps micro-batches shrink, from
+    all sequences that may go together to one. What the settings `execution` fix is kept. On a CPU,
+    where a process that runs out of memory is killed, only the fastest way is left. Raises
+    ValueError where none splits the batch evenly, before any weight is loaded.
     """
-    import torch
+    from leap.execution import Execution, micro_batch_of
 
-    values = config["methods"][method]
-    device, gpu_bytes = choose_device(), None
-    if device == "cuda":
-        gpu = torch.cuda.get_device_properties(int(os.environ.get("LOCAL_RANK", "0")))
-        gpu_bytes = gpu.total_memory
-    dtype = compute_dtype(describe(model)["dtype"], device)
-    training = Training(
-        Sizes(**shape_of(checkpoint_path(model))),
-        values["batch"],
-        together(values),
-        config["corpora"]["training"]["length"],
-        getattr(torch, dtype).itemsize,
-        gate_of(implementation, values),
-    )
+    values, wanted = config["methods"][method], config.get("execution", {})
+    fixed = {name: value for name, value in wanted.items() if value != AUTO}
     processes = int(os.environ.get("WORLD_SIZE", "1"))
-    return choose(training, processes, gpu_bytes, config.get("execution", {}))
+    batch, shared = values["batch"], values.get("sequences_per_draw")
+    most = shared or batch
+    savings = ["recompute"] if implementation in _KEEP_MASKS else []
+    savings += ["sharding", "checkpointing"] if processes > 1 else ["checkpointing"]
+    savings = [name for name in savings if name not in fixed]
+    ways, refusals = [], []
+    for count in range(len(savings) + 1):
+        for size in range(most, 0, -1):
+            settings = {"micro_batch": size, **dict.fromkeys(savings[:count], True), **fixed}
+            way = Execution(**settings)
+            try:
+                micro_batch_of(way, processes, batch, shared)
+            except ValueError as error:
+                refusals.append(error)
+            else:
+                ways += [way] if way not in ways else []
+    if not ways:
+        raise refusals[0]
+    return ways if choose_device() == "cuda" else ways[:1]
