@@ -1,4 +1,4 @@
-"""Seconds and memory of LEAP's step on GPUs, against a dense step, the official way, and formulas.
+"""Seconds and memory of LEAP's step on GPUs, against a dense step and the official way.
 
     PYTHONPATH=.:workflow python tests/benchmarks/gpu.py [--models llama-3.2-1b ...]
     PYTHONPATH=.:workflow torchrun --standalone --nproc-per-node 8 tests/benchmarks/gpu.py
@@ -9,15 +9,14 @@ sequences of `--length` tokens for each process. Variants, all with the loss of 
 dense     forward + backward with the gradients of all prunable weights, no optimiser step
 official  logits in the model's dtype, masks by `gumbel_softmax` over a trailing axis of 2, kept for
           sums and norms; plain autograd; `torch.optim.AdamW`
-ours      `leap.learn_masks` in the way that `suite.plan.cost.execution` chooses for this GPU
+ours      `leap.learn_masks` with the largest micro-batch that fits
 ours-ckp  `leap.learn_masks` with checkpointing
 
-In the first two each process is on its own. A dense step has the micro-batches of `ours`, an
-official one those of one sequence. What does not fit says so. Seconds are the median of `--steps`
-steps after the first. Memory is the most that torch had allocated on a GPU, beside
-`suite.plan.cost.training_memory`. A second table has the gate alone, on the model's largest matrix:
-bytes a second, of the 8 bytes a weight that it has to move forward and 12 backward, against those
-of a copy.
+In the first two each process is on its own. Micro-batches are halved until one fits; those of the
+official way have one sequence. Seconds are the median of `--steps` steps after the first. Memory is
+the most that torch had allocated on a GPU. A second table has the gate alone, on the model's
+largest matrix: bytes a second, of the 8 bytes a weight that it has to move forward and 12 backward,
+against those of a copy.
 
 Without a GPU it runs on two layers of narrow models, which only shows that it works: then there is
 no memory in the table, and times mean nothing.
@@ -45,10 +44,7 @@ from leap.methods.leap.gate import bernoulli_gate as gate
 from leap.methods.relaxation import Relaxation
 from leap.model.layers import prunable_linears
 from leap.model.loss import lm_loss_of
-from suite.jobs.shape import numbers_of
-from suite.plan.cost.execution import Training, choose
-from suite.plan.cost.shapes import MODELS, Sizes
-from suite.plan.cost.training_memory import training_memory
+from suite.plan.cost import MODELS
 from tests.paper_models import config_of, model_of
 
 SPARSITY = 0.5
@@ -72,8 +68,8 @@ def main() -> None:
     parallel.start()
     say(f"{parallel.world_size()} x {torch.cuda.get_device_name() if ON_GPU else 'CPU'}, "
         f"{options.draw} x {options.length} tokens a process and step\n")  # fmt: skip
-    say("| model | variant | way | s / step | / dense | peak GB | by formula | peak / formula |")
-    say("|---|---|---|---:|---:|---:|---:|---:|")
+    say("| model | variant | way | s / step | / dense | peak GB |")
+    say("|---|---|---|---:|---:|---:|")
     for name in options.models:
         steps_of(name, options)
     say("\n| model | gate of | forward GB/s | backward GB/s | copy GB/s |")
@@ -92,29 +88,28 @@ def steps_of(name: str, options: argparse.Namespace) -> None:
     """A line for each variant of a model."""
     dense = float("nan")
     for variant in options.variants:
-        gc.collect()  # official layers refer to themselves
-        if ON_GPU:
-            torch.cuda.empty_cache()
-        way, seconds, memory = measured(name, variant, options)
-        dense = seconds if variant == "dense" else dense
+        size = 1 if variant == "official" else options.draw
+        while (seconds := measured(name, variant, size, options)) is None and size > 1:
+            size //= 2
+        dense = (seconds or dense) if variant == "dense" else dense
         time_and_ratio = f"{seconds:.3f} | {seconds / dense:.2f}" if seconds else "does not fit |"
-        say(f"| {name} | {variant} | {named(way)} | {time_and_ratio} {memory}")
+        peak = f"{torch.cuda.max_memory_allocated() / 1e9:.2f}" if ON_GPU and seconds else ""
+        say(f"| {name} | {variant} | micro-batch {size} | {time_and_ratio} | {peak} |")
 
 
-def measured(
-    name: str, variant: str, options: argparse.Namespace
-) -> tuple[Execution, float | None, str]:
-    """How a variant is computed, its seconds a step, if it fits, and the end of its line."""
+def measured(name: str, variant: str, size: int, options: argparse.Namespace) -> float | None:
+    """Seconds of a step in micro-batches of this size, if they fit."""
+    gc.collect()  # official layers refer to themselves
+    if ON_GPU:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
     model = built(name)
     ids_BT = torch.randint(model.config.vocab_size, (4 * options.draw, options.length))
-    way, training = way_of(variant, model, options)
-    if ON_GPU:
-        torch.cuda.reset_peak_memory_stats()
+    way = Execution(micro_batch=size, checkpointing=variant == "ours-ckp")
     try:
-        seconds = statistics.median(RUN[variant](model, ids_BT, way, options)[1:])
+        return statistics.median(RUN[variant](model, ids_BT, way, options)[1:])
     except torch.OutOfMemoryError:
-        return way, None, "| | | |"
-    return way, seconds, memory_of(variant, training, way)
+        return None
 
 
 def built(name: str) -> nn.Module:
@@ -139,44 +134,6 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
         yield
     finally:
         torch.set_default_dtype(before)
-
-
-def way_of(
-    variant: str, model: nn.Module, options: argparse.Namespace
-) -> tuple[Execution, Training]:
-    """How a variant is computed, and what its memory follows from."""
-    processes = parallel.world_size()
-    training = Training(
-        Sizes(**numbers_of(model)), options.draw * processes, options.draw, options.length,
-        weight_bytes=model.dtype.itemsize,
-    )  # fmt: skip
-    wanted = {"checkpointing": True} if variant == "ours-ckp" else {}
-    memory = torch.cuda.get_device_properties(device()).total_memory if ON_GPU else None
-    way = choose(training, processes, memory, wanted)
-    if variant.startswith("ours"):
-        return way, training
-    size = way.micro_batch or options.draw
-    return Execution(micro_batch=size if variant == "dense" else 1), training
-
-
-def named(way: Execution) -> str:
-    """A way in words."""
-    switches = [name for name in ("recompute", "checkpointing", "sharding") if getattr(way, name)]
-    return " + ".join([f"micro-batch {way.micro_batch}" if way.micro_batch else "whole", *switches])
-
-
-def memory_of(variant: str, training: Training, way: Execution) -> str:
-    """The end of a line: the peak on this GPU, and what the formula says of LEAP's."""
-    if not ON_GPU:
-        return "| | | |"
-    peak = torch.cuda.max_memory_allocated()
-    if not variant.startswith("ours"):
-        return f"| {peak / 1e9:.2f} | | |"
-    formula = training_memory(
-        training.sizes, way.micro_batch, training.length, way,
-        processes=parallel.world_size(), weight_bytes=training.weight_bytes,
-    ).total  # fmt: skip
-    return f"| {peak / 1e9:.2f} | {formula / 1e9:.2f} | {peak / formula:.3f} |"
 
 
 def ours(

@@ -29,8 +29,8 @@ def use_gpus(wanted: int) -> None:
     """Compute on `wanted` GPUs until this process ends (call it before torch is first imported).
 
     Waits until they are free, and hides all others: with 0 every GPU, so that none is taken from
-    a job that asked for it. Where the machine has none the job computes on the CPU. The lease
-    outlasts `os.execv`; processes started by torchrun share the one that their launcher took.
+    a job that asked for it. Where the machine has none the job computes on the CPU. Processes
+    started by torchrun share the lease that their launcher took.
     Raises ValueError where the machine has some GPUs but fewer.
     """
     if "WORLD_SIZE" not in os.environ:
@@ -105,7 +105,7 @@ def _take(wanted: int, devices: Sequence[str], folder: Path) -> list[str]:
     chosen = usable[:wanted] if len(usable) >= wanted else []
     for device, slots in free.items():
         if device in chosen:
-            os.set_inheritable(slots.pop(), True)
+            slots.pop()  # stays open, and with it the lease
         for slot in slots:
             os.close(slot)
     return chosen
