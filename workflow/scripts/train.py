@@ -10,14 +10,14 @@ if __name__ == "__main__":
         one_on_each(snakemake.resources.get("gpu", 0))
 
         from suite.plan.cell import Cell
-        from suite.stages.execution import ways_of
+        from suite.stages.execution import candidates
         from suite.stages.train import Training, train_masks, train_weights
 
         params, inputs, outputs = snakemake.params, snakemake.input, snakemake.output
         model, cell = Path(inputs.model).parent, Cell.of(snakemake.wildcards)
-        ways = ways_of(params.recipe["implementation"], cell.method, snakemake.config)
+        executions = candidates(params.recipe["implementation"], cell.method, snakemake.config)
         place = Path(inputs.training), cell, params.run, params.recipe, Path(params.state)
-        training = Training(model, *place, ways, outputs)
+        training = Training(model, *place, executions, outputs)
         if outputs.get("logits"):
             names = [name for name in ("warm_start", "sparse_masks") if inputs.get(name)]
             train_masks(training, {name: Path(inputs[name]) for name in names})

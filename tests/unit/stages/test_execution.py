@@ -12,7 +12,7 @@ def ways(monkeypatch, values, wanted=(), *, processes=1, device="cuda", implemen
     monkeypatch.setattr(execution, "choose_device", lambda: device)
     monkeypatch.setenv("WORLD_SIZE", str(processes))
     config = {"methods": {"mine": values}, "execution": dict(wanted)}
-    return execution.ways_of(implementation, "mine", config)
+    return execution.candidates(implementation, "mine", config)
 
 
 def described(found):

@@ -118,7 +118,7 @@ def test_a_resumed_training_steps_down_too(place, tmp_path, gpu, settings):
     assert [file.name for file in training.state.iterdir()] == ["step-00000001.whole.safetensors"]
     del gpu.seen[:]
     gpu.forward = lambda: None
-    found, _ = learn(replace(training, ways=[Execution(4), *fits]))
+    found, _ = learn(replace(training, executions=[Execution(4), *fits]))
     assert gpu.seen == [4, *[2] * 4]  # the last two of three steps
     assert same(found, undisturbed)
     assert not training.state.exists()

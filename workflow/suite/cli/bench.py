@@ -79,10 +79,10 @@ class Bench:
 
     def _train(self, cell: Cell, masks: Mapping[str, Path], files: Files) -> None:
         kind, folder = self.settings["implementations"][cell.method], self.folder / cell.path
-        ways = execution.ways_of(kind, cell.method, self.settings)
+        executions = execution.candidates(kind, cell.method, self.settings)
         outputs = {**files, "journal": str(folder / "journal.jsonl")}
         place = cell, self.settings["run"], self.recipes.masks(cell), folder / "state"
-        training = train.Training(self.model, self.corpus("training"), *place, ways, outputs)
+        training = train.Training(self.model, self.corpus("training"), *place, executions, outputs)
         if "logits" not in files:
             train.train_weights(training)
             return

@@ -1,6 +1,6 @@
-"""Ways to compute a job's training, from the fastest to the one that needs the least GPU memory.
+"""Executions that a training may try, from the fastest to the one with the least GPU memory.
 
-They decide no result, so the stages of trainings do not import this module.
+They decide no result, so the stage of trainings does not import this module.
 """
 
 import os
@@ -13,20 +13,17 @@ if TYPE_CHECKING:
     from leap.execution import Execution
 
 AUTO = "auto"
-_KEEP_MASKS = (
-    "maskllm",
-    "patch",
-)  # for the backward pass, unless `recompute`; LEAP's kernels do not
+_KEEP_MASKS = ("maskllm", "patch")  # for the backward pass, unless recomputed
 
 
-def ways_of(implementation: str, method: str, config: Mapping[str, Any]) -> "list[Execution]":
-    """Ways to compute a configured method's training on this job's GPUs, fastest first.
+def candidates(implementation: str, method: str, config: Mapping[str, Any]) -> "list[Execution]":
+    """Executions of a configured method's training on this job's GPUs, fastest first.
 
-    Nothing is saved at first; then masks are recomputed, states sharded over the GPUs, activations
-    recomputed, each on top of those before; and in each of these steps micro-batches shrink, from
-    all sequences that may go together to one. What the settings `execution` fix is kept. On a CPU,
-    where a process that runs out of memory is killed, only the fastest way is left. Raises
-    ValueError where none splits the batch evenly, before any weight is loaded.
+    The first ones save no memory; later ones recompute masks, then also shard state over the GPUs,
+    then also recompute activations. At each of these levels micro-batches shrink to one sequence.
+    What `execution` sets is fixed. On a CPU, where running out of memory kills the process, only
+    the fastest is left. Raises ValueError, before any weight is loaded, where none splits the batch
+    evenly.
     """
     from leap.execution import Execution, micro_batch_of
 
@@ -34,21 +31,20 @@ def ways_of(implementation: str, method: str, config: Mapping[str, Any]) -> "lis
     fixed = {name: value for name, value in wanted.items() if value != AUTO}
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     batch, shared = values["batch"], values.get("sequences_per_draw")
-    most = shared or batch
     savings = ["recompute"] if implementation in _KEEP_MASKS else []
     savings += ["sharding", "checkpointing"] if processes > 1 else ["checkpointing"]
     savings = [name for name in savings if name not in fixed]
-    ways, refusals = [], []
+    found, refusals = [], []
     for count in range(len(savings) + 1):
-        for size in range(most, 0, -1):
+        for size in range(shared or batch, 0, -1):
             settings = {"micro_batch": size, **dict.fromkeys(savings[:count], True), **fixed}
-            way = Execution(**settings)
+            execution = Execution(**settings)
             try:
-                micro_batch_of(way, processes, batch, shared)
+                micro_batch_of(execution, processes, batch, shared)
             except ValueError as error:
                 refusals.append(error)
             else:
-                ways += [way] if way not in ways else []
-    if not ways:
+                found += [execution] if execution not in found else []
+    if not found:
         raise refusals[0]
-    return ways if choose_device() == "cuda" else ways[:1]
+    return found if choose_device() == "cuda" else found[:1]

@@ -40,8 +40,9 @@ class Training:
     """What a cell's training reads and writes, and how it may be computed.
 
     run: the run's name. recipe: of the cell's masks (see `suite.plan.recipe`). state: the folder of
-    an unfinished training, deleted at the end. ways: tried in order until one fits into GPU memory;
-    the report names it. outputs: `report`, `journal`, and `logits`, or `weights` and `mask`.
+    an unfinished training, deleted at the end. executions: tried in order until one fits into GPU
+    memory, which the report names. outputs: `report`, `journal`, and `logits`, or `weights` and
+    `mask`.
     """
 
     model: Path
@@ -50,7 +51,7 @@ class Training:
     run: str
     recipe: Mapping[str, Any]
     state: Path
-    ways: "Sequence[Execution]"
+    executions: "Sequence[Execution]"
     outputs: Mapping[str, str]
 
 
@@ -70,14 +71,14 @@ def train_masks(training: Training, masks: Mapping[str, Path]) -> None:
     settings = make_settings(Settings, values, cell.target, cell.seed)
 
     def learn(
-        model: "nn.Module", blocks_ST: "Tensor", way: "Execution", report: "Report"
+        model: "nn.Module", blocks_ST: "Tensor", execution: "Execution", report: "Report"
     ) -> dict[str, Any]:
         given = {name: load_masks(file) for name, file in masks.items()}
         prior, sparse = given.get("warm_start"), given.get("sparse_masks")
         parameterisation = load(training.recipe["implementation"]).from_settings(values)
         learned = learn_masks(
             model, blocks_ST, settings, prior, parameterisation=parameterisation, sparse=sparse,
-            execution=way, state=training.state, report=report,
+            execution=execution, state=training.state, report=report,
         )  # fmt: skip
         if parallel.rank() == 0:
             save_tensors(learned.logits, training.outputs["logits"])
@@ -110,10 +111,10 @@ def train_weights(training: Training) -> None:
     settings = make_settings(Settings, values, cell.target, cell.seed)
 
     def learn(
-        model: "nn.Module", blocks_ST: "Tensor", way: "Execution", report: "Report"
+        model: "nn.Module", blocks_ST: "Tensor", execution: "Execution", report: "Report"
     ) -> dict[str, Any]:
         learned = learn_weights(
-            model, blocks_ST, settings, execution=way, state=training.state, report=report
+            model, blocks_ST, settings, execution=execution, state=training.state, report=report
         )
         if parallel.rank() == 0:
             dtype = getattr(torch, models.describe(training.model)["dtype"])
@@ -126,18 +127,22 @@ def train_weights(training: Training) -> None:
 
 
 def _run(training: Training, learn: _Learn) -> None:
-    """`learn` in the first way that fits into GPU memory, write the report, delete the state."""
+    """`learn` with the first execution that fits, write the report and delete the state."""
     from leap.distributed import parallel
 
     meter = Meter()
     parallel.start()
-    report = first_that_fits(training.ways, lambda way: _attempt(training, learn, way, meter))
+    report = first_that_fits(
+        training.executions, lambda execution: _attempt(training, learn, execution, meter)
+    )
     if parallel.rank() == 0:
         write_json(training.outputs["report"], report)
         shutil.rmtree(training.state, ignore_errors=True)
 
 
-def _attempt(training: Training, learn: _Learn, way: "Execution", meter: Meter) -> dict[str, Any]:
+def _attempt(
+    training: Training, learn: _Learn, execution: "Execution", meter: Meter
+) -> dict[str, Any]:
     """Load the model and the corpus and `learn`; return the report."""
     import torch
 
@@ -154,14 +159,14 @@ def _attempt(training: Training, learn: _Learn, way: "Execution", meter: Meter) 
         blocks_ST, corpus = corpora.read(training.corpus, recipe["training"])
         model = models.load_model(checkpoint, dtype, device)
         watch = Watch(values["steps"], record)
-        own = learn(model, torch.from_numpy(blocks_ST), way, watch.report)
+        own = learn(model, torch.from_numpy(blocks_ST), execution, watch.report)
     return {
         "implementation": recipe["implementation"],
         "recipe": dict(recipe),
         **own,
         "training": corpus,
         "processes": parallel.world_size(),
-        "execution": {**asdict(way), "out_of_memory": training.ways.index(way)},
+        "execution": {**asdict(execution), "out_of_memory": training.executions.index(execution)},
         **compute_setting(dtype, device, model),
         # the steps of all attempts, where the job was interrupted
         "cost": {**meter.read(), "training_seconds": round(watch.seconds, 3)},
