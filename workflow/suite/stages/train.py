@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,13 +27,11 @@ from suite.tracking.journal import open_journal
 from suite.tracking.watch import Watch
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
-
     from leap.execution import Execution
-    from leap.training.trainer import Report
 
-# Trains on tokens and writes the result in the first process; returns its part of the report
-_Learn = Callable[["nn.Module", "Tensor", "Execution", "Report"], dict[str, Any]]
+# Trains a model on token blocks, with keywords of `leap.learn_masks` for how, and writes the result
+# in the first process; returns its part of the report
+_Learn = Callable[..., dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -70,16 +69,12 @@ def train_masks(training: Training, masks: Mapping[str, Path]) -> None:
     values, cell = training.recipe["method"], training.cell
     settings = make_settings(Settings, values, cell.target, cell.seed)
 
-    def learn(
-        model: "nn.Module", blocks_ST: "Tensor", execution: "Execution", report: "Report"
-    ) -> dict[str, Any]:
+    def learn(model: Any, blocks_ST: Any, **how: Any) -> dict[str, Any]:
         given = {name: load_masks(file) for name, file in masks.items()}
         prior, sparse = given.get("warm_start"), given.get("sparse_masks")
-        parameterisation = load(training.recipe["implementation"]).from_settings(values)
-        learned = learn_masks(
-            model, blocks_ST, settings, prior, parameterisation=parameterisation, sparse=sparse,
-            execution=execution, state=training.state, report=report,
-        )  # fmt: skip
+        gate = load(training.recipe["implementation"]).from_settings(values)
+        how |= {"parameterisation": gate, "sparse": sparse}
+        learned = learn_masks(model, blocks_ST, settings, prior, **how)
         if parallel.rank() == 0:
             save_tensors(learned.logits, training.outputs["logits"])
         return {
@@ -106,16 +101,11 @@ def train_weights(training: Training) -> None:
     from leap.methods.elsa import Settings, learn_weights
     from leap.settings import make_settings
 
-    cell = training.cell
-    values = training.recipe["method"]
+    values, cell = training.recipe["method"], training.cell
     settings = make_settings(Settings, values, cell.target, cell.seed)
 
-    def learn(
-        model: "nn.Module", blocks_ST: "Tensor", execution: "Execution", report: "Report"
-    ) -> dict[str, Any]:
-        learned = learn_weights(
-            model, blocks_ST, settings, execution=execution, state=training.state, report=report
-        )
+    def learn(model: Any, blocks_ST: Any, **how: Any) -> dict[str, Any]:
+        learned = learn_weights(model, blocks_ST, settings, **how)
         if parallel.rank() == 0:
             dtype = getattr(torch, models.describe(training.model)["dtype"])
             weights = {f"{name}.weight": x.to(dtype) for name, x in learned.weights.items()}
@@ -132,16 +122,14 @@ def _run(training: Training, learn: _Learn) -> None:
 
     meter = Meter()
     parallel.start()
-    report = first_that_fits(
-        training.executions, lambda execution: _attempt(training, learn, execution, meter)
-    )
+    report = first_that_fits(training.executions, partial(_attempt, training, learn, meter))
     if parallel.rank() == 0:
         write_json(training.outputs["report"], report)
         shutil.rmtree(training.state, ignore_errors=True)
 
 
 def _attempt(
-    training: Training, learn: _Learn, execution: "Execution", meter: Meter
+    training: Training, learn: _Learn, meter: Meter, execution: "Execution"
 ) -> dict[str, Any]:
     """Load the model and the corpus and `learn`; return the report."""
     import torch
@@ -159,7 +147,8 @@ def _attempt(
         blocks_ST, corpus = corpora.read(training.corpus, recipe["training"])
         model = models.load_model(checkpoint, dtype, device)
         watch = Watch(values["steps"], record)
-        own = learn(model, torch.from_numpy(blocks_ST), execution, watch.report)
+        how = {"execution": execution, "state": training.state, "report": watch.report}
+        own = learn(model, torch.from_numpy(blocks_ST), **how)
     return {
         "implementation": recipe["implementation"],
         "recipe": dict(recipe),
@@ -175,9 +164,6 @@ def _attempt(
 
 
 def _calibration(mask: Path) -> dict[str, Any]:
-    """Calibration corpus of a layer-wise method's mask, from the report that lies beside it.
-
-    Empty for a method with a rule of its own, whose data the suite does not know.
-    """
+    """Calibration corpus of a mask, from its method's report; empty for a method with a rule."""
     found: dict[str, Any] = read_json(mask.with_name("pruning.json")).get("calibration", {})
     return found
