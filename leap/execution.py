@@ -2,20 +2,18 @@
 
 from dataclasses import dataclass
 
-from leap.settings import Settings
-
 
 @dataclass(frozen=True)
 class Execution:
     """Settings that change a result only through the order of summation.
 
-    A training may be taken up again under others.
+    A training may resume under other ones.
 
-    micro_batch: sequences that go through the model together in one process; it divides those that
-        share a draw of the masks (`Settings.sequences_per_draw`). 0: as many as can.
-    recompute: draw masks again for the backward pass instead of keeping them (LEAP always does on
+    micro_batch: sequences in one forward pass of one process; it divides the sequences that share a
+        draw of the masks (`Settings.sequences_per_draw`). 0: as many as possible.
+    recompute: draw masks again in the backward pass instead of keeping them (LEAP always does on
         a GPU).
-    checkpointing: keep no activations inside a decoder block, compute them again.
+    checkpointing: recompute the activations of decoder blocks in the backward pass.
     sharding: split prunable weights, logits and optimiser state over the processes, by rows.
     """
 
@@ -25,50 +23,38 @@ class Execution:
     sharding: bool = False
 
 
-def micro_batch_of(execution: Execution, settings: Settings, processes: int) -> int:
+def micro_batch_of(
+    execution: Execution, processes: int, batch: int, sequences_per_draw: int | None = None
+) -> int:
     """Micro-batch size in each process.
 
     Processes of a sharded training compute with the same masks, so their sequences share a draw;
-    others take different micro-batches, of any draw. Raises ValueError where that does not come
-    out even.
+    others take different micro-batches, of any draw. `sequences_per_draw` is None where no masks
+    are drawn: then all sequences of a process may go together. Raises ValueError for an uneven
+    split.
     """
-    shared = settings.sequences_per_draw
-    together = processes if execution.sharding else 1
-    if shared % together:
-        raise ValueError(
-            f"sequences_per_draw is {shared}, but with sharding the sequences of all {processes} "
-            "processes share a draw of the masks: choose a multiple of the processes, or no "
-            "sharding"
-        )
-    most = shared // together
-    chosen = execution.micro_batch or most
-    if most % chosen:
-        raise ValueError(
-            f"micro_batch is {chosen}, which does not divide the {most} sequences that share a "
-            "draw of the masks in a process (sequences_per_draw)"
-        )
-    micro_batches = settings.batch // chosen
-    if micro_batches % processes:
-        raise ValueError(
-            f"batch / micro_batch is {micro_batches}, which {processes} processes cannot share "
-            "evenly: choose a multiple"
-        )
-    return chosen
-
-
-def micro_batch_of_batch(execution: Execution, batch: int, processes: int) -> int:
-    """Micro-batch size of a training without mask sampling: any divisor of a process' batch.
-
-    Raises ValueError where processes cannot share them evenly.
-    """
-    if batch % processes:
+    if sequences_per_draw is None:
+        shared, sharers = batch, processes
+    else:
+        shared, sharers = sequences_per_draw, processes if execution.sharding else 1
+    if shared % sharers:
         raise ValueError(
             f"batch is {batch}, which {processes} processes cannot share evenly: choose a multiple"
+            if sequences_per_draw is None
+            else f"sequences_per_draw is {shared}, but with sharding the sequences of all "
+            f"{processes} processes share a draw of the masks: choose a multiple of the "
+            "processes, or no sharding"
         )
-    most = batch // processes
+    most = shared // sharers
     chosen = execution.micro_batch or most
     if most % chosen:
         raise ValueError(
-            f"micro_batch is {chosen}, which does not divide the {most} sequences of a process"
+            f"micro_batch is {chosen}, which does not divide the {most} sequences of a process "
+            f"({'batch' if sequences_per_draw is None else 'sequences_per_draw'})"
+        )
+    if batch // chosen % processes:
+        raise ValueError(
+            f"batch / micro_batch is {batch // chosen}, which {processes} processes cannot share "
+            "evenly: choose a multiple"
         )
     return chosen

@@ -9,14 +9,14 @@ from transformers import (
     Qwen2Config,
 )
 
-from suite.plan.cost.shapes import MODELS
+from suite.plan.cost import MODELS
 
 CONFIGS = {"qwen": Qwen2Config, "gemma": Gemma3TextConfig, "llama": LlamaConfig}
 
 
 def config_of(name: str, **changes: int) -> PreTrainedConfig:
     """The config of one of the paper's models, by its name in the scales, with these changes."""
-    shape = MODELS[name]
+    shape, family = MODELS[name], name.split("-")[0]
     numbers = {
         "hidden_size": shape.hidden,
         "num_hidden_layers": shape.layers,
@@ -26,9 +26,9 @@ def config_of(name: str, **changes: int) -> PreTrainedConfig:
         "head_dim": shape.head_dim,
         "vocab_size": shape.vocabulary,
         "tie_word_embeddings": shape.tied,
-        **({"sliding_window": shape.window} if shape.window else {}),
+        **({"sliding_window": 512} if family == "gemma" else {}),
     }
-    return CONFIGS[name.split("-")[0]](**{**numbers, **changes})
+    return CONFIGS[family](**{**numbers, **changes})
 
 
 def model_of(config: PreTrainedConfig) -> PreTrainedModel:

@@ -32,7 +32,7 @@ from leap.checks import check_training, refuse_non_finite
 from leap.distributed import parallel
 from leap.distributed.rows import Split, collected, gathered
 from leap.distributed.topk import largest
-from leap.execution import Execution, micro_batch_of_batch
+from leap.execution import Execution, micro_batch_of
 from leap.model.layers import prunable_linears
 from leap.model.loss import lm_loss_of
 from leap.model.replaced import StandIn, replaced
@@ -115,7 +115,7 @@ def learn_weights(
     """
     execution = execution or Execution()
     check_training(model, blocks_ST, {})
-    micro_batch = micro_batch_of_batch(execution, settings.batch, parallel.world_size())
+    micro_batch = micro_batch_of(execution, parallel.world_size(), settings.batch)
     states = None
     if state is not None:
         states = StateFolder(state, fingerprint(model, blocks_ST, {}, settings, "elsa weights"))

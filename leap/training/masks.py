@@ -71,7 +71,8 @@ def learn_masks(
     execution = execution or Execution()
     parameterisation.check(settings, sparse is not None)
     check_training(model, blocks_ST, {"prior": prior, "N:M": sparse})
-    micro_batch = micro_batch_of(execution, settings, parallel.world_size())
+    shared, processes = settings.sequences_per_draw, parallel.world_size()
+    micro_batch = micro_batch_of(execution, processes, settings.batch, shared)
     states = None
     if state is not None:
         masks = {"prior": prior, "sparse": sparse}

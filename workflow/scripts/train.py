@@ -10,18 +10,16 @@ if __name__ == "__main__":
         one_on_each(snakemake.resources.get("gpu", 0))
 
         from suite.plan.cell import Cell
-        from suite.stages import train, train_weights
-        from suite.stages.execution import execution_of
+        from suite.stages.execution import candidates
+        from suite.stages.train import Training, train_masks, train_weights
 
-        params, inputs = snakemake.params, snakemake.input
+        params, inputs, outputs = snakemake.params, snakemake.input, snakemake.output
         model, cell = Path(inputs.model).parent, Cell.of(snakemake.wildcards)
-        names = ("warm_start", "sparse_masks")
-        masks = {name: Path(inputs[name]) for name in names if inputs.get(name)}
-        execution = execution_of(
-            model, params.recipe["implementation"], cell.method, snakemake.config
-        )
-        common = (cell, params.run, params.recipe, Path(params.state), execution, snakemake.output)
-        if snakemake.output.get("logits"):
-            train.learn(model, Path(inputs.training), masks, *common)
+        executions = candidates(params.recipe["implementation"], cell.method, snakemake.config)
+        place = Path(inputs.training), cell, params.run, params.recipe, Path(params.state)
+        training = Training(model, *place, executions, outputs)
+        if outputs.get("logits"):
+            names = [name for name in ("warm_start", "sparse_masks") if inputs.get(name)]
+            train_masks(training, {name: Path(inputs[name]) for name in names})
         else:
-            train_weights.learn(model, Path(inputs.training), *common)
+            train_weights(training)

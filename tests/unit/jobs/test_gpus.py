@@ -23,18 +23,16 @@ print(os.environ["CUDA_VISIBLE_DEVICES"], time.monotonic(), flush=True)
 time.sleep(float(sys.argv[2]))
 print(time.monotonic(), flush=True)
 """
-# the same, but becomes another program on the way, which starts a process as torchrun does
+# the same, which starts a worker as torchrun does
 LAUNCHER = """
-import os, subprocess, sys
+import os, subprocess, sys, time
 from suite.jobs.gpus import use_gpus
 use_gpus(2)
-process = "from suite.jobs.gpus import use_gpus; import os; use_gpus(2)\\n"
-process += "print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True)"
-launcher = "import os, subprocess, sys, time\\n"
-launcher += "environment = {**os.environ, 'WORLD_SIZE': '2'}\\n"
-launcher += "subprocess.run([sys.executable, '-c', sys.argv[1]], env=environment, check=True)\\n"
-launcher += "time.sleep(600)"
-os.execv(sys.executable, [sys.executable, "-c", launcher, process])
+worker = "from suite.jobs.gpus import use_gpus; import os; use_gpus(2)\\n"
+worker += "print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True)"
+environment = {**os.environ, "WORLD_SIZE": "2"}
+subprocess.run([sys.executable, "-c", worker], env=environment, check=True)
+time.sleep(600)
 """
 LOGGING = """
 import logging, sys
@@ -44,15 +42,15 @@ from suite.jobs.gpus import use_gpus
 use_gpus(1)
 """
 
-# the script of rule train, which prints what it would become
+# the script of rule train, which says what it would start and does not
 TRAINING = """
 import os, runpy, sys
 from types import SimpleNamespace
-def execv(program, arguments):
-    said = [os.environ["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"], *arguments[1:]]
+from torch.distributed import run
+def main(arguments):
+    said = [os.environ["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"], *arguments]
     print(*said, file=sys.__stdout__, flush=True)
-    sys.exit()
-os.execv = execv
+run.main = main
 snakemake = SimpleNamespace(log=[sys.argv[2]], threads=2, resources={"gpu": 2}, params=None)
 runpy.run_path(sys.argv[1], {"snakemake": snakemake}, "__main__")
 """
@@ -165,7 +163,7 @@ def test_jobs_of_different_slurm_allocations_do_not_meet(start):
     assert gets_none(start(JOB, 1, 600, SLURM_JOB_ID="1"))
 
 
-def test_a_lease_outlasts_exec_and_processes_of_torchrun_share_it(start):
+def test_a_lease_is_not_taken_again_by_workers(start):
     launcher = start(LAUNCHER)
     assert devices_of(launcher) == "0,1"
     assert devices_of(start(JOB, 1, 600)) == "2"
@@ -251,6 +249,6 @@ def test_a_folder_that_others_could_write_to_is_refused(make, alone, tmp_path):
 def test_the_launcher_waits_for_a_training_to_save_longer_than_slurm_gives_it(start, tmp_path):
     process = start(TRAINING, ROOT / "workflow/scripts/train.py", tmp_path / "log")
     seconds, *launcher = process.communicate(timeout=60)[0].split()
-    assert launcher[:4] == ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    assert launcher[:2] == ["--standalone", "--nproc-per-node=2"]
     profile = (ROOT / "profiles/slurm/config.yaml").read_text()
     assert int(seconds) > int(re.search(r"--signal=TERM@(\d+)", profile)[1])

@@ -215,7 +215,7 @@ sequential.prune_model(model, method, settings, 0.5, ids.split(4))
 @pytest.mark.parametrize(
     ("program", "roots"),
     [
-        (TRAIN, ["suite.stages.train:learn", "leap.methods.leap:from_settings"]),
+        (TRAIN, ["suite.stages.train:train_masks", "leap.methods.leap:from_settings"]),
         (PRUNE, ["suite.stages.prune:prune", "baselines.sparsegpt", "baselines.sequential"]),
     ],
 )
@@ -243,7 +243,7 @@ def test_no_stage_reaches_what_decides_no_result():
 
 
 def test_a_training_reaches_no_selection_and_a_selection_no_training():
-    training = code.closure("suite.stages.train:learn", "leap.methods.leap:from_settings")
+    training = code.closure("suite.stages.train:train_masks", "leap.methods.leap:from_settings")
     selection = code.closure("leap.methods.leap:masks")
     assert "leap.methods.leap.gate:bernoulli_gate" in training
     assert {"leap.selection", "leap.methods.leap.selection"} & {

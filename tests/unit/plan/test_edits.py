@@ -63,6 +63,9 @@ EDITS: dict[str, Jobs] = {
     "leap/training/data.py:sequences": {
         **OF_LEAP, **cells("leap", "leap-reconstruct", "elsa", train_weights={"elsa"}),
     },
+    "workflow/suite/stages/train.py:_attempt": {
+        **OF_LEAP, **cells("leap", "leap-reconstruct", "elsa", train_weights={"elsa"}),
+    },
     "leap/training/objective.py:density_term": OF_LEAP,
     "leap/methods/elsa.py:learn_weights": cells("elsa", train_weights={"elsa"}),
     # another selection of masks trains nothing again

@@ -1,93 +1,175 @@
-"""What the report of a training says."""
+"""A cell's training: its report, its outputs, and the way that fits into GPU memory."""
 
 import hashlib
+import os
+import signal
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
 
 from leap.execution import Execution
 from suite.artifacts.files import read_json
 from suite.plan.cell import Cell
-from suite.stages import train_weights
+from suite.stages import models
 from suite.stages.binarise import binarise
 from suite.stages.harden import harden
 from suite.stages.prune import prune
-from suite.stages.train import learn
+from suite.stages.train import Training, train_masks, train_weights
 from suite.tracking.journal import read_journal
 from tests.unit.recipes import MODEL, recipes
 
+MASKS = {"like": "maskllm", "warm_start": "random", "sequences_per_draw": 4}
+WEIGHTS = {"like": "elsa", "interval": 2}
+NAMES = {"mask": "mask.safetensors", "journal": "journal.jsonl"}
+OF_MASKS = {**NAMES, "logits": "logits.safetensors", "report": "training.json",
+            "choice": "choice.json"}  # fmt: skip
+OF_WEIGHTS = {**NAMES, "weights": "weights.safetensors", "report": "pruning.json"}
 
-def test_the_report_names_the_implementation_and_not_the_cells_method(place, tmp_path):
-    small = {"like": "maskllm", "warm_start": "random", "steps": 1, "batch": 2}
-    small["sequences_per_draw"] = 2
-    # the training text of the fixture is its calibration text
+
+def known(method, **settings):
+    """Recipes with this method, whose training text is the calibration text of the fixture."""
     calibration = recipes().settings["corpora"]["calibration"]
     training = {key: calibration[key] for key in ("sequences", "length")}
-    known = recipes(methods={"mine": small}, corpora={"training": training})
-    cell = Cell(MODEL, "mine", "0.5")
-    outputs = {key: str(tmp_path / key) for key in ("logits", "report", "journal")}
-    learn(
-        place / "model", place / "calibration.safetensors", {}, cell, "test", known.masks(cell),
-        tmp_path / "state", Execution(micro_batch=1), outputs,
+    values = {"steps": 3, "batch": 4, **settings}
+    return recipes(methods={method: values}, corpora={"training": training})
+
+
+def training_of(place, folder, method, settings, ways=None):
+    """A training of a method that writes into this folder."""
+    folder.mkdir(exist_ok=True)
+    cell = Cell(MODEL, method, "0.5")
+    names = OF_WEIGHTS if settings.get("like") == "elsa" else OF_MASKS
+    outputs = {key: str(folder / name) for key, name in names.items()}
+    return Training(
+        place / "model", place / "calibration.safetensors", cell, "test",
+        known(method, **settings).masks(cell), folder / "state", ways or [Execution(4)],
+        outputs,
     )  # fmt: skip
-    report = read_json(outputs["report"])
+
+
+def learn(training):
+    """Train, and return what is learned and the report."""
+    if "logits" in training.outputs:
+        train_masks(training, {})
+    else:
+        train_weights(training)
+    learned = training.outputs.get("logits") or training.outputs["weights"]
+    return load_file(learned), read_json(training.outputs["report"])
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """A GPU whose memory takes micro-batches of two; `forward` is called in each forward pass."""
+    found = type("Gpu", (), {"seen": [], "forward": staticmethod(lambda: None)})()
+    load_model = models.load_model
+
+    def loaded(*arguments):
+        model = load_model(*arguments)
+
+        def forward(module, inputs, keywords):
+            if not torch.is_grad_enabled():  # a probe of the model's output layer
+                return
+            size = len(keywords["input_ids"] if "input_ids" in keywords else inputs[0])
+            found.seen.append(size)
+            if size > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            found.forward()
+
+        model.get_decoder().register_forward_pre_hook(forward, with_kwargs=True)
+        return model
+
+    monkeypatch.setattr(models, "load_model", loaded)
+    return found
+
+
+def same(first, second):
+    return first.keys() == second.keys() and all(first[n].equal(second[n]) for n in first)
+
+
+@pytest.mark.parametrize("settings", [MASKS, WEIGHTS], ids=["masks", "weights"])
+def test_a_training_steps_down_to_the_way_that_fits(place, tmp_path, gpu, settings):
+    fits = Execution(2, checkpointing=True)
+    directly, _ = learn(training_of(place, tmp_path / "a", "mine", settings, [fits]))
+    ways = [Execution(4), Execution(4, checkpointing=True), fits, Execution(1)]
+    del gpu.seen[:]
+    found, report = learn(training_of(place, tmp_path / "b", "mine", settings, ways))
+    assert gpu.seen[:3] == [4, 4, 2] and 1 not in gpu.seen
+    assert same(found, directly)
+    assert report["execution"] == {
+        "micro_batch": 2, "recompute": False, "checkpointing": True, "sharding": False,
+        "out_of_memory": 2,
+    }  # fmt: skip
+    _, curve = read_journal(tmp_path / "b/journal.jsonl")
+    assert [point.step for point in curve if point.name == "lm_loss"] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("settings", [MASKS, WEIGHTS], ids=["masks", "weights"])
+def test_a_resumed_training_steps_down_too(place, tmp_path, gpu, settings):
+    fits = [Execution(2)]
+    undisturbed, _ = learn(training_of(place, tmp_path / "a", "mine", settings, fits))
+    del gpu.seen[:]
+    gpu.forward = lambda: os.kill(os.getpid(), signal.SIGTERM) if len(gpu.seen) == 3 else None
+    training = training_of(place, tmp_path / "b", "mine", settings, fits)
+    with pytest.raises(SystemExit):
+        learn(training)
+    assert [file.name for file in training.state.iterdir()] == ["step-00000001.whole.safetensors"]
+    del gpu.seen[:]
+    gpu.forward = lambda: None
+    found, _ = learn(replace(training, executions=[Execution(4), *fits]))
+    assert gpu.seen == [4, *[2] * 4]  # the last two of three steps
+    assert same(found, undisturbed)
+    assert not training.state.exists()
+
+
+def test_what_fits_in_no_way_is_refused(place, tmp_path, gpu):
+    training = training_of(place, tmp_path, "mine", MASKS)
+    with pytest.raises(ValueError, match=r"does not fit into GPU memory.*micro_batch=4.*more GPUs"):
+        learn(training)
+    assert not Path(training.outputs["report"]).exists()
+
+
+def test_the_report_names_the_implementation_and_not_the_cells_method(place, tmp_path):
+    training = training_of(place, tmp_path, "mine", MASKS)
+    _, report = learn(training)
     assert report["implementation"] == "maskllm"
     assert "method" not in report
-    assert report["execution"] == {
-        "micro_batch": 1, "recompute": False, "checkpointing": False, "sharding": False,
-    }  # fmt: skip
+    assert report["execution"]["out_of_memory"] == 0
     assert set(report["training"]) == {"sequences", "length", "sha256"}
-    assert report["recipe"] == known.masks(cell)
+    assert report["recipe"] == training.recipe
 
 
 def test_learned_weights_are_written_as_a_layer_wise_method_writes_its_own(place, tmp_path):
-    calibration = recipes().settings["corpora"]["calibration"]
-    training = {key: calibration[key] for key in ("sequences", "length")}
-    small = {"like": "elsa", "steps": 3, "batch": 2, "interval": 2}
-    known = recipes(methods={"mine": small}, corpora={"training": training})
-    cell = Cell(MODEL, "mine", "0.6")
-    names = {"weights": "weights.safetensors", "mask": "mask.safetensors"}
-    names |= {"report": "pruning.json", "journal": "journal.jsonl"}
-    outputs = {key: str(tmp_path / name) for key, name in names.items()}
-    train_weights.learn(
-        place / "model", place / "calibration.safetensors", cell, "test", known.masks(cell),
-        tmp_path / "state", Execution(), outputs,
-    )  # fmt: skip
-    report = read_json(outputs["report"])
+    training = training_of(place, tmp_path, "mine", WEIGHTS)
+    _, report = learn(training)
     assert (report["implementation"], report["settings"]["penalty"]) == ("elsa", 0.01)
-    assert report["recipe"] == known.masks(cell)
+    assert report["recipe"] == training.recipe
     assert report["cost"]["training_seconds"] > 0
-    assert not (tmp_path / "state").exists()
-    _, curve = read_journal(Path(outputs["journal"]))
-    assert [point.step for point in curve if point.name == "lm_loss"] == [0, 1, 2]
-    pruned = {key: outputs[key] for key in ("weights", "mask", "report")}
-    harden(place / "model", pruned, cell, "test", known.checkpoint(cell), tmp_path / "hardened")
+    pruned = {key: training.outputs[key] for key in ("weights", "mask", "report")}
+    recipe = known("mine", **WEIGHTS).checkpoint(training.cell)
+    harden(place / "model", pruned, training.cell, "test", recipe, tmp_path / "hardened")
     manifest = read_json(tmp_path / "hardened/manifest.json")
     assert manifest["kept_weights_changed"] is True
     assert manifest["selection"] == {"rule": "exact", "tolerance": 0}
-    assert manifest["survivors"] == round(0.4 * manifest["weights"])
-    assert manifest["pruning"]["training"]["sequences"] == training["sequences"]
+    assert manifest["survivors"] == round(0.5 * manifest["weights"])
+    assert manifest["pruning"]["training"]["sequences"] == 8
 
 
 def test_the_manifest_names_the_calibration_text_behind_the_warm_start(place, tmp_path):
-    calibration = recipes().settings["corpora"]["calibration"]
-    training = {key: calibration[key] for key in ("sequences", "length")}
-    small = {"steps": 1, "batch": 2, "sequences_per_draw": 2}
-    known = recipes(methods={"leap": small}, corpora={"training": training})
-    start, cell = Cell(MODEL, "wanda", "0.5"), Cell(MODEL, "leap", "0.5")
-    folder = tmp_path / "wanda"
+    settings = {"steps": 1, "sequences_per_draw": 4}
+    asked, start = known("leap", **settings), Cell(MODEL, "wanda", "0.5")
     names = {"weights": "weights.safetensors", "mask": "mask.safetensors", "report": "pruning.json"}
-    pruned = {key: str(folder / name) for key, name in names.items()}
+    pruned = {key: str(tmp_path / "wanda" / name) for key, name in names.items()}
     text = place / "calibration.safetensors"
-    prune(place / "model", text, start, known.masks(start), pruned)
-    outputs = {
-        key: str(tmp_path / key) for key in ("logits", "report", "journal", "mask", "choice")
-    }
-    learn(
-        place / "model", text, {"warm_start": Path(pruned["mask"])}, cell, "test",
-        known.masks(cell), tmp_path / "state", Execution(micro_batch=1), outputs,
-    )  # fmt: skip
-    logits, report = Path(outputs["logits"]), Path(outputs["report"])
-    binarise(logits, report, None, "leap", known.selection(cell), outputs)
-    harden(place / "model", outputs, cell, "test", known.checkpoint(cell), tmp_path / "hardened")
+    prune(place / "model", text, start, asked.masks(start), pruned)
+    training = training_of(place, tmp_path, "leap", settings)
+    outputs, cell = training.outputs, training.cell
+    train_masks(training, {"warm_start": Path(pruned["mask"])})
+    files = Path(outputs["logits"]), Path(outputs["report"])
+    binarise(*files, None, "leap", asked.selection(cell), outputs)
+    harden(place / "model", outputs, cell, "test", asked.checkpoint(cell), tmp_path / "hardened")
     found = read_json(tmp_path / "hardened/manifest.json")["pruning"]["prior_calibration"]
     assert found["sha256"] == hashlib.sha256(text.read_bytes()).hexdigest()
     assert (found["sequences"], found["length"]) == (8, 24)

@@ -13,7 +13,7 @@ from suite.plan.grid import taken_masks
 from suite.plan.methods import mask_learners, methods_that_are
 from suite.plan.recipe import Recipes
 from suite.sources import own, texts
-from suite.stages import binarise, bos, corpora, execution, models, prune, train, train_weights
+from suite.stages import binarise, bos, corpora, execution, models, prune, train
 
 Files = dict[str, str]
 
@@ -79,13 +79,14 @@ class Bench:
 
     def _train(self, cell: Cell, masks: Mapping[str, Path], files: Files) -> None:
         kind, folder = self.settings["implementations"][cell.method], self.folder / cell.path
-        how = execution.execution_of(self.model, kind, cell.method, self.settings)
+        executions = execution.candidates(kind, cell.method, self.settings)
         outputs = {**files, "journal": str(folder / "journal.jsonl")}
-        place = cell, self.settings["run"], self.recipes.masks(cell), folder / "state", how, outputs
+        place = cell, self.settings["run"], self.recipes.masks(cell), folder / "state"
+        training = train.Training(self.model, self.corpus("training"), *place, executions, outputs)
         if "logits" not in files:
-            train_weights.learn(self.model, self.corpus("training"), *place)
+            train.train_weights(training)
             return
-        train.learn(self.model, self.corpus("training"), masks, *place)
+        train.train_masks(training, masks)
         made = Path(files["logits"]), Path(files["report"]), masks.get("sparse_masks")
         binarise.binarise(*made, kind, self.recipes.selection(cell), files)
 

@@ -29,7 +29,7 @@ def use_gpus(wanted: int) -> None:
     """Lease GPUs until this process ends (call it before torch is first imported).
 
     Waits until they are free, and hides all others. Without GPUs on the machine the job computes
-    on the CPU. The lease outlasts `os.execv`; processes of torchrun share their launcher's.
+    on the CPU. Processes of torchrun share their launcher's lease.
     Raises ValueError if the machine has some GPUs but fewer than `wanted`.
     """
     if "WORLD_SIZE" not in os.environ:
@@ -104,7 +104,7 @@ def _take(wanted: int, devices: Sequence[str], folder: Path) -> list[str]:
     chosen = usable[:wanted] if len(usable) >= wanted else []
     for device, slots in free.items():
         if device in chosen:
-            os.set_inheritable(slots.pop(), True)
+            slots.pop()  # stays open, and with it the lease
         for slot in slots:
             os.close(slot)
     return chosen

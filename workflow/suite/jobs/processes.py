@@ -3,19 +3,42 @@
 import os
 import sys
 
+from suite.jobs.gpu_memory import OUT_OF_MEMORY, TRIED_VARIABLE
+
 _SECONDS_TO_SAVE = "600"  # at most, see profiles/slurm/config.yaml
 
 
 def one_on_each(gpus: int) -> None:
-    """Replace this script by torchrun with one process for each of several GPUs.
+    """Run this script under torchrun, one process per GPU, and exit with its status.
 
-    Returns in these processes, and with one GPU or none. Signals reach the launcher.
+    Returns in these processes, and with one GPU or none. All are restarted where one of them ran out of GPU memory. This process is their launcher, so
+    that signals reach it.
     """
-    if gpus > 1 and "WORLD_SIZE" not in os.environ:
-        # by default the launcher kills processes that save their state for over 30 s
-        os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", _SECONDS_TO_SAVE)
-        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={gpus}"]
-        os.execv(sys.executable, [sys.executable, *launcher, sys.argv[0]])
+    if gpus <= 1 or "WORLD_SIZE" in os.environ:
+        return
+    # by default the launcher kills processes that save their state for over 30 s
+    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", _SECONDS_TO_SAVE)
+    tried = 0
+    while (status := _launch(gpus)) == OUT_OF_MEMORY:
+        tried += 1
+        os.environ[TRIED_VARIABLE] = str(tried)
+    sys.exit(status)
+
+
+def _launch(gpus: int) -> int:
+    """Exit status of the processes: OUT_OF_MEMORY where it is that of any of them."""
+    from torch.distributed import run
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+    try:
+        run.main(["--standalone", f"--nproc-per-node={gpus}", sys.argv[0]])
+    except SignalException as interrupted:
+        return 128 + interrupted.sigval
+    except ChildFailedError as error:
+        failed = {failure.exitcode for failure in error.failures.values()}
+        return OUT_OF_MEMORY if OUT_OF_MEMORY in failed else 1
+    return 0
 
 
 def log_of(log: str) -> str:

@@ -81,10 +81,10 @@ class Recipes:
             recipe["training"] = self.corpus("training")
             for name, other in taken_masks(self.settings, cell).items():
                 recipe[name] = self.masks(other)
-            code = fingerprint("suite.stages.train_weights:learn")
+            code = fingerprint("suite.stages.train:train_weights")
             if cell.method in self.selected:
                 gate = f"leap.methods.{implementation}:from_settings"
-                code = fingerprint("suite.stages.train:learn", gate)
+                code = fingerprint("suite.stages.train:train_masks", gate)
             recipe |= self.computing
         else:
             recipe["method"] = dict(own)
