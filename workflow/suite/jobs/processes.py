@@ -11,8 +11,8 @@ _SECONDS_TO_SAVE = "600"  # at most, see profiles/slurm/config.yaml
 def one_on_each(gpus: int) -> None:
     """Run this script under torchrun, one process per GPU, and exit with its status.
 
-    Returns in these processes, and with one GPU or none. All are restarted where one of them ran out of GPU memory. This process is their launcher, so
-    that signals reach it.
+    Returns in these processes, and with one GPU or none. All are restarted if one of them runs out
+    of GPU memory. Signals reach this process, their launcher.
     """
     if gpus <= 1 or "WORLD_SIZE" in os.environ:
         return
