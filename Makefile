@@ -1,22 +1,22 @@
-# First steps: `make smoke` takes two miniatures through every stage, `make` runs the whole miniature
-# benchmark, `make test` every check.
+# `make smoke` runs every stage on two miniatures, `make` the full miniature benchmark, `make test` all
+# checks and tests.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := mini
 .PHONY: smoke mini test lint style types ui docs prove-equal pins clean
 
-# The pins were made with 3.11, so it is preferred where there are several.
+# The pins were made with Python 3.11, which is preferred if there are several.
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 
-# Two processes for tests, whatever the number of cores: those that run the workflow take two each.
-# They get whole modules, in the order of tests/conftest.py.
+# Two test processes on any machine, since tests of the workflow take two cores each. Each process
+# runs whole modules, in the order of tests/conftest.py.
 PYTEST := python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations=15
-# Which tests, by their markers.
+# Selection of tests, by marker.
 TESTS ?= not network and not slurm
 
 VENV := .venv
 READY := $(VENV)/.ready
-# Rules that call a tool by its name get the one of the environment.
+# Tools of the environment come first.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 smoke: $(READY)
@@ -48,12 +48,12 @@ ui: $(READY)
 	@grep -Hos 'http[^"]*leaderboard[^"]*' results/*/tracking/*.json || true
 	mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///results/mlflow.db --workers 1
 
-# Writes the tables of README and docs from the results that are tracked.
+# Writes the tables of README and docs from the tracked results.
 docs: $(READY)
 	python -m suite.report.documentation
 
-# Shows that HEAD computes the same bits as an older commit, so that results of that one stay valid:
-# make prove-equal BEFORE=COMMIT [WITHOUT="alps"], without methods that are known to differ.
+# Proves that HEAD computes the same bits as an older commit, whose results then stay valid:
+# make prove-equal BEFORE=COMMIT [WITHOUT="alps"], where WITHOUT excludes methods known to differ.
 prove-equal: $(READY)
 	python -m tests.prove_equal $(BEFORE) $(WITHOUT)
 
@@ -62,22 +62,22 @@ pins:
 	sed -i.old '/==/d' envs/suite.yaml && rm envs/suite.yaml.old
 	sed -n 's/^\([^#].*==\)/      - \1/p' envs/requirements.txt >> envs/suite.yaml
 
-# Leaves results alone: they may have cost days of GPU time.
+# Keeps results, which may have taken days of GPU time.
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-# A new environment whenever the pins or the package's own declaration change.
+# The environment is rebuilt if the pins or pyproject.toml change.
 $(READY): envs/requirements.txt pyproject.toml
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	    echo "$(PYTHON) is not Python 3.11 or newer: name one, as in make PYTHON=python3.11" >&2; \
+	    echo "$(PYTHON) is not Python 3.11 or newer: set one, as in make PYTHON=python3.11" >&2; \
 	    exit 1; }
-	@echo "Installing the environment into $(VENV): some minutes, and about 2 GB (more with CUDA)"
+	@echo "Installing the environment into $(VENV): a few minutes, about 2 GB (more with CUDA)"
 	@"$(PYTHON)" -m venv --clear $(VENV)
 	@$(VENV)/bin/python -m pip install --quiet --upgrade pip
 	@$(VENV)/bin/python -m pip install --quiet -r envs/requirements.txt
-	@# setuptools is among the pins, so the build needs nothing from the network; its one warning
-	@# is that an editable installation is an editable installation
+	@# setuptools is pinned, so the build needs no network; its only warning is about the editable
+	@# installation
 	@PYTHONWARNINGS=ignore $(VENV)/bin/python -m pip install --quiet --no-deps \
 	    --no-build-isolation -e .
 	@touch $@
