@@ -44,7 +44,7 @@ run: logs
 - jobs_per_gpu: 0 is less than the minimum of 1
 - models.mini-llama-3.2-1b.resources.prepare: there is no setting 'gpu'
 - resources.harden: there is no setting 'gpu'
-- run: "logs" cannot be used (results/ has a folder of that name for another purpose; choose another name)
+- run: "logs" cannot be used (results/ has another folder of that name; choose another name)
 
 # a missing key that was misspelt is no second mistake
 models:
