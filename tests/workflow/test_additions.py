@@ -156,7 +156,7 @@ def fingerprint_of_the_folder(suite: Path) -> str:
         suite,
         "from suite.plan.code import fingerprint; from suite.plan.methods import rule_folders; "
         "folder = rule_folders()['relative_magnitude']; "
-        "print(fingerprint('suite.stages.adopt', data=[folder]), end='')",
+        "print(fingerprint('suite.stages.adopt:adopt', data=[folder]), end='')",
     )
 
 
