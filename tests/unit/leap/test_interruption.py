@@ -156,16 +156,6 @@ def test_kills_in_the_middle_of_a_save_do_not_change_a_bit(tmp_path, undisturbed
     assert_the_same(training, undisturbed)
 
 
-def test_a_state_truncated_after_a_kill_costs_steps_and_nothing_else(tmp_path, undisturbed, warm):
-    training = Training(tmp_path, warm)
-    training.start().wait_for_lines(12).end(signal.SIGKILL)
-    *_, older, newest = training.states()
-    os.truncate(newest, newest.stat().st_size // 2)
-    assert not sound(newest)
-    assert sound(older)
-    assert_the_same(training, undisturbed)
-
-
 @pytest.mark.parametrize("lines", [1, 20])
 def test_sigterm_saves_the_step_that_was_reached_and_exits_with_143(
     tmp_path, undisturbed, warm, lines

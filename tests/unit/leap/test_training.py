@@ -102,20 +102,6 @@ def test_other_families_train_as_plain_autograd_does(family):
     assert_trained_as_by_hand(tiny.family(family), settings, Execution(checkpointing=True))
 
 
-def test_the_norm_that_clips_is_that_of_all_gradients_before():
-    norms = {}
-    for longest in (0.0, 0.15, 1e6):
-        settings, lines = Settings(**{**SOFT, "batch": 4, "max_grad_norm": longest}), []
-        report = lambda step, values, lines=lines: lines.append(values["gradient_norm"])  # noqa: E731
-        norms[longest] = leap.learn_masks(llama(), tokens(), settings, report=report).logits, lines
-    (free, lines), (clipped, others), (far, _) = norms.values()
-    binding = [norm > 0.15 for norm in lines].index(True)
-    assert 0 < binding < len(lines) - 1
-    assert lines[: binding + 1] == others[: binding + 1] and lines != others
-    assert all(torch.equal(free[name], far[name]) for name in free)
-    assert not all(torch.equal(free[name], clipped[name]) for name in free)
-
-
 @pytest.mark.parametrize("changes", [{}, {"magnitude": "l1", "hard": True}])
 def test_saving_memory_does_not_change_a_bit(changes):
     settings = Settings(**{**SOFT, "steps": 8, "batch": 4, **changes})
@@ -157,14 +143,6 @@ def test_token_ids_may_have_any_integer_type():
     for kind in (torch.int32, torch.int16, torch.uint8):
         found = leap.learn_masks(llama(), tokens().to(kind), settings).logits
         assert all(torch.equal(found[name], expected[name]) for name in expected), kind
-
-
-def test_gates_stand_only_where_weights_are_prunable():
-    model = llama()
-    learned = leap.learn_masks(model, tokens(), Settings(**{**SOFT, "steps": 1}))
-    shapes = {name: linear.weight.shape for name, linear in prunable_linears(model).items()}
-    assert len(shapes) == 14
-    assert {name: logits.shape for name, logits in learned.logits.items()} == shapes
 
 
 def test_a_bfloat16_model_is_trained_with_float32_logits():

@@ -51,13 +51,6 @@ def test_the_seed_decides_and_nothing_else():
     assert (first_logits(SHAPE, 0.014, 6, None, 3.0) != first).float().mean() > 0.99
 
 
-def test_the_prior_itself_is_not_changed():
-    mask = prior_mask()
-    before = mask.clone()
-    first_logits(SHAPE, 0.014, 5, mask, 3.0)
-    assert torch.equal(mask, before)
-
-
 @pytest.mark.parametrize("shape", [(301, 200), (200, 300), (1, 301)])
 def test_a_prior_of_another_shape_is_refused_even_if_it_would_broadcast(shape):
     with pytest.raises(ValueError, match=r"prior mask has shape \(.*but its layer \(200, 301\)"):
