@@ -10,8 +10,7 @@ LAYER_WISE = sorted(
 
 rule prune:
     input:
-        unpack(mask_inputs("allocation", "mask_from")),
-        unpack(weight_inputs),
+        unpack(taken_inputs),
         model=rules.model.output[0],
         calibration=calibration_input,
     output:

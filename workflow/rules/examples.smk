@@ -18,7 +18,11 @@ rule examples:
             *(formats(name)[0] for name in SHOWN),
             *(file for study in STUDIED for file in files_of_study(study)),
         ],
-        kept=[*evaluations_of(KEPT), *items_of(KEPT), *manifests_of(KEPT)],
+        kept=[
+            *of_each(KEPT, "evaluations/{}.json"),
+            *of_each(KEPT, "items/{}.csv.gz"),
+            *manifests_of(KEPT),
+        ],
     output:
         directory(f"results/examples/{RUN}"),
     log:

@@ -13,7 +13,7 @@ FIGURES = (
     (
         "training",
         "training",
-        {"journals": journals_of(OF_SUBJECT)},
+        {"journals": of_each(OF_SUBJECT, "journals/train/{}.jsonl")},
         OF_SUBJECT and SUBJECT in LEARN_MASKS,
     ),
     (
@@ -33,34 +33,3 @@ DRAWN += [
     for study in STUDIES
     if "figure" in studies.section(study, config)
 ]
-
-for NAME, FIGURE, TITLE, STUDY, INPUTS in DRAWN:
-
-    rule:
-        name:
-            f"figure_{NAME}"
-        input:
-            **INPUTS,
-        output:
-            report(
-                formats(NAME)[0],
-                category="Figures",
-                labels={"figure": TITLE},
-                caption=f"../report/{FIGURE}.rst",
-            ),
-            formats(NAME)[1:],
-        log:
-            f"{RESULTS}/logs/figures/{NAME}.log",
-        localrule: True
-        conda:
-            "../../envs/suite.yaml"
-        params:
-            kind="figure",
-            function=FIGURE,
-            told=lambda wildcards, study=STUDY, name=NAME: told(study, name),
-            recipes=lambda wildcards, study=STUDY: recipes_mark(study),
-            code=shown(f"figures.{FIGURE}"),
-        message:
-            f"Drawing figure {NAME}"
-        script:
-            "../scripts/show.py"

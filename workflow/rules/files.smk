@@ -6,16 +6,6 @@ def of_each(cells, pattern):
     return [f"{RESULTS}/{pattern.format(cell.path)}" for cell in cells]
 
 
-def evaluations_of(cells):
-    """The evaluation of every cell."""
-    return of_each(cells, "evaluations/{}.json")
-
-
-def items_of(cells):
-    """The scores by item of every cell."""
-    return of_each(cells, "items/{}.csv.gz")
-
-
 def hardened_of(cells, name):
     """One file of every cell's checkpoint."""
     return of_each(cells, f"hardened/{{}}/{name}")
@@ -24,11 +14,6 @@ def hardened_of(cells, name):
 def manifests_of(cells):
     """The manifest of every pruned cell."""
     return hardened_of([cell for cell in cells if cell.method != DENSE], "manifest.json")
-
-
-def journals_of(cells):
-    """The journal of every cell's training."""
-    return of_each(cells, "journals/train/{}.jsonl")
 
 
 def pruned(cell, *names):

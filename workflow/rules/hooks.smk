@@ -16,14 +16,6 @@ from suite.sources.missing import missing
 from suite.tracking.store import store_uri
 
 
-def refuse_unrecorded():
-    """Raise ValueError for an evaluation of other settings that Snakemake has no record of."""
-    records = FilePersistence(nolock=True)
-    for cell, evaluation in zip(CELLS, evaluations_of(CELLS)):
-        if Path(evaluation).is_file() and not records.metadata(IOFile(evaluation)):
-            preflight.refuse_unrecorded(Path(evaluation), RECIPES.evaluation(cell))
-
-
 def refuse_mixed(cells):
     """Raise ValueError if finished results among these cells were not computed alike."""
     from suite.results.collect import Files, Shown, collect
@@ -87,8 +79,11 @@ if (
     workflow.is_main_process
     and workflow.workflow_settings.persistence_backend == PersistenceBackend.FILE
 ):
+    records = FilePersistence(nolock=True)
     try:
-        refuse_unrecorded()
+        for cell, evaluation in zip(CELLS, of_each(CELLS, "evaluations/{}.json")):
+            if Path(evaluation).is_file() and not records.metadata(IOFile(evaluation)):
+                preflight.refuse_unrecorded(Path(evaluation), RECIPES.evaluation(cell))
     except ValueError as error:
         raise WorkflowError(str(error)) from None
 

@@ -21,26 +21,18 @@ def calibration_input(wildcards):
     return f"{RESULTS}/corpora/{wildcards.model}/{corpus}.safetensors"
 
 
-def mask_inputs(*wanted):
-    """Masks of other methods that a method starts from or keeps, by its setting."""
-
-    def of_job(wildcards):
-        taken = taken_masks(config, Cell.of(wildcards))
-        return {
-            setting: pruned(cell, "mask.safetensors")[0]
-            for setting, cell in taken.items()
-            if setting in wanted
-        }
-
-    return of_job
+def taken_inputs(wildcards):
+    """Masks of other methods by the setting that names them, and the weights of a kept mask."""
+    taken = taken_masks(config, Cell.of(wildcards))
+    files = {name: pruned(cell, "mask.safetensors")[0] for name, cell in taken.items()}
+    if "mask_from" in taken and taken["mask_from"].method not in TRAINED:
+        files["weights_from"] = pruned(taken["mask_from"], "weights.safetensors")[0]
+    return files
 
 
-def weight_inputs(wildcards):
-    """The weights that come with a kept mask; a learned mask has none."""
-    source = taken_masks(config, Cell.of(wildcards)).get("mask_from")
-    if source is None or source.method in TRAINED:
-        return {}
-    return {"weights_from": pruned(source, "weights.safetensors")[0]}
+def sparse_masks(wildcards):
+    """The masks inside the sparse tiles of a method that selects tiles."""
+    return {name: file for name, file in taken_inputs(wildcards).items() if name == "sparse_masks"}
 
 
 def pruned_inputs(wildcards):
@@ -86,8 +78,8 @@ def collected(wildcards):
     if measure_of(study) == "validation":
         return {"results": of_each(cells, "validation/{}.json")}
     return {
-        "results": evaluations_of(cells),
-        "answers": items_of(cells),
+        "results": of_each(cells, "evaluations/{}.json"),
+        "answers": of_each(cells, "items/{}.csv.gz"),
         "manifests": manifests_of(cells),
     }
 
@@ -96,8 +88,9 @@ def tracked(wildcards):
     """The results of the grid or a study, and the records of pruning and training."""
     study = "" if wildcards.cells == "grid" else wildcards.cells
     cells = cells_of(study)
+    trained = [cell for cell in cells if cell.method in TRAINED]
     return {
         "results": frames_of(study)["frame"],
-        "journals": journals_of([cell for cell in cells if cell.method in TRAINED]),
+        "journals": of_each(trained, "journals/train/{}.jsonl"),
         "manifests": manifests_of(cells),
     }

@@ -2,8 +2,7 @@
 
 from suite.plan.config import shown_settings
 
-CAPTIONS = Path(HERE, "workflow/report")
-TEMPLATES = list(Path(HERE, "workflow/suite/report/page").glob("*.j2"))
+TEMPLATES = Path(HERE, "workflow/suite/report/page").glob("*.j2")
 
 
 rule page:
@@ -25,7 +24,7 @@ rule page:
         places=[cell.path for cell in PRUNED],
         captions=SHOWN,
         settings=shown_settings(config),
-        code=shown("report.page.write", data=[CAPTIONS, *NUMBERS, *TEMPLATES]),
+        code=shown("report.page.write", data=[Path(HERE, "workflow/report"), *NUMBERS, *TEMPLATES]),
     message:
         "Writing report.html"
     script:

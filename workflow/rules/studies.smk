@@ -26,7 +26,7 @@ for NAME, TABLE, STUDY in SHOWN_TABLES:
 rule no_study:
     # For targets that are neither a rule nor a study, `cells_of` raises a readable error.
     input:
-        lambda wildcards: evaluations_of(cells_of(wildcards.study)),
+        lambda wildcards: of_each(cells_of(wildcards.study), "evaluations/{}.json"),
     output:
         "{study}",
     wildcard_constraints:

@@ -5,7 +5,7 @@
 
 rule train:
     input:
-        unpack(mask_inputs("warm_start", "sparse_masks")),
+        unpack(taken_inputs),
         model=rules.model.output[0],
         training=f"{RESULTS}/corpora/{{model}}/training.safetensors",
     output:
@@ -39,7 +39,7 @@ rule train:
 
 rule binarise:
     input:
-        unpack(mask_inputs("sparse_masks")),
+        unpack(sparse_masks),
         logits=f"{RESULTS}/pruned/{CELL}/logits.safetensors",
         report=f"{RESULTS}/pruned/{CELL}/training.json",
     output:

@@ -1,0 +1,41 @@
+# A rule for every table and figure.
+
+from suite.tables.published import FILES as NUMBERS
+
+# kind, name, function, title, study, inputs, files, and data that the code reads
+DISPLAYS = [
+    ("table", name, function, name, study, frames_of(study), files_of_table(name, function), NUMBERS)
+    for name, function, study in SHOWN_TABLES
+]
+DISPLAYS += [("figure", *figure, formats(figure[0]), []) for figure in DRAWN]
+
+for KIND, NAME, FUNCTION, TITLE, STUDY, INPUTS, FILES, DATA in DISPLAYS:
+
+    rule:
+        name:
+            f"{KIND}_{NAME}"
+        input:
+            **INPUTS,
+        output:
+            report(
+                FILES[0],
+                category=f"{KIND.capitalize()}s",
+                labels={KIND: TITLE},
+                caption=f"../report/{FUNCTION}.rst",
+            ),
+            FILES[1:],
+        log:
+            f"{RESULTS}/logs/{KIND}s/{NAME}.log",
+        localrule: True
+        conda:
+            "../../envs/suite.yaml"
+        params:
+            kind=KIND,
+            function=FUNCTION,
+            told=lambda wildcards, study=STUDY, name=NAME: told(study, name),
+            recipes=lambda wildcards, study=STUDY: recipes_mark(study),
+            code=shown(f"{KIND}s.{FUNCTION}", data=DATA),
+        message:
+            f"{'Drawing' if KIND == 'figure' else 'Writing'} {KIND} {NAME}"
+        script:
+            "../scripts/show.py"
