@@ -109,7 +109,7 @@ def test_what_is_said_of_leads_is_what_was_found():
     mini, of_all_mini = first_verdicts("mini")
     assert mini["cells_better"] == 10 and mini["cells_significantly_worse"] == 0
     assert of_all_mini["mean"] < 0
-    for page in documentation.PAGES:
+    for page in ("README.md", "docs/results.md"):
         assert lead(mini, 1) in text_of(page)
         assert lead(of_all_mini, 1) in text_of(page)
     for entry in (mini, of_all_mini):  # what the run printed

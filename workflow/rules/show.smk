@@ -2,14 +2,15 @@
 
 from suite.tables.published import FILES as NUMBERS
 
-# kind, name, function, title, study, inputs, files, and data that the code reads
-DISPLAYS = [
-    ("table", name, function, name, study, frames_of(study), files_of_table(name, function), NUMBERS)
+# kind, name, function, title, study, inputs
+DISPLAYS = [("figure", *figure) for figure in DRAWN]
+DISPLAYS += [
+    ("table", name, function, name, study, frames_of(study))
     for name, function, study in SHOWN_TABLES
 ]
-DISPLAYS += [("figure", *figure, formats(figure[0]), []) for figure in DRAWN]
 
-for KIND, NAME, FUNCTION, TITLE, STUDY, INPUTS, FILES, DATA in DISPLAYS:
+for KIND, NAME, FUNCTION, TITLE, STUDY, INPUTS in DISPLAYS:
+    FILES = files_of_table(NAME, FUNCTION) if KIND == "table" else formats(NAME)
 
     rule:
         name:
@@ -34,7 +35,7 @@ for KIND, NAME, FUNCTION, TITLE, STUDY, INPUTS, FILES, DATA in DISPLAYS:
             function=FUNCTION,
             told=lambda wildcards, study=STUDY, name=NAME: told(study, name),
             recipes=lambda wildcards, study=STUDY: recipes_mark(study),
-            code=shown(f"{KIND}s.{FUNCTION}", data=DATA),
+            code=shown(f"{KIND}s.{FUNCTION}", data=NUMBERS if KIND == "table" else []),
         message:
             f"{'Drawing' if KIND == 'figure' else 'Writing'} {KIND} {NAME}"
         script:

@@ -44,7 +44,7 @@ except SystemExit:
 """
 
 REFUSED = f"""{STATE}
-from suite.jobs.determinism import use_determinism
+from suite.jobs.script import use_determinism
 use_determinism({{"deterministic": True}})
 torch.zeros(3).put_(torch.tensor([1]), torch.tensor([2.0]))  # has no fixed order, on no device
 """
@@ -53,7 +53,7 @@ torch.zeros(3).put_(torch.tensor([1]), torch.tensor([2.0]))  # has no fixed orde
 PRUNING = """
 import json, sys
 from pathlib import Path
-from suite.jobs.determinism import use_determinism
+from suite.jobs.script import use_determinism
 from suite.plan.cell import Cell
 from suite.stages.prune import prune
 place, target = sys.argv[1:3]

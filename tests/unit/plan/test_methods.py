@@ -6,7 +6,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from suite.plan import methods, methods_table
+from suite.plan import methods
 from suite.plan.methods import (
     TakenMasks,
     can_have,
@@ -22,6 +22,7 @@ from suite.plan.methods import (
     written_pattern,
 )
 from suite.plan.validation import SCHEMAS, ConfigError
+from suite.report import documentation
 from tests.conftest import ROOT
 from tests.unit.recipes import forget_schemas, loaded
 
@@ -114,7 +115,7 @@ def test_a_new_method_needs_its_schema_only(describe, folder):
     assert look_of("ria")["marker"] == "d"
     assert written_pattern("ria", {"budget": "2:4"}) == "2:4"
     assert not can_have("ria", {"budget": "2:4"}, 0.6)
-    assert "[A paper](https://example.org/ria)" in methods_table.table()
+    assert "[A paper](https://example.org/ria)" in "".join(documentation.methods())
 
 
 def test_a_new_method_is_configured_like_any_other(describe):
@@ -202,10 +203,6 @@ def test_a_run_uses_the_methods_whose_masks_it_takes_too():
 def test_only_elsa_learns_weights_also_under_another_name():
     found = weight_learners(loaded(methods={"mine": {"like": "elsa", "penalty": 1}}))
     assert found >= {"elsa", "mine"} and not found & {"leap", "admm"}
-
-
-def test_the_documentation_has_the_table_of_methods():
-    assert methods_table.table() in (ROOT / "docs/methods.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("title", ["Random pruning", "Relative magnitude"])

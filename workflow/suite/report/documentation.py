@@ -1,18 +1,19 @@
-"""Tables of results in README.md and docs/results.md, filled in from the tracked results.
+"""Tables in README.md and docs, filled in from the tracked results and the methods' schemas.
 
 `make docs` writes the lines between `<!-- table: FUNCTION RUN METHOD ... -->` and `<!-- end -->`
-from results/examples/RUN. FUNCTION is `short`, `full` or `leads`, below.
+from results/examples/RUN. FUNCTION is `short`, `full`, `leads` or `methods`, below.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
 from suite.artifacts.files import write_text
 from suite.plan.cell import DENSE, LEAP
 from suite.plan.code import ROOT
-from suite.plan.methods import method_label
+from suite.plan.methods import known_methods, method_label, method_schema
 from suite.report.examples import EXAMPLES, tables_of, tracked
 from suite.results.statistics import compare, over_places
 from suite.tables import verdict
@@ -20,7 +21,7 @@ from suite.tables.main import main_frame
 from suite.tables.markdown import table
 from suite.tables.numbers import number, perplexity
 
-PAGES = ("README.md", "docs/results.md")
+PAGES = ("README.md", "docs/results.md", "docs/methods.md")
 # columns of the table of leads: seeds of LEAP, of which a method has the first
 SEEDS = {
     "0.5": ["0.5"],
@@ -49,15 +50,43 @@ def leads(run: str, *methods: str) -> list[str]:
     return table(headings, rows, "l" + "r" * len(SEEDS))
 
 
+def methods() -> list[str]:
+    """All methods by their schemas; layer-wise ones first, sorted by name."""
+    schemas = {name: method_schema(name) for name in known_methods()}
+    order = sorted(schemas, key=lambda name: (schemas[name].get("trained", False), name))
+    headings = ["method", "what it does", "weights compete in", "paper", "changes kept weights"]
+    headings.append("licence of the public code")
+    return table(headings, [_described(name, schemas[name]) for name in order], "llllll")
+
+
 def filled(text: str) -> str:
     """A page with its tables as the tracked results have them. Raises KeyError for a new name."""
 
     def fill(block: re.Match[str]) -> str:
         name, *arguments = block[2].split()
-        lines = {"short": short, "full": full, "leads": leads}[name](*arguments)
+        lines = _TABLES[name](*arguments)
         return "".join([block[1], *(f"{line}\n" for line in lines), block[3]])
 
     return _BLOCK.sub(fill, text)
+
+
+_TABLES: Mapping[str, Callable[..., list[str]]] = {
+    "short": short,
+    "full": full,
+    "leads": leads,
+    "methods": methods,
+}
+
+
+def _described(name: str, schema: Mapping[str, Any]) -> list[str]:
+    paper = schema["paper"]
+    if "arxiv" in paper:
+        paper = f"[{paper['arxiv']}](https://arxiv.org/abs/{paper['arxiv']})"
+    elif paper != "none":
+        paper = f"[{paper['title']}]({paper['url']})"
+    changes = "yes" if schema["changes_weights"] else "no"
+    about = schema["description"].rstrip(".")
+    return [f"`{name}`", about, schema["competes_in"], paper, changes, schema["licence"]]
 
 
 def _means(run: str, methods: Sequence[str], columns: Mapping[str, str]) -> list[str]:

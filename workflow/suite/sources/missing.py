@@ -16,7 +16,11 @@ def missing(settings: Mapping[str, Any], rules: Collection[str]) -> list[str]:
     verified later, by the jobs that read them.
     """
     downloads = of_hub(settings)
-    if not any(downloads.values()) or not (mirror() or _is_offline()):
+    if not any(downloads.values()):
+        return []
+    from huggingface_hub.constants import HF_HUB_OFFLINE
+
+    if not (mirror() or HF_HUB_OFFLINE):
         return []
     lines = []
     for rule, kind, check in (
@@ -30,12 +34,6 @@ def missing(settings: Mapping[str, Any], rules: Collection[str]) -> list[str]:
             except ValueError as error:
                 lines.append(str(error))
     return list(dict.fromkeys(lines))
-
-
-def _is_offline() -> bool:
-    from huggingface_hub import constants
-
-    return constants.HF_HUB_OFFLINE
 
 
 def _check_model(source: Mapping[str, Any]) -> None:
