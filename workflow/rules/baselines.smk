@@ -14,9 +14,7 @@ rule prune:
         model=rules.model.output[0],
         calibration=calibration_input,
     output:
-        weights=f"{RESULTS}/pruned/{CELL}/weights.safetensors",
-        mask=f"{RESULTS}/pruned/{CELL}/mask.safetensors",
-        report=f"{RESULTS}/pruned/{CELL}/pruning.json",
+        **NEW_WEIGHTS,
     log:
         f"{RESULTS}/logs/prune/{CELL}.log",
     benchmark:
@@ -51,9 +49,7 @@ rule adopt:
         mask=f"{RESULTS}/foreign/{CELL}/mask.safetensors",
         benchmark=f"{RESULTS}/benchmarks/foreign/{CELL}.tsv",
     output:
-        weights=f"{RESULTS}/pruned/{CELL}/weights.safetensors",
-        mask=f"{RESULTS}/pruned/{CELL}/mask.safetensors",
-        report=f"{RESULTS}/pruned/{CELL}/pruning.json",
+        **NEW_WEIGHTS,
     log:
         f"{RESULTS}/logs/adopt/{CELL}.log",
     wildcard_constraints:

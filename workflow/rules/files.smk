@@ -1,5 +1,12 @@
 # Paths of results, by cell and by study.
 
+# outputs of methods that write weights
+NEW_WEIGHTS = {
+    "weights": f"{RESULTS}/pruned/{CELL}/weights.safetensors",
+    "mask": f"{RESULTS}/pruned/{CELL}/mask.safetensors",
+    "report": f"{RESULTS}/pruned/{CELL}/pruning.json",
+}
+
 
 def of_each(cells, pattern):
     """A file of every cell."""

@@ -7,10 +7,7 @@ rule harden:
         model=rules.model.output[0],
     output:
         config=f"{RESULTS}/hardened/{CELL}/config.json",
-        weights=lasting(
-            f"{RESULTS}/hardened/{CELL}/model.safetensors",
-            "checkpoints",
-        ),
+        weights=lasting(f"{RESULTS}/hardened/{CELL}/model.safetensors", "checkpoints"),
         mask=f"{RESULTS}/hardened/{CELL}/mask.safetensors",
         manifest=f"{RESULTS}/hardened/{CELL}/manifest.json",
     log:

@@ -9,10 +9,7 @@ rule train:
         model=rules.model.output[0],
         training=f"{RESULTS}/corpora/{{model}}/training.safetensors",
     output:
-        logits=lasting(
-            f"{RESULTS}/pruned/{CELL}/logits.safetensors",
-            "logits",
-        ),
+        logits=lasting(f"{RESULTS}/pruned/{CELL}/logits.safetensors", "logits"),
         report=f"{RESULTS}/pruned/{CELL}/training.json",
         journal=f"{RESULTS}/journals/train/{CELL}.jsonl",
     log:
@@ -67,9 +64,7 @@ rule binarise:
 # rule prune, so that what follows is the same.
 use rule train as train_weights with:
     output:
-        weights=f"{RESULTS}/pruned/{CELL}/weights.safetensors",
-        mask=f"{RESULTS}/pruned/{CELL}/mask.safetensors",
-        report=f"{RESULTS}/pruned/{CELL}/pruning.json",
+        **NEW_WEIGHTS,
         journal=f"{RESULTS}/journals/train/{CELL}.jsonl",
     wildcard_constraints:
         method=one_of(LEARN_WEIGHTS),
