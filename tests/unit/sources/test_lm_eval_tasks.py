@@ -11,7 +11,7 @@ import yaml
 from lm_eval.tasks import TaskManager
 
 from suite.plan.config import SCALES, load
-from suite.plan.tasks import is_averaged, title
+from suite.plan.tasks import shown
 from suite.plan.validation import ConfigError
 from suite.sources import lm_eval_tasks
 from suite.sources.lm_eval_tasks import refuse
@@ -95,12 +95,12 @@ def test_the_settings_beside_the_invented_data_are_good():
     settings["hub_mirror"] = str(ROOT / "tests/data/hub")
     found = load(settings)
     refuse(found)
-    tasks = found["evaluation"]["tasks"]
+    tasks = shown(found)
     assert len(tasks) == 12
-    assert {name for name, task in tasks.items() if not is_averaged(task)} == {
+    assert {name for name, task in tasks.items() if not task["averaged"]} == {
         "arc_zero", "lambada_ppl",
     }  # fmt: skip
-    assert title("winogrande", tasks["winogrande"]) == "WinoG."
+    assert tasks["winogrande"]["title"] == "WinoG."
 
 
 @pytest.mark.parametrize(("name", "task", "lines"), [(n, t, rest) for n, t, *rest in MISTAKES])

@@ -27,27 +27,23 @@ def asked(task: Task) -> dict[str, Any]:
     }
 
 
-def title(name: str, task: Task) -> str:
-    """Heading of task `name`."""
-    return task.get("title", name)
-
-
-def is_averaged(task: Task) -> bool:
-    """Whether the score counts in the average; by default that of a fraction of correct items."""
-    return task.get("averaged", is_share(task.get("metric", DEFAULT)))
-
-
 def shown(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Title and membership in the average of every task, by name."""
+    """Title of every task, and whether its score counts in the average, by name.
+
+    By default, fractions of correct items count.
+    """
     return {
-        name: {"title": title(name, task), "averaged": is_averaged(task)}
+        name: {
+            "title": task.get("title", name),
+            "averaged": task.get("averaged", is_share(task.get("metric", DEFAULT))),
+        }
         for name, task in settings["evaluation"]["tasks"].items()
     }
 
 
 def problems(settings: Mapping[str, Any]) -> Iterator[str]:
     """Conflicts of names, titles and revisions, and invalid averages, one line each."""
-    tasks = settings["evaluation"]["tasks"]
+    tasks, presented = settings["evaluation"]["tasks"], shown(settings)
     revisions: dict[str, Any] = {}
     titles: dict[str, str] = {}
     for name, task in tasks.items():
@@ -58,11 +54,12 @@ def problems(settings: Mapping[str, Any]) -> Iterator[str]:
         data, revision = task["dataset"], task.get("revision")
         if revisions.setdefault(data, revision) != revision:
             yield f"{place}.revision: {data} has another revision in another task; use one for both"
-        if (other := titles.setdefault(title(name, task), name)) != name:
-            yield f"{place}.title: {title(name, task)} is the heading of {other}; use another"
+        title = presented[name]["title"]
+        if (other := titles.setdefault(title, name)) != name:
+            yield f"{place}.title: {title} is the heading of {other}; use another"
         if task.get("averaged") and not is_share(metric):
             yield f"{place}.averaged: {metric} is no fraction of correct items; leave this out"
-    if not any(map(is_averaged, tasks.values())):
+    if not any(each["averaged"] for each in presented.values()):
         yield (
             "evaluation.tasks: none counts in the average; add one whose metric is a fraction of "
             "correct items, such as acc, or leave out `averaged: false`"
