@@ -96,11 +96,3 @@ def test_a_damaged_headline_is_named(tmp_path):
     headline.write_text(headline.read_text()[:-9])
     found, *others = lines(tmp_path)
     assert f"{headline} is damaged" in found and len(others) == 3
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.4, "0 s"), (59.6, "1 min 0 s"), (3599, "59 min 59 s"), (100_000, "27 h 46 min")],
-)
-def test_durations(tmp_path, seconds, text):
-    assert lines(run(tmp_path), seconds)[-1] == f"This run took {text}."

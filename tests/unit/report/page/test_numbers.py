@@ -104,16 +104,6 @@ def test_the_head_has_the_first_verdicts(report):
     assert texts[-1] == f"{len(report.results.cells)} checkpoints. What it says."
 
 
-def test_leap_is_named_only_where_it_is_involved(report):
-    """LEAP is the subject by default, in the grid or not."""
-    if report.subject == NOBODY:
-        assert "LEAP" not in "".join(report.texts("//header/p"))
-        sections = report.page.xpath("//section[contains(., 'LEAP')]/@id")
-        assert sections == ["verdicts"]
-        why = "No verdict: the grid has no cell with LEAP and an opponent."
-        assert report.texts("//section[@id='verdicts']/p") == [why]
-
-
 def test_results_and_what_their_links_lead_to(report):
     rows = report.rows("results-table")
     for row, cell in zip(rows, report.results.cells.to_dict("records"), strict=True):
