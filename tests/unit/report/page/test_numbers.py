@@ -10,7 +10,8 @@ from suite.plan.methods import method_label
 from suite.tables import against_published, published_leads, verdict
 from suite.tables.headline import judge
 from suite.tables.leaderboard import leaderboard
-from tests.unit.report.page.example import MODELS, NOBODY, TASKS, TITLES
+from tests.unit.report.page.example import MODELS, NOBODY, TASKS
+from tests.unit.results.example import TITLES
 
 
 def check_row(row, expected):
