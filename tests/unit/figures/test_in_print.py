@@ -51,17 +51,16 @@ def cells(name: str, models: tuple[str, ...]) -> Results:
             ran(method, accuracy / 100, ppl, str(target), model, achieved=achieved)
             for model, (method, target, achieved, accuracy, ppl) in product(models, OF_PATTERNS)
         ]
-    elif name == "tokens":
-        found = [ran(method, sparsity="0.6", model=m) for m, method in product(models, POINTS)]
-    elif name == "ablations":
-        places = product(models, ["leap", "leap-short"], range(3))
-        found = [ran(method, 0.5, 9 + shift / 10, "0.6", model, seed)
-                 for shift, (model, method, seed) in enumerate(places)]  # fmt: skip
-    else:
-        found = [ran(method, sparsity=s, model=model)
-                 for model, method, s in product(models, METHODS, ("0.5", "0.6"))]  # fmt: skip
-    dense = [] if name == "ablations" else [ran("dense", 0.9, 2.0, model=m) for m in models]
-    return results([*dense, *found], {"piqa": {}}, PATTERNS if name == "patterns" else None)
+        return results(found, {"piqa": {}}, PATTERNS)
+    if name == "ablations":
+        places = enumerate(product(models, ["leap", "leap-short"], range(3)))
+        found = [ran(method, 0.5, 9 + n / 10, "0.6", m, seed) for n, (m, method, seed) in places]
+        return results(found, {"piqa": {}})
+    methods, sparsities = (POINTS, ["0.6"]) if name == "tokens" else (METHODS, ["0.5", "0.6"])
+    pruned = product(models, methods, sparsities)
+    found = [ran("dense", 0.9, 2.0, model=m) for m in models]
+    found += [ran(method, sparsity=s, model=model) for model, method, s in pruned]
+    return results(found, {"piqa": {}})
 
 
 @pytest.fixture(scope="module")
@@ -127,10 +126,6 @@ def test_patterns_are_categories_with_a_row_for_each_density(drawing):
         "ADMM: 2:4, 50 % kept",
         "LEAP: free, 50 % kept",
     ]
-    dots = [bars.lines[0] for bars in accuracy.containers]
-    assert [dot.get_xydata()[0].tolist() for dot in dots] == [
-        [85, 0], [82, 1], [50, 2], [52, 3], [80, 4],
-    ]  # fmt: skip
     values = [bars.lines[0].get_xydata()[0].tolist() for bars in perplexity.containers]
     assert values == [[2.1, 0], [2.15, 1], [9, 2], [8, 3], [2.2, 4]]
 

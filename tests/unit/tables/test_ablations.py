@@ -100,8 +100,7 @@ def test_markdown_has_means_errors_and_differences():
 
 
 @pytest.mark.parametrize(
-    ("achieved", "said"),
-    [((0.5712, 0.5712), ["57.12"]), ((0.58, 0.5712), ["57.12–58.00"]), ((0.5999, 0.6), [])],
+    ("achieved", "said"), [((0.58, 0.5712), ["57.12–58.00"]), ((0.5999, 0.6), [])]
 )
 def test_the_figure_has_a_row_per_variant_with_its_means(achieved, said):
     figure = drawn("ablations", context(*VARIANTS), results=grid(achieved=achieved))

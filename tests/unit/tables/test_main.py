@@ -197,19 +197,13 @@ def compiled(folder, text, options=""):
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 @pytest.mark.heavy
-@pytest.mark.parametrize("generated", [True, False])
-def test_latex_of_the_papers_grid_and_of_patterns_compiles_and_fits_its_pages(tmp_path, generated):
+def test_latex_of_the_papers_grid_compiles_and_fits_its_pages(tmp_path):
     methods = ["wanda", "sparsegpt", "thanos", "admm", "leap"]
     models = [f"model-{number}" for number in range(5)]
     cells = [ran("dense", 0.9, model=model) for model in models]
     # with the widest perplexities
     grid = product(methods, [0.5], [123456.0], ["0.5", "0.6"], models)
     cells += [ran(*cell) for cell in grid]
-    tasks = {n: {**WITH_CHANCE[n], **(GENERATED[n] if generated else {})} for n in TASKS}
-    found = results(cells, tasks)
+    found = results(cells, {name: WITH_CHANCE[name] | GENERATED[name] for name in TASKS})
     assert "(2 pages" in compiled(tmp_path, main(found, Context("paper"))["tex"])
     compiled(tmp_path, main_tabular(found, Context("paper"))["tex"], "[twocolumn]")
-    patterns = {"dense": "dense", "sparsegpt": "2:4", "patch": "dense or 2:4", "leap": "free"}
-    cells = [ran("dense", 0.9), *(ran("patch", sparsity=s) for s in ("0.35", "0.45")),
-             ran("sparsegpt", ppl=123456.0), ran("leap", ppl=123456.0)]  # fmt: skip
-    compiled(tmp_path, main(results(cells, tasks, patterns), Context("paper", "patterns"))["tex"])
