@@ -32,31 +32,30 @@ def made(
     tasks: Mapping[str, Mapping[str, Any]] | None = None,
     answers: Mapping[str, Sequence[float]] | None = None,
     ppl: float = 9.0,
+    in_domain: float | None = None,
     achieved: float | None = None,
-    implementation: str = "",
     provenance: Mapping[str, Any] | None = None,
     manifest: Mapping[str, Any] | None = None,
-    cost: Mapping[str, float] | None = None,
 ) -> Made:
     """One cell; `answers` are the scores of every item by task, whose mean a task's own is then."""
     cell = Cell.at(model, method, 0.0 if method == DENSE else sparsity, seed)
     target = cell.target
     place = folder / cell.path
-    place.mkdir(parents=True)
+    place.mkdir(parents=True, exist_ok=True)
     if tasks is None:
         means = {
             t: scored(statistics.fmean(of), samples=len(of)) for t, of in (answers or {}).items()
         }
         tasks = means or {"piqa": scored()}
-    recipe = {"checkpoint": {"masks": {"implementation": implementation}}}
     named = {"model": model, "method": method, "seed": seed}
     evaluation = {
         **named,
         "sparsity": cell.sparsity,
         "achieved_sparsity": target if achieved is None else achieved,
-        "perplexity": {"value": ppl, "stderr": 0.1},
+        "perplexity": {"value": ppl, "stderr": ppl / 100},
+        **({"in_domain": {"value": in_domain, "stderr": 0.3}} if in_domain else {}),
         "tasks": {task: {"task": task, **entry} for task, entry in tasks.items()},
-        "provenance": {"recipe": recipe, **(provenance or {})},
+        "provenance": {"recipe": {"checkpoint": {"masks": {}}}, **(provenance or {})},
     }
     layers = [f"model.layers.{block}.part.{kind}_proj" for block in range(2) for kind in KINDS]
     facts = {
@@ -64,7 +63,7 @@ def made(
         "target_sparsity": target,
         "layer_sparsity": dict.fromkeys(layers, target),
         "selection": {"rule": "exact"},
-        "pruning": {"cost": {"wall_time_seconds": 3.0, **(cost or {})}},
+        "pruning": {"cost": {"wall_time_seconds": 3.0}},
         **(manifest or {}),
     }
     files = Files(

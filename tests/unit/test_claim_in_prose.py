@@ -174,8 +174,6 @@ def shares_of_the_lead(sparsity: str) -> dict[str, float]:
 
 
 def test_elsa_is_as_far_behind_as_is_said():
-    perplexity = evaluation("elsa", "0.6")["perplexity"]["value"]
-    assert_said(f"diverged at 0.6 (perplexity {perplexity:,.0f})", RESULTS)
     leap, admm = (compare(scores(m, "0.5"), scores("elsa", "0.5")) for m in ("leap", "admm"))
     assert_said(
         f"{leap.difference:.2f} ± {leap.standard_error:.2f} points behind LEAP, and "
@@ -186,27 +184,13 @@ def test_elsa_is_as_far_behind_as_is_said():
 
 @pytest.mark.parametrize(
     ("text", "method", "cost"),
-    [
-        ("ADMM took {} to {} s", "admm", "wall_time_seconds"),
-        ("with its cubic schedule {} to {} s", "admm-cubic", "wall_time_seconds"),
-        ("ALPS {} to {} s", "alps", "wall_time_seconds"),
-        ("LEAP's 750 steps took {} to {} s", "leap", "training_seconds"),
-        ("its whole job {} to {} s", "leap", "wall_time_seconds"),
-    ],
-)
+    [("ADMM took {} to {} s", "admm", "wall_time_seconds"),
+     ("with its cubic schedule {} to {} s", "admm-cubic", "wall_time_seconds"),
+     ("ALPS {} to {} s", "alps", "wall_time_seconds"),
+     ("LEAP's 750 steps took {} to {} s", "leap", "training_seconds"),
+     ("its whole job {} to {} s", "leap", "wall_time_seconds")],
+)  # fmt: skip
 def test_jobs_took_the_time_that_is_said(text, method, cost):
     manifests = (CLAIM / "hardened/smollm2-135m" / method).rglob("manifest.json")
     seconds = [read_json(file)["pruning"]["cost"][cost] for file in manifests]
     assert_said(text.format(f"{min(seconds):.0f}", f"{max(seconds):.0f}"), RESULTS)
-
-
-def test_evaluations_took_the_time_that_is_said():
-    files = (CLAIM / "evaluations").rglob("*.json")
-    seconds = [read_json(file)["provenance"]["cost"]["wall_time_seconds"] for file in files]
-    assert_said(f"evaluation took {min(seconds):.0f} to {max(seconds):.0f} s", RESULTS)
-
-
-def test_the_second_pass_begins_where_the_text_ends():
-    manifest = read_json(CLAIM / "hardened/smollm2-135m/leap/0.6/manifest.json")["pruning"]
-    first = manifest["training"]["sequences"] / manifest["settings"]["batch"]
-    assert_said(f"From step {first:.0f} on", RESULTS)

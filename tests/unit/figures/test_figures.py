@@ -8,12 +8,9 @@ from itertools import product
 import pandas as pd
 import pytest
 import torch
-from matplotlib.figure import Figure
-from matplotlib.image import imread
 
 from suite.artifacts.masks import jaccard, save_masks
-from suite.figures.panels import add_legend
-from suite.figures.style import draw, style
+from suite.figures.style import draw
 from suite.report.examples import tracked
 from suite.results.frame import Results
 from suite.tables.context import Context
@@ -57,24 +54,18 @@ def test_files_of_every_format_name_every_method_and_are_repeatable(tmp_path, na
 @pytest.mark.parametrize(("models", "lines"), [(["qwen"], 2), (["qwen", "llama", "gemma"], 1)])
 def test_the_note_is_in_a_strip_below_the_figure(tmp_path, models, lines):
     note = "Miniature models, generated tasks: nothing of this was measured on a real model"
-    plain, plain_png, noted, noted_png = (
-        tmp_path / f"{n}.{s}" for n in "ab" for s in ("svg", "png")
-    )
-    draw("quality", {"results": grid(models)}, CONTEXT, [plain, plain_png])
-    draw("quality", {"results": grid(models)}, Context("test", note=note), [noted, noted_png])
-    (width, height), (plain_width, plain_height) = (
-        map(float, re.findall(r'(?:width|height)="([\d.]+)pt"', file.read_text())[:2])
-        for file in (noted, plain)
-    )
+    found = []
+    for said in ("", note):
+        file = tmp_path / f"with {len(said)}.svg"
+        draw("quality", {"results": grid(models)}, Context("test", note=said), [file])
+        svg = re.sub(r"(\.\d\d)\d+", r"\1", file.read_text())
+        size = map(float, re.findall(r'(?:width|height)="([\d.]+)pt"', svg)[:2])
+        found.append((*size, re.findall(r"<text ([^>]*)>([^<\n]+)<", svg)))
+    (plain_width, plain_height, without), (width, height, with_note) = found
     assert width == plain_width and height - plain_height == pytest.approx(lines * 11.52, abs=0.1)
-    without, with_note = (
-        re.findall(r"<text ([^>]*)>([^<\n]+)<", re.sub(r"(\.\d\d)\d+", r"\1", file.read_text()))
-        for file in (plain, noted)
-    )
     added = [text for place, text in with_note if (place, text) not in without]
     assert len(added) == lines and " ".join(added).split() == note.split()
     assert set(without) < set(with_note), "everything else stays in place"
-    assert imread(noted_png).shape[0] > imread(plain_png).shape[0]
 
 
 @pytest.mark.parametrize("name", ["quality", "gain", "cost"])
@@ -112,11 +103,7 @@ def test_controls_are_left_out_whatever_their_name_and_seeds_are_averaged(tmp_pa
 @pytest.mark.parametrize("name", ["quality", "sweep"])
 @pytest.mark.parametrize(
     ("models", "sparsities", "dense"),
-    [
-        (["one"], ["0.5"], False),
-        (["one"], [], True),
-        (["a", "b", "c", "d", "a-name-too-long-for-one-line"], ["0.3", "0.5", "0.6", "0.8"], True),
-    ],
+    [(["one"], ["0.5"], False), (["one"], [], True), (["a", "b", "c", "d", "e"], ["0.5"], True)],
 )
 def test_grids_of_any_size_are_drawn(name, models, sparsities, dense):
     found = set(texts(drawn(name, results=grid(models, sparsities, dense))))
@@ -168,9 +155,8 @@ def test_gain_is_the_paired_difference_to_each_baseline_but_controls(subject, ga
 
 def test_a_gain_without_baseline_or_subject_is_refused():
     found = answered({("m", "leap", 0): [1, 0], ("m", "random-mask", 0): [0, 0]})
-    for subject, label in (("leap", "LEAP"), ("reconstruct", "Reconstruction")):
-        with pytest.raises(ValueError, match=f"no cell has both {label} and a baseline"):
-            drawn("gain", Context("test", subject=subject), results=found)
+    with pytest.raises(ValueError, match="no cell has both LEAP and a baseline"):
+        drawn("gain", results=found)
 
 
 def test_cost_is_wall_time_or_training_time_the_cheapest_method_first():
@@ -221,25 +207,21 @@ def test_a_resumed_training_is_one_line_and_a_common_schedule_is_drawn_once(tmp_
 
 def test_agreement_is_the_mean_jaccard_index_of_each_pair(tmp_path):
     kept = {"wanda": "11110000", "admm": "11101000", "leap": "01101100"}
-    places = [("a", 0.5, ["wanda", "admm", "leap"]), ("b", 0.5, ["leap", "admm"]),
-              ("a", 0.6, ["wanda", "leap"]), ("a", 0.7, ["leap"])]  # fmt: skip
-    manifests = []
-    for model, sparsity, methods in places:
-        for method in methods:
-            (file,) = made(tmp_path, model, method, sparsity).values()
-            bits = [int(bit) for bit in kept[method]]
-            if (model, method) == ("b", "admm"):
-                bits = [1] * 8
-            mask = torch.tensor(bits).bool().view(2, 4)
-            save_masks({"x": mask}, file.manifest.with_name("mask.safetensors"))
-            manifests.append(file.manifest)
+    places = [
+        *(("a", method, 0.5) for method in ("wanda", "admm", "leap")),
+        *(("b", method, 0.5) for method in ("leap", "admm")),
+        *(("a", "wanda", 0.6), ("a", "leap", 0.6), ("a", "leap", 0.7)),
+    ]
+    manifests = [file.manifest for p in places for file in made(tmp_path, *p).values()]
     masks = [manifest.with_name("mask.safetensors") for manifest in manifests]
+    for (model, method, _), mask in zip(places, masks, strict=True):
+        bits = "1" * 8 if (model, method) == ("b", "admm") else kept[method]
+        save_masks({"x": torch.tensor([*map(int, bits)]).bool().view(2, 4)}, mask)
     figure = drawn("agreement", manifests=manifests, masks=masks)
     half, other = figure.axes
     # in model b, ADMM keeps 8 weights, of which LEAP keeps 4
     numbers = [[text.get_text() for text in axes.texts] for axes in (half, other)]
     assert numbers == [["0.60", "0.33", "0.55"], ["0.33"]]
-    assert jaccard(masks[1], masks[2]) == 0.6 and jaccard(masks[3], masks[4]) == 0.5
     assert [label.get_text() for label in half.get_xticklabels()] == ["Wanda", "ADMM"]
     assert [label.get_text() for label in half.get_yticklabels()] == ["ADMM", "LEAP"]
     assert "(by chance 0.33)" in half.get_title()
@@ -250,17 +232,3 @@ def test_agreement_is_the_mean_jaccard_index_of_each_pair(tmp_path):
     save_masks({"x": torch.ones(4, 2).bool()}, masks[0])
     with pytest.raises(ValueError, match="different models"):
         jaccard(*masks[:2])
-
-
-@pytest.mark.parametrize("width", [1.5, 3.5, 7.0])
-def test_a_legend_stays_inside_its_figure(width):
-    names = ["SparseGPT", "Thanos", "Magnitude", "ADMM", "sparsity 0.5", "0.6", "LEAP", "Wanda"]
-    with style():
-        figure = Figure(figsize=(width, 4), layout="constrained")
-        figure.subplots()
-        add_legend(figure, {name: {"marker": "o"} for name in names})
-        figure.draw_without_rendering()
-        (legend,) = figure.legends
-    extent = legend.get_window_extent()
-    assert figure.bbox.x0 <= extent.x0 and extent.x1 <= figure.bbox.x1
-    assert [text.get_text() for text in legend.get_texts()] == names

@@ -8,28 +8,22 @@ from tests.unit.made import collected, made, scored
 PACKAGES = dict.fromkeys(("torch", "transformers", "lm-eval"), "1.0")
 
 
-def results(folder, prefix=""):
-    """Of two cells on the same machine."""
-    provenance = {"git_commit": "abc", "gpu": "", "device": "cpu", "dtype": "float32"}
-    cells = {}
-    for method in ("dense", "wanda"):
-        cells |= made(
-            folder / "cells", "m", method, tasks={"piqa": scored(task=f"{prefix}piqa")},
-            provenance={**provenance, "packages": PACKAGES},
-        )  # fmt: skip
-    return collected(cells)
-
-
 @pytest.mark.parametrize("prefix", ["", "mini_"])
 def test_files_are_copied_with_where_they_come_from(tmp_path, prefix):
+    run, target = tmp_path / "results/laptop", tmp_path / "examples"
+    computed = {"git_commit": "abc", "gpu": "", "device": "cpu", "dtype": "float32"}
+    tasks = {"piqa": scored(task=f"{prefix}piqa")}
+    cells = {}
+    for method in ("dense", "wanda"):
+        cells |= made(run, "m", method, tasks=tasks, provenance=computed | {"packages": PACKAGES})
     (tmp_path / "main.csv").write_text("model\n")
-    files, target = [tmp_path / "main.csv"], tmp_path / "examples"
-    write_examples("mini", "examples", results(tmp_path, prefix), files, target)
+    (run / "items").write_bytes(b"1")
+    copied = [tmp_path / "main.csv"]
+    write_examples("mini", "examples", collected(cells), copied, target, run, [run / "items"])
     assert (target / "main.csv").read_text() == "model\n"
-    title = "# Results of scale `mini`"
-    title += ": generated tasks for miniature models" if prefix else ""
+    assert (target / "items").read_bytes() == b"1", "kept files are where they are in the run"
     assert (target / "README.md").read_text().splitlines() == [
-        title,
+        "# Results of scale `mini`" + ": generated tasks for miniature models" * bool(prefix),
         "",
         "2 checkpoints, evaluated by the suite at",
         "",
@@ -41,13 +35,3 @@ def test_files_are_copied_with_where_they_come_from(tmp_path, prefix):
         "",
         "Made by `snakemake --cores 1 examples`; never edited by hand.",
     ]
-
-
-def test_kept_files_lie_as_in_their_run(tmp_path):
-    run = tmp_path / "results" / "laptop"
-    items = run / "items" / "m" / "wanda" / "0.5.csv.gz"
-    items.parent.mkdir(parents=True)
-    items.write_bytes(b"1")
-    target = tmp_path / "examples"
-    write_examples("laptop", "examples", results(tmp_path), [], target, run, [items])
-    assert (target / "items" / "m" / "wanda" / "0.5.csv.gz").read_bytes() == b"1"

@@ -62,9 +62,3 @@ def test_other_metrics_have_their_names_and_their_own_unit(tmp_path):
         "owner/gsm8k": ("exact_match", "5-shot exact_match, 50 items", 0.125),
         "owner/lambada": ("perplexity", "zero-shot perplexity, 50 items", 31.5),
     }
-
-
-def test_generated_tasks_are_no_results_for_the_hub(tmp_path):
-    files = made(tmp_path, "m", "wanda", tasks={"piqa": scored(task="mini_piqa")})
-    manifest = {**read_json(files["m/wanda/0.5"].manifest), "model_source": {}}
-    assert card(manifest, collected(files).frame).eval_results is None

@@ -91,7 +91,7 @@ def test_a_repeated_job_counts_once(terminal):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(59.4, "59 s"), (60, "1 min 0 s"), (3599.6, "1 h 0 min"), (7320, "2 h 2 min")],
+    [(0.4, "0 s"), (59.6, "1 min 0 s"), (3599.6, "1 h 0 min"), (100_000, "27 h 46 min")],
 )
 def test_durations(seconds, text):
     assert duration(seconds) == text

@@ -5,16 +5,14 @@ results([ran("dense", 0.8), ran("wanda", 0.5, ppl=12), ran("leap", seed=1, right
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from suite.artifacts.files import read_json, write_json
-from suite.artifacts.items import write_items
 from suite.plan.cell import DENSE, Cell
-from suite.results.collect import Files, Shown, collect
 from suite.results.frame import Results
+from tests.unit.made import Made, collected, made
 
 Tasks = Mapping[str, Mapping[str, Any]]
 Ran = dict[str, Any]
@@ -48,7 +46,7 @@ def ran(
     """A cell with the share `acc` of right items, of all tasks or of each.
 
     `right` has the score of every item by task instead. `more`: `in_domain`, `implementation`,
-    `achieved` (sparsity), and `wall`, `cpu` and `trained` (seconds).
+    `achieved` (sparsity), and `wall` and `trained` (seconds).
     """
     cell = Cell.dense(model) if method == DENSE else Cell(model, method, sparsity, seed)
     return {"cell": cell, "acc": acc, "ppl": ppl, "right": right, **more}
@@ -57,12 +55,12 @@ def ran(
 def results(cells: Iterable[Ran], tasks: Tasks = TASKS, patterns: Any = None) -> Results:
     """What is collected of their files."""
     with TemporaryDirectory() as folder:
-        return collect(write(Path(folder), cells, tasks), Shown(tasks, patterns or {}))
+        return collected(write(Path(folder), cells, tasks), tasks, patterns)
 
 
-def write(folder: Path, cells: Iterable[Ran], tasks: Tasks = TASKS) -> dict[str, Files]:
+def write(folder: Path, cells: Iterable[Ran], tasks: Tasks = TASKS) -> Made:
     """The files of these cells, by the path of each."""
-    return {str(cell["cell"].path): _write(folder, cell, tasks) for cell in cells}
+    return {path: files for cell in cells for path, files in _write(folder, cell, tasks).items()}
 
 
 def edit(file: Path, change: Callable[[dict[str, Any]], object]) -> None:
@@ -78,55 +76,39 @@ def printed(markdown: str) -> list[list[str]]:
     return [line.strip("| ").split(" | ") for line in without.splitlines() if line.startswith("|")]
 
 
-def _write(folder: Path, made: Ran, tasks: Tasks) -> Files:
-    cell, acc = made["cell"], made["acc"]
+def _write(folder: Path, asked: Ran, tasks: Tasks) -> Made:
+    cell, acc, right = asked["cell"], asked["acc"], asked["right"]
     shares = list(acc) if isinstance(acc, Sequence) else [acc] * len(tasks)
     # unless they are given, the first items are right, about so many
-    answers = made["right"] or [[int(n < round(s * COUNT)) for n in range(COUNT)] for s in shares]
-    if made["right"]:
+    answers = right or [[int(n < round(s * COUNT)) for n in range(COUNT)] for s in shares]
+    if right:
         shares = [sum(of_task) / len(of_task) for of_task in answers]
     scores = {
-        name: _result(name, tasks[name], share, len(of_task))
+        name: _result(tasks[name], share, len(of_task))
         for name, share, of_task in zip(tasks, shares, answers, strict=True)
     }
-    evaluation = folder / "evaluations" / f"{cell.path}.json"
-    write_json(evaluation, _evaluation(made, scores))
-    items = folder / "items" / f"{cell.path}.csv.gz"
-    of_tasks = zip(tasks, answers, strict=True)
-    write_items({name: {name: dict(enumerate(of_task))} for name, of_task in of_tasks}, items)
-    if cell.method == DENSE:
-        return Files(evaluation, items)
-    manifest = folder / "hardened" / cell.path / "manifest.json"
-    cost = {"wall_time_seconds": made.get("wall", 10.0), "cpu_seconds": made.get("cpu", 20.0)}
-    cost |= {"training_seconds": made["trained"]} if "trained" in made else {}
-    pruning = {"dtype": "bfloat16", "device": "cpu", "cost": cost}
-    write_json(manifest, {"pruning": pruning, "packages": PACKAGES})
-    return Files(evaluation, items, manifest)
+    cost = {"wall_time_seconds": asked.get("wall", 10.0), "cpu_seconds": 20.0}
+    cost |= {"training_seconds": asked["trained"]} if "trained" in asked else {}
+    masks = {"masks": {"implementation": asked.get("implementation", cell.method)}}
+    recipe = {"model": {"dtype": "bfloat16"}, "checkpoint": {} if cell.method == DENSE else masks}
+    return made(
+        folder, cell.model, cell.method, cell.target, cell.seed, tasks=scores,
+        answers=dict(zip(tasks, answers, strict=True)), ppl=asked["ppl"],
+        achieved=asked.get("achieved"), in_domain=asked.get("in_domain"),
+        provenance={"recipe": recipe, "dtype": "bfloat16", "device": "cpu", "git_commit": "abc",
+                    "packages": PACKAGES},
+        manifest={"pruning": {"dtype": "bfloat16", "device": "cpu", "cost": cost},
+                  "packages": PACKAGES},
+    )  # fmt: skip
 
 
-def _result(name: str, task: Mapping[str, Any], share: float, count: int) -> dict[str, Any]:
+def _result(task: Mapping[str, Any], share: float, count: int) -> dict[str, Any]:
     metric = task.get("metric", "acc")
     return {
-        "task": task.get("task", name),
         metric: share,
         f"{metric}_stderr": task.get("stderr", 0.03),
         **({} if metric == "acc" else {"metric": metric}),
-        **{key: task[key] for key in ("chance", "fewshot", "acc_norm") if key in task},
+        **{key: task[key] for key in ("task", "chance", "fewshot", "acc_norm") if key in task},
         "samples": count,
         "version": "1",
     }
-
-
-def _evaluation(made: Ran, tasks: Mapping[str, Any]) -> dict[str, Any]:
-    cell, second = made["cell"], made.get("in_domain")
-    masks = {"masks": {"implementation": made.get("implementation", cell.method)}}
-    recipe = {"model": {"dtype": "bfloat16"}, "checkpoint": {} if cell.method == DENSE else masks}
-    return {
-        **asdict(cell),
-        "achieved_sparsity": made.get("achieved", cell.target),
-        "perplexity": {"value": made["ppl"], "stderr": made["ppl"] / 100},
-        **({"in_domain": {"value": second, "stderr": 0.3}} if second else {}),
-        "tasks": tasks,
-        "provenance": {"recipe": recipe, "dtype": "bfloat16", "device": "cpu", "git_commit": "abc",
-                       "packages": PACKAGES},
-    }  # fmt: skip

@@ -91,28 +91,21 @@ def test_the_lead_is_the_subjects_over_the_method_item_by_item(rows):
     assert other["leap"] == pytest.approx(-rows["lead"]["wanda"]) and math.isnan(other["wanda"])
 
 
-def test_a_lead_is_over_common_cells_with_the_same_items():
+def test_a_lead_is_over_common_cells():
     found = comparison_rows(study(without=[("wanda", "0.6")]), Context("mini")).set_index("method")
     difference = of("leap")[::2] - of("wanda")[::2]
     assert found["cells"]["wanda"] == 2
     assert found["lead"]["wanda"] == pytest.approx(100 * difference.mean())
     alone = comparison_rows(study(without=[("leap", "0.5"), ("leap", "0.6")]), Context("mini"))
     assert alone["lead"].isna().all()
-    other = study()
-    first = other.items["method"].eq("wanda").idxmax()
-    with pytest.raises(ValueError, match="did not answer the same items"):
-        comparison_rows(Results(other.frame, other.items.drop(first)), Context("mini"))
 
 
 def test_tables_have_all_numbers_and_mark_missing_ones(rows):
     texts = comparison(study(GENERATED), Context("mini"))
     read = list(csv.DictReader(texts["csv"].splitlines()))
-    assert [row["method"] for row in read] == list(METHODS)
-    assert {row["tasks"] for row in read} == {"generated"}
-    assert float(read[1]["lead"]) == pytest.approx(rows["lead"]["wanda"])
+    assert [(row["method"], row["tasks"]) for row in read] == [(m, "generated") for m in METHODS]
     assert read[3]["lead"] == read[0]["cpu_seconds"] == read[1]["recovered_share"] == ""
-    assert texts["md"].startswith("**Generated tasks") and "Scale `mini`" in texts["md"]
-    assert "| Mini-task accuracy (%) | Perplexity | Recovered (%) | LEAP's lead (po" in texts["md"]
+    assert texts["md"].startswith("**Generated tasks") and "| Mini-task accuracy (%)" in texts["md"]
     lines = comparison(study(), Context("mini"))["md"].splitlines()
     wanda = rows.loc["wanda"]
     assert (
@@ -120,4 +113,3 @@ def test_tables_have_all_numbers_and_mark_missing_ones(rows):
         f"{wanda.recovered_share:.2f} | {wanda.lead:+.2f} ± {wanda.lead_stderr:.2f} | "
         f"{wanda.wall_seconds:.1f} | 20.0 |"
     ) in lines
-    assert any(line.startswith("| LEAP | 4 ") and " | – | " in line for line in lines)

@@ -36,19 +36,6 @@ def test_rows_are_means_over_places_of_means_over_seeds():
     assert leap.wall_seconds == pytest.approx((15 + 10) / 2)
 
 
-@pytest.mark.parametrize(
-    ("implementation", "ranks"),
-    [
-        ("random-mask", {"leap": 1.25, "wanda": 1.75}),
-        ("wanda", {"coin": 1, "leap": 2.25, "wanda": 2.75}),
-    ],
-)
-def test_a_control_is_not_ranked_under_any_name(implementation, ranks):
-    coins = [ran("coin", 0.95, model=model, implementation=implementation) for model in "ab"]
-    lines = leaderboard(results([*CELLS, *coins], CHANCE)).itertuples()
-    assert {line.method: line.rank for line in lines} == ranks
-
-
 def test_unknown_numbers_are_dashes_and_without_methods_there_are_no_rows():
     found = results(CELLS, CHANCE)
     known = ~found.frame["measure"].isin(["wall_seconds", "recovered_share"])

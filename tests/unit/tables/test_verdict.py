@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from dataclasses import replace
 
 import pytest
@@ -13,7 +12,7 @@ from suite.tables.context import Context
 from suite.tables.headline import headline, judge
 from suite.tables.leaderboard import leaderboard_lines
 from suite.tables.verdict import claim, verdict
-from tests.unit.results.example import GENERATED, TASKS, printed, ran, results
+from tests.unit.results.example import GENERATED, TASKS, ran, results
 
 CONTEXT = Context("mini", about="It is the claim.", kindred=("wanda", "admm"),
             opponents=("wanda", "admm"), against=("admm",))  # fmt: skip
@@ -129,24 +128,12 @@ def test_the_claim_is_judged_by_sign_and_p(mean, p, said):
     assert claim({"mean": mean, "p_value": p}) == said
 
 
-@pytest.mark.parametrize("tasks", [TASKS, GENERATED], ids=["real", "generated"])
-def test_the_page_has_the_verdict_its_cells_and_rule(tasks):
-    text, generated = page(CELLS, tasks=tasks), tasks is GENERATED
-    assert text.startswith("# Does LEAP beat the layer-wise baselines? Scale `mini`")
-    assert "It is the claim." in text and "controls, LEAP itself, its variants" in text
-    assert re.search(
-        r"\+0\.50 points, standard error \d\.\d\d \(clustered by item\), p = 0\.\d{3}; standard "
-        r"deviation between the 2 cells 3\.5, smallest -2\.00, largest \+3\.00; "
-        r"standard deviation between a cell's seeds 2\.8\. Better in 1 of 2 cells",
-        text,
-    )
-    assert "| Perplexity: LEAP | baseline | baseline by perplexity |" in text
-    first = printed(text)[1]
-    assert first[:5] == ["b", "0.5", "Wanda", "68.00", "70.00"]
-    assert first[-3:] == ["3.10", "3.00", "Wanda"]
-    assert ("generated tasks for miniature models" in text.splitlines()[0]) == generated
-    heading = "Mini-task accuracy" if generated else "Accuracy"
-    assert f"| {heading}: LEAP | baseline |" in text
+def test_the_page_names_generated_tasks():
+    """The page of real tasks is that of the tracked results."""
+    text = page(CELLS, tasks=GENERATED)
+    assert "generated tasks for miniature models" in text.splitlines()[0]
+    assert "| Mini-task accuracy: LEAP | baseline |" in text
+    assert "It is the claim." in text and "standard deviation between a cell's seeds 2.8." in text
 
 
 @pytest.mark.parametrize("cells", [CELLS[:3], CELLS[3:5], CELLS[:1]])
@@ -181,9 +168,7 @@ def test_kinds_are_those_of_the_subject():
     assert set(admm.opponents) == set(admm.kindred) | {"reconstruct", "elsa", "leap"}
     retrained = context_of(grid=GRID, subject="reconstruct", against=["wanda"])
     assert (retrained.kind, list(retrained.kindred)) == ("retraining", ["elsa"])
-    assert set(retrained.opponents) == layer_wise | {"elsa", "leap"} and retrained.against == [
-        "wanda"
-    ]
+    assert set(retrained.opponents) == layer_wise | {"elsa", "leap"}
 
 
 def test_any_method_can_be_the_subject():
@@ -201,5 +186,4 @@ def test_any_method_can_be_the_subject():
     assert row["difference"] == pytest.approx(-20)
     text = page(cells, context)
     assert text.startswith("# Does Reconstruction beat the retraining baselines?")
-    assert "| Accuracy: Reconstruction |" in text and "controls, Reconstruction itself" in text
-    assert "LEAP itself" not in text
+    assert "controls, Reconstruction itself" in text and "LEAP itself" not in text

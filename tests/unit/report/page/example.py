@@ -8,6 +8,7 @@ import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from suite.report.page.write import PageInputs, write_page
 from suite.results.frame import Results
 from suite.tables.context import Context
 from tests.unit.made import Made, collected, made, scored
+from tests.unit.results.example import TITLES
 
 MODELS = ("m<b>", "n")
 RIGHT = {"dense": 170, "random-mask": 60, "magnitude": 80, "wanda": 90, "admm": 120, "elsa": 130,
@@ -31,10 +33,6 @@ RIGHT = {"dense": 170, "random-mask": 60, "magnitude": 80, "wanda": 90, "admm": 
 PPL = {"dense": 5.0, "random-mask": 4.6e9, "magnitude": 1234.5, "wanda": 8.0, "admm": 9.0,
        "elsa": 7.0, "leap": 7.2}  # fmt: skip
 ITEMS = 200
-TITLES = {
-    "piqa": "PIQA", "arc_easy": "ARC-E", "arc_challenge": "ARC-C", "winogrande": "WinoGrande",
-    "openbookqa": "OBQA", "mmlu": "MMLU",
-}  # fmt: skip
 TASKS = {**TITLES, "gsm8k": "GSM8K", "lambada": "LAMBADA"}
 METHOD_OF = {method_label(method): method for method in RIGHT}
 NOBODY = "not in the grid"
@@ -106,12 +104,8 @@ def write_cells(folder: Path, prefix: str = "", **dtypes: str) -> Made:
             for task, of_task in answers.items()
         }  # fmt: skip
         asked = {"samples": 9, "version": "1"}
-        tasks["gsm8k"] = {
-            "metric": "exact_match",
-            "exact_match": draw.random(),
-            "fewshot": 5,
-            **asked,
-        }
+        tasks["gsm8k"] = {"metric": "exact_match", "exact_match": draw.random(), "fewshot": 5}
+        tasks["gsm8k"] |= asked
         tasks["lambada"] = {"metric": "perplexity", "perplexity": draw.uniform(5, 5000), **asked}
         files |= made(
             folder, cell.model, cell.method, cell.target, cell.seed, tasks=tasks, answers=answers,
@@ -133,17 +127,13 @@ def _manifest(draw: random.Random, place: int) -> dict[str, Any]:
 
 def _published(results: Results) -> pd.DataFrame:
     """Numbers near ours from two sources, and some of a model that was not run."""
-    rows = []
-    for cell in results.cells.itertuples():
-        if cell.method in ("wanda", "admm", "elsa", "leap") and not cell.seed:
-            for measure, value in (("average", cell.average), ("ppl", cell.ppl)):
-                draw = random.Random(f"{measure} of {cell}")
-                for source, model in (
-                    ("a test", cell.model),
-                    ("another <test>", f"big-{cell.model}"),
-                ):
-                    value *= draw.uniform(0.8, 1.2)
-                    rows.append((model, cell.method, cell.sparsity, source, measure, value))
+    rows, draw = [], random.Random(0)
+    cells = results.cells.query("method in ['wanda', 'admm', 'elsa', 'leap'] and not seed")
+    for cell, measure in product(cells.itertuples(), ("average", "ppl")):
+        for source, prefix in (("a test", ""), ("another <test>", "big-")):
+            value = getattr(cell, measure) * draw.uniform(0.8, 1.2)
+            place = (prefix + cell.model, cell.method, cell.sparsity)
+            rows.append((*place, source, measure, value))
     return pd.DataFrame(rows, columns=["model", "method", "sparsity", "source", "measure", "value"])
 
 

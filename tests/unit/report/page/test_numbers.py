@@ -10,7 +10,8 @@ from suite.plan.methods import method_label
 from suite.tables import against_published, published_leads, verdict
 from suite.tables.headline import judge
 from suite.tables.leaderboard import leaderboard
-from tests.unit.report.page.example import MODELS, NOBODY, TASKS, TITLES
+from tests.unit.report.page.example import MODELS, NOBODY, TASKS
+from tests.unit.results.example import TITLES
 
 
 def check_row(row, expected):
@@ -102,16 +103,6 @@ def test_the_head_has_the_first_verdicts(report):
     texts = report.texts("//header/p")
     assert all(verdict.short_summary(v["accuracy"], generated=False) in texts for v in judged)
     assert texts[-1] == f"{len(report.results.cells)} checkpoints. What it says."
-
-
-def test_leap_is_named_only_where_it_is_involved(report):
-    """LEAP is the subject by default, in the grid or not."""
-    if report.subject == NOBODY:
-        assert "LEAP" not in "".join(report.texts("//header/p"))
-        sections = report.page.xpath("//section[contains(., 'LEAP')]/@id")
-        assert sections == ["verdicts"]
-        why = "No verdict: the grid has no cell with LEAP and an opponent."
-        assert report.texts("//section[@id='verdicts']/p") == [why]
 
 
 def test_results_and_what_their_links_lead_to(report):

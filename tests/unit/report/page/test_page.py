@@ -92,25 +92,17 @@ def test_the_page_is_small_whole_and_asks_nobody(report):
     assert len(set(ids)) == len(ids)
 
 
-def test_titles_and_headings_name_generated_tasks(tmp_path):
+def test_titles_and_headings_name_generated_tasks_and_mixed_results(tmp_path):
     note = "Miniature models, generated tasks"
     # which have no published numbers, though models may be called as published ones
-    files = write_cells(tmp_path / "cells", "mini_")
+    files = write_cells(tmp_path / "cells", "mini_", wanda="bfloat16")
     report = write_report(files, "leap", tmp_path, {"note": note, "published": True})
     assert report.texts("//title") == [f"LEAP suite, scale test: {note}"]
-    assert report.texts("//header/p[@class='note']") == [note]
+    mixed = "Mixed: 23 cells evaluated in float32, 4 in bfloat16."
+    assert report.texts("//header/p[@class='note']") == [note, mixed]
     for heading in ("Verdicts", "Results", "Figures", "Provenance"):
         assert f"{heading}: {note}" in report.texts("//h2")
     assert report.one("//*[@id='results-table']/..").get("aria-label") == f"All results: {note}"
     assert {"mini-PIQA", "mini-ARC-E"} <= report.rows("results-table")[0].keys()
     assert "Mini-task accuracy" in report.texts("//header/p")[2]
     assert "published" not in report.path.read_text().lower()
-
-
-@pytest.mark.parametrize("report", ["leap"], indirect=True)
-def test_the_head_says_that_results_mix(report, tmp_path):
-    files = write_cells(tmp_path / "cells", wanda="bfloat16")
-    mixed = write_report(files, "leap", tmp_path)
-    line = "Mixed: 23 cells evaluated in float32, 4 in bfloat16."
-    assert mixed.texts("//header/p[@class='note']") == [line]
-    assert report.texts("//header/p[@class='note']") == []
