@@ -89,17 +89,6 @@ def test_tasks_are_added_changed_and_left_out():
     }
 
 
-def test_a_small_scale_takes_an_own_model_with_real_data_or_if_it_is_not_run():
-    real = config.scale_settings("laptop")
-    corpora = {name: {"text": corpus["text"]} for name, corpus in real["corpora"].items()}
-    del corpora["in_domain"]
-    tasks = {name: {**task, "limit": 5} for name, task in real["evaluation"]["tasks"].items()}
-    settings = loaded(**OWN, corpora=corpora, evaluation={"tasks": tasks})
-    assert {cell.model for cell in cells(settings)} == {"mine"}
-    assert settings["corpora"]["calibration"]["length"] == 128  # of scale mini
-    assert "mine" in loaded(models=OWN["models"])["models"]
-
-
 def test_a_source_or_text_of_another_kind_replaces_the_one_below_and_a_revision_goes(tmp_path):
     def text(scale: str, **changes) -> dict:
         overrides = {"scale": scale, "corpora": {"validation": {"text": changes}}}
@@ -238,24 +227,3 @@ def test_the_paper_scale_has_the_papers_settings():
     assert {task["limit"] for task in settings["evaluation"]["tasks"].values()} == {0}
     assert {model["dtype"] for model in settings["models"].values()} == {"bfloat16"}
     assert settings["models"]["gemma-3-1b"]["bos"] is True
-
-
-def test_the_workstation_scale_is_the_papers_but_for_models_gpus_and_leaps_text():
-    paper, settings = (loaded(scale=s) for s in ("paper", "workstation"))
-    small = settings["grid"].pop("models")
-    assert small == paper["grid"].pop("models")[:3]
-    for model in small:
-        assert settings["models"][model].pop("resources")["train"]["gpu"] == 1
-        assert paper["models"][model].pop("resources")["train"]["gpu"] > 1
-    for learned in ("leap", "maskllm", "patch", "elsa"):
-        assert settings["methods"][learned].pop("batch") == 8
-        assert paper["methods"][learned].pop("batch") == 256
-    # a thirtieth of the paper's two billion tokens, each of them read once
-    training = settings["corpora"].pop("training")
-    assert training["sequences"] == settings["methods"]["leap"]["steps"] * 8
-    assert training["sequences"] * training["length"] == pytest.approx(65e6, rel=0.01)
-    of_the_paper = paper["corpora"].pop("training")
-    assert training["text"] == {**of_the_paper["text"], "documents": training["text"]["documents"]}
-    for same in ("grid", "models", "methods", "implementations", "corpora", "evaluation", "keep"):
-        assert settings[same] == paper[same], same
-    assert {asked.get("gpu", 1) for asked in settings["resources"].values()} == {1}
