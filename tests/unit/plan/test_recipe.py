@@ -94,15 +94,12 @@ def test_learned_weights_have_a_training_and_no_selection():
     assert recipe["seed"] == 0 and "calibration" not in recipe
     assert recipe["method"]["interval"] == 4
     assert "selection" not in recipes().checkpoint(ELSA)
+    like_elsa = {"methods": {"mine": {"like": "wanda", "allocation": {"from": "elsa"}}}}
+    lent = recipes(**like_elsa).masks(Cell(MODEL, "mine", "0.5"))
+    assert lent["allocation"] == {"masks": recipe}
     assert recipe["code"] != recipes().masks(LEAP)["code"]
     assert changed(ELSA, methods={"elsa": {"penalty": 1}}) == ["checkpoint.masks.method.penalty"]
     assert changed(ELSA, methods={"leap": {"steps": 1}, "wanda": {"budget": "layer"}}) == []
-
-
-def test_densities_of_learned_weights_come_without_a_selection():
-    like_elsa = {"methods": {"mine": {"like": "wanda", "allocation": {"from": "elsa"}}}}
-    recipe = recipes(**like_elsa).masks(Cell(MODEL, "mine", "0.5"))
-    assert recipe["allocation"] == {"masks": recipes().masks(ELSA)}
 
 
 def test_places_resources_and_names_are_in_no_recipe():
@@ -166,15 +163,12 @@ VALUES = st.dictionaries(st.sampled_from("abcd"), PLAIN, max_size=3)
 @given(VALUES, VALUES)
 def test_there_are_no_differences_exactly_where_two_are_equal(one, other):
     assert differences(one, one) == []
+    assert differences({"alpha": [1, 2]}, {"alpha": (1, 2)}) == []  # as JSON makes of a tuple
     assert (differences(one, other) == []) == (one == other)
 
 
-def test_tuples_and_the_lists_that_json_makes_of_them_are_equal():
-    assert differences({"alpha": [1, 2]}, {"alpha": (1, 2)}) == []
-
-
-def test_what_is_not_real_is_said():
-    assert synthetic_note(load({"scale": "mini", "hub_mirror": ""})) == (
-        "Miniature models, generated tasks"
-    )
-    assert synthetic_note(load({"scale": "paper", "hub_mirror": ""})) == ""
+@pytest.mark.parametrize(
+    ("scale", "note"), [("mini", "Miniature models, generated tasks"), ("paper", "")]
+)
+def test_what_is_not_real_is_said(scale, note):
+    assert synthetic_note(load({"scale": scale, "hub_mirror": ""})) == note
