@@ -1,7 +1,7 @@
 """Settings: scales, merging, types, presets and variants."""
 
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 import yaml
@@ -9,6 +9,7 @@ import yaml
 import leap
 from baselines import registry
 from leap.methods import elsa
+from leap.settings import make_settings
 from suite.plan import calibration, config
 from suite.plan.grid import cells
 from suite.plan.methods import known_methods, method_schema, rule_folders, schema_file
@@ -199,31 +200,25 @@ def test_presets_and_variants_are_resolved_and_what_is_written_beside_them_wins(
 
 
 def test_the_paper_scale_has_the_papers_settings():
+    """Those of LEAP are the defaults, whose values `tests/unit/leap/test_settings.py` has."""
     settings = loaded(scale="paper")
-    methods, grid, corpora = settings["methods"], settings["grid"], settings["corpora"]
-    assert grid["sparsities"] == [0.5, 0.6]
-    compared = {"wanda", "sparsegpt", "thanos", "admm", "admm-cubic", "leap"}
-    assert compared <= {*grid["methods"]}
+    methods, corpora = settings["methods"], settings["corpora"]
+    assert settings["grid"]["sparsities"] == [0.5, 0.6]
     assert {name: (corpus["sequences"], corpus["length"]) for name, corpus in corpora.items()} == {
         "calibration": (128, 2048), "training": (2000 * 256, 4096), "perplexity": (0, 4096),
     }  # fmt: skip
-    of_all = {
-        "steps": 2000, "batch": 256, "learning_rate": 1e-3, "warmup_steps": 5, "alpha": [25, 350],
-        "tau": [4.0, 0.05], "density_strength": 7, "magnitude_strength": 10, "init_std": 0.014,
-        "prior_strength": 3, "noise": "logistic", "magnitude": "norm_ratio",
-    }  # fmt: skip
     published = {
-        "leap": {"max_grad_norm": 1.0, "selection": "exact", "warm_start": "wanda"},
-        "patch": {"tile": 128, "pattern": "2:4", "mode": "joint"},
+        "leap": {"max_grad_norm": 1.0, "logits_dtype": "model"},
+        "patch": {},
         "maskllm": {
-            "alpha": [100, 500], "weight_decay": 0.1, "density_strength": 0, "noise": "gumbel",
+            "alpha": (100, 500), "weight_decay": 0.1, "density_strength": 0, "noise": "gumbel",
         },
     }  # fmt: skip
     for name, own in published.items():
-        assert methods[name].items() >= {**of_all, **own}.items(), name
+        found = make_settings(leap.Settings, methods[name], 0.5, 0)
+        assert found == replace(leap.Settings(0.5, sequences_per_draw=8), **own), name
+    found = make_settings(elsa.Settings, methods["elsa"], 0.6, 3)
+    assert (found.learning_rate, found.penalty, found.interval) == (2e-4, 0.01, 32)
     admm = {"budget": "layer", "iterations": 20, "mask_iterations": 15, "rho": 1.0, "damping": 0.1}
     assert methods["admm"] == {**admm, "schedule": "constant"}
-    assert methods["admm-cubic"] == {**admm, "schedule": "cubic"}
     assert {task["limit"] for task in settings["evaluation"]["tasks"].values()} == {0}
-    assert {model["dtype"] for model in settings["models"].values()} == {"bfloat16"}
-    assert settings["models"]["gemma-3-1b"]["bos"] is True

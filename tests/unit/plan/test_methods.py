@@ -1,18 +1,14 @@
 """Schemas of methods, and what planning, tables and figures read from them."""
 
-import re
-
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
 from suite.plan import methods, methods_table
 from suite.plan.methods import (
-    TakenMasks,
     can_have,
     known_methods,
     look_of,
-    masks_taken,
     method_label,
     method_schema,
     only_sparsity,
@@ -156,24 +152,6 @@ def test_patterns_and_the_sparsities_that_they_allow(
     assert [s for s in (0.3, 0.5, 0.6) if can_have(method, values, s)] == possible
 
 
-@pytest.mark.parametrize(
-    ("name", "taken"),
-    [
-        ("wanda", {}),
-        ("lent", {"allocation": TakenMasks("leap", None)}),
-        ("leap", {"warm_start": TakenMasks("wanda", None)}),
-        ("leap-random-start", {}),
-        ("reconstruct", {"mask_from": TakenMasks("wanda", "")}),
-        ("maskllm", {"warm_start": TakenMasks("wanda-2-4", "2:4")}),
-        ("patch", {"warm_start": TakenMasks("wanda", ""),
-                   "sparse_masks": TakenMasks("wanda-2-4", "2:4")}),
-    ],
-)  # fmt: skip
-def test_masks_are_taken_as_the_schema_says(name, taken):
-    settings = loaded(methods={"lent": {"like": "wanda", "allocation": {"from": "leap"}}})
-    assert masks_taken(settings["implementations"][name], settings["methods"][name]) == taken
-
-
 def test_a_run_uses_the_methods_whose_masks_it_takes_too():
     changes = {"patch": {"sparse_masks": "sparsegpt-2-4", "warm_start": "admm"}}
     settings = loaded(methods=changes)
@@ -184,13 +162,3 @@ def test_a_run_uses_the_methods_whose_masks_it_takes_too():
 
 def test_the_documentation_has_the_table_of_methods():
     assert methods_table.table() in (ROOT / "docs/methods.md").read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize("title", ["Random pruning", "Relative magnitude"])
-def test_the_example_of_a_new_baseline_describes_itself(describe, title):
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    schemas = re.findall(r"```yaml\n(\$schema.*?)```", text, flags=re.S)
-    (schema,) = [schema for schema in schemas if f"title: {title}\n" in schema]
-    describe(schema)
-    assert method_label("ria") == title
-    assert method_schema("ria")["paper"] == "none"
