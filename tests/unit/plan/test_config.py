@@ -143,6 +143,14 @@ def test_a_scale_extends_another_and_sets_no_key_twice(tmp_path, monkeypatch):
         loaded(scale="least")
 
 
+@pytest.mark.parametrize("scale", ["smoke", "mini", "laptop", "claim", "workstation", "paper"])
+def test_all_learned_methods_of_a_scale_train_equally_long(scale):
+    methods = loaded(scale=scale)["methods"]
+    learned = [methods[n] for n in ("leap", "maskllm", "patch", "elsa") if n in methods]
+    assert len({(own["steps"], own["batch"]) for own in learned}) == 1
+    assert len({own["sequences_per_draw"] for own in learned[:-1]}) == 1
+
+
 def test_every_schema_describes_every_field():
     def undescribed(schema: dict, place: str):
         for key, field in schema.get("properties", {}).items():

@@ -69,9 +69,13 @@ studies:
 - studies.tokens.amounts.sparsity: 1e-05 cannot be used: it names folders
 - studies.ablations.variants.sparsity: 1e-05 cannot be used: it names folders
 
-studies: {patterns: {grid: {methods: {maskllm: [0.6], patch: [0.4, 0.55]}}}}
+studies:
+  patterns: {grid: {methods: {maskllm: [0.6], patch: [0.4, 0.55]}}}
+  mine: {table: main, variants: {base: maskllm, models: [mini-gemma-3-1b], sparsity: 0.6,
+                                 seeds: [0], variants: {large: {batch: 32}}}}
 - studies.patterns.grid.methods.maskllm.0: 0.6 is impossible with pattern 2:4
 - studies.patterns.grid.methods.patch.1: 0.55 is impossible with pattern 2:4
+- studies.mine.variants.sparsity: 0.6 is impossible with pattern 2:4
 
 # names in paths, shells and the mirror
 models:
@@ -209,13 +213,6 @@ studies:
 - studies.two: there is no setting 'models' (known: amounts, figure, grid, measure, table, variants)
 - studies.two: table must be set
 
-studies:
-  mine:
-    table: ablations
-    variants: {base: maskllm, models: [mini-gemma-3-1b], sparsity: 0.6, seeds: [0],
-               variants: {cold: {tau: [1, 0.05]}, large: {batch: 32}}}
-- studies.mine.variants.sparsity: 0.6 is impossible with pattern 2:4
-
 grid: {methods: [wnda], models: [mini-lama-3.2-1b]}
 methods: {admm-512-sequences: {like: admm, rho: 2.0}}
 studies:
@@ -250,8 +247,8 @@ evaluation: {tasks: {piqa: {averaged: false}, arc_easy: {averaged: false},
 scale: laptop
 evaluation:
   tasks:
-    lambada: &lambada {task: lambada_openai, dataset: EleutherAI/lambada_openai, limit: 0,
-                       metric: perplexity, averaged: true, title: PIQA}
+    lambada: {task: lambada_openai, dataset: EleutherAI/lambada_openai, limit: 0,
+              metric: perplexity, averaged: true, title: PIQA}
     average: {task: lambada_openai, dataset: EleutherAI/lambada_openai, limit: 0}
     piqa_norm: {task: lambada_openai, dataset: EleutherAI/lambada_openai, limit: 0}
 - evaluation.tasks.lambada.title: PIQA is the heading of piqa; use another
