@@ -54,15 +54,15 @@ MASKS = "checkpoint.masks"
          [f"evaluation.tasks.piqa.{key}" for key in sorted(ASKED)]),
         (LEAP, {"run": "other", "jobs_per_gpu": 2, "tracking": {"live": True}}, []),
         (LEAP, {"replace": True, "strict": True, "resources": {"train": {"threads": 2}}}, []),
+        (LEAP, {"deterministic": False}, []),
+        (LEAP, {"deterministic": True},
+         [f"{MASKS}.deterministic", f"{MASKS}.warm_start.deterministic", "deterministic"]),
+        (Cell.dense(MODEL), {"deterministic": True}, ["deterministic"]),
         (LEAP, {"execution": {"micro_batch": 1, "checkpointing": True}}, []),
     ],
 )  # fmt: skip
 def test_a_setting_changes_the_recipes_of_what_depends_on_it_and_no_other(cell, setting, keys):
     assert changed(cell, **setting) == keys
-
-
-def test_how_masks_are_selected_is_no_part_of_the_training():
-    assert recipes().masks(LEAP) == recipes(**THRESHOLD).masks(LEAP)
 
 
 def test_densities_come_with_the_recipe_of_the_masks_they_are_those_of():
@@ -92,8 +92,7 @@ def test_a_recipe_has_the_corpus_that_calibrates_and_how_much_of_it():
 def test_a_reconstruction_has_the_recipe_of_the_masks_and_weights_that_it_starts_from():
     recipe = recipes().masks(OF_ADMM)
     assert recipe["mask_from"] == {"masks": recipes().masks(ADMM)}
-    assert recipe["method"]["mask_from"] == "admm"
-    assert "seed" not in recipe
+    assert recipe["method"]["mask_from"] == "admm" and "seed" not in recipe
 
 
 def test_learned_weights_have_a_training_and_no_selection():
@@ -108,21 +107,12 @@ def test_learned_weights_have_a_training_and_no_selection():
     assert recipe["code"] != recipes().masks(LEAP)["code"]
 
 
-@pytest.mark.parametrize("method", ["wanda", "leap"])
-def test_only_where_deterministic_is_true_recipes_have_it_and_only_of_what_computes(method):
-    cell = Cell(MODEL, method, "0.5")
-    assert changed(cell, deterministic=False) == []
-    parts = ["checkpoint.masks.deterministic", "deterministic"]
-    if method == "leap":
-        parts.insert(1, "checkpoint.masks.warm_start.deterministic")
-    assert sorted(changed(cell, deterministic=True)) == sorted(parts)
-    assert changed(Cell.dense(MODEL), deterministic=True) == ["deterministic"]
+def test_only_recipes_of_what_computes_have_deterministic():
     fixed = recipes(deterministic=True)
     validation = {"validation": load({"scale": "mini", "hub_mirror": ""})["corpora"]["validation"]}
-    assert recipes(deterministic=True, corpora=validation).validation(cell)["deterministic"] is True
-    assert "deterministic" not in recipes(corpora=validation).validation(cell)
-    for same in ("model", "corpus", "selection"):
-        argument = {"model": MODEL, "corpus": "calibration", "selection": LEAP}[same]
+    assert recipes(deterministic=True, corpora=validation).validation(LEAP)["deterministic"] is True
+    assert "deterministic" not in recipes(corpora=validation).validation(LEAP)
+    for same, argument in (("model", MODEL), ("corpus", "calibration"), ("selection", LEAP)):
         assert getattr(fixed, same)(argument) == getattr(recipes(), same)(argument)
 
 
