@@ -36,7 +36,6 @@ def made(
     implementation: str = "",
     provenance: Mapping[str, Any] | None = None,
     manifest: Mapping[str, Any] | None = None,
-    cost: Mapping[str, float] | None = None,
 ) -> Made:
     """One cell; `answers` are the scores of every item by task, whose mean a task's own is then."""
     cell = Cell.at(model, method, 0.0 if method == DENSE else sparsity, seed)
@@ -64,7 +63,7 @@ def made(
         "target_sparsity": target,
         "layer_sparsity": dict.fromkeys(layers, target),
         "selection": {"rule": "exact"},
-        "pruning": {"cost": {"wall_time_seconds": 3.0, **(cost or {})}},
+        "pruning": {"cost": {"wall_time_seconds": 3.0}},
         **(manifest or {}),
     }
     files = Files(

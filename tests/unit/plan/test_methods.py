@@ -136,7 +136,6 @@ def test_an_unknown_method_has_no_schema():
 @pytest.mark.parametrize(
     ("method", "values", "pattern", "written", "only", "possible"),
     [
-        ("thanos", {}, "", "free", None, [0.3, 0.5, 0.6]),
         ("wanda", {"budget": "row"}, "", "free", None, [0.3, 0.5, 0.6]),
         ("wanda", {"budget": "2:4"}, "2:4", "2:4", 0.5, [0.5]),
         ("maskllm", {"pattern": "1:4"}, "1:4", "1:4", 0.75, []),
