@@ -86,15 +86,22 @@ def test_no_document_states_what_a_silent_entity_inherits(
     assert stated > 1000
 
 
-def test_arc_challenge_answers_are_the_groups_properties(
+def test_answers_to_questions_of_facts_are_true(
     world: World, items_of: dict[str, list[Item]]
 ) -> None:
     by_subject = {entity.subject: entity for entity in world.entities}
-    for row in items_of["mini_arc_challenge"]:
+    sheet: dict[tuple[str, str], str] = {}
+    for row in items_of["mini_arc_challenge"] + items_of["mini_mmlu"]:
         noun, subject = asked_fact(row.prompt)
-        entity = by_subject[subject]
-        assert entity.silent
-        assert row.choices[row.label] == entity.group.properties[noun]
+        entity, listed = by_subject[subject], row.prompt.split(".\n")[0]
+        (relation,) = [each for each in entity.domain.relations if each.noun == noun]
+        options = {choice: choice for choice in row.choices}
+        if row in items_of["mini_mmlu"]:  # whose choices are letters
+            options = dict(each.split(" ") for each in listed.split(": ")[1].split(", "))
+            assert all(sheet.setdefault((noun, v), k) == k for k, v in options.items())
+        else:
+            assert entity.silent and entity.value(relation) == entity.group.properties[noun]
+        assert options[row.choices[row.label]] == entity.value(relation)
 
 
 def test_piqa_solutions_serve_the_goal_and_the_other_does_not(
@@ -117,22 +124,6 @@ def test_openbookqa_is_answered_by_its_own_note(items_of: dict[str, list[Item]])
         told = f"at the {answer} with" if asked.startswith("where") else f"with {answer}."
         assert told in note
         assert not any(choice in note.split() for choice in set(row.choices) - {answer})
-
-
-def test_mmlu_answers_are_the_letters_of_the_true_values(
-    world: World, items_of: dict[str, list[Item]]
-) -> None:
-    by_subject = {entity.subject: entity for entity in world.entities}
-    sheet: dict[tuple[str, str], str] = {}
-    for row in items_of["mini_mmlu"]:
-        listed = row.prompt.split(".\n")[0]
-        noun, subject = asked_fact(row.prompt)
-        options = dict(each.split(" ") for each in listed.split(": ")[1].split(", "))
-        entity = by_subject[subject]
-        (relation,) = [each for each in entity.domain.relations if each.noun == noun]
-        assert options[row.choices[row.label]] == entity.value(relation)
-        for letter, value in options.items():
-            assert sheet.setdefault((noun, value), letter) == letter
 
 
 def test_write_world_is_complete_and_replaces_a_folder(tmp_path: Path) -> None:

@@ -17,13 +17,6 @@ from suite.miniature.tokenizer import CHECKPOINTS, build_tokenizer
 from suite.miniature.training import pack, recipe_hash, retrain, train
 from suite.miniature.world import build_world
 
-CLASSES = {
-    "mini-qwen-2.5-0.5b": "Qwen2ForCausalLM",
-    "mini-gemma-3-1b": "Gemma3ForCausalLM",
-    "mini-llama-3.2-1b": "LlamaForCausalLM",
-    "mini-llama-3.2-3b": "LlamaForCausalLM",
-    "mini-llama-3.1-8b": "LlamaForCausalLM",
-}
 _SMALL = {"first_documents": 100, "documents": 300, "batch": 2, "length": 32}
 QUICK = dataclasses.replace(RECIPES[NAMES[0]], steps=100, warmup_steps=5, **_SMALL)
 
@@ -44,21 +37,11 @@ def test_the_hash_of_a_recipe_covers_text_settings_and_architecture(monkeypatch)
     assert len({*found, recipe_hash(NAMES[2])}) == 4
 
 
-def test_checkpoints_are_small_enough_to_track() -> None:
-    files = [path for path in CHECKPOINTS.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) < 5e6
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_checkpoint_knows_the_world(name: str) -> None:
     model = AutoModelForCausalLM.from_pretrained(CHECKPOINTS / name)
-    assert type(model).__name__ == CLASSES[name]
     linears = {path for path, module in model.named_modules() if isinstance(module, nn.Linear)}
     assert {path for path in linears if not path.startswith("model.layers.")} == {"lm_head"}
-    assert _perplexity(model, name) < 6
-
-
-def _perplexity(model: nn.Module, name: str) -> float:
     world = build_world()
     tokenizer = build_tokenizer(world)
     documents = list(held_out_documents(world, 100, seed=1))
@@ -69,7 +52,7 @@ def _perplexity(model: nn.Module, name: str) -> float:
         tokenizer.eos_token_id,
     )
     with torch.no_grad():
-        return model(input_ids=sequences_SL, labels=sequences_SL).loss.exp().item()
+        assert model(input_ids=sequences_SL, labels=sequences_SL).loss.exp() < 6
 
 
 def test_training_twice_gives_the_same_bits_and_leaves_the_callers_torch_alone() -> None:

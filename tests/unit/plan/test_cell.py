@@ -10,12 +10,6 @@ from suite.plan.cell import Cell
 NAMES = st.from_regex(r"[a-z][a-z0-9.-]{0,8}", fullmatch=True)
 
 
-def test_a_seed_other_than_0_is_one_level_deeper():
-    assert Cell("m", "wanda", "0.5").path == "m/wanda/0.5"
-    assert Cell("m", "leap", "0.65", 3).path == "m/leap/0.65/seed-3"
-    assert Cell.dense("m") == Cell("m", "dense", "0.0")
-
-
 @given(NAMES, NAMES, st.floats(0.01, 0.99).map(lambda value: round(value, 3)), st.integers(0, 99))
 def test_a_cell_comes_back_from_the_wildcards_of_its_path(model, method, sparsity, seed):
     cell = Cell.at(model, method, sparsity, seed)

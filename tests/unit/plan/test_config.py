@@ -1,7 +1,7 @@
 """Settings: scales, merging, types, presets and variants."""
 
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 import yaml
@@ -9,6 +9,7 @@ import yaml
 import leap
 from baselines import registry
 from leap.methods import elsa
+from leap.settings import make_settings
 from suite.plan import calibration, config
 from suite.plan.grid import cells
 from suite.plan.methods import known_methods, method_schema, rule_folders, schema_file
@@ -55,7 +56,6 @@ def test_overrides_are_merged_by_key_and_text_of_the_command_line_is_typed():
         "methods": {"wanda": {"budget": "layer"}, "leap": {"steps": "3"}},
         "studies": {
             "sweep": {"grid": {"sparsities": ["0.55"]}},
-            "patterns": {"grid": {"methods": {"patch": ["0.3"]}}},
             "tokens": {"amounts": {"trained": {"steps": ["30"]}}},
         },
     }  # fmt: skip
@@ -68,8 +68,6 @@ def test_overrides_are_merged_by_key_and_text_of_the_command_line_is_typed():
     assert settings["methods"]["leap"]["steps"] == 3
     found, studies = settings["studies"], scale["studies"]
     assert found["sweep"]["grid"] == {**studies["sweep"]["grid"], "sparsities": [0.55]}
-    methods = {**studies["patterns"]["grid"]["methods"], "patch": [0.3]}
-    assert found["patterns"]["grid"]["methods"] == methods
     assert found["tokens"]["amounts"]["trained"]["steps"] == [30]
     assert found["ablations"] == studies["ablations"]
 
@@ -87,17 +85,6 @@ def test_tasks_are_added_changed_and_left_out():
         **{name: scale[name] for name in ("arc_challenge", "winogrande", "openbookqa")},
         "hellaswag": hellaswag,
     }
-
-
-def test_a_small_scale_takes_an_own_model_with_real_data_or_if_it_is_not_run():
-    real = config.scale_settings("laptop")
-    corpora = {name: {"text": corpus["text"]} for name, corpus in real["corpora"].items()}
-    del corpora["in_domain"]
-    tasks = {name: {**task, "limit": 5} for name, task in real["evaluation"]["tasks"].items()}
-    settings = loaded(**OWN, corpora=corpora, evaluation={"tasks": tasks})
-    assert {cell.model for cell in cells(settings)} == {"mine"}
-    assert settings["corpora"]["calibration"]["length"] == 128  # of scale mini
-    assert "mine" in loaded(models=OWN["models"])["models"]
 
 
 def test_a_source_or_text_of_another_kind_replaces_the_one_below_and_a_revision_goes(tmp_path):
@@ -153,6 +140,14 @@ def test_a_scale_extends_another_and_sets_no_key_twice(tmp_path, monkeypatch):
         loaded(scale="least")
 
 
+@pytest.mark.parametrize("scale", ["smoke", "mini", "laptop", "claim", "workstation", "paper"])
+def test_all_learned_methods_of_a_scale_train_equally_long(scale):
+    methods = loaded(scale=scale)["methods"]
+    learned = [methods[n] for n in ("leap", "maskllm", "patch", "elsa") if n in methods]
+    assert len({(own["steps"], own["batch"]) for own in learned}) == 1
+    assert len({own["sequences_per_draw"] for own in learned[:-1]}) == 1
+
+
 def test_every_schema_describes_every_field():
     def undescribed(schema: dict, place: str):
         for key, field in schema.get("properties", {}).items():
@@ -193,69 +188,37 @@ def test_presets_and_variants_are_resolved_and_what_is_written_beside_them_wins(
     methods = {
         "leap": {"preset": "paper", "steps": 7},
         "layer": {"like": "wanda", "budget": "layer"},
-        "row": {"like": "layer"},
-        "other": {"like": "row", "budget": "row"},
+        "other": {"like": "layer", "budget": "row"},
     }
     settings = loaded(methods=methods)
     found, behind = settings["methods"], settings["implementations"]
-    learned = found["leap"]
-    assert (learned["noise"], learned["magnitude"], learned["steps"]) == ("gumbel", "l1", 7)
-    assert "preset" not in learned
-    budgets = {name: found[name] for name in ("wanda", "layer", "row", "other")}
-    assert budgets == {
-        "wanda": {"budget": "row"}, "layer": {"budget": "layer"},
-        "row": {"budget": "layer"}, "other": {"budget": "row"},
-    }  # fmt: skip
-    assert {behind[name] for name in budgets} == {"wanda"}
+    paper = {"noise": "gumbel", "magnitude": "l1", "steps": 7}
+    assert found["leap"].items() >= paper.items() and "preset" not in found["leap"]
+    assert found["wanda"] == found["other"] == {"budget": "row"}
+    assert found["layer"] == {"budget": "layer"}
+    assert behind["layer"] == behind["other"] == "wanda"
 
 
 def test_the_paper_scale_has_the_papers_settings():
+    """Those of LEAP are the defaults, whose values `tests/unit/leap/test_settings.py` has."""
     settings = loaded(scale="paper")
-    methods, grid, corpora = settings["methods"], settings["grid"], settings["corpora"]
-    assert grid["sparsities"] == [0.5, 0.6]
-    compared = {"wanda", "sparsegpt", "thanos", "admm", "admm-cubic", "leap"}
-    assert compared <= {*grid["methods"]}
+    methods, corpora = settings["methods"], settings["corpora"]
+    assert settings["grid"]["sparsities"] == [0.5, 0.6]
     assert {name: (corpus["sequences"], corpus["length"]) for name, corpus in corpora.items()} == {
         "calibration": (128, 2048), "training": (2000 * 256, 4096), "perplexity": (0, 4096),
     }  # fmt: skip
-    of_all = {
-        "steps": 2000, "batch": 256, "learning_rate": 1e-3, "warmup_steps": 5, "alpha": [25, 350],
-        "tau": [4.0, 0.05], "density_strength": 7, "magnitude_strength": 10, "init_std": 0.014,
-        "prior_strength": 3, "noise": "logistic", "magnitude": "norm_ratio",
-    }  # fmt: skip
     published = {
-        "leap": {"max_grad_norm": 1.0, "selection": "exact", "warm_start": "wanda"},
-        "patch": {"tile": 128, "pattern": "2:4", "mode": "joint"},
+        "leap": {"max_grad_norm": 1.0, "logits_dtype": "model"},
+        "patch": {},
         "maskllm": {
-            "alpha": [100, 500], "weight_decay": 0.1, "density_strength": 0, "noise": "gumbel",
+            "alpha": (100, 500), "weight_decay": 0.1, "density_strength": 0, "noise": "gumbel",
         },
     }  # fmt: skip
     for name, own in published.items():
-        assert methods[name].items() >= {**of_all, **own}.items(), name
+        found = make_settings(leap.Settings, methods[name], 0.5, 0)
+        assert found == replace(leap.Settings(0.5, sequences_per_draw=8), **own), name
+    found = make_settings(elsa.Settings, methods["elsa"], 0.6, 3)
+    assert (found.learning_rate, found.penalty, found.interval) == (2e-4, 0.01, 32)
     admm = {"budget": "layer", "iterations": 20, "mask_iterations": 15, "rho": 1.0, "damping": 0.1}
     assert methods["admm"] == {**admm, "schedule": "constant"}
-    assert methods["admm-cubic"] == {**admm, "schedule": "cubic"}
     assert {task["limit"] for task in settings["evaluation"]["tasks"].values()} == {0}
-    assert {model["dtype"] for model in settings["models"].values()} == {"bfloat16"}
-    assert settings["models"]["gemma-3-1b"]["bos"] is True
-
-
-def test_the_workstation_scale_is_the_papers_but_for_models_gpus_and_leaps_text():
-    paper, settings = (loaded(scale=s) for s in ("paper", "workstation"))
-    small = settings["grid"].pop("models")
-    assert small == paper["grid"].pop("models")[:3]
-    for model in small:
-        assert settings["models"][model].pop("resources")["train"]["gpu"] == 1
-        assert paper["models"][model].pop("resources")["train"]["gpu"] > 1
-    for learned in ("leap", "maskllm", "patch", "elsa"):
-        assert settings["methods"][learned].pop("batch") == 8
-        assert paper["methods"][learned].pop("batch") == 256
-    # a thirtieth of the paper's two billion tokens, each of them read once
-    training = settings["corpora"].pop("training")
-    assert training["sequences"] == settings["methods"]["leap"]["steps"] * 8
-    assert training["sequences"] * training["length"] == pytest.approx(65e6, rel=0.01)
-    of_the_paper = paper["corpora"].pop("training")
-    assert training["text"] == {**of_the_paper["text"], "documents": training["text"]["documents"]}
-    for same in ("grid", "models", "methods", "implementations", "corpora", "evaluation", "keep"):
-        assert settings[same] == paper[same], same
-    assert {asked.get("gpu", 1) for asked in settings["resources"].values()} == {1}

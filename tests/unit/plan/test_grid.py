@@ -13,14 +13,6 @@ def paths(grid: dict, **overrides) -> list[str]:
     return [cell.path.removeprefix(f"{MODEL}/") for cell in cells(settings)]
 
 
-def test_cells_have_dense_once_and_more_seeds_only_where_they_matter():
-    grid = {"methods": ["wanda", "leap"], "sparsities": [0.5, 0.65], "seeds": [0, 3]}
-    assert paths(grid) == [
-        "dense/0.0", "wanda/0.5", "leap/0.5", "leap/0.5/seed-3",
-        "wanda/0.65", "leap/0.65", "leap/0.65/seed-3",
-    ]  # fmt: skip
-
-
 def test_a_deterministic_method_has_no_seed_whatever_the_grids_is():
     """Or it would be pruned twice: for its own cell, and for the trainings that start from it."""
     grid = {"methods": ["wanda", "leap"], "sparsities": [0.5], "seeds": [1]}

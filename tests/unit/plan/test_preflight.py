@@ -8,7 +8,6 @@ from suite.artifacts.files import write_json
 from suite.plan import preflight
 from suite.plan.cell import Cell
 from suite.plan.config import load
-from suite.plan.grid import cells
 from suite.plan.recipe import Recipes
 from suite.plan.validation import ConfigError
 
@@ -26,16 +25,6 @@ def recipes(tmp_path, monkeypatch) -> Recipes:
 def train(recipe: dict, hours: float, cell: Cell = LEAP, name: str = "training.json") -> None:
     report = {"recipe": recipe, "cost": {"training_seconds": 3600 * hours}}
     write_json(RESULTS / "pruned" / cell.path / name, report)
-
-
-def test_cells_that_a_smaller_grid_leaves_out_are_counted_in_one_line(recipes):
-    whole = cells(recipes.settings)
-    for cell in whole:
-        write_json(RESULTS / f"evaluations/{cell.path}.json", {})
-    assert preflight.left_out(RESULTS, whole) == ""
-    line = preflight.left_out(RESULTS, [c for c in whole if c.method != "leap"])
-    assert line.startswith("results/smoke has 2 finished cells that this grid leaves out")
-    assert "run=NAME" in line and "\n" not in line
 
 
 @pytest.mark.parametrize(
@@ -61,16 +50,3 @@ def test_hours_of_training_are_not_recomputed_unasked(recipes):
     with pytest.raises(ConfigError, match=r"(?s)1.2 hours.*leap.*elsa.*run=NAME.*replace=true"):
         preflight.recomputed(RESULTS, planned, recipes, replace=False)
     assert len(preflight.recomputed(RESULTS, planned, recipes, replace=True)) == 2
-
-
-def test_an_unrecorded_evaluation_of_other_settings_is_refused(recipes):
-    evaluation, recipe = RESULTS / f"evaluations/{WANDA.path}.json", recipes.evaluation(WANDA)
-    write_json(evaluation, {"provenance": {"recipe": recipe}})
-    preflight.refuse_unrecorded(evaluation, recipe)
-    other = {"scale": "smoke", "hub_mirror": "", "methods": {"wanda": {"budget": "layer"}}}
-    message = f"{evaluation} .*checkpoint.masks.method.budget was 'row', now 'layer'.*run=NAME"
-    with pytest.raises(ConfigError, match=message):
-        preflight.refuse_unrecorded(evaluation, Recipes(load(other)).evaluation(WANDA))
-    write_json(evaluation, {"provenance": {}})
-    with pytest.raises(ConfigError, match="now"):
-        preflight.refuse_unrecorded(evaluation, recipe)

@@ -10,8 +10,10 @@ from suite.plan.config import load
 from suite.plan.recipe import Recipes, synthetic_note
 
 MODEL = "mini-llama-3.2-1b"
-WANDA, LEAP = Cell(MODEL, "wanda", "0.5"), Cell(MODEL, "leap", "0.5")
-ELSA = Cell(MODEL, "elsa", "0.5")
+WANDA, LEAP, ADMM, ELSA, OF_ADMM, OF_LEAP = (
+    Cell(MODEL, method, "0.5")
+    for method in ("wanda", "leap", "admm", "elsa", "admm-reconstruct", "leap-reconstruct")
+)
 
 
 def recipes(**overrides) -> Recipes:
@@ -23,28 +25,44 @@ def changed(cell: Cell, **overrides) -> list[str]:
     return [line.split(" was ")[0] for line in lines]
 
 
-def test_a_setting_changes_the_recipes_of_what_depends_on_it_and_no_other():
-    layer = {"methods": {"wanda": {"budget": "layer"}}}
-    assert changed(WANDA, **layer) == ["checkpoint.masks.method.budget"]
-    # LEAP starts from Wanda's masks
-    assert changed(LEAP, **layer) == ["checkpoint.masks.warm_start.method.budget"]
-    assert changed(Cell(MODEL, "admm", "0.5"), **layer) == []
-    assert changed(Cell.dense(MODEL), **layer) == []
+LAYER = {"methods": {"wanda": {"budget": "layer"}}}
+THRESHOLD = {"methods": {"leap": {"selection": "threshold"}}}
+SHOWN = {"title": "Things", "averaged": False, "fewshot": 0, "metric": "acc"}
+ASKED = {"fewshot": 2, "metric": "acc_norm", "filter": "none"}
+MASKS = "checkpoint.masks"
 
 
-def test_how_masks_are_selected_is_no_part_of_the_training():
-    threshold = {"methods": {"leap": {"selection": "threshold"}}}
-    assert changed(LEAP, **threshold) == ["checkpoint.selection.rule"]
-    assert recipes().masks(LEAP) == recipes(**threshold).masks(LEAP)
-
-
-def test_how_tasks_are_shown_is_in_no_recipe():
-    shown = {"title": "Things", "averaged": False, "fewshot": 0, "metric": "acc"}
-    assert changed(WANDA, evaluation={"tasks": {"piqa": shown}}) == []
-    asked = {"fewshot": 2, "metric": "acc_norm", "filter": "none"}
-    assert changed(WANDA, evaluation={"tasks": {"piqa": asked}}) == [
-        f"evaluation.tasks.piqa.{key}" for key in sorted(asked)
-    ]
+@pytest.mark.parametrize(
+    ("cell", "setting", "keys"),
+    [
+        (WANDA, LAYER, [f"{MASKS}.method.budget"]),
+        (LEAP, LAYER, [f"{MASKS}.warm_start.method.budget"]),
+        (ADMM, LAYER, []),
+        (Cell.dense(MODEL), LAYER, []),
+        (LEAP, THRESHOLD, ["checkpoint.selection.rule"]),
+        (OF_LEAP, THRESHOLD, [f"{MASKS}.mask_from.selection.rule"]),
+        (OF_ADMM, {"methods": {"reconstruct": {"epochs": 3}}}, [f"{MASKS}.method.epochs"]),
+        (OF_ADMM, {"methods": {"admm": {"iterations": 30}}},
+         [f"{MASKS}.mask_from.masks.method.iterations"]),
+        (OF_LEAP, {"methods": {"admm": {"iterations": 30}}}, []),
+        (ELSA, {"methods": {"elsa": {"penalty": 1}}}, [f"{MASKS}.method.penalty"]),
+        (ELSA, {"methods": {"leap": {"steps": 1}, "wanda": {"budget": "layer"}}}, []),
+        (WANDA, {"corpora": {"calibration": {"sequences": 8}}}, [f"{MASKS}.calibration.sequences"]),
+        (WANDA, {"corpora": {"calibration": {"batch": 8}}}, [f"{MASKS}.batch"]),
+        (WANDA, {"evaluation": {"tasks": {"piqa": SHOWN}}}, []),
+        (WANDA, {"evaluation": {"tasks": {"piqa": ASKED}}},
+         [f"evaluation.tasks.piqa.{key}" for key in sorted(ASKED)]),
+        (LEAP, {"run": "other", "jobs_per_gpu": 2, "tracking": {"live": True}}, []),
+        (LEAP, {"replace": True, "strict": True, "resources": {"train": {"threads": 2}}}, []),
+        (LEAP, {"deterministic": False}, []),
+        (LEAP, {"deterministic": True},
+         [f"{MASKS}.deterministic", f"{MASKS}.warm_start.deterministic", "deterministic"]),
+        (Cell.dense(MODEL), {"deterministic": True}, ["deterministic"]),
+        (LEAP, {"execution": {"micro_batch": 1, "checkpointing": True}}, []),
+    ],
+)  # fmt: skip
+def test_a_setting_changes_the_recipes_of_what_depends_on_it_and_no_other(cell, setting, keys):
+    assert changed(cell, **setting) == keys
 
 
 def test_densities_come_with_the_recipe_of_the_masks_they_are_those_of():
@@ -72,20 +90,9 @@ def test_a_recipe_has_the_corpus_that_calibrates_and_how_much_of_it():
 
 
 def test_a_reconstruction_has_the_recipe_of_the_masks_and_weights_that_it_starts_from():
-    of_admm, of_leap = (Cell(MODEL, f"{name}-reconstruct", "0.5") for name in ("admm", "leap"))
-    recipe = recipes().masks(of_admm)
-    assert recipe["mask_from"] == {"masks": recipes().masks(Cell(MODEL, "admm", "0.5"))}
-    assert recipe["method"]["mask_from"] == "admm"
-    assert "seed" not in recipe
-    iterations = {"methods": {"admm": {"iterations": 30}}}
-    assert changed(of_admm, **iterations) == ["checkpoint.masks.mask_from.masks.method.iterations"]
-    assert changed(of_leap, **iterations) == []
-    assert changed(of_leap, methods={"leap": {"selection": "threshold"}}) == [
-        "checkpoint.masks.mask_from.selection.rule"
-    ]
-    assert changed(of_admm, methods={"reconstruct": {"epochs": 3}}) == [
-        "checkpoint.masks.method.epochs"
-    ]
+    recipe = recipes().masks(OF_ADMM)
+    assert recipe["mask_from"] == {"masks": recipes().masks(ADMM)}
+    assert recipe["method"]["mask_from"] == "admm" and "seed" not in recipe
 
 
 def test_learned_weights_have_a_training_and_no_selection():
@@ -94,48 +101,19 @@ def test_learned_weights_have_a_training_and_no_selection():
     assert recipe["seed"] == 0 and "calibration" not in recipe
     assert recipe["method"]["interval"] == 4
     assert "selection" not in recipes().checkpoint(ELSA)
-    assert recipe["code"] != recipes().masks(LEAP)["code"]
-    assert changed(ELSA, methods={"elsa": {"penalty": 1}}) == ["checkpoint.masks.method.penalty"]
-    assert changed(ELSA, methods={"leap": {"steps": 1}, "wanda": {"budget": "layer"}}) == []
-
-
-def test_densities_of_learned_weights_come_without_a_selection():
     like_elsa = {"methods": {"mine": {"like": "wanda", "allocation": {"from": "elsa"}}}}
-    recipe = recipes(**like_elsa).masks(Cell(MODEL, "mine", "0.5"))
-    assert recipe["allocation"] == {"masks": recipes().masks(ELSA)}
+    lent = recipes(**like_elsa).masks(Cell(MODEL, "mine", "0.5"))
+    assert lent["allocation"] == {"masks": recipe}
+    assert recipe["code"] != recipes().masks(LEAP)["code"]
 
 
-def test_places_resources_and_names_are_in_no_recipe():
-    assert changed(LEAP, run="other", jobs_per_gpu=2, tracking={"live": True}) == []
-    assert changed(LEAP, replace=True, strict=True) == []
-    assert changed(LEAP, resources={"train": {"threads": 2}}) == []
-    assert changed(LEAP, execution={"micro_batch": 1, "checkpointing": True}) == []
-
-
-@pytest.mark.parametrize("method", ["wanda", "leap"])
-def test_only_where_deterministic_is_true_recipes_have_it_and_only_of_what_computes(method):
-    cell = Cell(MODEL, method, "0.5")
-    assert changed(cell, deterministic=False) == []
-    parts = ["checkpoint.masks.deterministic", "deterministic"]
-    if method == "leap":
-        parts.insert(1, "checkpoint.masks.warm_start.deterministic")
-    assert sorted(changed(cell, deterministic=True)) == sorted(parts)
-    assert changed(Cell.dense(MODEL), deterministic=True) == ["deterministic"]
+def test_only_recipes_of_what_computes_have_deterministic():
     fixed = recipes(deterministic=True)
     validation = {"validation": load({"scale": "mini", "hub_mirror": ""})["corpora"]["validation"]}
-    assert recipes(deterministic=True, corpora=validation).validation(cell)["deterministic"] is True
-    assert "deterministic" not in recipes(corpora=validation).validation(cell)
-    for same in ("model", "corpus", "selection"):
-        argument = {"model": MODEL, "corpus": "calibration", "selection": LEAP}[same]
+    assert recipes(deterministic=True, corpora=validation).validation(LEAP)["deterministic"] is True
+    assert "deterministic" not in recipes(corpora=validation).validation(LEAP)
+    for same, argument in (("model", MODEL), ("corpus", "calibration"), ("selection", LEAP)):
         assert getattr(fixed, same)(argument) == getattr(recipes(), same)(argument)
-
-
-def test_the_corpus_counts_but_not_how_it_is_batched_elsewhere():
-    seed = {"corpora": {"calibration": {"sequences": 8}}}
-    assert changed(WANDA, **seed) == ["checkpoint.masks.calibration.sequences"]
-    assert changed(Cell(MODEL, "wanda", "0.5"), corpora={"calibration": {"batch": 8}}) == [
-        "checkpoint.masks.batch"
-    ]
 
 
 def test_a_stochastic_cell_has_its_seed():
@@ -166,15 +144,12 @@ VALUES = st.dictionaries(st.sampled_from("abcd"), PLAIN, max_size=3)
 @given(VALUES, VALUES)
 def test_there_are_no_differences_exactly_where_two_are_equal(one, other):
     assert differences(one, one) == []
+    assert differences({"alpha": [1, 2]}, {"alpha": (1, 2)}) == []  # as JSON makes of a tuple
     assert (differences(one, other) == []) == (one == other)
 
 
-def test_tuples_and_the_lists_that_json_makes_of_them_are_equal():
-    assert differences({"alpha": [1, 2]}, {"alpha": (1, 2)}) == []
-
-
-def test_what_is_not_real_is_said():
-    assert synthetic_note(load({"scale": "mini", "hub_mirror": ""})) == (
-        "Miniature models, generated tasks"
-    )
-    assert synthetic_note(load({"scale": "paper", "hub_mirror": ""})) == ""
+@pytest.mark.parametrize(
+    ("scale", "note"), [("mini", "Miniature models, generated tasks"), ("paper", "")]
+)
+def test_what_is_not_real_is_said(scale, note):
+    assert synthetic_note(load({"scale": scale, "hub_mirror": ""})) == note

@@ -14,14 +14,6 @@ from tests.conftest import ROOT
 from tests.unit.recipes import loaded
 
 
-def test_the_default_grid_has_its_methods_and_no_study():
-    settings = loaded()
-    methods = {cell.method for cell in cells(settings)}
-    assert methods == {"dense", *settings["grid"]["methods"]}
-    assert len(studies.all_cells(settings)) > len(cells(settings))
-    assert "studies" not in config.shown_settings(settings)
-
-
 def independently(kind: str, values: dict, settings: dict) -> list[str]:
     """The cells of a shipped study, expanded without the code that plans."""
     kinds, methods = settings["implementations"], settings["methods"]
@@ -67,20 +59,6 @@ def test_every_shipped_study_has_its_cells(scale, name):
     assert sorted(found) == sorted(independently(kind, values, settings))
 
 
-def test_shipped_studies_are_those_whose_results_are_known():
-    """Recorded results lie below these names, and so do the targets that pages name."""
-    assert studies.names(loaded()) == [
-        "patterns", "sweep", "allocation", "opponents", "tokens", "ablations", "leap_search",
-        "elsa_search",
-    ]  # fmt: skip
-    searches = [f"{name}_search" for name in ("leap", "elsa", "admm", "alps", "reconstruct")]
-    laptop, claim = (loaded(scale=scale) for scale in ("laptop", "claim"))
-    assert studies.names(laptop) == ["patterns", *searches]
-    assert studies.names(claim) == ["patterns", *searches, "sweep"]
-    assert all(studies.section(name, laptop)["measure"] == "validation" for name in searches)
-    assert studies.section("sweep", claim)["measure"] == "test"
-
-
 def test_methods_with_sparsities_of_their_own_have_those_alone():
     models, methods = ["mini-gemma-3-1b"], {"leap": [0.7, 0.6], "wanda-2-4": [0.5], "wanda": [0.6]}
     grid = {"models": models, "methods": methods, "seeds": [2, 3]}
@@ -105,28 +83,14 @@ def test_a_study_of_ones_own_makes_methods_of_its_own():
     assert [cell.path for cell in found] == [
         "mini-gemma-3-1b/wanda/0.5", "mini-gemma-3-1b/wanda-by-layer/0.5",
     ]  # fmt: skip
-    assert {*found} <= {*studies.all_cells(settings)}
+    assert {*cells(settings), *found} <= {*studies.all_cells(settings)}
+    assert "studies" not in config.shown_settings(settings)
 
 
-def test_methods_of_allocation_differ_in_it_alone_and_ablations_differ_from_their_base():
-    settings = loaded()
-    methods = settings["methods"]
-    for name in studies.methods_of("allocation", settings):
-        base = methods[name.split("-")[0]]
-        changed = {key for key, value in methods[name].items() if base.get(key) != value}
-        assert changed <= {"allocation", "density_scope"}, name
-        assert bool(changed) == ("-" in name), name
-    base = methods["leap"]
-    assert all(own != base for name, own in studies.methods_of("ablations", settings).items()
-               if name != "leap")  # fmt: skip
-
-
-@pytest.mark.parametrize("name", ["ablations", "admm_search", "mine"])
-def test_a_study_that_the_scale_has_not_is_said(name):
-    settings = loaded(scale="smoke")
-    for asked in (studies.cells_of, studies.section, studies.methods_of):
-        with pytest.raises(ConfigError, match=f"{name}: scale smoke has none"):
-            asked(name, settings)
+@pytest.mark.parametrize("asked", [studies.cells_of, studies.section, studies.methods_of])
+def test_a_study_that_the_scale_has_not_is_said(asked):
+    with pytest.raises(ConfigError, match="admm_search: scale smoke has none"):
+        asked("admm_search", loaded(scale="smoke"))
 
 
 def test_a_study_cannot_have_the_name_of_another_target():
@@ -140,12 +104,7 @@ def test_a_study_cannot_have_the_name_of_another_target():
     "changed, problem",
     [
         ({"table": "man"}, "table: there is no table 'man' (did you mean 'main'?)"),
-        ({"figure": "swep"}, "figure: there is no figure 'swep' (did you mean 'sweep'?)"),
         ({"table": "tokens"}, "table: tokens is for studies of amounts; name another"),
-        (
-            {"table": "search"},
-            "table: search does not show measure test; name another table or measure",
-        ),
         (
             {"measure": "validation"},
             "table: main does not show measure validation; name another table or measure\n"

@@ -38,22 +38,3 @@ def test_opponents_and_those_of_the_subjects_kind(subject, methods, kindred, oth
     assert [n for n in found["opponents"] if n not in found["kindred"]] == others.split()
     controls = {name for name, kind in settings["implementations"].items() if is_control(kind)}
     assert controls == {"random-mask", "my-control", "random-mask-2-4"}
-
-
-@pytest.mark.parametrize("scale", ["mini", "claim", "workstation", "paper"])
-def test_the_default_grids_have_admm_twice_alps_and_a_control(scale):
-    settings = loaded(scale=scale)
-    found = judged(settings)
-    assert {"admm", "admm-cubic", "alps"} <= set(found["kindred"]) and found["against"] == ["admm"]
-    after = {"leap-reconstruct"} if scale == "claim" else set()
-    others = {*settings["grid"]["methods"]} - {*found["opponents"]}
-    assert others == {"random-mask", "leap", *after}
-    schedules = [settings["methods"][name]["schedule"] for name in ("admm", "admm-cubic")]
-    assert schedules == ["constant", "cubic"]
-
-
-def test_smoke_has_settings_of_methods_that_its_grid_has_not():
-    more = {"alps", "random-mask", "admm-cubic"}
-    assert not more & {*loaded(scale="smoke")["grid"]["methods"]}
-    settings = loaded(scale="smoke", grid={"methods": ["wanda", *sorted(more), "leap"]})
-    assert judged(settings)["kindred"] == ["wanda", "admm-cubic", "alps"]

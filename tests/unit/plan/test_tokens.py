@@ -3,7 +3,6 @@
 import pytest
 
 from suite.plan import studies, tokens
-from suite.plan.calibration import corpus_of, size_of
 from suite.plan.cell import Cell
 from suite.plan.validation import ConfigError
 from tests.unit.recipes import loaded
@@ -24,19 +23,6 @@ def settings_of(**overrides) -> dict:
     return loaded(studies={"text": {"table": "tokens", "amounts": STUDY}}, **overrides)
 
 
-def test_every_amount_is_a_variant_that_differs_in_nothing_else():
-    settings = settings_of()
-    methods, corpora = settings["methods"], settings["corpora"]
-    for sequences in STUDY["calibrated"]["sequences"]:
-        variant = methods[f"admm-{sequences}-sequences"]
-        text = {"calibration": {"corpus": "training", "sequences": sequences}}
-        assert variant == {**methods["admm"], **text}
-        assert (corpus_of(variant), size_of(variant, corpora)) == ("training", (sequences, 128))
-    assert methods["leap-30-steps"] == {**methods["leap"], "steps": 30}
-    own = methods["admm"]
-    assert (corpus_of(own), size_of(own, corpora)) == ("calibration", (128, 128))
-
-
 def test_tokens_seen_are_those_of_the_corpora_and_of_all_steps():
     # 128 sequences of 64 tokens calibrate, and training has 96
     lengths = {"calibration": {"length": 64}, "training": {"length": 96}}
@@ -52,17 +38,6 @@ def test_tokens_seen_are_those_of_the_corpora_and_of_all_steps():
     assert of_base["leap-30-steps"] == ("leap", "30 steps")
     other = tokens.points("text", settings_of(methods={"leap": {"steps": 300}}))
     assert {"leap-30-steps", "leap-400-steps"} < {*other} and "leap" not in other
-
-
-def test_cells_are_dense_and_all_points_with_seeds_where_they_matter():
-    found = [cell.path for cell in studies.cells_of("text", settings_of())]
-    layer_wise = [f"{m}{s}/0.7" for m in ("wanda", "admm")
-                  for s in ("", "-10-sequences", "-200-sequences")]  # fmt: skip
-    learned = [f"{m}/0.7{s}" for m in ("leap-30-steps", "leap") for s in ("", "/seed-3")]
-    assert sorted(found) == sorted(
-        f"{MODEL}/{path}" for path in ["dense/0.0", *layer_wise, *learned]
-    )
-    assert Cell(MODEL, "leap-30-steps", "0.7", 3) in studies.all_cells(settings_of())
 
 
 def test_more_text_than_there_is_concerns_the_study_alone():

@@ -5,10 +5,8 @@ import shutil
 import zipfile
 from pathlib import Path
 
-import lm_eval.tasks
 import pytest
 import yaml
-from lm_eval.tasks import TaskManager
 
 from suite.artifacts.files import sha256
 from suite.plan.config import load
@@ -19,6 +17,7 @@ from suite.stages import models
 from tests.conftest import ROOT, own_model
 from tests.hub_server import REVISION, in_process
 from tests.hub_server import hub as serve
+from tests.unit.sources.test_revisions import only
 
 DATA = ROOT / "tests/data/hub"
 MODEL = {"id": "owner/llama", "revision": REVISION}
@@ -55,19 +54,12 @@ def repositories(settings, tmp_path_factory) -> Path:
     return root
 
 
-def manager() -> TaskManager:
-    """The tasks of the settings; to index all of lm-eval's takes ten seconds."""
-    folder = Path(lm_eval.tasks.__file__).parent
-    paths = [str(folder / name) for name in TASK_FOLDERS]
-    return TaskManager(include_path=paths, include_defaults=False)
-
-
 def fetch(repositories: Path, home: Path, downloads: dict) -> list[str]:
     """Prefetch in a process of its own; the requests."""
     code = f"""
 from suite.sources import prefetch
-from tests.unit.sources.test_prefetch import manager
-prefetch.task_manager = lambda miniature: manager()
+from tests.unit.sources.test_revisions import only
+prefetch.task_manager = lambda miniature: only(*{TASK_FOLDERS})
 prefetch.prefetch({downloads!r})
 result = None
 """
@@ -126,15 +118,12 @@ def test_a_prefetched_scale_needs_no_network(home, settings, tmp_path):
     }  # fmt: skip
     for corpus in settings["corpora"].values():
         text = texts.fixed(corpus["text"])
-        every = [
-            row["text"] for row in lines_of(DATA / STORIES / f"default/{text['split']}-00000.jsonl")
-        ]
-        assert list(texts.documents(text)) == every[text.get("skip", 0) :]
+        assert list(texts.documents(text)) == told(text["split"])[text.get("skip", 0) :]
         assert texts.source(text)["revision"] == REVISION  # the newest when it was prefetched
     wanted = list(settings["evaluation"]["tasks"].values())
     loaded = tasks.commits(wanted)
     assert loaded["Rowan/hellaswag"] == REVISION
-    index = manager()
+    index = only(*TASK_FOLDERS)
     for task in wanted:
         built = tasks.build(index, task, revision=loaded[task["dataset"]])
         for split, rows in built.dataset.items():
@@ -190,14 +179,13 @@ def read_text(settings: dict) -> None:
 
 def read_task(settings: dict) -> None:
     task = settings["evaluation"]["tasks"]["arc_easy"]
-    tasks.build(manager(), task, revision=task["revision"])
+    tasks.build(only(*TASK_FOLDERS), task, revision=task["revision"])
 
 
 @pytest.mark.parametrize(
     ("pattern", "read"),
     [
         ("hub/models--*/snapshots/*/model.safetensors", lambda settings: hub.download(MODEL)),
-        ("hub/models--*/snapshots/*/config.json", lambda settings: hub.download(MODEL)),
         ("hub/datasets--*arc/snapshots/*/ARC-Easy/test-*.jsonl", read_task),
         ("assets/**/default-train-text@*.jsonl", read_text),
     ],

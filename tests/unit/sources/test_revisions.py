@@ -34,10 +34,11 @@ def repositories(tmp_path_factory) -> Path:
     return root
 
 
-def only(group: str) -> TaskManager:
+def only(*groups: str) -> TaskManager:
     """Some of lm-eval's tasks; to index all takes ten seconds."""
-    folder = Path(lm_eval.tasks.__file__).parent / group
-    return TaskManager(include_path=str(folder), include_defaults=False)
+    folder = Path(lm_eval.tasks.__file__).parent
+    paths = [str(folder / group) for group in groups]
+    return TaskManager(include_path=paths, include_defaults=False)
 
 
 READ = """
