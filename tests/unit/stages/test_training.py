@@ -98,6 +98,9 @@ def test_a_training_steps_down_to_the_way_that_fits(place, tmp_path, gpu, settin
     found, report = learn(training_of(place, tmp_path / "b", "mine", settings, ways))
     assert gpu.seen[:3] == [4, 4, 2] and 1 not in gpu.seen
     assert same(found, directly)
+    assert report["implementation"] == settings["like"] and "method" not in report
+    assert set(report["training"]) == {"sequences", "length", "sha256"}
+    assert report["recipe"] == known("mine", **settings).masks(Cell(MODEL, "mine", "0.5"))
     assert report["execution"] == {
         "micro_batch": 2, "recompute": False, "checkpointing": True, "sharding": False,
         "out_of_memory": 2,
@@ -129,16 +132,6 @@ def test_what_fits_in_no_way_is_refused(place, tmp_path, gpu):
     with pytest.raises(ValueError, match=r"does not fit into GPU memory.*micro_batch=4.*more GPUs"):
         learn(training)
     assert not Path(training.outputs["report"]).exists()
-
-
-def test_the_report_names_the_implementation_and_not_the_cells_method(place, tmp_path):
-    training = training_of(place, tmp_path, "mine", MASKS)
-    _, report = learn(training)
-    assert report["implementation"] == "maskllm"
-    assert "method" not in report
-    assert report["execution"]["out_of_memory"] == 0
-    assert set(report["training"]) == {"sequences", "length", "sha256"}
-    assert report["recipe"] == training.recipe
 
 
 def test_learned_weights_are_written_as_a_layer_wise_method_writes_its_own(place, tmp_path):

@@ -32,18 +32,17 @@ def with_zeros(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("share", "parts", "found"),
-    [(0, ["proj"], 0), (0.25, ["proj"], 0.25), (1, ["embed", "norm"], 0)],
+    ("share", "parts", "zeros"),
+    [(0.5, ["proj"], 0.5), (0.01, ["proj"], 0.01), (1, ["embed", "norm"], 0)],
 )
-def test_zeros_of_linear_layers_are_counted(with_zeros, share, parts, found):
-    assert share_of_zeros(with_zeros(share, *parts)) == pytest.approx(found, abs=1e-3)
-
-
-@pytest.mark.parametrize("share", [0.5, 0.01])
-def test_only_a_sparse_model_is_named_with_its_setting(with_zeros, share, caplog):
+def test_only_a_model_of_sparse_linear_layers_is_named_with_its_setting(
+    with_zeros, share, parts, zeros, caplog
+):
+    folder = with_zeros(share, *parts)
+    assert share_of_zeros(folder) == pytest.approx(zeros, abs=1e-3)
     with caplog.at_level(logging.DEBUG):
-        warn_of_zeros(with_zeros(share, "proj"), "mine")
-    assert bool(caplog.messages) == (share == 0.5)
+        warn_of_zeros(folder, "mine")
+    assert bool(caplog.messages) == (zeros == 0.5)
     for message in caplog.messages:
         assert "50 % of the weights of mine are zero before" in message
         assert "models.mine.source" in message
