@@ -1,13 +1,10 @@
 """Random masks: every weight alike, drawn from the cell's seed and the layer."""
 
-import copy
-
 import pytest
 import torch
 
 from baselines import random_mask
 from baselines.sequential import prune_model
-from leap.model.layers import prunable_linears
 from tests.unit.baselines.families import FAMILIES
 
 
@@ -20,14 +17,8 @@ def test_every_weight_has_the_same_chance(budget):
 
 
 def masks(seed):
-    torch.manual_seed(0)
-    pruned = FAMILIES["llama"]()
-    before = copy.deepcopy(prunable_linears(pruned))
-    chosen = random_mask.Settings(seed=seed)
-    found = prune_model(pruned, random_mask, chosen, 0.5, [torch.zeros(1, 4).long()]).masks
-    for name, linear in prunable_linears(pruned).items():
-        assert torch.equal(linear.weight, before[name].weight * found[name])
-    return found
+    model, chosen = FAMILIES["llama"](), random_mask.Settings(seed=seed)
+    return prune_model(model, random_mask, chosen, 0.5, [torch.zeros(1, 4).long()]).masks
 
 
 def test_layers_and_seeds_draw_differently_and_a_seed_always_the_same():

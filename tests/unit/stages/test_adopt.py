@@ -146,55 +146,42 @@ def test_weights_in_which_no_survivor_is_new_are_dropped(foreign, dense, masks):
 
 
 def test_an_n_m_budget_is_counted_group_by_group(foreign, dense):
-    masks = {}
-    for name, weight in dense.items():
-        order = weight.abs().reshape(weight.shape[0], -1, 4).argsort(dim=2).argsort(dim=2)
-        masks[name] = (order >= 2).reshape(weight.shape)
+    masks = {
+        name: torch.tensor([1, 0, 1, 0]).bool().repeat(len(weight), weight.shape[1] // 4)
+        for name, weight in dense.items()
+    }
     foreign.adopt(masks, cell=PATTERN)
-    weights, manifest = foreign.harden(PATTERN)
-    assert manifest["achieved_sparsity"] == 0.5
-    first, *_ = masks
-    assert ((weights[first] != 0).reshape(-1, 4).sum(dim=1) == 2).all()
-    # one more in a group, one less in another: the count is right, the pattern is not
-    row = masks[first][0]
-    row[(~row).nonzero()[0]], row[row.nonzero()[-1]] = True, False
     for output in foreign.outputs.values():
         Path(output).unlink()
+    first, *_ = masks
+    masks[first][0, [1, 4]] = torch.tensor([True, False])  # the count is right, the pattern is not
     text = refusal(foreign, masks, cell=PATTERN)
     assert f"{first}: 2 of {masks[first].numel() // 4} groups do not keep 2:4" in text
 
 
-OF_MASKS = {
-    "missing": (lambda first, mask: {first: None}, "there is no mask of {first}"),
-    "unknown": (lambda first, mask: {"model.embed_tokens": mask.clone()},
-                "model.embed_tokens is none of the model's prunable layers, such as model."),
-    "shape": (lambda first, mask: {first: mask[:-1].clone()}, "{first} has shape"),
-    "float": (lambda first, mask: {first: mask.float()}, "{first} must be bool, or 0 and 1"),
-    "255": (lambda first, mask: {first: mask.to(torch.uint8) * 255}, "must be bool, or 0 and 1"),
-}  # fmt: skip
+def spoiled(weight):
+    return weight.index_fill(0, torch.tensor(0), float("nan"))
 
 
-@pytest.mark.parametrize("case", OF_MASKS)
-def test_unusable_masks_are_refused(foreign, masks, case):
-    first, *_ = masks
-    change, message = OF_MASKS[case]
-    changed = {**masks, **change(first, masks[first])}
-    text = refusal(foreign, {name: mask for name, mask in changed.items() if mask is not None})
-    assert message.format(first=first) in text
-
-
-OF_WEIGHTS = {
-    "NaN": (lambda x: x.index_fill(0, torch.tensor(0), float("nan")), "holds NaN or infinite"),
-    "dtype": (lambda x: x.bfloat16(), "is torch.bfloat16, but the model torch.float32"),
+UNUSABLE = {
+    "missing": ("mask", "", lambda mask: None, "there is no mask of {}"),
+    "unknown": ("mask", "x", lambda mask: mask.clone(), "{}x is none of the model's prunable"),
+    "shape": ("mask", "", lambda mask: mask[:-1].clone(), "{} has shape"),
+    "float": ("mask", "", lambda mask: mask.float(), "{} must be bool, or 0 and 1"),
+    "255": ("mask", "", lambda mask: mask.to(torch.uint8) * 255, "{} must be bool, or 0 and 1"),
+    "NaN": ("weights", ".weight", spoiled, "{}.weight holds NaN or infinite"),
+    "dtype": ("weights", ".weight", lambda x: x.bfloat16(), "{}.weight is torch.bfloat16, but "),
 }
 
 
-@pytest.mark.parametrize("case", OF_WEIGHTS)
-def test_unusable_weights_are_refused(foreign, dense, masks, case):
+@pytest.mark.parametrize("case", UNUSABLE)
+def test_unusable_tensors_are_refused(foreign, dense, masks, case):
+    file, suffix, change, message = UNUSABLE[case]
     first, *_ = masks
-    change, message = OF_WEIGHTS[case]
-    changed = {f"{first}.weight": change(dense[first])}
-    assert f"{first}.weight {message}" in refusal(foreign, masks, changed, file="weights")
+    given = {"mask": dict(masks), "weights": {}}
+    given[file][first + suffix] = change((masks if file == "mask" else dense)[first])
+    kept = {name: mask for name, mask in given["mask"].items() if mask is not None}
+    assert message.format(first) in refusal(foreign, kept, given["weights"], file=file)
 
 
 @pytest.mark.parametrize("more", [True, False])

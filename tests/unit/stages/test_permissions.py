@@ -52,21 +52,13 @@ def test_files_and_folders_of_every_kind(tmp_path, umask):
     assert_as_new(tmp_path / "c", umask)
 
 
-@pytest.fixture(scope="module")
-def pruned(place, tmp_path_factory) -> dict[str, str]:
-    folder = tmp_path_factory.mktemp("pruned")
-    files = {key: str(folder / key) for key in ("weights", "mask", "report")}
-    calibration = place / "calibration.safetensors"
-    pruning.prune(place / "model", calibration, CELL, recipes().masks(CELL), files)
-    return files
-
-
-def test_a_models_folder_and_a_hardened_checkpoint(place, pruned, tmp_path, umask):
+def test_a_models_folder_and_a_hardened_checkpoint(place, tmp_path, umask):
     models.prepare(recipes().model(MODEL), tmp_path / "models/m")
     assert_as_new(tmp_path / "models", umask)
+    files = {key: str(tmp_path / "pruned" / key) for key in ("weights", "mask", "report")}
+    calibration = place / "calibration.safetensors"
+    pruning.prune(place / "model", calibration, CELL, recipes().masks(CELL), files)
     recipe = recipes().checkpoint(CELL)
-    harden_stage.harden(place / "model", pruned, CELL, "test", recipe, tmp_path / "hardened/m")
-    assert {"model.safetensors", "manifest.json", "tokenizer.json", "mask.safetensors"} <= {
-        file.name for file in (tmp_path / "hardened/m").iterdir()
-    }
+    harden_stage.harden(place / "model", files, CELL, "test", recipe, tmp_path / "hardened/m")
+    assert_as_new(tmp_path / "pruned", umask)
     assert_as_new(tmp_path / "hardened", umask)

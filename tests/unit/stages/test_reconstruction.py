@@ -67,9 +67,3 @@ def test_masks_stay_and_tuning_starts_from_the_weights_that_came_with_them(
     linears = prunable_linears(models.load_model(target, "auto", "cpu"))
     for key, weight in load_file(files["weights"]).items():
         assert torch.equal(linears[key.removesuffix(".weight")].weight, weight)
-
-
-def test_masks_that_miss_the_number_of_survivors_are_refused(place, of_admm, tmp_path):
-    cell = Cell(MODEL, "leap-reconstruct", "0.6")
-    with pytest.raises(ValueError, match="set its selection to exact"):
-        reconstruct(place, tmp_path, cell, {"mask_from": of_admm["mask"]})
