@@ -7,15 +7,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from leap.model.layers import prunable_linears
 from suite.artifacts.files import read_json
 from suite.artifacts.masks import mask_hash
 from suite.artifacts.tensors import load_masks, load_tensors
 from suite.plan.cell import Cell
-from suite.stages import models
 from suite.stages.adopt import adopt
-from suite.stages.harden import harden
 from tests.unit.recipes import MODEL, recipes
+from tests.unit.stages import made
 
 METHODS = {
     "magnitude": {"budget": "layer"},
@@ -32,9 +30,7 @@ def known():
 
 @pytest.fixture(scope="module")
 def dense(place):
-    """The dense weights [O, I] by layer, in model order."""
-    model = models.load_model(place / "model", "float32", "cpu")
-    return {name: layer.weight.detach() for name, layer in prunable_linears(model).items()}
+    return made.dense(place)
 
 
 @pytest.fixture
@@ -51,7 +47,7 @@ class Foreign:
     """What a rule leaves behind, and what becomes of it."""
 
     def __init__(self, place, folder, known):
-        self.model, self.folder, self.known = place / "model", folder, known
+        self.place, self.folder, self.known = place, folder, known
         names = ("mask.safetensors", "weights.safetensors", "benchmark.tsv")
         self.files = {name.split(".")[0]: str(folder / name) for name in names}
         self.outputs = {
@@ -69,15 +65,11 @@ class Foreign:
     def take_over(self, cell=PLAIN):
         (self.folder / "pruned").mkdir(exist_ok=True)
         recipe = self.known.masks(cell)
-        adopt(self.model, self.files, cell, recipe, self.outputs)
+        adopt(self.place / "model", self.files, cell, recipe, self.outputs)
         return read_json(self.outputs["report"])
 
     def harden(self, cell=PLAIN):
-        recipe, target = self.known.checkpoint(cell), self.folder / "hardened"
-        harden(self.model, self.outputs, cell, "a run", recipe, target)
-        hard = prunable_linears(models.load_model(target, "float32", "cpu"))
-        weights = {name: layer.weight.detach() for name, layer in hard.items()}
-        return weights, read_json(target / "manifest.json")
+        return made.harden(self.place, cell, self.outputs, self.folder / "hardened", self.known)
 
 
 @pytest.fixture

@@ -3,15 +3,13 @@
 import pytest
 import torch
 
-from leap.model.layers import prunable_linears
 from suite.artifacts.files import read_json, write_json
 from suite.artifacts.masks import save_masks
 from suite.artifacts.tensors import load_masks, save_tensors
 from suite.plan.cell import Cell
-from suite.stages import harden as harden_stage
-from suite.stages import models
 from suite.stages.binarise import binarise
 from tests.unit.recipes import MODEL, recipes
+from tests.unit.stages import made
 
 SIZE = 16
 MASKLLM = {"pattern": "2:4", "sparsity": 0.5, "seed": 0}
@@ -23,15 +21,13 @@ class Made:
     """Random logits of one method on a miniature, and the files made from them."""
 
     def __init__(self, place, folder, method, values, rule="exact"):
-        self.folder, self.method, self.values = folder, method, values
-        self.model = place / "model"
-        dense = prunable_linears(models.load_model(self.model, "float32", "cpu"))
-        self.shapes = {name: tuple(layer.weight.shape) for name, layer in dense.items()}
+        self.place, self.folder = place, folder
+        shapes = {name: list(weight.shape) for name, weight in made.dense(place).items()}
         random = torch.Generator().manual_seed(0)
         n, m = map(int, values["pattern"].split(":"))
         count = {(2, 4): 6, (4, 8): 70}[n, m]
         logits, fixed = {}, {}
-        for name, (rows, columns) in self.shapes.items():
+        for name, (rows, columns) in shapes.items():
             choices = torch.randn(rows, columns // m, count, generator=random)
             if method == "maskllm":
                 logits[name] = choices
@@ -55,18 +51,15 @@ class Made:
             methods={**lent, method: {**own, TAKEN[method]: "lender", "selection": rule}},
             studies={"patterns": {"grid": {"methods": {method: [values["sparsity"]]}}}},
         )
-        report = {"layers": self.shapes, "settings": values}
+        report = {"layers": shapes, "settings": values}
         write_json(self.files["report"], {**report, "recipe": self.recipes.masks(self.cell)})
         recipe = self.recipes.selection(self.cell)
         binarise(folder / "logits", folder / "report", sparse, method, recipe, self.files)
 
     def harden(self):
-        recipe = self.recipes.checkpoint(self.cell)
-        target = self.folder / "hardened"
-        harden_stage.harden(self.model, self.files, self.cell, "test", recipe, target)
-        hard = models.load_model(self.folder / "hardened", "float32", "cpu")
-        weights = {name: layer.weight.detach() for name, layer in prunable_linears(hard).items()}
-        return weights, read_json(self.folder / "hardened/manifest.json")
+        return made.harden(
+            self.place, self.cell, self.files, self.folder / "hardened", self.recipes
+        )
 
 
 @pytest.mark.parametrize("pattern", ["2:4", "4:8"])
