@@ -113,28 +113,22 @@ def test_a_command_too_short_to_be_weighed_has_no_memory(foreign, masks, rss):
     assert foreign.adopt(masks, rss=rss)["cost"]["peak_memory_bytes"] == 0
 
 
-def test_new_weights_reach_the_checkpoint_and_what_is_removed_may_hold_anything(
+def test_weights_with_new_survivors_reach_the_checkpoint_and_others_are_dropped(
     foreign, dense, masks
 ):
-    first, *_ = masks
-    new = dense[first] * 1.5 + 1
-    foreign.adopt(masks, {f"{first}.weight": new})
-    assert list(load_tensors(foreign.outputs["weights"])) == [f"{first}.weight"]
-    weights, manifest = foreign.harden()
-    assert torch.equal(weights[first], new * masks[first])
-    assert all(torch.equal(weights[n], dense[n] * masks[n]) for n in masks if n != first)
+    """What is removed may hold anything."""
+    first, second, third, *_ = masks
+    weights = {f"{name}.weight": dense[name].clone() for name in (first, second, third)}
+    weights[f"{first}.weight"] = new = dense[first] * 1.5 + 1
+    weights[f"{second}.weight"][~masks[second]] = 7
+    weights[f"{third}.weight"][tuple(masks[third].nonzero()[0])] += 1
+    foreign.adopt(masks, weights)
+    kept = load_tensors(foreign.outputs["weights"])
+    assert list(kept) == [f"{first}.weight", f"{third}.weight"]
+    found, manifest = foreign.harden()
+    assert torch.equal(found[first], new * masks[first])
+    assert all(torch.equal(found[n], dense[n] * masks[n]) for n in masks if n not in (first, third))
     assert manifest["kept_weights_changed"] is True
-
-
-def test_weights_in_which_no_survivor_is_new_are_dropped(foreign, dense, masks):
-    _, second, *_ = masks
-    same = {f"{name}.weight": dense[name] * masks[name] for name in masks}
-    foreign.adopt(masks, same)
-    assert load_tensors(foreign.outputs["weights"]) == {}
-    place = masks[second].nonzero()[0]
-    same[f"{second}.weight"][tuple(place)] += 1
-    foreign.adopt(masks, same)
-    assert list(load_tensors(foreign.outputs["weights"])) == [f"{second}.weight"]
 
 
 def test_an_n_m_budget_is_counted_group_by_group(foreign, dense):

@@ -10,6 +10,7 @@ from leap.model.layers import prunable_linears
 from suite.artifacts.files import sha256
 from suite.plan.config import load
 from suite.stages import models
+from tests.conftest import own_model
 
 NAME = "mini-llama-3.2-1b"
 
@@ -22,10 +23,7 @@ def prepared(folder, source, bos=False):
 @pytest.fixture
 def local(tmp_path):
     """A checkpoint of the user's own."""
-    folder = tmp_path / "own"
-    for part in (NAME, "tokenizer"):
-        shutil.copytree(models.CHECKPOINTS / part, folder, dirs_exist_ok=True)
-    return folder
+    return own_model(tmp_path / "own")
 
 
 def test_a_miniature_is_written_with_its_checksum(tmp_path):

@@ -1,15 +1,13 @@
 """Warning about a model that is sparse before it is pruned."""
 
 import logging
-import shutil
 
 import pytest
 from safetensors.torch import load_file, save_file
 
 from suite.stages import models
 from suite.stages.zeros import share_of_zeros, warn_of_zeros
-
-NAME = "mini-llama-3.2-1b"
+from tests.conftest import own_model
 
 
 @pytest.fixture
@@ -17,9 +15,7 @@ def with_zeros(tmp_path):
     """A function that prepares the miniature with zeros in this share of the tensors named so."""
 
     def prepare(share, *parts):
-        own = tmp_path / "own"
-        for part in (NAME, "tokenizer"):
-            shutil.copytree(models.CHECKPOINTS / part, own, dirs_exist_ok=True)
+        own = own_model(tmp_path / "own")
         tensors = load_file(own / "model.safetensors")
         for tensor in (x for name, x in tensors.items() if any(part in name for part in parts)):
             tensor.view(-1)[: round(share * tensor.numel())] = 0
