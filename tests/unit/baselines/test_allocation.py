@@ -7,24 +7,19 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from baselines import admm, magnitude, wanda
 from baselines.allocation import _spread, of_masks, owl
 from baselines.sequential import prune_model
 from leap.budget import layer_survivors, survivors
 from leap.model.layers import prunable_linears
-from tests.unit.baselines.families import inputs_of
-
-SIZE = {"hidden_size": 24, "intermediate_size": 40, "num_hidden_layers": 4, "vocab_size": 60,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 64,
-        "initializer_range": 0.2}  # fmt: skip
+from tests.unit.baselines.families import FAMILIES, SIZE, inputs_of
 
 
 @pytest.fixture
 def model():
     torch.manual_seed(0)
-    model = LlamaForCausalLM(LlamaConfig(**SIZE)).eval()
+    model = FAMILIES["llama"]().eval()
     with torch.no_grad():  # so that blocks differ in outliers
         for index, block in enumerate(model.model.layers):
             block.mlp.up_proj.weight[: 3 * index] *= 30

@@ -1,55 +1,24 @@
-"""Random masks: exact numbers, every weight alike, drawn from the cell's seed and the layer."""
-
-import copy
+"""Random masks: every weight alike, drawn from the cell's seed and the layer."""
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from baselines import random_mask
 from baselines.sequential import prune_model
-from leap.model.layers import prunable_linears
 from tests.unit.baselines.families import FAMILIES
-
-
-def draw(rows, columns, keep, **options):
-    weight = torch.ones(rows, columns)
-    new, mask = random_mask.prune(weight, None, keep, random_mask.Settings(**options))
-    assert new is weight
-    return mask
-
-
-@settings(deadline=None, max_examples=100)
-@given(
-    rows=st.integers(1, 12), columns=st.integers(1, 40), seed=st.integers(0, 2**63 - 1),
-    share=st.floats(0, 1), budget=st.sampled_from(["layer", "row"]),
-)  # fmt: skip
-def test_exactly_so_many_survive_by_seed(rows, columns, seed, share, budget):
-    keep = round(share * rows * columns)
-    mask = draw(rows, columns, keep, seed=seed, budget=budget)
-    assert int(mask.sum()) == keep
-    assert torch.equal(mask, draw(rows, columns, keep, seed=seed, budget=budget))
-    if budget == "row":
-        assert int(mask.sum(dim=1).max() - mask.sum(dim=1).min()) <= 1
 
 
 @pytest.mark.parametrize("budget", ["layer", "row", "2:4"])
 def test_every_weight_has_the_same_chance(budget):
     """Of 400 draws each place is kept 200 times, but for 4.5 standard deviations of 10."""
-    count = sum(draw(6, 20, 60, seed=seed, budget=budget).int() for seed in range(400))
+    every = (random_mask.Settings(budget, seed) for seed in range(400))
+    count = sum(random_mask.prune(torch.ones(6, 20), None, 60, x)[1].int() for x in every)
     assert int((count - 200).abs().max()) < 45
 
 
 def masks(seed):
-    torch.manual_seed(0)
-    pruned = FAMILIES["llama"]()
-    before = copy.deepcopy(prunable_linears(pruned))
-    chosen = random_mask.Settings(seed=seed)
-    found = prune_model(pruned, random_mask, chosen, 0.5, [torch.zeros(1, 4).long()]).masks
-    for name, linear in prunable_linears(pruned).items():
-        assert torch.equal(linear.weight, before[name].weight * found[name])
-    return found
+    model, chosen = FAMILIES["llama"](), random_mask.Settings(seed=seed)
+    return prune_model(model, random_mask, chosen, 0.5, [torch.zeros(1, 4).long()]).masks
 
 
 def test_layers_and_seeds_draw_differently_and_a_seed_always_the_same():

@@ -59,8 +59,3 @@ def test_a_gpu_selects_what_a_cpu_selects(budget):
     keep = score.numel() // 2
     expected = selection.select(score, keep, budget)
     assert torch.equal(selection.select(score.cuda(), keep, budget).cpu(), expected)
-
-
-def test_scores_that_are_not_finite_are_refused():
-    with pytest.raises(ValueError, match="not finite"):
-        keep_largest(torch.tensor([[1.0, float("nan")]]), 1)

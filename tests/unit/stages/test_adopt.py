@@ -7,15 +7,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from leap.model.layers import prunable_linears
 from suite.artifacts.files import read_json
 from suite.artifacts.masks import mask_hash
 from suite.artifacts.tensors import load_masks, load_tensors
 from suite.plan.cell import Cell
-from suite.stages import models
 from suite.stages.adopt import adopt
-from suite.stages.harden import harden
 from tests.unit.recipes import MODEL, recipes
+from tests.unit.stages import made
 
 METHODS = {
     "magnitude": {"budget": "layer"},
@@ -32,9 +30,7 @@ def known():
 
 @pytest.fixture(scope="module")
 def dense(place):
-    """The dense weights [O, I] by layer, in model order."""
-    model = models.load_model(place / "model", "float32", "cpu")
-    return {name: layer.weight.detach() for name, layer in prunable_linears(model).items()}
+    return made.dense(place)
 
 
 @pytest.fixture
@@ -51,7 +47,7 @@ class Foreign:
     """What a rule leaves behind, and what becomes of it."""
 
     def __init__(self, place, folder, known):
-        self.model, self.folder, self.known = place / "model", folder, known
+        self.place, self.folder, self.known = place, folder, known
         names = ("mask.safetensors", "weights.safetensors", "benchmark.tsv")
         self.files = {name.split(".")[0]: str(folder / name) for name in names}
         self.outputs = {
@@ -69,15 +65,11 @@ class Foreign:
     def take_over(self, cell=PLAIN):
         (self.folder / "pruned").mkdir(exist_ok=True)
         recipe = self.known.masks(cell)
-        adopt(self.model, self.files, cell, recipe, self.outputs)
+        adopt(self.place / "model", self.files, cell, recipe, self.outputs)
         return read_json(self.outputs["report"])
 
     def harden(self, cell=PLAIN):
-        recipe, target = self.known.checkpoint(cell), self.folder / "hardened"
-        harden(self.model, self.outputs, cell, "a run", recipe, target)
-        hard = prunable_linears(models.load_model(target, "float32", "cpu"))
-        weights = {name: layer.weight.detach() for name, layer in hard.items()}
-        return weights, read_json(target / "manifest.json")
+        return made.harden(self.place, cell, self.outputs, self.folder / "hardened", self.known)
 
 
 @pytest.fixture
@@ -109,6 +101,11 @@ def test_masks_are_taken_over_in_model_order_with_the_rules_cost(foreign, dense,
     assert report["dtype"] == "float32"
     assert report["implementation"] == "magnitude" and report["settings"] == {"budget": "layer"}
     assert report["recipe"] == foreign.known.masks(PLAIN)
+    _, manifest = foreign.harden()
+    assert manifest["survivors"] == sum(int(mask.sum()) for mask in masks.values())
+    assert manifest["mask_sha256"] == mask_hash(masks)
+    assert manifest["kept_weights_changed"] is False
+    assert manifest["pruning"]["cost"] == report["cost"]
 
 
 @pytest.mark.parametrize("rss", ["-", "NA"])
@@ -116,98 +113,61 @@ def test_a_command_too_short_to_be_weighed_has_no_memory(foreign, masks, rss):
     assert foreign.adopt(masks, rss=rss)["cost"]["peak_memory_bytes"] == 0
 
 
-def test_it_hardens_exactly(foreign, dense, masks):
-    foreign.adopt(masks)
-    weights, manifest = foreign.harden()
-    for name, mask in masks.items():
-        assert torch.equal(weights[name], dense[name] * mask)
-    total = sum(mask.numel() for mask in masks.values())
-    assert manifest["survivors"] == sum(int(mask.sum()) for mask in masks.values())
-    assert manifest["achieved_sparsity"] == pytest.approx(0.6, abs=1 / total)
-    assert manifest["mask_sha256"] == mask_hash(masks)
-    assert manifest["kept_weights_changed"] is False
-    assert manifest["pruning"]["cost"]["wall_time_seconds"] == 12.5
-
-
-def test_new_weights_reach_the_checkpoint_and_what_is_removed_may_hold_anything(
+def test_weights_with_new_survivors_reach_the_checkpoint_and_others_are_dropped(
     foreign, dense, masks
 ):
-    first, *_ = masks
-    new = dense[first] * 1.5 + 1
-    foreign.adopt(masks, {f"{first}.weight": new})
-    assert list(load_tensors(foreign.outputs["weights"])) == [f"{first}.weight"]
-    weights, manifest = foreign.harden()
-    assert torch.equal(weights[first], new * masks[first])
-    assert all(torch.equal(weights[n], dense[n] * masks[n]) for n in masks if n != first)
+    """What is removed may hold anything."""
+    first, second, third, *_ = masks
+    weights = {f"{name}.weight": dense[name].clone() for name in (first, second, third)}
+    weights[f"{first}.weight"] = new = dense[first] * 1.5 + 1
+    weights[f"{second}.weight"][~masks[second]] = 7
+    weights[f"{third}.weight"][tuple(masks[third].nonzero()[0])] += 1
+    foreign.adopt(masks, weights)
+    kept = load_tensors(foreign.outputs["weights"])
+    assert list(kept) == [f"{first}.weight", f"{third}.weight"]
+    found, manifest = foreign.harden()
+    assert torch.equal(found[first], new * masks[first])
+    assert all(torch.equal(found[n], dense[n] * masks[n]) for n in masks if n not in (first, third))
     assert manifest["kept_weights_changed"] is True
 
 
-def test_weights_in_which_no_survivor_is_new_are_dropped(foreign, dense, masks):
-    _, second, *_ = masks
-    same = {f"{name}.weight": dense[name] * masks[name] for name in masks}
-    foreign.adopt(masks, same)
-    assert load_tensors(foreign.outputs["weights"]) == {}
-    place = masks[second].nonzero()[0]
-    same[f"{second}.weight"][tuple(place)] += 1
-    foreign.adopt(masks, same)
-    assert list(load_tensors(foreign.outputs["weights"])) == [f"{second}.weight"]
-
-
 def test_an_n_m_budget_is_counted_group_by_group(foreign, dense):
-    masks = {}
-    for name, weight in dense.items():
-        order = weight.abs().reshape(weight.shape[0], -1, 4).argsort(dim=2).argsort(dim=2)
-        masks[name] = (order >= 2).reshape(weight.shape)
+    masks = {
+        name: torch.tensor([1, 0, 1, 0]).bool().repeat(len(weight), weight.shape[1] // 4)
+        for name, weight in dense.items()
+    }
     foreign.adopt(masks, cell=PATTERN)
-    weights, manifest = foreign.harden(PATTERN)
-    assert manifest["achieved_sparsity"] == 0.5
-    first, *_ = masks
-    assert ((weights[first] != 0).reshape(-1, 4).sum(dim=1) == 2).all()
-    # one more in a group, one less in another: the count is right, the pattern is not
-    row = masks[first][0]
-    row[(~row).nonzero()[0]], row[row.nonzero()[-1]] = True, False
     for output in foreign.outputs.values():
         Path(output).unlink()
+    first, *_ = masks
+    masks[first][0, [1, 4]] = torch.tensor([True, False])  # the count is right, the pattern is not
     text = refusal(foreign, masks, cell=PATTERN)
     assert f"{first}: 2 of {masks[first].numel() // 4} groups do not keep 2:4" in text
 
 
-OF_MASKS = {
-    "missing": (lambda first, mask: {first: None}, "there is no mask of {first}"),
-    "unknown": (lambda first, mask: {"model.embed_tokens": mask.clone()},
-                "model.embed_tokens is none of the model's prunable layers, such as model."),
-    "shape": (lambda first, mask: {first: mask[:-1].clone()}, "{first} has shape"),
-    "float": (lambda first, mask: {first: mask.float()}, "{first} must be bool, or 0 and 1"),
-    "int8": (lambda first, mask: {first: mask.to(torch.int8)}, "{first} must be bool, or 0 and 1"),
-    "255": (lambda first, mask: {first: mask.to(torch.uint8) * 255}, "must be bool, or 0 and 1"),
-}  # fmt: skip
+def spoiled(weight):
+    return weight.index_fill(0, torch.tensor(0), float("nan"))
 
 
-@pytest.mark.parametrize("case", OF_MASKS)
-def test_unusable_masks_are_refused(foreign, masks, case):
-    first, *_ = masks
-    change, message = OF_MASKS[case]
-    changed = {**masks, **change(first, masks[first])}
-    text = refusal(foreign, {name: mask for name, mask in changed.items() if mask is not None})
-    assert message.format(first=first) in text
-
-
-OF_WEIGHTS = {
-    "NaN": (lambda x: x.index_fill(0, torch.tensor(0), float("nan")), "holds NaN or infinite"),
-    "inf": (lambda x: x.index_fill(0, torch.tensor(0), float("inf")), "holds NaN or infinite"),
-    "dtype": (lambda x: x.bfloat16(), "is torch.bfloat16, but the model torch.float32"),
-    "shape": (lambda x: x[:-1].clone(), "has shape"),
+UNUSABLE = {
+    "missing": ("mask", "", lambda mask: None, "there is no mask of {}"),
+    "unknown": ("mask", "x", lambda mask: mask.clone(), "{}x is none of the model's prunable"),
+    "shape": ("mask", "", lambda mask: mask[:-1].clone(), "{} has shape"),
+    "float": ("mask", "", lambda mask: mask.float(), "{} must be bool, or 0 and 1"),
+    "255": ("mask", "", lambda mask: mask.to(torch.uint8) * 255, "{} must be bool, or 0 and 1"),
+    "NaN": ("weights", ".weight", spoiled, "{}.weight holds NaN or infinite"),
+    "dtype": ("weights", ".weight", lambda x: x.bfloat16(), "{}.weight is torch.bfloat16, but "),
 }
 
 
-@pytest.mark.parametrize("case", OF_WEIGHTS)
-def test_unusable_weights_are_refused(foreign, dense, masks, case):
+@pytest.mark.parametrize("case", UNUSABLE)
+def test_unusable_tensors_are_refused(foreign, dense, masks, case):
+    file, suffix, change, message = UNUSABLE[case]
     first, *_ = masks
-    change, message = OF_WEIGHTS[case]
-    changed = {f"{first}.weight": change(dense[first])}
-    assert f"{first}.weight {message}" in refusal(foreign, masks, changed, file="weights")
-    text = refusal(foreign, masks, {first: dense[first]}, file="weights")
-    assert f"{first} is none of the model's prunable layers, such as " in text
+    given = {"mask": dict(masks), "weights": {}}
+    given[file][first + suffix] = change((masks if file == "mask" else dense)[first])
+    kept = {name: mask for name, mask in given["mask"].items() if mask is not None}
+    assert message.format(first) in refusal(foreign, kept, given["weights"], file=file)
 
 
 @pytest.mark.parametrize("more", [True, False])

@@ -8,22 +8,18 @@ from datasets import Dataset
 from safetensors.torch import load_file
 
 from leap.budget import survivors
-from leap.model.layers import prunable_linears
 from suite.artifacts.files import read_json, write_json
 from suite.artifacts.tensors import save_tensors
 from suite.plan.cell import Cell
 from suite.plan.config import load
 from suite.results.frame import read_items
 from suite.sources import tasks, texts
-from suite.stages import corpora, models, scores
+from suite.stages import corpora, models
 from suite.stages import evaluate as evaluation
-from suite.stages import harden as harden_stage
-from suite.stages import prune as pruning
 from suite.stages.binarise import binarise
 from tests.unit.recipes import MODEL, limited, recipes
 from tests.unit.sources.test_revisions import only
-
-KINDS = ("weights", "mask", "report")
+from tests.unit.stages.made import dense, harden, prune
 
 
 def evaluate(place: Path, cell: Cell, recipe: dict, hardened: Path | None) -> dict:
@@ -36,37 +32,27 @@ def evaluate(place: Path, cell: Cell, recipe: dict, hardened: Path | None) -> di
     return read_json(output)
 
 
-def prune(place: Path, cell: Cell, files: dict[str, str]) -> None:
-    calibration = place / "calibration.safetensors"
-    pruning.prune(place / "model", calibration, cell, recipes().masks(cell), files)
-
-
-def harden(place: Path, cell: Cell, files: dict[str, str], target: Path, **overrides) -> dict:
-    recipe = recipes(**overrides).checkpoint(cell)
-    harden_stage.harden(place / "model", files, cell, "test", recipe, target)
-    return read_json(target / "manifest.json")
-
-
 def test_pruning_nothing_gives_exactly_the_dense_scores(place):
     known, nothing = recipes(**limited(30)), Cell.dense(MODEL)
-    dense = evaluate(place, nothing, known.evaluation(nothing), None)
-    assert dense["provenance"]["datasets"] == {}  # none of a hub
-    files = {key: str(place / "pruned" / key) for key in KINDS}
+    unpruned = evaluate(place, nothing, known.evaluation(nothing), None)
+    assert unpruned["provenance"]["datasets"] == {}  # none of a hub
     cell = Cell(MODEL, "wanda", "0.0")
-    prune(place, cell, files)
-    assert harden(place, cell, files, place / "hardened")["achieved_sparsity"] == 0
+    files = prune(place, cell, place / "pruned")
+    assert load_file(files["weights"]) == {}, "a method that only removes weights"
+    _, manifest = harden(place, cell, files, place / "hardened")
+    assert manifest["achieved_sparsity"] == 0
     pruned = evaluate(place, cell, known.evaluation(cell), place / "hardened")
-    assert pruned["tasks"] == dense["tasks"]
-    assert pruned["perplexity"] == dense["perplexity"]
-    for task in dense["tasks"].values():
+    assert pruned["tasks"] == unpruned["tasks"]
+    assert pruned["perplexity"] == unpruned["perplexity"]
+    for task in unpruned["tasks"].values():
         assert task["samples"] == 30
-    assert {name: task["chance"] for name, task in dense["tasks"].items()} == {
+    assert {name: task["chance"] for name, task in unpruned["tasks"].items()} == {
         "piqa": 0.5, "winogrande": 0.5,
         "arc_easy": 0.25, "arc_challenge": 0.25, "openbookqa": 0.25, "mmlu": 0.25,
     }  # fmt: skip
     items = read_items(place / "wanda.csv.gz")
     assert items.equals(read_items(place / "dense.csv.gz"))
-    for name, task in dense["tasks"].items():
+    for name, task in unpruned["tasks"].items():
         of_task = items[items["measure"] == name]
         assert of_task["item"].tolist() == list(range(30))
         assert of_task["score"].mean() == pytest.approx(task["acc"])
@@ -85,20 +71,6 @@ def test_a_second_perplexity_stands_beside_the_first(place):
         evaluate(place, nothing, {**recipe, "in_domain": other}, None)
 
 
-@pytest.mark.parametrize(("method", "changed"), [("wanda", False), ("sparsegpt", True)])
-def test_only_weights_that_changed_are_kept_beside_the_mask(place, tmp_path, method, changed):
-    files = {key: str(tmp_path / key) for key in KINDS}
-    cell = Cell(MODEL, method, "0.5")
-    prune(place, cell, files)
-    kept = load_file(files["weights"])
-    linears = prunable_linears(models.load_model(place / "model", "float32", "cpu"))
-    assert len(kept) == (len(linears) if changed else 0)
-    harden(place, cell, files, tmp_path / "h")
-    manifest = read_json(tmp_path / "h/manifest.json")
-    assert manifest["kept_weights_changed"] == changed
-    assert manifest["pruning"]["implementation"] == method
-
-
 def test_the_first_sequences_of_the_training_text_calibrate_as_a_corpus_of_them_does(
     place, tmp_path
 ):
@@ -109,82 +81,58 @@ def test_the_first_sequences_of_the_training_text_calibrate_as_a_corpus_of_them_
     corpora.build(recipes(**training).corpus("training"), source, tokenizer, True, path)
     cell = Cell(MODEL, "sparsegpt", "0.5")
 
-    def files(name: str) -> dict[str, str]:
-        return {key: str(tmp_path / f"{name}-{key}") for key in KINDS}
+    def weights(folder: str, known=None, text=None) -> dict:
+        return load_file(prune(place, cell, tmp_path / folder, known, None, text)["weights"])
 
-    def of_first(sequences: int) -> dict:
-        setting = {"corpus": "training", "sequences": sequences}
-        overrides = {**training, "methods": {"sparsegpt": {"calibration": setting}}}
-        recipe = recipes(**overrides).masks(cell)
-        pruning.prune(place / "model", path, cell, recipe, files(str(sequences)))
-        return load_file(files(str(sequences))["weights"])
+    def of_first(count: int) -> dict:
+        setting = {"calibration": {"corpus": "training", "sequences": count}}
+        return weights(str(count), recipes(**training, methods={"sparsegpt": setting}), path)
 
-    prune(place, cell, files("corpus"))
-    expected = load_file(files("corpus")["weights"])
+    expected = weights("corpus")
     assert all(torch.equal(weight, expected[name]) for name, weight in of_first(8).items())
     assert not all(torch.equal(weight, expected[name]) for name, weight in of_first(5).items())
-    described = read_json(files("5")["report"])["calibration"]
+    described = read_json(tmp_path / "5/pruning.json")["calibration"]
     assert (described["corpus"], described["sequences"], described["length"]) == ("training", 5, 24)
     with pytest.raises(ValueError, match="has 20 sequences, not the first 21"):
         corpora.read(path, first=21)
 
 
-def test_a_mask_with_a_wrong_count_is_not_hardened(place, tmp_path):
-    files = {key: str(tmp_path / key) for key in KINDS}
-    prune(place, Cell(MODEL, "magnitude", "0.5"), files)
-    cell = Cell(MODEL, "magnitude", "0.6")
-    with pytest.raises(ValueError, match=r"other settings .* sparsity was '0\.5', now '0\.6'"):
-        harden(place, cell, files, tmp_path / "hardened")
-    mislabelled = {**read_json(files["report"]), "recipe": recipes().masks(cell)}
-    write_json(files["report"], mislabelled)
-    with pytest.raises(ValueError, match=r"but sparsity 0\.6 means"):
-        harden(place, cell, files, tmp_path / "hardened")
-    assert list((tmp_path / "hardened").iterdir()) == []
-
-
 def test_what_was_made_by_another_recipe_is_not_used(place, tmp_path):
     """Model, corpus, report and manifest: each is named, with what differs."""
     cell = Cell(MODEL, "wanda", "0.5")
-    files = {key: str(tmp_path / key) for key in KINDS}
-    calibration = place / "calibration.safetensors"
     longer = {"corpora": {"calibration": {"length": 32}}}
     others = {
         r"model\.json was made .* dtype was 'float32'": {"models": {MODEL: {"dtype": "bfloat16"}}},
         r"calibration\.safetensors was made .* length was 24": longer,
     }
     for message, overrides in others.items():
-        recipe = recipes(**overrides).masks(cell)
         with pytest.raises(ValueError, match=message):
-            pruning.prune(place / "model", calibration, cell, recipe, files)
-    assert not Path(files["mask"]).exists()
-    prune(place, cell, files)
-    layer = {"methods": {"wanda": {"budget": "layer"}}}
-    with pytest.raises(ValueError, match=r"report was made .*budget was 'row', now 'layer'"):
-        harden(place, cell, files, tmp_path / "hardened", **layer)
+            prune(place, cell, tmp_path / "none", recipes(**overrides))
+    assert not (tmp_path / "none").exists()
+    files = prune(place, cell, tmp_path)
+    layer = recipes(methods={"wanda": {"budget": "layer"}})
+    with pytest.raises(ValueError, match=r"pruning\.json was made .*budget was 'row', now 'layer'"):
+        harden(place, cell, files, tmp_path / "hardened", layer)
     harden(place, cell, files, tmp_path / "hardened")
     with pytest.raises(ValueError, match=r"manifest\.json was made .* now 'layer'"):
-        evaluate(place, cell, recipes(**layer).evaluation(cell), tmp_path / "hardened")
+        evaluate(place, cell, layer.evaluation(cell), tmp_path / "hardened")
 
 
 @pytest.mark.parametrize("rule", ["exact", "threshold"])
 def test_masks_of_learned_logits_are_selected_by_their_rule(place, tmp_path, rule):
-    dense = prunable_linears(models.load_model(place / "model", "float32", "cpu"))
+    weights_of = dense(place)
     random = torch.Generator().manual_seed(0)
-    logits = {
-        name: torch.randn(layer.weight.shape, generator=random) + 0.1
-        for name, layer in dense.items()
-    }
+    logits = {n: torch.randn(x.shape, generator=random) + 0.1 for n, x in weights_of.items()}
     positive = sum(int((logits_OI > 0).sum()) for logits_OI in logits.values())
     weights = sum(logits_OI.numel() for logits_OI in logits.values())
     files = {name: str(tmp_path / name) for name in ("mask", "choice", "report")}
     save_tensors(logits, tmp_path / "logits")
     layers = {name: list(logits_OI.shape) for name, logits_OI in logits.items()}
-    cell, overrides = Cell(MODEL, "leap", "0.6"), {"methods": {"leap": {"selection": rule}}}
-    known = recipes(**overrides)
+    cell, known = Cell(MODEL, "leap", "0.6"), recipes(methods={"leap": {"selection": rule}})
     report = {"layers": layers, "settings": {"sparsity": 0.6, "seed": 0}}
     write_json(files["report"], {**report, "recipe": known.masks(cell)})
     binarise(tmp_path / "logits", tmp_path / "report", None, "leap", known.selection(cell), files)
-    manifest = harden(place, cell, files, tmp_path / "hardened", **overrides)
+    hard, manifest = harden(place, cell, files, tmp_path / "hardened", known)
     kept = survivors(weights, 0.6) if rule == "exact" else positive
     assert manifest["survivors"] == kept
     assert manifest["selection"] == {
@@ -192,23 +140,10 @@ def test_masks_of_learned_logits_are_selected_by_their_rule(place, tmp_path, rul
         "threshold_density": positive / weights,
         "tolerance": 0 if rule == "exact" else None,
     }
-    hard = prunable_linears(models.load_model(tmp_path / "hardened", "float32", "cpu"))
-    smallest_kept, largest_removed = float("inf"), -float("inf")
-    for name, layer in hard.items():
-        alive = layer.weight != 0
-        assert torch.equal(layer.weight[alive], dense[name].weight[alive])
-        smallest_kept = min(smallest_kept, float(logits[name][alive].min()))
-        largest_removed = max(largest_removed, float(logits[name][~alive].max()))
-    assert smallest_kept >= largest_removed
-
-
-def test_an_unknown_task_is_named(place):
-    settings = recipes(**limited(2)).settings["evaluation"]
-    settings["tasks"]["piqa"]["task"] = "mini_pika"
-    model = models.load_model(place / "model", "float32", "cpu")
-    tokenizer = models.load_tokenizer(place / "model")
-    with pytest.raises(ValueError, match="lm-eval has no task 'mini_pika'"):
-        scores.run_tasks(model, tokenizer, True, settings, place / "world/tasks")
+    every = torch.cat([logits_OI.flatten() for logits_OI in logits.values()])
+    least = every.sort(descending=True).values[kept - 1]
+    for name, weight in hard.items():
+        assert torch.equal(weight, weights_of[name] * (logits[name] >= least))
 
 
 def test_tasks_are_those_of_the_mirror_as_it_is_now(tmp_path, monkeypatch):

@@ -3,19 +3,17 @@
 import pytest
 import torch
 
-from leap.model.layers import prunable_linears
 from suite.artifacts.files import read_json, write_json
 from suite.artifacts.masks import save_masks
 from suite.artifacts.tensors import load_masks, save_tensors
 from suite.plan.cell import Cell
-from suite.stages import harden as harden_stage
-from suite.stages import models
 from suite.stages.binarise import binarise
 from tests.unit.recipes import MODEL, recipes
+from tests.unit.stages import made
 
 SIZE = 16
 MASKLLM = {"pattern": "2:4", "sparsity": 0.5, "seed": 0}
-TAKEN = {"maskllm": ["warm_start"], "patch": ["sparse_masks"]}
+TAKEN = {"maskllm": "warm_start", "patch": "sparse_masks"}
 PATCH = {"pattern": "2:4", "sparsity": 0.35, "seed": 0, "tile": SIZE, "mode": "joint"}
 
 
@@ -23,15 +21,13 @@ class Made:
     """Random logits of one method on a miniature, and the files made from them."""
 
     def __init__(self, place, folder, method, values, rule="exact"):
-        self.folder, self.method, self.values = folder, method, values
-        self.model = place / "model"
-        dense = prunable_linears(models.load_model(self.model, "float32", "cpu"))
-        self.shapes = {name: tuple(layer.weight.shape) for name, layer in dense.items()}
+        self.place, self.folder = place, folder
+        shapes = {name: list(weight.shape) for name, weight in made.dense(place).items()}
         random = torch.Generator().manual_seed(0)
         n, m = map(int, values["pattern"].split(":"))
-        count = {(2, 4): 6, (1, 4): 4, (4, 8): 70}[n, m]
+        count = {(2, 4): 6, (4, 8): 70}[n, m]
         logits, fixed = {}, {}
-        for name, (rows, columns) in self.shapes.items():
+        for name, (rows, columns) in shapes.items():
             choices = torch.randn(rows, columns // m, count, generator=random)
             if method == "maskllm":
                 logits[name] = choices
@@ -50,37 +46,30 @@ class Made:
         self.files = {name: str(folder / name) for name in ("mask", "choice", "report")}
         self.cell = Cell.at(MODEL, method, values["sparsity"])
         own = {key: values[key] for key in ("pattern", "tile", "mode") if key in values}
-        # no layer-wise method has a budget 1:4
-        lender = "random" if (n, m) == (1, 4) else f"wanda-{n}-{m}"
-        lent = {} if lender == "random" else {lender: {"like": "wanda", "budget": f"{n}:{m}"}}
-        taken = dict.fromkeys(TAKEN[method], lender)
+        lent = {"lender": {"like": "wanda", "budget": values["pattern"]}}
         self.recipes = recipes(
-            methods={**lent, method: {**own, **taken, "selection": rule}},
+            methods={**lent, method: {**own, TAKEN[method]: "lender", "selection": rule}},
             studies={"patterns": {"grid": {"methods": {method: [values["sparsity"]]}}}},
         )
-        report = {"layers": self.shapes, "settings": values}
+        report = {"layers": shapes, "settings": values}
         write_json(self.files["report"], {**report, "recipe": self.recipes.masks(self.cell)})
         recipe = self.recipes.selection(self.cell)
         binarise(folder / "logits", folder / "report", sparse, method, recipe, self.files)
 
     def harden(self):
-        recipe = self.recipes.checkpoint(self.cell)
-        target = self.folder / "hardened"
-        harden_stage.harden(self.model, self.files, self.cell, "test", recipe, target)
-        hard = models.load_model(self.folder / "hardened", "float32", "cpu")
-        weights = {name: layer.weight.detach() for name, layer in prunable_linears(hard).items()}
-        return weights, read_json(self.folder / "hardened/manifest.json")
+        return made.harden(
+            self.place, self.cell, self.files, self.folder / "hardened", self.recipes
+        )
 
 
-@pytest.mark.parametrize(("pattern", "sparsity"), [("2:4", 0.5), ("1:4", 0.75), ("4:8", 0.5)])
-def test_every_group_of_maskllms_checkpoint_keeps_its_number(place, tmp_path, pattern, sparsity):
-    values = {**MASKLLM, "pattern": pattern, "sparsity": sparsity}
+@pytest.mark.parametrize("pattern", ["2:4", "4:8"])
+def test_every_group_of_maskllms_checkpoint_keeps_its_number(place, tmp_path, pattern):
+    values = {**MASKLLM, "pattern": pattern}
     weights, manifest = Made(place, tmp_path, "maskllm", values).harden()
     n, m = map(int, pattern.split(":"))
     for weight in weights.values():
-        for group in (weight != 0).int().reshape(-1, m).tolist():
-            assert sum(group) == n
-    assert manifest["achieved_sparsity"] == sparsity
+        assert ((weight != 0).unflatten(1, (-1, m)).sum(dim=2) == n).all()
+    assert manifest["achieved_sparsity"] == 0.5
     assert manifest["pruning"]["settings"]["pattern"] == pattern
 
 
@@ -93,20 +82,15 @@ def test_patchs_checkpoint_is_what_the_manifests_tile_map_says(place, tmp_path, 
     assert (tiles["size"], tiles["pattern"]) == (SIZE, "2:4")
     kept = total = 0
     for name, weight in weights.items():
-        alive = (weight != 0).int()
-        for row, signs in enumerate(tiles["dense"][name]):
-            for column, sign in enumerate(signs):
-                area = (
-                    slice(SIZE * row, SIZE * (row + 1)),
-                    slice(SIZE * column, SIZE * (column + 1)),
-                )
-                part = alive[area]
-                for group in part.reshape(-1, 4).tolist():
-                    assert sum(group) == (4 if sign == "1" else 2)
-                if mode == "tile" and sign == "0":
-                    assert torch.equal(part.bool(), cell.fixed[name][area])
-                if rule == "threshold":
-                    assert (sign == "1") == bool(cell.logits[name][row, column] > 0)
+        dense = torch.tensor([[sign == "1" for sign in row] for row in tiles["dense"][name]])
+        area = dense.repeat_interleave(SIZE, 0).repeat_interleave(SIZE, 1)
+        area, alive = area[: len(weight), : weight.shape[1]], weight != 0
+        per_group = alive.unflatten(1, (-1, 4)).sum(dim=2)
+        assert torch.equal(per_group, 2 + 2 * area[:, ::4].int())
+        if mode == "tile":
+            assert torch.equal(alive[~area], cell.fixed[name][~area])
+        if rule == "threshold":
+            assert torch.equal(dense, cell.logits[name] > 0)
         kept, total = kept + int(alive.sum()), total + alive.numel()
     assert manifest["achieved_sparsity"] == pytest.approx(1 - kept / total, abs=1e-12)
     if rule == "exact":
@@ -114,30 +98,35 @@ def test_patchs_checkpoint_is_what_the_manifests_tile_map_says(place, tmp_path, 
         assert abs(manifest["achieved_sparsity"] - 0.35) < 0.01
 
 
-@pytest.mark.parametrize(("method", "values"), [("maskllm", MASKLLM), ("patch", PATCH)])
-def test_a_broken_group_is_not_hardened(place, tmp_path, method, values):
-    cell = Made(place, tmp_path, method, values)
-    masks = dict(load_masks(cell.files["mask"]))
-    name = list(masks)[-1]
-    row = masks[name][-1]  # one more in one group, one less in the next that differs: same count
-    first = int((~row).nonzero()[0])
-    last = int(row.nonzero()[-1])
+def broken_group(masks, choice):
+    """One more in one group of the last layer, one less in another: the count is the same."""
+    row = list(masks.values())[-1][-1]
+    first, last = int((~row).nonzero()[0]), int(row.nonzero()[-1])
     assert first // 4 != last // 4
     row[first], row[last] = True, False
-    save_masks(masks, cell.files["mask"])
-    with pytest.raises(ValueError, match=r"2 of \d+ groups do not keep 2:4"):
-        cell.harden()
-    assert list((tmp_path / "hardened").iterdir()) == []
 
 
-def test_a_tile_too_many_is_not_hardened(place, tmp_path):
-    cell = Made(place, tmp_path, "patch", PATCH)
-    masks = dict(load_masks(cell.files["mask"]))
-    choice = read_json(cell.files["choice"])
+def dense_layer(masks, choice):
+    """All tiles of the first layer are dense, in the mask and in the map."""
     name = next(iter(masks))
-    choice["tiles"]["dense"][name] = ["1" * len(row) for row in choice["tiles"]["dense"][name]]
     masks[name][:] = True
+    choice["tiles"]["dense"][name] = ["1" * len(row) for row in choice["tiles"]["dense"][name]]
+
+
+@pytest.mark.parametrize(
+    ("method", "values", "spoil", "message"),
+    [
+        ("maskllm", MASKLLM, broken_group, r"2 of \d+ groups do not keep 2:4"),
+        ("patch", PATCH, broken_group, r"2 of \d+ groups do not keep 2:4"),
+        ("patch", PATCH, dense_layer, r"but sparsity 0.35 means"),
+    ],
+)
+def test_what_breaks_its_pattern_is_not_hardened(place, tmp_path, method, values, spoil, message):
+    cell = Made(place, tmp_path, method, values)
+    masks, choice = dict(load_masks(cell.files["mask"])), read_json(cell.files["choice"])
+    spoil(masks, choice)
     save_masks(masks, cell.files["mask"])
     write_json(cell.files["choice"], choice)
-    with pytest.raises(ValueError, match=r"but sparsity 0.35 means"):
+    with pytest.raises(ValueError, match=message):
         cell.harden()
+    assert list((tmp_path / "hardened").iterdir()) == []

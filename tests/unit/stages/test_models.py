@@ -9,8 +9,8 @@ import torch
 from leap.model.layers import prunable_linears
 from suite.artifacts.files import sha256
 from suite.plan.config import load
-from suite.sources.hub import reaching
 from suite.stages import models
+from tests.conftest import own_model
 
 NAME = "mini-llama-3.2-1b"
 
@@ -23,10 +23,7 @@ def prepared(folder, source, bos=False):
 @pytest.fixture
 def local(tmp_path):
     """A checkpoint of the user's own."""
-    folder = tmp_path / "own"
-    for part in (NAME, "tokenizer"):
-        shutil.copytree(models.CHECKPOINTS / part, folder, dirs_exist_ok=True)
-    return folder
+    return own_model(tmp_path / "own")
 
 
 def test_a_miniature_is_written_with_its_checksum(tmp_path):
@@ -66,18 +63,6 @@ def test_a_hub_model_is_taken_from_the_mirror_or_both_ways_out_are_named(
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
     with pytest.raises(ValueError, match=r"network access .*, or set hub_mirror: DIR"):
         prepared(tmp_path / "n", source)
-
-
-def test_a_gated_model_without_token_says_what_to_do():
-    import httpx2
-    from huggingface_hub.errors import GatedRepoError
-
-    request = httpx2.Request("GET", "https://hub.invalid", headers={"authorization": "secret"})
-    gated = GatedRepoError("403", response=httpx2.Response(403, request=request))
-    advice = r"accept its licence .* export HF_TOKEN"
-    with pytest.raises(ValueError, match=advice) as raised, reaching("owner/name"):
-        raise gated
-    assert "secret" not in str(raised.value)
 
 
 def test_pickled_weights_are_not_loaded(local, tmp_path):

@@ -8,13 +8,10 @@ import torch
 import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lm_eval import simple_evaluate
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 
 from suite.miniature.tasks import DEFINITIONS
-from suite.plan.config import load
-from suite.sources.tasks import build, task_manager
 from suite.stages import models
 from suite.stages.packed import PackedLM
 from suite.stages.packing import batches, pack
@@ -147,70 +144,6 @@ def test_whole_texts_have_the_likelihood_of_the_plain_way(family, tokenizer, bos
         lm.loglikelihood_rolling(requests, disable_tqdm=True) for lm in (packed, plain)
     )
     assert found == pytest.approx(wanted, rel=1e-6, abs=1e-3)
-
-
-def answers_of(lm, tasks, manager, limit: int) -> dict[tuple[str, int], tuple[float, list[float]]]:
-    """By task and item: whether the answer is correct, and its choices' log-likelihoods."""
-    logging.getLogger("lm_eval").setLevel(logging.ERROR)
-    results = simple_evaluate(
-        model=lm, tasks=tasks, task_manager=manager, limit=limit, log_samples=True,
-        bootstrap_iters=1,
-    )  # fmt: skip
-    return {
-        (task, sample["doc_id"]): (sample["acc"], [r[0][0] for r in sample["resps"]])
-        for task, samples in results["samples"].items()
-        for sample in samples
-    }
-
-
-class Apart(HFLM):
-    """HFLM that is never asked two requests at once which it takes for one.
-
-    Of requests that are the same tokens and differ in where the choice begins, HFLM gives some the
-    log-likelihoods of others: it keeps logits by the tokens alone.
-    """
-
-    def _loglikelihood_tokens(self, requests, disable_tqdm=False, override_bs=None):
-        parts, begins = [[]], {}
-        for request in requests:
-            _, context, choice = request
-            if begins.setdefault((*context, *choice[:-1]), len(context)) != len(context):
-                parts.append([])
-                begins = {(*context, *choice[:-1]): len(context)}
-            parts[-1].append(request)
-        ask = super()._loglikelihood_tokens
-        return [answer for part in parts for answer in ask(part, disable_tqdm, override_bs)]
-
-
-@pytest.mark.heavy
-@pytest.mark.shared
-@pytest.mark.parametrize("family", FAMILIES)
-def test_real_tasks_have_the_answers_of_the_plain_way_in_float64(
-    family, tokenizer, mirror, monkeypatch
-):
-    """A hundred items of each task (two of each of MMLU's subjects), some beyond the context.
-
-    Against float64, since sums of several hundred in float32 are less exact than what is asserted.
-    These models know few of the words, so that many choices are equal as tokens.
-    """
-    monkeypatch.setenv("HUB_MIRROR", str(mirror))
-    wanted = load({"scale": "paper", "hub_mirror": str(mirror)})["evaluation"]["tasks"]
-    manager = task_manager(miniature=False)
-    model = models.load_model(CHECKPOINTS / family, "float32", "cpu")
-    ours = PackedLM(model, tokenizer=tokenizer, batch_tokens=4096)
-    exact = Apart(
-        pretrained=models.load_model(CHECKPOINTS / family, "float32", "cpu").double(),
-        tokenizer=tokenizer, batch_size=16,
-    )  # fmt: skip
-    assert ours.head is not None
-    for name, task in wanted.items():
-        built, limit = [build(manager, task)], 2 if name == "mmlu" else 100
-        found, plain = (answers_of(lm, built, manager, limit) for lm in (ours, exact))
-        assert len(plain) == (114 if name == "mmlu" else 100)
-        assert found.keys() == plain.keys()
-        for key, (correct, scores) in found.items():
-            assert scores == pytest.approx(plain[key][1], rel=1e-6, abs=1e-4)
-            assert correct == plain[key][0]
 
 
 CONVOLUTION = {"num_key_value_heads": 1, "layer_types": ["conv", "full_attention"]}

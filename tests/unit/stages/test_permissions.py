@@ -15,10 +15,9 @@ from suite.artifacts.masks import save_masks
 from suite.artifacts.tensors import save_tensors
 from suite.miniature.dataset import write_world
 from suite.plan.cell import Cell
-from suite.stages import harden as harden_stage
 from suite.stages import models
-from suite.stages import prune as pruning
 from tests.unit.recipes import MODEL, recipes
+from tests.unit.stages import made
 
 CELL = Cell(MODEL, "magnitude", "0.5")
 
@@ -52,21 +51,9 @@ def test_files_and_folders_of_every_kind(tmp_path, umask):
     assert_as_new(tmp_path / "c", umask)
 
 
-@pytest.fixture(scope="module")
-def pruned(place, tmp_path_factory) -> dict[str, str]:
-    folder = tmp_path_factory.mktemp("pruned")
-    files = {key: str(folder / key) for key in ("weights", "mask", "report")}
-    calibration = place / "calibration.safetensors"
-    pruning.prune(place / "model", calibration, CELL, recipes().masks(CELL), files)
-    return files
-
-
-def test_a_models_folder_and_a_hardened_checkpoint(place, pruned, tmp_path, umask):
+def test_a_models_folder_and_a_hardened_checkpoint(place, tmp_path, umask):
     models.prepare(recipes().model(MODEL), tmp_path / "models/m")
     assert_as_new(tmp_path / "models", umask)
-    recipe = recipes().checkpoint(CELL)
-    harden_stage.harden(place / "model", pruned, CELL, "test", recipe, tmp_path / "hardened/m")
-    assert {"model.safetensors", "manifest.json", "tokenizer.json", "mask.safetensors"} <= {
-        file.name for file in (tmp_path / "hardened/m").iterdir()
-    }
+    made.harden(place, CELL, made.prune(place, CELL, tmp_path / "pruned"), tmp_path / "hardened/m")
+    assert_as_new(tmp_path / "pruned", umask)
     assert_as_new(tmp_path / "hardened", umask)

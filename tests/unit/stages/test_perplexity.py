@@ -1,4 +1,4 @@
-"""Perplexity against the definition, token by token."""
+"""Perplexity against the definition, token by token, and of a dense model on validation text."""
 
 import math
 
@@ -7,7 +7,12 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from suite.artifacts.files import read_json
+from suite.plan.cell import Cell
+from suite.stages import corpora, models
 from suite.stages.perplexity import perplexity
+from suite.stages.validate import validate
+from tests.unit.recipes import MODEL, recipes
 
 
 @pytest.fixture
@@ -39,3 +44,18 @@ def test_a_broken_model_is_refused(model):
     model.lm_head.weight.data[0, 0] = float("nan")
     with pytest.raises(ValueError, match="not finite"):
         perplexity(model, np.zeros((1, 4), dtype=np.int32), 1)
+
+
+def test_the_dense_model_is_validated_as_it_is(place, tmp_path):
+    cell, output = Cell.dense(MODEL), tmp_path / "dense.json"
+    text = {"text": {"miniature": "held_out"}, "length": 64, "sequences": 8}  # that of `place`
+    recipe = recipes(corpora={"validation": text}).validation(cell)
+    assert recipe["checkpoint"] == {}
+    checkpoint = models.intact_checkpoint(place / "model")
+    corpus = place / "perplexity.safetensors"
+    validate(place / "model", checkpoint, corpus, cell, recipe, output)
+    written = read_json(output)
+    assert (written["method"], written["sparsity"]) == ("dense", "0.0")
+    dense = models.load_model(checkpoint, "float32", "cpu")
+    expected = perplexity(dense, corpora.read(corpus)[0], recipe["batch_tokens"])
+    assert written["perplexity"] == pytest.approx(expected, rel=1e-5)

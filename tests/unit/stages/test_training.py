@@ -1,6 +1,5 @@
 """A cell's training: its report, its outputs, and the way that fits into GPU memory."""
 
-import hashlib
 import os
 import signal
 from dataclasses import replace
@@ -11,15 +10,14 @@ import torch
 from safetensors.torch import load_file
 
 from leap.execution import Execution
-from suite.artifacts.files import read_json
+from suite.artifacts.files import read_json, sha256
 from suite.plan.cell import Cell
 from suite.stages import models
 from suite.stages.binarise import binarise
-from suite.stages.harden import harden
-from suite.stages.prune import prune
 from suite.stages.train import Training, train_masks, train_weights
 from suite.tracking.journal import read_journal
 from tests.unit.recipes import MODEL, recipes
+from tests.unit.stages.made import harden, prune
 
 MASKS = {"like": "maskllm", "warm_start": "random", "sequences_per_draw": 4}
 WEIGHTS = {"like": "elsa", "interval": 2}
@@ -98,6 +96,9 @@ def test_a_training_steps_down_to_the_way_that_fits(place, tmp_path, gpu, settin
     found, report = learn(training_of(place, tmp_path / "b", "mine", settings, ways))
     assert gpu.seen[:3] == [4, 4, 2] and 1 not in gpu.seen
     assert same(found, directly)
+    assert report["implementation"] == settings["like"] and "method" not in report
+    assert set(report["training"]) == {"sequences", "length", "sha256"}
+    assert report["recipe"] == known("mine", **settings).masks(Cell(MODEL, "mine", "0.5"))
     assert report["execution"] == {
         "micro_batch": 2, "recompute": False, "checkpointing": True, "sharding": False,
         "out_of_memory": 2,
@@ -131,16 +132,6 @@ def test_what_fits_in_no_way_is_refused(place, tmp_path, gpu):
     assert not Path(training.outputs["report"]).exists()
 
 
-def test_the_report_names_the_implementation_and_not_the_cells_method(place, tmp_path):
-    training = training_of(place, tmp_path, "mine", MASKS)
-    _, report = learn(training)
-    assert report["implementation"] == "maskllm"
-    assert "method" not in report
-    assert report["execution"]["out_of_memory"] == 0
-    assert set(report["training"]) == {"sequences", "length", "sha256"}
-    assert report["recipe"] == training.recipe
-
-
 def test_learned_weights_are_written_as_a_layer_wise_method_writes_its_own(place, tmp_path):
     training = training_of(place, tmp_path, "mine", WEIGHTS)
     _, report = learn(training)
@@ -148,9 +139,8 @@ def test_learned_weights_are_written_as_a_layer_wise_method_writes_its_own(place
     assert report["recipe"] == training.recipe
     assert report["cost"]["training_seconds"] > 0
     pruned = {key: training.outputs[key] for key in ("weights", "mask", "report")}
-    recipe = known("mine", **WEIGHTS).checkpoint(training.cell)
-    harden(place / "model", pruned, training.cell, "test", recipe, tmp_path / "hardened")
-    manifest = read_json(tmp_path / "hardened/manifest.json")
+    asked = known("mine", **WEIGHTS)
+    _, manifest = harden(place, training.cell, pruned, tmp_path / "hardened", asked)
     assert manifest["kept_weights_changed"] is True
     assert manifest["selection"] == {"rule": "exact", "tolerance": 0}
     assert manifest["survivors"] == round(0.5 * manifest["weights"])
@@ -160,16 +150,13 @@ def test_learned_weights_are_written_as_a_layer_wise_method_writes_its_own(place
 def test_the_manifest_names_the_calibration_text_behind_the_warm_start(place, tmp_path):
     settings = {"steps": 1, "sequences_per_draw": 4}
     asked, start = known("leap", **settings), Cell(MODEL, "wanda", "0.5")
-    names = {"weights": "weights.safetensors", "mask": "mask.safetensors", "report": "pruning.json"}
-    pruned = {key: str(tmp_path / "wanda" / name) for key, name in names.items()}
-    text = place / "calibration.safetensors"
-    prune(place / "model", text, start, asked.masks(start), pruned)
+    pruned = prune(place, start, tmp_path / "wanda", asked)
     training = training_of(place, tmp_path, "leap", settings)
     outputs, cell = training.outputs, training.cell
     train_masks(training, {"warm_start": Path(pruned["mask"])})
     files = Path(outputs["logits"]), Path(outputs["report"])
     binarise(*files, None, "leap", asked.selection(cell), outputs)
-    harden(place / "model", outputs, cell, "test", asked.checkpoint(cell), tmp_path / "hardened")
-    found = read_json(tmp_path / "hardened/manifest.json")["pruning"]["prior_calibration"]
-    assert found["sha256"] == hashlib.sha256(text.read_bytes()).hexdigest()
+    _, manifest = harden(place, cell, outputs, tmp_path / "hardened", asked)
+    found = manifest["pruning"]["prior_calibration"]
+    assert found["sha256"] == sha256(place / "calibration.safetensors")
     assert (found["sequences"], found["length"]) == (8, 24)

@@ -1,15 +1,13 @@
 """Warning about a model that is sparse before it is pruned."""
 
 import logging
-import shutil
 
 import pytest
 from safetensors.torch import load_file, save_file
 
 from suite.stages import models
 from suite.stages.zeros import share_of_zeros, warn_of_zeros
-
-NAME = "mini-llama-3.2-1b"
+from tests.conftest import own_model
 
 
 @pytest.fixture
@@ -17,9 +15,7 @@ def with_zeros(tmp_path):
     """A function that prepares the miniature with zeros in this share of the tensors named so."""
 
     def prepare(share, *parts):
-        own = tmp_path / "own"
-        for part in (NAME, "tokenizer"):
-            shutil.copytree(models.CHECKPOINTS / part, own, dirs_exist_ok=True)
+        own = own_model(tmp_path / "own")
         tensors = load_file(own / "model.safetensors")
         for tensor in (x for name, x in tensors.items() if any(part in name for part in parts)):
             tensor.view(-1)[: round(share * tensor.numel())] = 0
@@ -32,18 +28,17 @@ def with_zeros(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("share", "parts", "found"),
-    [(0, ["proj"], 0), (0.25, ["proj"], 0.25), (1, ["embed", "norm"], 0)],
+    ("share", "parts", "zeros"),
+    [(0.5, ["proj"], 0.5), (0.01, ["proj"], 0.01), (1, ["embed", "norm"], 0)],
 )
-def test_zeros_of_linear_layers_are_counted(with_zeros, share, parts, found):
-    assert share_of_zeros(with_zeros(share, *parts)) == pytest.approx(found, abs=1e-3)
-
-
-@pytest.mark.parametrize("share", [0.5, 0.01])
-def test_only_a_sparse_model_is_named_with_its_setting(with_zeros, share, caplog):
+def test_only_a_model_of_sparse_linear_layers_is_named_with_its_setting(
+    with_zeros, share, parts, zeros, caplog
+):
+    folder = with_zeros(share, *parts)
+    assert share_of_zeros(folder) == pytest.approx(zeros, abs=1e-3)
     with caplog.at_level(logging.DEBUG):
-        warn_of_zeros(with_zeros(share, "proj"), "mine")
-    assert bool(caplog.messages) == (share == 0.5)
+        warn_of_zeros(folder, "mine")
+    assert bool(caplog.messages) == (zeros == 0.5)
     for message in caplog.messages:
         assert "50 % of the weights of mine are zero before" in message
         assert "models.mine.source" in message
