@@ -85,7 +85,6 @@ class Extended:
 
     suite: Path
     plans: list[dict[str, int]]  # with the figure, with the table too, with methods not yet used
-    configurations: list[str]  # of each method
     output: str
 
     @property
@@ -132,7 +131,7 @@ def extended(tmp_path_factory, smoke_run, planned, succeed) -> Extended:
     with open(suite / "config.yaml", "a") as file:
         yaml.safe_dump({"methods": methods, "grid": grid, **judged}, file)
     output = succeed(suite, "all", ELSEWHERE, *SMOKE)
-    return Extended(suite, plans, configurations, output)
+    return Extended(suite, plans, output)
 
 
 @pytest.fixture
