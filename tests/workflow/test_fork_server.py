@@ -6,7 +6,6 @@ Those without it are made in `test_faults.py`, of a job of every stage.
 import json
 import os
 import signal
-import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -49,13 +48,10 @@ def scores(suite: Path) -> tuple[object, object]:
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 def test_a_run_that_ends_early_leaves_no_process_and_the_next_finishes(
-    end, tmp_path, begun_run, smoke_run, succeed
+    end, tmp_path, begun_run, smoke_run, start_snakemake, succeed
 ):
     copy = begun_run(tmp_path / "suite", *DATA)
-    run = subprocess.Popen(
-        [sys.executable, "-m", "snakemake", "--cores", "2", EVALUATION, *SMOKE], cwd=copy,
-        text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-    )  # fmt: skip
+    run = start_snakemake(copy, EVALUATION, *SMOKE, apart=True, CUDA_VISIBLE_DEVICES="")
     journal = copy / f"results/smoke/journals/train/{CELL}.jsonl"
     wait_until(lambda: journal.is_file() and '"step": 2,' in journal.read_text())
     assert len(processes(copy, "suite.jobs.fork_server")) > 1, "the training is no fork"

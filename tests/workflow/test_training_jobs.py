@@ -4,8 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,7 +77,7 @@ def steps_of(journal: Path) -> dict[int, float]:
 
 
 @pytest.fixture(scope="module")
-def interrupted(tmp_path_factory, begun_run) -> Path:
+def interrupted(tmp_path_factory, begun_run, start_snakemake) -> Path:
     """A copy of the suite in which both trainings were terminated after some steps.
 
     Another model was trained in one process. The journals of both until then, which Snakemake
@@ -89,10 +87,7 @@ def interrupted(tmp_path_factory, begun_run) -> Path:
     starts = [f"pruned/{model}/wanda" for model in (MODEL, OTHER)]
     copy = begun_run(place, "world", "models", "corpora", *starts)
     targets = (LEAP.target, ELSA.target, IN_ONE, "--keep-going")
-    run = subprocess.Popen(
-        [sys.executable, "-m", "snakemake", "--cores", "2", *targets, *SETTINGS],
-        cwd=copy, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+    run = start_snakemake(copy, *targets, *SETTINGS, CUDA_VISIBLE_DEVICES="")
     waiting = set(BOTH)
 
     def all_terminated() -> bool:
