@@ -141,23 +141,19 @@ def snakemake(start_snakemake) -> Callable[..., subprocess.CompletedProcess[str]
 def succeed(snakemake) -> Callable[..., str]:
     """Run Snakemake, which has to succeed; returns what it printed."""
 
-    def run(folder: Path, *arguments: str, **variables: str) -> str:
-        process = snakemake(folder, *arguments, **variables)
-        text: str = process.stdout + process.stderr
-        assert process.returncode == 0, text[-5000:]
-        return text
-
-    return run
+    return lambda *given, **variables: printed(snakemake(*given, **variables), fails=False)
 
 
 @pytest.fixture(scope="session")
 def fail(snakemake) -> Callable[..., str]:
     """Run Snakemake, which has to fail without a traceback; returns what it printed."""
 
-    def run(folder: Path, *arguments: str, **variables: str) -> str:
-        process = snakemake(folder, *arguments, **variables)
-        text: str = process.stdout + process.stderr
-        assert process.returncode != 0 and "Traceback (most recent" not in text, text[-5000:]
-        return text
+    return lambda *given, **variables: printed(snakemake(*given, **variables), fails=True)
 
-    return run
+
+def printed(process: subprocess.CompletedProcess[str], fails: bool) -> str:
+    """All that a process printed, which must fail without a traceback, or succeed."""
+    text = process.stdout + process.stderr
+    assert (process.returncode != 0) == fails, text[-5000:]
+    assert not fails or "Traceback (most recent" not in text, text[-5000:]
+    return text

@@ -101,17 +101,6 @@ def test_results_without_snakemakes_records_plan_the_same_or_are_refused(
     assert "method.budget was 'row', now 'layer'" in text and "run=NAME" in text
 
 
-def test_tables_refuse_an_evaluation_of_another_recipe(own_smoke_run, fail):
-    """As where somebody put a file there by hand."""
-    table, place = f"{RESULTS}/tables/main.csv", ("provenance", "recipe", "evaluation")
-    evaluation = own_smoke_run / RESULTS / "evaluations" / f"{WANDA}.json"
-    change(evaluation, *place, "batch_tokens", value=7)
-    (own_smoke_run / table).unlink()
-    text = fail(own_smoke_run, table, "--rerun-triggers", "mtime", *SMOKE)
-    assert f"{WANDA}.json was made with other settings" in text
-    assert "evaluation.batch_tokens was 7, now 4096" in text
-
-
 def test_a_smaller_grid_releases_its_own_cells_with_their_fingerprints(own_smoke_run, succeed):
     text = succeed(own_smoke_run, "release", *SMOKE, "grid={methods: [leap]}")
     said = "6 finished cells that this grid leaves out"

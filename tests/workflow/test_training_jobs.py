@@ -4,8 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,9 +22,6 @@ STEPS = {"leap": 20, "elsa": 60}
 SMALL = "{like: leap, steps: 10, sequences_per_draw: 4}"
 COMPARED = f"elsa-undisturbed: {{like: elsa}}, in-one-process: {SMALL}, in-two: {SMALL}"
 SETTINGS = ("--config", "scale=smoke", f"methods={{elsa: {{steps: 60}}, {COMPARED}}}")
-OTHERS = (
-    "--config", "scale=smoke", f"methods={{leap: {{steps: 21}}, elsa: {{steps: 61}}, {COMPARED}}}"
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -82,18 +77,17 @@ def steps_of(journal: Path) -> dict[int, float]:
 
 
 @pytest.fixture(scope="module")
-def interrupted(tmp_path_factory, begun_run) -> Path:
+def interrupted(tmp_path_factory, begun_run, start_snakemake) -> Path:
     """A copy of the suite in which both trainings were terminated after some steps.
 
-    Their journals until then, which Snakemake deletes, lie beside it.
+    Another model was trained in one process. The journals of both until then, which Snakemake
+    deletes, lie beside it.
     """
     place = tmp_path_factory.mktemp("training") / "suite"
     starts = [f"pruned/{model}/wanda" for model in (MODEL, OTHER)]
     copy = begun_run(place, "world", "models", "corpora", *starts)
-    run = subprocess.Popen(
-        [sys.executable, "-m", "snakemake", "--cores", "2", LEAP.target, ELSA.target, *SETTINGS],
-        cwd=copy, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+    targets = (LEAP.target, ELSA.target, IN_ONE, "--keep-going")
+    run = start_snakemake(copy, *targets, *SETTINGS, CUDA_VISIBLE_DEVICES="")
     waiting = set(BOTH)
 
     def all_terminated() -> bool:
@@ -118,23 +112,15 @@ def interrupted(tmp_path_factory, begun_run) -> Path:
 
 
 @pytest.fixture(scope="module")
-def refused(interrupted, snakemake) -> subprocess.CompletedProcess[str]:
-    """A run in it that asks for other settings, and trains another model in one process."""
-    targets = (LEAP.target, ELSA.target, IN_ONE, "--keep-going")
-    return snakemake(interrupted, *targets, *OTHERS)
-
-
-@pytest.fixture(scope="module")
-def finished(interrupted, refused, tmp_path_factory, snakemake) -> Path:
-    """The copy after a run of the first settings, which trains another model in two processes.
+def finished(interrupted, tmp_path_factory, succeed) -> Path:
+    """The copy after another run, which trains another model in two processes.
 
     They have devices in name only, which the launcher leases for both, and talk over gloo.
     """
     two = f"models={{{OTHER}: {{resources: {{train: {{gpu: 2}}}}}}}}"
     targets = (LEAP.target, ELSA.target, UNDISTURBED.target, IN_TWO)
     devices = {"CUDA_VISIBLE_DEVICES": "0,1", "TMPDIR": str(tmp_path_factory.mktemp("devices"))}
-    process = snakemake(interrupted, *targets, *SETTINGS, two, **devices)
-    assert process.returncode == 0, process.stderr[-3000:]
+    succeed(interrupted, *targets, *SETTINGS, two, **devices)
     return interrupted
 
 
@@ -151,14 +137,6 @@ def test_a_terminated_training_goes_on_where_it_was_and_ends_in_the_same_bits(
     steps, before = steps_of(finished / trained.journal), steps_of(finished.parent / trained.method)
     assert list(steps) == list(range(STEPS[trained.method]))
     assert len(before) > 3 and before == {step: steps[step] for step in before}
-
-
-def test_the_state_of_other_settings_is_refused_by_name(refused):
-    text = refused.stdout + refused.stderr
-    assert refused.returncode != 0
-    for trained in BOTH:
-        assert f"{trained.state} holds the unfinished training of other settings" in text
-    assert "Traceback" not in text
 
 
 def test_two_processes_give_what_one_gives(finished):

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import select
 import subprocess
 import sys
@@ -40,19 +39,6 @@ logging.basicConfig(stream=sys.stdout, format="%(message)s")
 logging.getLogger("suite").setLevel("DEBUG")
 from suite.jobs.gpus import use_gpus
 use_gpus(1)
-"""
-
-# the script of rule train, which says what it would start and does not
-TRAINING = """
-import os, runpy, sys
-from types import SimpleNamespace
-from torch.distributed import run
-def main(arguments):
-    said = [os.environ["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"], *arguments]
-    print(*said, file=sys.__stdout__, flush=True)
-run.main = main
-snakemake = SimpleNamespace(log=[sys.argv[2]], threads=2, resources={"gpu": 2}, params=None)
-runpy.run_path(sys.argv[1], {"snakemake": snakemake}, "__main__")
 """
 
 Start = Callable[..., subprocess.Popen[str]]
@@ -244,11 +230,3 @@ def test_a_folder_that_others_could_write_to_is_refused(make, alone, tmp_path):
     alone.setenv("CUDA_VISIBLE_DEVICES", "0")
     with pytest.raises(ValueError, match="not a folder of yours alone: delete it, or set TMPDIR"):
         use_gpus(1)
-
-
-def test_the_launcher_waits_for_a_training_to_save_longer_than_slurm_gives_it(start, tmp_path):
-    process = start(TRAINING, ROOT / "workflow/scripts/train.py", tmp_path / "log")
-    seconds, *launcher = process.communicate(timeout=60)[0].split()
-    assert launcher[:2] == ["--standalone", "--nproc-per-node=2"]
-    profile = (ROOT / "profiles/slurm/config.yaml").read_text()
-    assert int(seconds) > int(re.search(r"--signal=TERM@(\d+)", profile)[1])

@@ -2,11 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
-
-import pytest
-
-from suite.jobs.log import job_name
 
 JOB = """
 import logging, subprocess, sys, time, warnings
@@ -24,19 +19,6 @@ def run(tmp_path, *body):
     code = JOB.format(body="\n    ".join(body))
     process = subprocess.run([sys.executable, "-c", code, log], capture_output=True, text=True)
     return process, log.read_text()
-
-
-@pytest.mark.parametrize(
-    ("log", "name"),
-    [
-        ("results/mini/logs/train/tiny/leap/0.5/seed-1.log", "train tiny leap 0.5 seed-1"),
-        ("results/mini/logs/train/tiny/leap/0.5.log.3", "train tiny leap 0.5.log.3"),
-        ("/logs/results/mini/logs/tables.log", "tables"),
-        ("elsewhere/words.log", "words"),
-    ],
-)
-def test_a_job_is_called_by_its_log(log, name):
-    assert job_name(Path(log)) == name
 
 
 def test_lines_in_the_terminal_have_the_jobs_name_and_from_a_warning_on_their_level(tmp_path):

@@ -1,6 +1,7 @@
 """Several processes of a job: restarted where one is out of GPU memory, ended by a signal."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from suite.jobs import processes
 from tests.conftest import ROOT
-
-pytestmark = pytest.mark.heavy
 
 # The second process runs out of memory; the first one waits for it.
 JOB = """
@@ -51,6 +51,7 @@ def job(folder: Path, fits: int, waits: bool = False) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("fits", "status"), [(8, 0), (2, 0), (1, 1)])
 def test_all_are_restarted_with_the_next_way_until_one_fits(tmp_path, fits, status):
     process = job(tmp_path, fits)
@@ -61,6 +62,7 @@ def test_all_are_restarted_with_the_next_way_until_one_fits(tmp_path, fits, stat
     assert ("ValueError: the training does not fit into GPU memory" in errors) == bool(status)
 
 
+@pytest.mark.heavy
 def test_a_signal_to_the_launcher_ends_all(tmp_path):
     process = job(tmp_path, 8, waits=True)
     while not all((tmp_path / f"waits-{rank}").exists() for rank in (0, 1)):
@@ -69,3 +71,15 @@ def test_a_signal_to_the_launcher_ends_all(tmp_path):
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM, errors
+
+
+def test_processes_have_longer_to_save_than_slurm_gives_them(monkeypatch):
+    for name in ("WORLD_SIZE", "TORCH_ELASTIC_SHUTDOWN_TIMEOUT"):
+        monkeypatch.setenv(name, "")  # so that it is restored
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(processes, "_launch", lambda gpus: 0)
+    with pytest.raises(SystemExit):
+        processes.one_on_each(2)
+    profile = (ROOT / "profiles/slurm/config.yaml").read_text()
+    seconds = int(os.environ["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"])
+    assert seconds > int(re.search(r"--signal=TERM@(\d+)", profile)[1])
