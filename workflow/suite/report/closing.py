@@ -8,7 +8,7 @@ from suite.artifacts.files import read_json
 from suite.plan.methods import method_label
 from suite.report.overview import duration
 from suite.results.frame import read
-from suite.tables import generated as kind
+from suite.tables import caption as kind
 from suite.tables import verdict
 from suite.tables.leaderboard import leaderboard_lines
 

@@ -11,8 +11,8 @@ from suite.plan.config import load, scale_settings
 from suite.plan.subject import judged
 from suite.results.collect import Files, Shown, collect
 from suite.results.frame import Results
+from suite.tables.caption import titled
 from suite.tables.context import Context
-from suite.tables.generated import titled
 from suite.tables.registry import table
 from suite.tables.text import lines_text
 

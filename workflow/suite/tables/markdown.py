@@ -1,6 +1,10 @@
-"""Tables and escapes of GitHub Markdown."""
+"""Entries of tables, in GitHub Markdown and on the page."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from suite.tables.numbers import number
 
 _ESCAPES = str.maketrans({sign: f"\\{sign}" for sign in r"\`*_[]<>|#"})
 _RULES = {"l": "---", "r": "---:"}
@@ -22,3 +26,23 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], alignment: str
         if len(line) != len(alignment):
             raise ValueError(f"a row of {len(line)} in a table of {len(alignment)}: {list(line)}")
     return [f"| {' | '.join(line)} |" for line in lines]
+
+
+@dataclass(frozen=True)
+class Field:
+    """Text of an entry and, on the page, its sort key if that differs, a link, and emphasis."""
+
+    text: str
+    sort: float | None = None
+    link: str = ""
+    best: bool = False
+
+
+def number_field(value: float, printed: Callable[[float], str] = number) -> Field:
+    """Entry of a number; NaN has no sort key."""
+    return Field(printed(value), None if math.isnan(value) else value)
+
+
+def markdown(rows: Iterable[Sequence[Field]]) -> list[list[str]]:
+    """Escaped texts for a Markdown table."""
+    return [[escaped(field.text) for field in row] for row in rows]

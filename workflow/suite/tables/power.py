@@ -36,8 +36,7 @@ def variances(paired: Paired) -> dict[str, float]:
 
 def items_of(paired: Paired) -> dict[str, int]:
     """Number of items by task."""
-    sizes = paired.influence.groupby(level="measure", sort=False).size()
-    return {str(task): int(count) for task, count in sizes.items()}
+    return paired.influence.groupby(level="measure", sort=False).size().to_dict()
 
 
 def standard_error(variance: Mapping[str, float], items: Mapping[str, int]) -> float:

@@ -7,8 +7,8 @@ import pandas as pd
 
 from suite.results.frame import Results
 from suite.results.mixed import sentence
+from suite.tables.caption import bold_sentence
 from suite.tables.context import Context
-from suite.tables.generated import bold_sentence
 from suite.tables.markdown import escaped, table
 from suite.tables.numbers import number
 

@@ -8,9 +8,8 @@ from suite.plan.cell import DENSE
 from suite.plan.methods import method_label
 from suite.results.frame import Results, written
 from suite.results.statistics import means
-from suite.tables.caption import mean_accuracy
+from suite.tables.caption import accuracy, mean_accuracy
 from suite.tables.context import Context
-from suite.tables.generated import accuracy
 from suite.tables.markdown import escaped
 from suite.tables.numbers import NONE, number, perplexity
 from suite.tables.text import SECONDS, SECONDS_COLUMNS, Columns, captioned

@@ -1,6 +1,13 @@
-"""Upload of a run's frame of results, manifests and journals to MLflow, one run per cell."""
+"""Upload of a run's frame of results, manifests and journals to MLflow, one run per cell.
+
+    PYTHONPATH=.:workflow python -m suite.tracking.upload results/<run>
+
+uploads a folder by hand, for example after copying it from another machine. The store is
+MLFLOW_TRACKING_URI, or `results/mlflow.db`. A repetition sends only new cells.
+"""
 
 import math
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -10,13 +17,12 @@ from suite.artifacts.files import read_json
 from suite.plan.cell import Cell
 from suite.tracking.journal import read_journal
 from suite.tracking.runs import LAYER, Point, begin, log, parameters, runs_of, tags_of
-from suite.tracking.store import connect, first_line, leaderboard
+from suite.tracking.store import connect, first_line, leaderboard, store_uri
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
-_COLUMNS = ["model", "method", "sparsity", "seed", "measure", "value"]
 _NAMES = {"ppl": "perplexity", "in_domain_ppl": "perplexity_in_domain"}
 _DRAWN_STEPS = 320
 
@@ -64,7 +70,9 @@ def _scores(results: Iterable[Path]) -> dict[Cell, dict[str, float]]:
 
     found: dict[Cell, dict[str, float]] = {}
     for file in results:
-        rows = pd.read_parquet(file, columns=_COLUMNS).dropna()
+        rows = pd.read_parquet(
+            file, columns=["model", "method", "sparsity", "seed", "measure", "value"]
+        ).dropna()
         for *cell, measure, value in rows.itertuples(index=False):
             found.setdefault(Cell.at(*cell), {})[_NAMES.get(measure, measure)] = value
     return found
@@ -123,3 +131,17 @@ def layer_table(curve: Sequence[Point]) -> str:
     frame["layer"] = frame["layer"].str.removeprefix(LAYER)
     table = frame.pivot_table("density", "layer", "step", aggfunc="last", sort=False)
     return str(table.sort_index(axis="columns").to_csv()) if layers else ""
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    folder = Path(sys.argv[1])
+    results = [*folder.glob("results.parquet"), *sorted(folder.glob("studies/*/results.parquet"))]
+    if not results:
+        sys.exit(f"{folder} has no results.parquet: give a run's folder, results/<run>")
+    try:
+        done = upload(results, folder, folder.resolve().name, store_uri())
+    except ValueError as error:
+        sys.exit(str(error))
+    print(f"{done['sent']} cells sent, {done['complete']} already complete: {done['leaderboard']}")
