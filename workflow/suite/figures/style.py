@@ -84,23 +84,14 @@ def method_looks(methods: Sequence[str]) -> dict[str, Look]:
 
     A variant under N:M has its method's look with open markers.
     """
-    pruning = [method for method in methods if method != DENSE]
-    described = {method: look_of(method) for method in pruning}
+    described = {method: look_of(method) for method in methods if method != DENSE}
     unknown = sorted(method for method, look in described.items() if look is None)
-    spare = {name: _SPARE[i % len(_SPARE)] for i, name in enumerate(unknown)}
-    return {
-        method: spare[method] if look is None else _look(look, method == base_method(method))
-        for method, look in described.items()
-    }
-
-
-def _look(described: Mapping[str, Any], filled: bool) -> Look:
-    return Look(
-        described["colour"],
-        described["marker"],
-        _DASHES[described["dashes"]],
-        filled and described.get("filled", True),
-    )
+    looks = {name: _SPARE[i % len(_SPARE)] for i, name in enumerate(unknown)}
+    for method, look in described.items():
+        if look is not None:
+            filled = method == base_method(method) and look.get("filled", True)
+            looks[method] = Look(look["colour"], look["marker"], _DASHES[look["dashes"]], filled)
+    return {method: looks[method] for method in described}
 
 
 def shades(names: Sequence[str]) -> dict[str, Look]:

@@ -58,7 +58,8 @@ def pack(
             sizes = _pack_cell(hardened, manifest, folder / place)
             rows.append([place, *sizes])
             licence = licences.get(manifest["model"], "unknown")
-            scores = results.frame[(results.frame[CELL] == _cell(manifest)).all(axis=1)]
+            cell = [manifest[name] for name in ("model", "method", "target_sparsity", "seed")]
+            scores = results.frame[(results.frame[CELL] == cell).all(axis=1)]
             head = front_matter(manifest, licence, scores, datasets)
             card = [*head, *_card(manifest, licence, *sizes)]
             write_text(folder / place / "README.md", lines_text(card))
@@ -123,11 +124,6 @@ def _pack_cell(hardened: Path, manifest: Mapping[str, Any], folder: Path) -> tup
     shutil.copy(hardened / "manifest.json", folder / "manifest.json")
     packed = pack_checkpoint(hardened, folder) if manifest["kept_weights_changed"] else 0
     return len(mask), packed, 2 * manifest["parameters"]
-
-
-def _cell(manifest: Mapping[str, Any]) -> list[Any]:
-    """Cell of a manifest in the frame of results."""
-    return [manifest[name] for name in ("model", "method", "target_sparsity", "seed")]
 
 
 def _is_miniature(manifest: Mapping[str, Any]) -> bool:
@@ -213,17 +209,13 @@ def _results(scores: pd.DataFrame, datasets: Mapping[str, str]) -> list[Any]:
             dataset_name=row.measure,
             dataset_config=row.measure,  # two tasks of one data set are two results
             metric_type=row.metric,
-            metric_name=_metric_name(row),
+            metric_name=f"{shots} {metric}, {row.items} items",
             metric_value=round(row.value / (100 if row.unit == "percent" else 1), 6),
         )
         for row in of_tasks(scores).itertuples()
+        for shots in [f"{row.fewshot}-shot" if row.fewshot else "zero-shot"]
+        for metric in ["accuracy" if row.metric == DEFAULT else row.metric]
     ]
-
-
-def _metric_name(row: Any) -> str:
-    shots = f"{row.fewshot}-shot" if row.fewshot else "zero-shot"
-    metric = "accuracy" if row.metric == DEFAULT else row.metric
-    return f"{shots} {metric}, {row.items} items"
 
 
 def _summary(rows: Sequence[Sequence[Any]], miniature: bool) -> list[str]:

@@ -127,30 +127,29 @@ def _rows(
 def _task(name: str, result: Mapping[str, Any], shown: Mapping[str, Any]) -> Iterator[Record]:
     """Rows of a task: its metric, and acc_norm if that is another."""
     metric = result.get("metric", DEFAULT)
-    averaged = bool(shown.get("averaged", True))
     title = str(shown.get("title", name))
     if result["task"].startswith(GENERATED):
         title = f"mini-{title}"
-    asked = {
+    own = {
         "task": result["task"],
         "task_version": result["version"],
         "items": result["samples"],
         "fewshot": result.get("fewshot", 0),
+        "title": title,
+        "metric": metric,
+        "chance": 100 * result.get("chance", math.nan),
+        "averaged": bool(shown.get("averaged", True)),
     }
-    for measured in dict.fromkeys([metric, "acc_norm"]):
-        if measured not in result:
-            continue
-        is_own = measured == metric
-        scale, unit = (100, "percent") if is_share(measured) else (1, measured)
-        stderr = scale * float(result.get(f"{measured}_stderr", math.nan))
-        yield {
-            **_measure(name if is_own else f"{name}_norm", scale * result[measured], unit, stderr),
-            **asked,
-            "title": title if is_own else f"{title} (norm)",
-            "metric": measured,
-            "chance": 100 * result.get("chance", math.nan) if is_own else math.nan,
-            "averaged": is_own and averaged,
-        }
+    norm = {"title": f"{title} (norm)", "metric": "acc_norm", "chance": math.nan, "averaged": False}
+    yield _scored(name, metric, result) | own
+    if metric != "acc_norm" and "acc_norm" in result:
+        yield _scored(f"{name}_norm", "acc_norm", result) | own | norm
+
+
+def _scored(name: str, metric: str, result: Mapping[str, Any]) -> Record:
+    scale, unit = (100, "percent") if is_share(metric) else (1, metric)
+    stderr = scale * float(result.get(f"{metric}_stderr", math.nan))
+    return _measure(name, scale * result[metric], unit, stderr)
 
 
 def _with_averages(frame: pd.DataFrame) -> pd.DataFrame:

@@ -17,7 +17,10 @@ def search(results: Results, context: Context) -> Mapping[str, str]:
     """Ranking as CSV and Markdown."""
     ranked = ranking(results, context.methods)
     headings = [str(column) for column in ranked.columns]
-    rows = [[_text(value) for value in row] for row in ranked.to_numpy().tolist()]
+    rows = [
+        [perplexity(value, 3) if isinstance(value, float) else str(value) for value in row]
+        for row in ranked.to_numpy().tolist()
+    ]
     lines = [f"**{context.note}.**", ""] if context.note else []
     lines += [*table(headings, rows, "l" * len(headings)), *mixed_lines(results)]
     return {"csv": csv_text(ranked), "md": lines_text(lines)}
@@ -43,7 +46,3 @@ def _varied(settings: Mapping[str, Mapping[str, Any]]) -> list[str]:
     names = dict.fromkeys(name for values in settings.values() for name in values)
     first, *others = settings.values()
     return [name for name in names if any(o.get(name) != first.get(name) for o in others)]
-
-
-def _text(value: Any) -> str:
-    return perplexity(value, 3) if isinstance(value, float) else str(value)

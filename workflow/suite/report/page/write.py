@@ -156,7 +156,7 @@ def _results(results: Results) -> Table:
                 *(task.title for task in results.tasks)]  # fmt: skip
     rows = [
         [
-            Field(method_label(cell["method"]), link=f"#{_anchor(place)}"),
+            Field(method_label(cell["method"]), link=f"#cell-{place}"),
             Field(cell["model"]),
             Field(written(cell["sparsity"])),
             Field(str(cell["seed"])),
@@ -173,17 +173,8 @@ def _results(results: Results) -> Table:
     return Table(headings, rows, text=(0, 1), filters=(0, 1, 2), wide=(3, 5), low=(2, 3, 6))
 
 
-@dataclass(frozen=True)
-class _Manifest:
-    """Evaluation and manifest of a cell as YAML, with the cell's anchor and name on the page."""
-
-    anchor: str
-    label: str
-    text: str
-
-
-def _provenance(results: Results, manifests: Mapping[str, Path]) -> tuple[Table, list[_Manifest]]:
-    """The table of all cells, and their manifests; `manifests` are files by the cell's path."""
+def _provenance(results: Results, manifests: Mapping[str, Path]) -> tuple[Table, list[Any]]:
+    """Table of all cells, and their manifests as text; `manifests` are files by the cell's path."""
     rows, texts = [], []
     for row in results.cells.itertuples():
         cell = Cell.at(row.model, row.method, row.sparsity, row.seed)
@@ -191,7 +182,9 @@ def _provenance(results: Results, manifests: Mapping[str, Path]) -> tuple[Table,
         label = f"{cell.model}, {method_label(cell.method)}, sparsity {cell.sparsity}"
         label += f", seed {cell.seed}" if cell.seed else ""
         rows.append(_cell(row, manifest))
-        texts.append(_Manifest(_anchor(row.Index), label, _manifest(row, manifest)))
+        texts.append(
+            {"anchor": f"cell-{row.Index}", "label": label, "text": _manifest(row, manifest)}
+        )
     table = Table(
         _CELL_HEADINGS,
         rows,
@@ -201,11 +194,6 @@ def _provenance(results: Results, manifests: Mapping[str, Path]) -> tuple[Table,
         low=(2, 3, 5, 6),
     )
     return table, texts
-
-
-def _anchor(place: int) -> str:
-    """Identifier, on the page, of the manifest of a row of the results."""
-    return f"cell-{place}"
 
 
 def _manifest(row: Any, manifest: Mapping[str, Any]) -> str:
@@ -221,24 +209,19 @@ def _manifest(row: Any, manifest: Mapping[str, Any]) -> str:
 
 def _cell(row: Any, manifest: Mapping[str, Any]) -> list[Field]:
     made_by = manifest.get("pruning", {})
+    gpu, cpu = (float(getattr(row, name, math.nan)) for name in ("peak_gpu_bytes", "peak_bytes"))
     commit, dirty, _ = str(manifest.get("git_commit", row.commit)).partition("-dirty")
     return [
-        Field(method_label(row.method), link=f"#{_anchor(row.Index)}"),
+        Field(method_label(row.method), link=f"#cell-{row.Index}"),
         Field(row.model),
         Field(written(row.sparsity)),
         Field(str(row.seed)),
         number_field(row.achieved_sparsity, lambda value: number(value, 4)),
         number_field(getattr(row, "wall_seconds", math.nan), lambda value: number(value, 1)),
-        number_field(_peak(row)),
+        number_field((cpu if math.isnan(gpu) or not gpu else gpu) / 1e9),
         Field(made_by.get("gpu") or made_by.get("device", "" if manifest else row.device)),
         Field(commit[:7] + dirty),
     ]
-
-
-def _peak(row: Any) -> float:
-    """Peak memory in GB, of the GPU if one was used."""
-    gpu, cpu = (float(getattr(row, name, math.nan)) for name in ("peak_gpu_bytes", "peak_bytes"))
-    return (cpu if math.isnan(gpu) or not gpu else gpu) / 1e9
 
 
 def _data(path: Path, kind: str) -> str:
