@@ -14,7 +14,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLoc
 from suite.figures.style import DENSE_LINE, Look, outlined
 from suite.plan.cell import DENSE
 from suite.plan.methods import method_label
-from suite.tables.numbers import perplexity
+from suite.tables.entries import perplexity
 
 # A two-column page of a conference; type sizes are made for it.
 COLUMN_INCHES, PAGE_INCHES = 3.3, 6.8

@@ -16,9 +16,8 @@ from suite.plan.methods import method_label
 from suite.report.examples import EXAMPLES, tables_of, tracked
 from suite.results.statistics import compare, over_places
 from suite.tables import verdict
+from suite.tables.entries import number, perplexity, table
 from suite.tables.main import main_frame
-from suite.tables.markdown import table
-from suite.tables.numbers import number, perplexity
 
 PAGES = ("README.md", "docs/results.md")
 # columns of the table of leads: seeds of LEAP, of which a method has the first

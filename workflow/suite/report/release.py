@@ -28,7 +28,7 @@ from suite.plan.methods import method_label
 from suite.plan.metrics import DEFAULT
 from suite.report.sparse import SPARSE, pack_checkpoint
 from suite.results.frame import CELL, Results, any_generated, of_tasks
-from suite.tables.markdown import table
+from suite.tables.entries import table
 from suite.tables.text import lines_text
 
 if TYPE_CHECKING:

@@ -13,8 +13,7 @@ from suite.plan.methods import method_label
 from suite.results.frame import Results, written
 from suite.tables.caption import accuracy, mean_accuracy
 from suite.tables.context import Context
-from suite.tables.markdown import escaped
-from suite.tables.numbers import NONE, number, perplexity
+from suite.tables.entries import NONE, escaped, number, perplexity
 from suite.tables.text import Columns, captioned
 
 BASE = "(base)"  # the base's entry in column `variant`

@@ -12,8 +12,7 @@ from suite.results.frame import PLACE, Results, written
 from suite.tables import published_leads
 from suite.tables.caption import check_real
 from suite.tables.context import Context
-from suite.tables.markdown import Field, markdown, number_field, table
-from suite.tables.numbers import number, perplexity
+from suite.tables.entries import Field, markdown, number, number_field, perplexity, table
 from suite.tables.published import MEASURES, NUMBER, comparable_means, read_published
 from suite.tables.text import csv_text, lines_text, mixed_lines
 

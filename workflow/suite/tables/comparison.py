@@ -15,8 +15,7 @@ from suite.results.frame import PLACE, Results
 from suite.results.statistics import RECOVERED, average, combine, compare, over_places
 from suite.tables.caption import accuracy, mean_accuracy
 from suite.tables.context import Context
-from suite.tables.markdown import escaped
-from suite.tables.numbers import number, perplexity
+from suite.tables.entries import escaped, number, perplexity
 from suite.tables.text import SECONDS, SECONDS_COLUMNS, Columns, captioned
 
 _Scores = Mapping[tuple[str, float], pd.DataFrame]

@@ -8,8 +8,7 @@ import pandas as pd
 from suite.plan.methods import method_label
 from suite.results.frame import Results, is_pruned
 from suite.results.statistics import means, over_places
-from suite.tables.markdown import Field, markdown, number_field, table
-from suite.tables.numbers import number, perplexity
+from suite.tables.entries import Field, markdown, number, number_field, perplexity, table
 
 HEADINGS = ("#", "Method", "Accuracy", "Mean rank", "Recovered", "Perplexity", "Seconds")
 _MEASURES = ("recovered_share", "ppl", "wall_seconds")

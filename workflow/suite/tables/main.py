@@ -15,8 +15,7 @@ from suite.results.mixed import sentence
 from suite.results.statistics import RECOVERED
 from suite.tables.caption import SENTENCE, bold_sentence, counted, measured
 from suite.tables.context import Context
-from suite.tables.markdown import escaped, table
-from suite.tables.numbers import NONE, PLUS_MINUS, number, perplexity
+from suite.tables.entries import NONE, PLUS_MINUS, escaped, number, perplexity, table
 from suite.tables.text import csv_text, lines_text, mixed_lines
 
 _IN_DOMAIN = (

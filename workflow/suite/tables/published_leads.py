@@ -6,9 +6,8 @@ from suite.plan.cell import DENSE, LEAP
 from suite.plan.methods import method_label
 from suite.results.frame import PLACE, Results
 from suite.tables.caption import check_real
+from suite.tables.entries import NONE, escaped, number, table
 from suite.tables.headline import differences
-from suite.tables.markdown import escaped, table
-from suite.tables.numbers import NONE, number
 from suite.tables.published import comparable_means, read_published
 
 RULE = (

@@ -45,4 +45,4 @@ STUDY_FIGURES = {
 
 def table(name: str) -> Callable[[Results, Context], Mapping[str, str]]:
     """Function of a table."""
-    return getattr(import_module(f"suite.tables.{name}"), name)  # type: ignore[no-any-return]
+    return getattr(import_module(f"suite.tables.{name}"), name)

@@ -8,8 +8,7 @@ import pandas as pd
 
 from suite.results.frame import Results
 from suite.tables.context import Context
-from suite.tables.markdown import table
-from suite.tables.numbers import NONE, perplexity
+from suite.tables.entries import NONE, perplexity, table
 from suite.tables.text import csv_text, lines_text, mixed_lines
 
 

@@ -9,10 +9,10 @@ from suite.results.frame import Results
 from suite.tables import caption as kind
 from suite.tables import published_leads
 from suite.tables.context import Context
+from suite.tables.entries import Field, escaped, number_field, table
+from suite.tables.entries import perplexity as printed
 from suite.tables.headline import SIGNIFICANT, judge
 from suite.tables.leaderboard import leaderboard_lines
-from suite.tables.markdown import Field, escaped, number_field, table
-from suite.tables.numbers import perplexity as printed
 from suite.tables.text import lines_text, mixed_lines
 
 RULE = (

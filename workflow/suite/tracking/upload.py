@@ -9,7 +9,7 @@ MLFLOW_TRACKING_URI, or `results/mlflow.db`. A repetition sends only new cells.
 import math
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -96,7 +96,11 @@ def _send(client: "MlflowClient", experiment: str, content: _Content) -> bool:
         return False
     start, end = (curve[0].time, curve[-1].time) if curve else (None, None)
     run_id = begin(client, experiment, tags, scores, start)
-    log(client, run_id, _thinned(curve), params)
+    # about as many steps as MLflow draws; it stores a point in a millisecond or two
+    last = max((point.step for point in curve), default=0)
+    every = last // _DRAWN_STEPS + 1
+    drawn = (point for point in curve if point.step % every == 0 or point.step == last)
+    log(client, run_id, drawn, params)
     if layers := layer_table(curve):
         client.log_text(run_id, layers, "layer_density.csv")
     client.set_terminated(run_id, "FINISHED", end)
@@ -113,13 +117,6 @@ def _is_complete(run: "Run", content: _Content) -> bool:
         and content.params == params
         and all(math.isclose(metrics.get(n, math.nan), v) for n, v in content.scores.items())
     )
-
-
-def _thinned(curve: Sequence[Point]) -> Iterator[Point]:
-    """Points of about as many steps as MLflow draws; it stores a point in a millisecond or two."""
-    last = max((point.step for point in curve), default=0)
-    every = last // _DRAWN_STEPS + 1
-    return (point for point in curve if point.step % every == 0 or point.step == last)
 
 
 def layer_table(curve: Sequence[Point]) -> str:

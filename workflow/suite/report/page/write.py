@@ -18,9 +18,8 @@ from suite.results.statistics import RECOVERED
 from suite.tables import against_published, leaderboard, published_leads, verdict
 from suite.tables.caption import accuracy, counted, measured
 from suite.tables.context import Context
+from suite.tables.entries import Field, number, number_field, perplexity
 from suite.tables.headline import judge
-from suite.tables.markdown import Field, number_field
-from suite.tables.numbers import number, perplexity
 from suite.tables.published import read_published
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
@@ -117,11 +116,7 @@ def _verdict(found: Mapping[str, Any], context: Context, generated: bool) -> dic
         "short": verdict.short_summary(found["accuracy"], generated),
         "details": verdict.summary(found),
         "table": Table(
-            headings,
-            verdict.fields(found),
-            text=(0, 2, 9),
-            wide=(3, 4, 7, 8, 9),
-            low=(7, 8),
+            headings, verdict.fields(found), text=(0, 2, 9), wide=(3, 4, 7, 8, 9), low=(7, 8)
         ),
     }
 
@@ -182,18 +177,10 @@ def _provenance(results: Results, manifests: Mapping[str, Path]) -> tuple[Table,
         label = f"{cell.model}, {method_label(cell.method)}, sparsity {cell.sparsity}"
         label += f", seed {cell.seed}" if cell.seed else ""
         rows.append(_cell(row, manifest))
-        texts.append(
-            {"anchor": f"cell-{row.Index}", "label": label, "text": _manifest(row, manifest)}
-        )
-    table = Table(
-        _CELL_HEADINGS,
-        rows,
-        text=(0, 1, 7, 8),
-        filters=(0, 1, 2),
-        wide=(3, 4, 6, 8),
-        low=(2, 3, 5, 6),
-    )
-    return table, texts
+        text = _manifest(row, manifest)
+        texts.append({"anchor": f"cell-{row.Index}", "label": label, "text": text})
+    roles = {"text": (0, 1, 7, 8), "filters": (0, 1, 2), "wide": (3, 4, 6, 8), "low": (2, 3, 5, 6)}
+    return Table(_CELL_HEADINGS, rows, **roles), texts
 
 
 def _manifest(row: Any, manifest: Mapping[str, Any]) -> str:

@@ -1,13 +1,35 @@
-"""Entries of tables, in GitHub Markdown and on the page."""
+"""Entries of tables: numbers, GitHub Markdown, and fields of the page.
+
+A NaN is a dash. `sign` "+" signs positive numbers too. An `error` follows in the number's format.
+"""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from suite.tables.numbers import number
-
+NONE = "–"
+PLUS_MINUS = " ± "
 _ESCAPES = str.maketrans({sign: f"\\{sign}" for sign in r"\`*_[]<>|#"})
 _RULES = {"l": "---", "r": "---:"}
+
+
+def number(value: float, decimals: int = 2, sign: str = "", error: float = math.nan) -> str:
+    """Fixed decimals, never "-0.00"."""
+    return _printed(value, f"z.{decimals}f", sign, error)
+
+
+def perplexity(value: float, decimals: int = 2, sign: str = "", error: float = math.nan) -> str:
+    """As `number` below 100, one decimal below 10,000, above as 4.6e+09."""
+    if abs(round(value, 1)) >= 1e4:
+        return _printed(value, ".1e", sign, error)
+    return number(value, 1 if abs(round(value, decimals)) >= 100 else decimals, sign, error)
+
+
+def _printed(value: float, form: str, sign: str, error: float) -> str:
+    if math.isnan(value):
+        return NONE
+    text = f"{value:{sign}{form}}"
+    return text if math.isnan(error) else f"{text}{PLUS_MINUS}{error:{form}}"
 
 
 def escaped(text: str) -> str:
