@@ -1,4 +1,4 @@
-"""Terminal of a run: one line per job, with finished jobs and the time left."""
+"""Lines of a run in the terminal: one per job, with the time left, and the verdicts at its end."""
 
 import logging
 import statistics

@@ -23,8 +23,6 @@ from suite.tables.headline import judge
 from suite.tables.published import read_published
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
-_CELL_HEADINGS = ("Method", "Model", "Sparsity", "Seed", "Achieved", "Seconds", "Peak GB", "Device",
-            "Commit")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -180,7 +178,9 @@ def _provenance(results: Results, manifests: Mapping[str, Path]) -> tuple[Table,
         text = _manifest(row, manifest)
         texts.append({"anchor": f"cell-{row.Index}", "label": label, "text": text})
     roles = {"text": (0, 1, 7, 8), "filters": (0, 1, 2), "wide": (3, 4, 6, 8), "low": (2, 3, 5, 6)}
-    return Table(_CELL_HEADINGS, rows, **roles), texts
+    headings = ["Method", "Model", "Sparsity", "Seed", "Achieved", "Seconds", "Peak GB", "Device",
+                "Commit"]  # fmt: skip
+    return Table(headings, rows, **roles), texts
 
 
 def _manifest(row: Any, manifest: Mapping[str, Any]) -> str:
