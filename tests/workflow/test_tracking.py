@@ -280,7 +280,7 @@ def test_a_long_curve_is_thinned_to_what_mlflow_draws(folder: Path, uri: str) ->
 
 def fill(folder: Path, uri: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "suite.tracking.fill", str(folder)],
+        [sys.executable, "-m", "suite.tracking.upload", str(folder)],
         env={**os.environ, "PYTHONPATH": str(WORKFLOW), "MLFLOW_TRACKING_URI": uri},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from snakemake.settings.enums import PersistenceBackend, Quietness
 from suite.jobs import fork_server, precision
 from suite.jobs.gpus import visible_gpus
 from suite.plan import preflight
-from suite.report.overview import Overview
+from suite.report.overview import Overview, closing_lines
 from suite.sources.missing import missing
 from suite.tracking.store import store_uri
 
@@ -112,8 +112,6 @@ onstart:
 onsuccess:
     made = {job.rule.name for job in workflow.dag.needrun_jobs(exclude_finished=False)}
     if "all" in made and Quietness.ALL not in (workflow.output_settings.quiet or ()):
-        from suite.report.closing import closing_lines
-
         seconds, generated = time.monotonic() - STARTED, has_generated_tasks(config)
         lines = closing_lines(Path(RESULTS), seconds, config["about"], generated)
         if lines:

@@ -3,7 +3,7 @@
 import pytest
 
 from suite.artifacts.files import write_json
-from suite.report.closing import closing_lines
+from suite.report.overview import closing_lines
 from suite.results.frame import write
 from suite.tables.context import Context
 from suite.tables.headline import headline

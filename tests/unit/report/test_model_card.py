@@ -6,7 +6,7 @@ from huggingface_hub import ModelCard, ModelCardData
 from suite.artifacts.files import read_json
 from suite.plan.config import scale_settings
 from suite.report.examples import tracked
-from suite.report.model_card import front_matter
+from suite.report.release import front_matter
 from tests.conftest import ROOT
 from tests.unit.made import collected, made, scored
 

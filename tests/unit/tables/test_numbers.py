@@ -4,8 +4,7 @@ import math
 
 import pytest
 
-from suite.tables.markdown import escaped, table
-from suite.tables.numbers import number, perplexity
+from suite.tables.entries import escaped, number, perplexity, table
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,13 @@
 
 from matplotlib.figure import Figure
 
-from suite.figures.dot_plot import ACCURACY, Measure, dot_plot, log_ticks
+from suite.figures.dot_plot import ACCURACY, Measure, dot_plot
 from suite.plan.methods import method_label
 from suite.results.frame import Results, is_pruned
 from suite.results.statistics import means
 from suite.tables.context import Context
 
-_SECONDS = Measure(
-    "Seconds inside\nthe job, without\nstart-up (log scale)", "seconds", ticks=log_ticks
-)
+_SECONDS = Measure("Seconds inside\nthe job, without\nstart-up (log scale)", "seconds", is_log=True)
 
 
 def cost(results: Results, context: Context) -> Figure:

@@ -5,13 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from suite.artifacts.files import read_json
 from suite.figures.panels import add_legend, distinct, new_figure, title_panels
-from suite.figures.style import DENSE_LINE, Look, outlined, shades
+from suite.figures.style import DENSE_LINE, outlined, shades
 from suite.tables.context import Context
 
 _MARKERS = 6  # on a line, at most
@@ -34,7 +33,12 @@ def density(manifests: Sequence[Path], context: Context) -> Figure:
         sparsity, column = manifest["target_sparsity"], models.index(manifest["model"])
         axes = panels[sparsities.index(sparsity), column]
         axes.axhline(100 * (1 - sparsity), **DENSE_LINE)
-        _draw_kinds(axes, kinds, looks)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        for rank, (kind, values) in enumerate(kinds.items()):
+            # at different blocks for each kind
+            every = math.ceil(len(values) / _MARKERS)
+            marks = {**outlined(looks[kind]), "markevery": (rank % every, every)}
+            axes.plot(range(len(values)), values, **marks)
     title_panels(panels[0], models)
     for axes, sparsity in zip(panels[:, 0], sparsities, strict=True):
         axes.set_ylabel(f"Weights kept (%)\nat sparsity {sparsity:g}")
@@ -51,14 +55,3 @@ def _kept(manifest: Mapping[str, Any]) -> dict[str, list[float]]:
         kind = name.rsplit(".", 1)[1].removesuffix("_proj")
         kinds.setdefault(kind, []).append(100 * (1 - sparsity))
     return kinds
-
-
-def _draw_kinds(
-    axes: Axes, kinds: Mapping[str, Sequence[float]], looks: Mapping[str, Look]
-) -> None:
-    for rank, (kind, values) in enumerate(kinds.items()):
-        # at different blocks for each kind
-        every = math.ceil(len(values) / _MARKERS)
-        marks = {**outlined(looks[kind]), "markevery": (rank % every, every)}
-        axes.plot(range(len(values)), values, **marks)
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))

@@ -4,7 +4,7 @@ Several dots of a row are drawn one below the other, so that none hides another.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,30 +31,19 @@ _MARGIN_INCHES, _LEGEND_INCHES = 0.6, 0.6  # around each panel, above all
 _BAND = "#f3f3f3"  # behind every other row
 
 
-def linear_ticks(axes: Axes) -> None:
-    """At most four round numbers below a panel."""
-    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-
-
-def log_ticks(axes: Axes) -> None:
-    """Log scale with at most four numbers."""
-    axes.set_xscale("log")
-    label_log_axis(axes.xaxis, most=4)
-
-
 @dataclass(frozen=True)
 class Measure:
-    """A panel's axis: label, columns of values and errors, ticks, position of a vertical line."""
+    """A panel's axis: label, columns of values and errors, scale, position of a vertical line."""
 
     label: str
     column: str
     error: str = ""
-    ticks: Callable[[Axes], None] = linear_ticks
+    is_log: bool = False
     line: float = math.nan
 
 
 ACCURACY = Measure("Average\naccuracy (%)\n± standard error", "average", "average_stderr")
-PERPLEXITY = Measure("Perplexity\n(log scale)", "ppl", ticks=log_ticks)
+PERPLEXITY = Measure("Perplexity\n(log scale)", "ppl", is_log=True)
 
 
 def dot_plot(
@@ -71,13 +60,14 @@ def dot_plot(
     row. One model `is_narrow` where a column has room for all measures.
     """
     models, looks = distinct(points["model"]), method_looks(distinct(points["method"]))
-    row_inches = _ROW_INCHES + _DOT_INCHES * max(1, len(sparsities))
-    inches = _MARGIN_INCHES + max(1, len(rows)) * row_inches
+    dots, height = max(1, len(sparsities)), max(1, len(rows))
+    row_inches = _ROW_INCHES + _DOT_INCHES * dots
+    inches = _MARGIN_INCHES + height * row_inches
     inches *= len(measures) if len(models) > 1 else 1
     figure = new_figure(inches + _LEGEND_INCHES, is_narrow and len(models) == 1)
     order = list(rows)
     ranks = [sparsities.index(s) if s in sparsities else 0 for s in points["sparsity"]]
-    offsets = [_DOT_INCHES / row_inches * (r - (max(1, len(sparsities)) - 1) / 2) for r in ranks]
+    offsets = [_DOT_INCHES / row_inches * (rank - (dots - 1) / 2) for rank in ranks]
     points = points.assign(rank=ranks, offset=offsets)
     panels = _panels(figure, [measure.label for measure in measures], models)
     for measure, of_measure in zip(measures, panels, strict=True):
@@ -85,8 +75,8 @@ def dot_plot(
             _draw_panel(axes, points[points["model"] == model], measure, order, looks)
             bands(axes, len(rows))
             axes.set_yticks(range(len(rows)), list(rows.values()))
-            axes.set_ylim(max(1, len(rows)) - 0.5, -0.5)
-        measure.ticks(of_measure[0])
+            axes.set_ylim(height - 0.5, -0.5)
+        _set_scale(of_measure[0], measure.is_log)
     grey = Look("#555555", "o", "none")
     by_sparsity = {f"sparsity {s:g}": _dot_style(grey, rank) for rank, s in enumerate(sparsities)}
     add_legend(figure, method_entries({}, (points["method"] == DENSE).any()) | by_sparsity)
@@ -115,6 +105,15 @@ def _draw_panel(
             capsize=CAP,
             **_dot_style(looks[point["method"]], point["rank"]),
         )
+
+
+def _set_scale(axes: Axes, is_log: bool) -> None:
+    """Scale of a measure, with at most four round numbers."""
+    if is_log:
+        axes.set_xscale("log")
+        label_log_axis(axes.xaxis, most=4)
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
 
 
 def bands(axes: Axes, rows: int) -> None:

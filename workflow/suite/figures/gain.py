@@ -18,23 +18,18 @@ def gain(results: Results, context: Context) -> Figure:
     Raises ValueError where no cell has the subject and a baseline.
     """
     label = method_label(context.subject)
-    gains = _gains(results, context.subject)
-    if gains.empty:
-        raise ValueError(f"no cell has both {label} and a baseline")
-    axis = f"Average accuracy of {label} minus\nthat of the baseline (points)\n"
-    measure = Measure(f"{axis}± paired standard error", "difference", "error", line=0)
-    rows = {method: method_label(method) for method in distinct(gains["method"])}
-    return dot_plot(gains, rows, [measure], sorted(set(gains["sparsity"])), is_narrow=True)
-
-
-def _gains(results: Results, subject: str) -> pd.DataFrame:
     cells = results.cells[is_pruned(results.cells) & ~results.cells["control"]]
     found = []
     for (model, sparsity), methods in cells.groupby(PLACE, sort=False)["method"]:
         scores = {name: results.scores_of(model, sparsity, name) for name in distinct(methods)}
-        ours = scores.pop(subject, None)
+        ours = scores.pop(context.subject, None)
         for name, theirs in scores.items() if ours is not None else ():
-            gain = compare(ours, theirs)
-            found.append((model, sparsity, name, name, gain.difference, gain.standard_error))
-    names = [*PLACE, "method", "row", "difference", "error"]
-    return pd.DataFrame(found, columns=names)
+            pair = compare(ours, theirs)
+            found.append((model, sparsity, name, name, pair.difference, pair.standard_error))
+    if not found:
+        raise ValueError(f"no cell has both {label} and a baseline")
+    gains = pd.DataFrame(found, columns=[*PLACE, "method", "row", "difference", "error"])
+    axis = f"Average accuracy of {label} minus\nthat of the baseline (points)\n"
+    measure = Measure(f"{axis}± paired standard error", "difference", "error", line=0)
+    rows = {method: method_label(method) for method in distinct(gains["method"])}
+    return dot_plot(gains, rows, [measure], sorted(set(gains["sparsity"])), is_narrow=True)

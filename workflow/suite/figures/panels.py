@@ -9,12 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
 
 from suite.figures.style import DENSE_LINE, Look, outlined
 from suite.plan.cell import DENSE
 from suite.plan.methods import method_label
-from suite.tables.numbers import perplexity
+from suite.tables.entries import perplexity
 
 # A two-column page of a conference; type sizes are made for it.
 COLUMN_INCHES, PAGE_INCHES = 3.3, 6.8
@@ -29,9 +29,6 @@ def new_figure(height: float, is_narrow: bool = False) -> Figure:
 def distinct(names: Iterable[str]) -> list[str]:
     """Unique names in order of first appearance."""
     return list(dict.fromkeys(names))
-
-
-# Legends
 
 
 def method_entries(looks: Mapping[str, Look], with_dense: bool) -> dict[str, Any]:
@@ -54,9 +51,6 @@ def add_legend(figure: Figure, entries: Mapping[str, Mapping[str, Any]]) -> None
         legend.remove()
 
 
-# Axes
-
-
 _SUBDIVISIONS = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7))
 
 
@@ -71,14 +65,12 @@ def label_log_axis(axis: Axis, most: int = 7) -> None:
             break
     else:
         ticks = [t for t in MaxNLocator(5).tick_values(low, high) if low <= t <= high]
-    axis.set_major_locator(FixedLocator(ticks[:: math.ceil(len(ticks) / most) or 1]))
+    ticks = ticks[:: math.ceil(len(ticks) / most) or 1]
+    axis.set_major_locator(FixedLocator(ticks))
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda tick, _: _plain(tick)))
-
-
-def _plain(tick: float) -> str:
-    """Format of a tick: as a perplexity in tables, without trailing zeros."""
-    return f"{tick:g}" if tick < 1e4 else perplexity(tick).replace(".0e", "e")
+    # as a perplexity in tables, without trailing zeros
+    plain = [f"{t:g}" if t < 1e4 else perplexity(t).replace(".0e", "e") for t in ticks]
+    axis.set_major_formatter(FixedFormatter(plain))
 
 
 def few_ticks(axis: Axis) -> None:

@@ -18,6 +18,12 @@ from suite.plan.methods import base_method, look_of
 from suite.tables.context import Context
 
 STYLE = Path(__file__).with_name("suite.mplstyle")
+# metadata that no file gets
+_TRACES = {
+    ".svg": ("Date", "Creator"),
+    ".pdf": ("CreationDate", "Creator", "Producer"),
+    ".png": ("Software",),
+}
 DENSE_LINE: dict[str, Any] = {"color": "black", "linewidth": 0.9, "linestyle": (0, (5, 3))}
 
 
@@ -78,23 +84,14 @@ def method_looks(methods: Sequence[str]) -> dict[str, Look]:
 
     A variant under N:M has its method's look with open markers.
     """
-    pruning = [method for method in methods if method != DENSE]
-    described = {method: look_of(method) for method in pruning}
+    described = {method: look_of(method) for method in methods if method != DENSE}
     unknown = sorted(method for method, look in described.items() if look is None)
-    spare = {name: _SPARE[i % len(_SPARE)] for i, name in enumerate(unknown)}
-    return {
-        method: spare[method] if look is None else _look(look, method == base_method(method))
-        for method, look in described.items()
-    }
-
-
-def _look(described: Mapping[str, Any], filled: bool) -> Look:
-    return Look(
-        described["colour"],
-        described["marker"],
-        _DASHES[described["dashes"]],
-        filled and described.get("filled", True),
-    )
+    looks = {name: _SPARE[i % len(_SPARE)] for i, name in enumerate(unknown)}
+    for method, look in described.items():
+        if look is not None:
+            filled = method == base_method(method) and look.get("filled", True)
+            looks[method] = Look(look["colour"], look["marker"], _DASHES[look["dashes"]], filled)
+    return {method: looks[method] for method in described}
 
 
 def shades(names: Sequence[str]) -> dict[str, Look]:
@@ -112,7 +109,7 @@ def line_style(look: Look) -> dict[str, Any]:
         "markersize": mpl.rcParams["lines.markersize"] * {"*": 1.5, "D": 0.85}.get(look.marker, 1),
         "markerfacecolor": look.colour if look.filled else "white",
         # markers without an inside
-        "markeredgecolor": look.colour if look.marker in _STROKES else "black",
+        "markeredgecolor": look.colour if look.marker in "x+123" else "black",
     }
 
 
@@ -120,9 +117,6 @@ def outlined(look: Look) -> dict[str, Any]:
     """Keywords of a line with transparent markers, so that none hides another."""
     edge = {"markerfacecolor": "none", "markeredgecolor": look.colour, "markeredgewidth": 1.0}
     return {**line_style(look), **edge}
-
-
-_STROKES = "x+123"
 
 
 @contextmanager
@@ -134,13 +128,6 @@ def style() -> Iterator[None]:
         yield
 
 
-_NO_TRACES: dict[str, dict[str, Any]] = {
-    ".svg": {"Date": None, "Creator": None},
-    ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-    ".png": {"Software": None},
-}
-
-
 _NOTE_LINE = 0.16  # inches, a line of a note
 _NOTE_LETTER = 0.062  # inches, a letter of it
 
@@ -149,9 +136,9 @@ def _save(figure: Figure, outputs: Sequence[Path], note: str) -> None:
     """Save without dates and versions, and with the note in a strip below the figure."""
     area = _add_note(figure, note) if note else None
     for output in outputs:
-        if output.suffix not in _NO_TRACES:
-            raise ValueError(f"{output}: a figure is saved as {', '.join(_NO_TRACES)}")
-        traces = _NO_TRACES[output.suffix]
+        if output.suffix not in _TRACES:
+            raise ValueError(f"{output}: a figure is saved as {', '.join(_TRACES)}")
+        traces = dict.fromkeys(_TRACES[output.suffix])
         with replacing(output) as temporary:
             figure.savefig(temporary, format=output.suffix[1:], metadata=traces, bbox_inches=area)
 

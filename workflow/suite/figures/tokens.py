@@ -61,18 +61,13 @@ def _draw_panel(
         axes.axhline(value, zorder=1, **DENSE_LINE)
     as_it_is = rows["amount"] == AS_IT_IS
     for method, look in looks.items():
-        of_method = rows["method"] == method
-        _draw_points(axes, rows[of_method & ~as_it_is], measure, outlined(look))
-        _draw_points(axes, rows[of_method & as_it_is], measure, _as_it_is(look))
+        for chosen, style in ((~as_it_is, outlined(look)), (as_it_is, _as_it_is(look))):
+            line = rows[chosen & (rows["method"] == method)].sort_values("tokens", kind="stable")
+            errors = line[f"{measure}_stderr"]
+            axes.errorbar(line["tokens"], line[measure], errors, elinewidth=0.9, **style)
     value = rows.loc[as_it_is, measure].agg(best)
     method = rows.loc[as_it_is & (rows[measure] == value), "method"].iloc[0]
     axes.axhline(value, color=looks[method].colour, **_BEST_LINE)
-
-
-def _draw_points(axes: Axes, rows: pd.DataFrame, measure: str, keywords: Mapping[str, Any]) -> None:
-    by_tokens = rows.sort_values("tokens", kind="stable")
-    errors = by_tokens[f"{measure}_stderr"]
-    axes.errorbar(by_tokens["tokens"], by_tokens[measure], errors, elinewidth=0.9, **keywords)
 
 
 def _as_it_is(look: Look) -> dict[str, Any]:

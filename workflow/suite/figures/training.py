@@ -1,6 +1,6 @@
 """Training curves of the subject: loss, density and schedules by step."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from suite.figures.panels import add_legend, distinct, label_log_axis, new_figure, title_panels
-from suite.figures.style import Look, outlined, shades
+from suite.figures.style import outlined, shades
 from suite.tables.context import Context
 from suite.tracking.journal import read_events
 
@@ -20,19 +20,13 @@ _MARKERS = 5  # on a line
 
 @dataclass(frozen=True)
 class _Training:
-    """Metrics of a training by step; `loss` is smoothed over a twentieth of the steps."""
+    """Metrics of a training by step; `loss` is smoothed over `window`, a twentieth of the steps."""
 
     model: str
     sparsity: str
     metrics: pd.DataFrame
-
-    @property
-    def window(self) -> int:
-        return max(1, len(self.metrics) // 20)
-
-    @property
-    def loss(self) -> pd.Series:
-        return self.metrics["lm_loss"].rolling(self.window, min_periods=1).mean()
+    window: int
+    loss: pd.Series
 
 
 def training(journals: Sequence[Path], context: Context) -> Figure:
@@ -53,8 +47,11 @@ def training(journals: Sequence[Path], context: Context) -> Figure:
             axes.sharey(first)
             axes.tick_params(labelleft=column == 0)
         loss, kept = panels[:, column]
-        for training in (each for each in trainings if each.model == model):
-            _draw_training(loss, kept, training, looks[training.sparsity])
+        for each in (each for each in trainings if each.model == model):
+            every = max(1, len(each.metrics) // _MARKERS)
+            marks = {**outlined(looks[each.sparsity]), "markevery": every}
+            loss.plot(each.loss, **marks)
+            kept.plot(100 * each.metrics["density"], **marks)
     title_panels(panels[0, :-1], models, letters=14)
     _scale_loss(panels[0, 0], trainings)
     _draw_schedules(panels[:, -1], trainings)
@@ -78,14 +75,10 @@ def _read(journal: Path) -> _Training:
     }
     if not steps:
         raise ValueError(f"{journal}: no step of a training is recorded")
-    metrics = pd.DataFrame.from_dict(steps, orient="index")[_METRICS].astype(float)
-    return _Training(start["tags"]["model"], start["tags"]["sparsity"], metrics.sort_index())
-
-
-def _draw_training(loss: Axes, kept: Axes, training: _Training, look: Look) -> None:
-    marks = {**outlined(look), "markevery": max(1, len(training.metrics) // _MARKERS)}
-    loss.plot(training.loss, **marks)
-    kept.plot(100 * training.metrics["density"], **marks)
+    metrics = pd.DataFrame.from_dict(steps, orient="index")[_METRICS].astype(float).sort_index()
+    window = max(1, len(metrics) // 20)
+    loss = metrics["lm_loss"].rolling(window, min_periods=1).mean()
+    return _Training(start["tags"]["model"], start["tags"]["sparsity"], metrics, window, loss)
 
 
 def _scale_loss(axes: Axes, trainings: Sequence[_Training]) -> None:
@@ -99,17 +92,14 @@ def _scale_loss(axes: Axes, trainings: Sequence[_Training]) -> None:
 
 
 def _draw_schedules(panels: Sequence[Axes], trainings: Sequence[_Training]) -> None:
+    """Draw the distinct schedules."""
     alpha, tau = panels
     alpha.set_title("schedule")
     for axes, name in ((alpha, "alpha"), (tau, "tau")):
-        for schedule in _schedules(trainings, name):
+        schedules = dict.fromkeys(tuple(each.metrics[name].items()) for each in trainings)
+        for schedule in schedules:
             axes.plot(*zip(*schedule, strict=True), color="black")
     alpha.set_ylabel("α, scale\nof the logits")
     tau.set_ylabel("τ, temperature\n(log scale)")
     tau.set_yscale("log")
     label_log_axis(tau.yaxis)
-
-
-def _schedules(trainings: Sequence[_Training], name: str) -> Iterable[tuple]:
-    """Distinct schedules, each as pairs of step and value."""
-    return dict.fromkeys(tuple(each.metrics[name].items()) for each in trainings)

@@ -17,18 +17,13 @@ from suite.plan.methods import known_methods, method_label, method_schema
 from suite.report.examples import EXAMPLES, tables_of, tracked
 from suite.results.statistics import compare, over_places
 from suite.tables import verdict
+from suite.tables.entries import number, perplexity, table
 from suite.tables.main import main_frame
-from suite.tables.markdown import table
-from suite.tables.numbers import number, perplexity
 
 PAGES = ("README.md", "docs/results.md", "docs/methods.md")
 # columns of the table of leads: seeds of LEAP, of which a method has the first
-SEEDS = {
-    "0.5": ["0.5"],
-    "0.6": ["0.6"],
-    "0.6, both seeds": ["0.6", "0.6/seed-1"],
-    "0.7": ["0.7"],
-}
+SEEDS = {at: [at] for at in ("0.5", "0.6")}
+SEEDS |= {"0.6, both seeds": ["0.6", "0.6/seed-1"], "0.7": ["0.7"]}
 _BLOCK = re.compile(r"(<!-- table: ([^>]*) -->\n).*?(<!-- end -->)", re.S)
 
 

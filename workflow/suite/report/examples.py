@@ -11,8 +11,8 @@ from suite.plan.config import load, scale_settings
 from suite.plan.subject import judged
 from suite.results.collect import Files, Shown, collect
 from suite.results.frame import Results
+from suite.tables.caption import titled
 from suite.tables.context import Context
-from suite.tables.generated import titled
 from suite.tables.registry import table
 from suite.tables.text import lines_text
 
@@ -43,28 +43,23 @@ def write_examples(
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, copy)
         lines = [f"# {titled(f'Results of scale `{scale}`', results.generated)}", ""]
-        lines.append(f"{len(cells)} checkpoints, evaluated by the suite at")
-        lines += ["", *_distinct(f"commit `{commit}`" for commit in cells["commit"])]
-        machines = zip(cells["device"], cells["dtype"], cells["versions"], strict=True)
-        lines += ["", "on", "", *_distinct(", ".join(machine) for machine in machines)]
+        lines += [f"{len(cells)} checkpoints, evaluated by the suite at", ""]
+        lines += [f"- commit `{commit}`" for commit in cells["commit"].unique()]
+        lines += ["", "on", ""]
+        machines = cells[["device", "dtype", "versions"]].agg(", ".join, axis="columns")
+        lines += [f"- {machine}" for machine in machines.unique()]
         lines += ["", f"Made by `snakemake --cores 1 {made_by}`; never edited by hand."]
         write_text(folder / "README.md", lines_text(lines))
 
 
 def tracked(run: str, cells: Iterable[str]) -> Results:
     """Results of tracked cells, by their paths, without a check of their recipes."""
-    evaluations, items, hardened = (
-        EXAMPLES / run / part for part in ("evaluations", "items", "hardened")
-    )
-    manifests = {cell: hardened / cell / "manifest.json" for cell in cells}
-    files = {
-        cell: Files(
-            evaluations / f"{cell}.json",
-            items / f"{cell}.csv.gz",
-            manifest if manifest.is_file() else None,
-        )
-        for cell, manifest in manifests.items()
-    }
+    files, folder = {}, EXAMPLES / run
+    for cell in cells:
+        found = folder / f"hardened/{cell}/manifest.json"
+        manifest = found if found.is_file() else None
+        answers = folder / f"items/{cell}.csv.gz"
+        files[cell] = Files(folder / f"evaluations/{cell}.json", answers, manifest)
     return collect(files, Shown(tasks.shown(scale_settings(run))))
 
 
@@ -76,7 +71,3 @@ def tables_of(run: str) -> dict[Path, str]:
     texts = {name: table(name)(results, context) for name in ("main", "headline", "verdict")}
     kept = [("main", "csv"), ("main", "md"), ("headline", "json"), ("verdict", "md")]
     return {EXAMPLES / run / f"{name}.{form}": texts[name][form] for name, form in kept}
-
-
-def _distinct(texts: Iterable[str]) -> list[str]:
-    return [f"- {text}" for text in dict.fromkeys(texts)]

@@ -18,14 +18,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+from huggingface_hub import EvalResult, ModelCardData
+
 from suite.artifacts.files import read_json, replacing, sha256, write_text
 from suite.artifacts.masks import mask_hash
 from suite.artifacts.tensors import load_masks, tensors_hash
 from suite.plan.methods import method_label
-from suite.report.model_card import front_matter, title
+from suite.plan.metrics import DEFAULT
 from suite.report.sparse import SPARSE, pack_checkpoint
-from suite.results.frame import CELL, Results
-from suite.tables.markdown import table
+from suite.results.frame import CELL, Results, any_generated, of_tasks
+from suite.tables.entries import table
 from suite.tables.text import lines_text
 
 if TYPE_CHECKING:
@@ -55,7 +58,8 @@ def pack(
             sizes = _pack_cell(hardened, manifest, folder / place)
             rows.append([place, *sizes])
             licence = licences.get(manifest["model"], "unknown")
-            scores = results.frame[(results.frame[CELL] == _cell(manifest)).all(axis=1)]
+            cell = [manifest[name] for name in ("model", "method", "target_sparsity", "seed")]
+            scores = results.frame[(results.frame[CELL] == cell).all(axis=1)]
             head = front_matter(manifest, licence, scores, datasets)
             card = [*head, *_card(manifest, licence, *sizes)]
             write_text(folder / place / "README.md", lines_text(card))
@@ -122,11 +126,6 @@ def _pack_cell(hardened: Path, manifest: Mapping[str, Any], folder: Path) -> tup
     return len(mask), packed, 2 * manifest["parameters"]
 
 
-def _cell(manifest: Mapping[str, Any]) -> list[Any]:
-    """Cell of a manifest in the frame of results."""
-    return [manifest[name] for name in ("model", "method", "target_sparsity", "seed")]
-
-
 def _is_miniature(manifest: Mapping[str, Any]) -> bool:
     return "miniature" in manifest["model_source"]
 
@@ -137,7 +136,7 @@ def _card(
     method = method_label(manifest["method"])
     kind = "Miniature " if _is_miniature(manifest) else ""
     lines = [
-        f"# {kind}{title(manifest)}",
+        f"# {kind}{_title(manifest)}",
         "",
         f"Mask of {method}: {manifest['survivors']:,} of {manifest['weights']:,} weights survive "
         f"(sparsity {manifest['achieved_sparsity']:.6f}), seed {manifest['seed']}.",
@@ -167,6 +166,55 @@ def _card(
         "",
         "    from suite.report.release import apply_release",
         "    apply_release(model, folder)    # model: the dense one, folder: this one",
+    ]
+
+
+def front_matter(
+    manifest: Mapping[str, Any], licence: str, scores: pd.DataFrame, datasets: Mapping[str, str]
+) -> list[str]:
+    """YAML front matter from a cell's manifest and its rows in the frame of results.
+
+    Accuracies are fractions; `datasets` are those of the tasks by name. Results on generated tasks,
+    which are no data sets of the hub, are left out.
+    """
+    pruning = manifest["pruning"]
+    sources = [pruning.get(corpus, {}).get("source", {}) for corpus in ("calibration", "training")]
+    results = _results(scores, datasets)
+    data = ModelCardData(
+        license=licence,
+        base_model=manifest["model_source"].get("hub", {}).get("id"),
+        datasets=sorted({source["hub"] for source in sources if "hub" in source}) or None,
+        library_name="transformers",
+        pipeline_tag="text-generation",
+        tags=["pruning", "sparsity", manifest["method"]],
+        model_name=_title(manifest) if results else None,
+        eval_results=results or None,
+    )
+    return ["---", *data.to_yaml().splitlines(), "---"]
+
+
+def _title(manifest: Mapping[str, Any]) -> str:
+    """Title of a cell."""
+    method = method_label(manifest["method"])
+    return f"{manifest['model']}, {method}, sparsity {manifest['target_sparsity']}"
+
+
+def _results(scores: pd.DataFrame, datasets: Mapping[str, str]) -> list[Any]:
+    if any_generated(scores):
+        return []
+    return [
+        EvalResult(
+            task_type="text-generation",
+            dataset_type=datasets[row.measure],
+            dataset_name=row.measure,
+            dataset_config=row.measure,  # two tasks of one data set are two results
+            metric_type=row.metric,
+            metric_name=f"{shots} {metric}, {row.items} items",
+            metric_value=round(row.value / (100 if row.unit == "percent" else 1), 6),
+        )
+        for row in of_tasks(scores).itertuples()
+        for shots in [f"{row.fewshot}-shot" if row.fewshot else "zero-shot"]
+        for metric in ["accuracy" if row.metric == DEFAULT else row.metric]
     ]
 
 

@@ -86,8 +86,8 @@ def collect_validations(
         found = _read(file)
         _check_cell(path, file, found)
         _check_recipe(path, file, found.get("recipe"), recipes)
-        facts = _cell(found, found.get("recipe", {}), shown) | _computed(found)
-        rows.append(facts | _perplexity("validation_ppl", found["perplexity"]))
+        quality = _perplexity("validation_ppl", found["perplexity"])
+        rows.append(_facts(found, found, shown) | quality)
     return Results(pd.DataFrame(rows, columns=COLUMNS), pd.DataFrame(columns=ITEM_COLUMNS))
 
 
@@ -107,8 +107,7 @@ def _rows(
     _check_cell(path, files.evaluation, evaluation)
     _check_recipe(path, files.evaluation, provenance.get("recipe"), recipes)
     manifest = _read(files.manifest) if files.manifest else {}
-    facts = _cell(evaluation, provenance.get("recipe", {}), shown)
-    facts |= _computed(provenance) | _pruned(manifest)
+    facts = _facts(evaluation, provenance, shown) | _pruned(manifest)
     yield facts | _measure("achieved_sparsity", evaluation["achieved_sparsity"], "fraction")
     for key, name in _PERPLEXITIES.items():
         if key in evaluation:
@@ -128,30 +127,29 @@ def _rows(
 def _task(name: str, result: Mapping[str, Any], shown: Mapping[str, Any]) -> Iterator[Record]:
     """Rows of a task: its metric, and acc_norm if that is another."""
     metric = result.get("metric", DEFAULT)
-    averaged = bool(shown.get("averaged", True))
     title = str(shown.get("title", name))
     if result["task"].startswith(GENERATED):
         title = f"mini-{title}"
-    asked = {
+    own = {
         "task": result["task"],
         "task_version": result["version"],
         "items": result["samples"],
         "fewshot": result.get("fewshot", 0),
+        "title": title,
+        "metric": metric,
+        "chance": 100 * result.get("chance", math.nan),
+        "averaged": bool(shown.get("averaged", True)),
     }
-    for measured in dict.fromkeys([metric, "acc_norm"]):
-        if measured not in result:
-            continue
-        is_own = measured == metric
-        scale, unit = (100, "percent") if is_share(measured) else (1, measured)
-        stderr = scale * float(result.get(f"{measured}_stderr", math.nan))
-        yield {
-            **_measure(name if is_own else f"{name}_norm", scale * result[measured], unit, stderr),
-            **asked,
-            "title": title if is_own else f"{title} (norm)",
-            "metric": measured,
-            "chance": 100 * result.get("chance", math.nan) if is_own else math.nan,
-            "averaged": is_own and averaged,
-        }
+    norm = {"title": f"{title} (norm)", "metric": "acc_norm", "chance": math.nan, "averaged": False}
+    yield _scored(name, metric, result) | own
+    if metric != "acc_norm" and "acc_norm" in result:
+        yield _scored(f"{name}_norm", "acc_norm", result) | own | norm
+
+
+def _scored(name: str, metric: str, result: Mapping[str, Any]) -> Record:
+    scale, unit = (100, "percent") if is_share(metric) else (1, metric)
+    stderr = scale * float(result.get(f"{metric}_stderr", math.nan))
+    return _measure(name, scale * result[metric], unit, stderr)
 
 
 def _with_averages(frame: pd.DataFrame) -> pd.DataFrame:
@@ -163,15 +161,9 @@ def _with_averages(frame: pd.DataFrame) -> pd.DataFrame:
         measured = _measure("average", of_cell["value"].mean(), "percent", error)
         chance = of_cell["chance"].mean(skipna=False)
         rows.append(of_cell.iloc[0].to_dict() | measured | {"chance": chance})
-    averages = pd.DataFrame(rows, columns=COLUMNS)
-    shares = averages.assign(
-        measure="recovered_share",
-        title="Recovered",
-        value=recovered_shares(averages),
-        stderr=math.nan,
-        chance=math.nan,
-    )
-    averages["title"] = "Average"
+    averages = pd.DataFrame(rows, columns=COLUMNS).assign(title="Average")
+    shares = averages.assign(measure="recovered_share", title="Recovered")
+    shares = shares.assign(value=recovered_shares(averages), stderr=math.nan, chance=math.nan)
     whole = pd.concat([frame, averages, shares], ignore_index=True)
     order = whole.groupby(CELL, sort=False).ngroup()
     return whole.iloc[order.argsort(kind="stable")].reset_index(drop=True)
@@ -187,9 +179,9 @@ def _perplexity(name: str, quality: Mapping[str, float]) -> Record:
     return _measure(name, quality["value"], "perplexity", quality.get("stderr", math.nan))
 
 
-def _cell(found: Mapping[str, Any], recipe: Mapping[str, Any], shown: Shown) -> Record:
-    """Columns that identify the cell, and the implementation of its method."""
-    method = found["method"]
+def _facts(found: Mapping[str, Any], provenance: Mapping[str, Any], shown: Shown) -> Record:
+    """Columns of the cell, of its method's implementation, and of how it was evaluated."""
+    method, recipe = found["method"], provenance.get("recipe", {})
     masks = recipe.get("checkpoint", {}).get("masks", {})
     return {
         "model": found["model"],
@@ -201,12 +193,6 @@ def _cell(found: Mapping[str, Any], recipe: Mapping[str, Any], shown: Shown) -> 
         "asked_dtype": recipe.get("model", {}).get("dtype", ""),
         "pruning_dtype": "" if method == DENSE else UNKNOWN,
         "hardening_versions": "",
-    }
-
-
-def _computed(provenance: Mapping[str, Any]) -> Record:
-    """Dtype, versions, device and commit of an evaluation."""
-    return {
         "dtype": str(provenance.get("dtype", UNKNOWN)),
         "versions": _versions(provenance, _EVALUATING),
         "device": str(provenance.get("gpu") or provenance.get("device", "")),
@@ -244,8 +230,7 @@ def _read(file: Path) -> Record:
 
 
 def _check_cell(path: str, file: Path, found: Mapping[str, Any]) -> None:
-    names = ("model", "method", "sparsity", "seed")
-    of = Cell(*(found.get(name) for name in names)).path  # type: ignore[arg-type]
+    of = Cell(*(found.get(name) for name in CELL)).path  # type: ignore[arg-type]
     if of != path:
         raise ValueError(f"{file} belongs to {of}, not to {path}: delete it and run again")
 
@@ -268,9 +253,9 @@ def _check_recipe(
 def _check_items(file: Path, items: pd.DataFrame, measured: Sequence[Record]) -> None:
     """Refuse items that do not match the evaluation, of tasks that count."""
     counts = items["measure"].value_counts()
-    for row in measured:
+    for row in (row for row in measured if row["averaged"]):
         found, name = counts.get(row["measure"], 0), row["measure"]
-        if row["averaged"] and found != row["items"]:
+        if found != row["items"]:
             raise ValueError(
                 f"{file} has {found} items of {name}, of which {row['items']} were asked: evaluate "
                 f"again, or, where its score is no mean over items, set "

@@ -130,17 +130,17 @@ def write(results: Results, frame: Path, items: Path, recipes: str = "") -> None
 
 def read(frame: Path, items: Path, recipes: str = "") -> Results:
     """Read both files. Raises ValueError for a damaged file and for other `recipes`."""
-    return Results(*(_read(path, recipes) for path in (frame, items)))
-
-
-def _read(path: Path, recipes: str) -> pd.DataFrame:
-    try:
-        table = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path} is damaged ({error}): delete it and run again") from error
-    if recipes and table.attrs.get("recipes") != recipes:
-        raise ValueError(f"{path} was made for other settings or code than this run's: delete it")
-    return table
+    tables = []
+    for path in (frame, items):
+        try:
+            tables.append(pd.read_parquet(path))
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{path} is damaged ({error}): delete it and run again") from error
+        if recipes and tables[-1].attrs.get("recipes") != recipes:
+            raise ValueError(
+                f"{path} was made for other settings or code than this run's: delete it"
+            )
+    return Results(*tables)
 
 
 def read_items(file: Path) -> pd.DataFrame:

@@ -4,6 +4,7 @@ Dtypes are compared among models that ask for the same one.
 """
 
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,8 +12,8 @@ import pandas as pd
 
 from suite.plan.cell import Cell
 from suite.results.collect import UNKNOWN
+from suite.results.frame import CELL
 
-_STRICT_VARIABLE = "LEAP_SUITE_STRICT"
 _NAMED = 10  # cells at most
 
 # description, such as "evaluated in", and cells by dtype or version, the most frequent first
@@ -21,12 +22,13 @@ _Mixture = tuple[str, Mapping[str, Sequence[str]]]
 
 def sentence(cells: pd.DataFrame) -> str:
     """Counts of cells by dtype and version where there are several, or ""."""
-    return _sentence(_mixtures(cells))
+    parts = [_part(*mixture) for mixture in _mixtures(cells)]
+    return f"Mixed: {'; '.join(parts)}." if parts else ""
 
 
 def refuse_if_strict(cells: pd.DataFrame) -> None:
     """`refuse` under LEAP_SUITE_STRICT=1, which the setting `strict` sets."""
-    if os.environ.get(_STRICT_VARIABLE) == "1":
+    if os.environ.get("LEAP_SUITE_STRICT") == "1":
         refuse(cells)
 
 
@@ -40,24 +42,24 @@ def refuse(cells: pd.DataFrame) -> None:
     parts = [f"{_named(evaluated)} below evaluations"] if evaluated else []
     parts += [f"{_named(made)} below pruned, hardened and evaluations"] if made else []
     raise ValueError(
-        f"strict is true, and this table would mix its cells. {_sentence(mixtures)} Delete the "
+        f"strict is true, and this table would mix its cells. {sentence(cells)} Delete the "
         f"fewer, {'; '.join(parts)}, and run again on the kind of machine and with the packages of "
         "the others, or leave out strict"
     )
 
 
 def _mixtures(cells: pd.DataFrame) -> list[_Mixture]:
-    found: dict[tuple[str, str], dict[str, list[str]]] = {}
+    found: defaultdict[tuple[str, str], defaultdict[str, list[str]]]
+    found = defaultdict(lambda: defaultdict(list))
     for row in cells.itertuples():
-        path = Cell.at(row.model, row.method, row.sparsity, row.seed).path
         for how, value, key in _values(row):
-            found.setdefault((how, key), {}).setdefault(value, []).append(path)
-
-    def place(item: tuple[str, Sequence[str]]) -> tuple[bool, int]:
-        return (item[0] == UNKNOWN, -len(item[1]))
-
-    mixed = ((how, paths) for (how, _), paths in found.items() if len(paths) > 1)
-    return [(how, dict(sorted(paths.items(), key=place))) for how, paths in mixed]
+            found[how, key][value].append(Cell.at(*(getattr(row, name) for name in CELL)).path)
+    # unknown ones last
+    return [
+        (how, dict(sorted(paths.items(), key=lambda item: (item[0] == UNKNOWN, -len(item[1])))))
+        for (how, _), paths in found.items()
+        if len(paths) > 1
+    ]
 
 
 def _values(row: Any) -> Iterator[tuple[str, str, str]]:
@@ -81,10 +83,6 @@ def _fewer(mixtures: Iterable[_Mixture]) -> list[str]:
 def _named(paths: Sequence[str]) -> str:
     more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
     return ", ".join(paths[:_NAMED]) + more
-
-
-def _sentence(mixtures: Sequence[_Mixture]) -> str:
-    return f"Mixed: {'; '.join(_part(*mixture) for mixture in mixtures)}." if mixtures else ""
 
 
 def _part(how: str, cells: Mapping[str, Sequence[str]]) -> str:

@@ -6,17 +6,14 @@ seeds, so differences are taken within a seed before they are averaged.
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 
 from suite.plan.methods import method_label
 from suite.results.frame import Results, written
-from suite.tables.caption import mean_accuracy
+from suite.tables.caption import accuracy, mean_accuracy
 from suite.tables.context import Context
-from suite.tables.generated import accuracy
-from suite.tables.markdown import escaped
-from suite.tables.numbers import number, perplexity
+from suite.tables.entries import NONE, escaped, number, perplexity
 from suite.tables.text import Columns, captioned
 
 BASE = "(base)"  # the base's entry in column `variant`
@@ -30,12 +27,16 @@ def ablations(results: Results, context: Context) -> Mapping[str, str]:
         "Variant": lambda row: escaped(variant_label(row.variant, row.method)),
         "Sparsity (%)": lambda row: number(100 * row.achieved_sparsity),
         "Perplexity": lambda row: perplexity(row.ppl, 3, error=row.ppl_std),
-        "Δ perplexity": lambda row: perplexity(
-            _unless_base(row, row.ppl_difference), 3, "+", row.ppl_difference_stderr
+        "Δ perplexity": lambda row: (
+            perplexity(row.ppl_difference, 3, "+", row.ppl_difference_stderr)
+            if row.variant != BASE
+            else NONE
         ),
         f"{measure} (%)": lambda row: number(row.average, error=row.average_std),
-        f"Δ {measure.lower()}": lambda row: number(
-            _unless_base(row, row.average_difference), 2, "+", row.average_difference_stderr
+        f"Δ {measure.lower()}": lambda row: (
+            number(row.average_difference, 2, "+", row.average_difference_stderr)
+            if row.variant != BASE
+            else NONE
         ),
     }
     return captioned(results, context, rows, _caption(results, rows.iloc[0]), columns, "lrrrrr")
@@ -59,12 +60,13 @@ def ablation_rows(results: Results, context: Context) -> pd.DataFrame:
             "method": method,
             "variant": variant,
             "sparsity": written(cells["sparsity"].iloc[0]),
-            **_of_variant(cells.loc[model, method], cells.loc[model, base]),
+            "seeds": len(cells.loc[model, method]),
             "tasks": results.task_kind,
+            **_of_variant(cells.loc[model, method], cells.loc[model, base]),
         }
         for model in results.models
         for variant, method in methods.items()
-    )[_COLUMNS]
+    )
 
 
 def variant_label(variant: str, method: str) -> str:
@@ -72,18 +74,9 @@ def variant_label(variant: str, method: str) -> str:
     return method_label(method) if variant == BASE else variant.replace("-", " ")
 
 
-_MEASURED = [
-    f"{measure}{suffix}"
-    for measure in ("ppl", "average")
-    for suffix in ("", "_std", "_difference", "_difference_stderr")
-]
-_COLUMNS = ["model", "method", "variant", "sparsity", "seeds", "tasks", "achieved_sparsity",
-            *_MEASURED]  # fmt: skip
-
-
 def _of_variant(seeds: pd.DataFrame, of_base: pd.DataFrame) -> dict[str, float]:
     """Statistics of a variant and its paired differences to the base; both indexed by seed."""
-    found = {"seeds": len(seeds), "achieved_sparsity": seeds["achieved_sparsity"].mean()}
+    found = {"achieved_sparsity": seeds["achieved_sparsity"].mean()}
     for measure in ("ppl", "average"):
         differences = seeds[measure] - of_base[measure]
         found |= {
@@ -93,10 +86,6 @@ def _of_variant(seeds: pd.DataFrame, of_base: pd.DataFrame) -> dict[str, float]:
             f"{measure}_difference_stderr": differences.std() / math.sqrt(len(differences)),
         }
     return found
-
-
-def _unless_base(row: Any, difference: float) -> float:
-    return math.nan if row.variant == BASE else difference
 
 
 def _caption(results: Results, base: pd.Series) -> str:

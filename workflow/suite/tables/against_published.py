@@ -10,17 +10,13 @@ import pandas as pd
 from suite.plan.methods import method_label
 from suite.results.frame import PLACE, Results, written
 from suite.tables import published_leads
+from suite.tables.caption import check_real
 from suite.tables.context import Context
-from suite.tables.field import Field, markdown, number_field
-from suite.tables.generated import check_real
-from suite.tables.markdown import table
-from suite.tables.numbers import number, perplexity
+from suite.tables.entries import Field, markdown, number, number_field, perplexity, table
 from suite.tables.published import MEASURES, NUMBER, comparable_means, read_published
 from suite.tables.text import csv_text, lines_text, mixed_lines
 
-REPRODUCED, DEVIATES = "reproduced", "deviates"
-NOT_RUN, NOT_PUBLISHED = "not run", "not published"
-
+REPRODUCED, DEVIATES, NOT_RUN = "reproduced", "deviates", "not run"
 WITHIN_ERRORS = 2.0  # accuracies: combined standard errors
 WITHIN_SHARE = 0.05  # perplexity: of the published value
 
@@ -65,25 +61,21 @@ def compare(results: Results, published: pd.DataFrame) -> pd.DataFrame:
     theirs = published.groupby([*NUMBER, "value"], sort=False)["source"].agg("; ".join)
     places = pd.concat([theirs.index.to_frame(), ours])[[*PLACE, "method"]].drop_duplicates()
     rows = places.merge(pd.Series(MEASURES, name="measure"), "cross")
-    rows = rows.merge(theirs.reset_index().rename(columns={"value": "published"}), "left", NUMBER)
     rows = rows.merge(ours.rename(columns={"value": "ours"}), "left", NUMBER)
-    combined = math.sqrt(2) * rows["stderr"]
-    margin = (WITHIN_ERRORS * combined).where(
-        rows["measure"] != "ppl", WITHIN_SHARE * rows["published"]
-    )
+    rows = rows.merge(theirs.reset_index().rename(columns={"value": "published"}), "left", NUMBER)
+    source, combined = rows.pop("source").fillna(""), math.sqrt(2) * rows.pop("stderr")
     difference = rows["ours"] - rows["published"]
+    of_share = WITHIN_SHARE * rows["published"]
+    margin = of_share.where(rows["measure"] == "ppl", WITHIN_ERRORS * combined)
     verdicts = np.where(difference.abs() <= margin, REPRODUCED, DEVIATES)
     missing = [rows["published"].isna(), rows["ours"].isna()]
-    rows = rows.assign(
+    return rows.assign(
         sparsity=rows["sparsity"].map(written),
         difference=difference,
         combined_stderr=combined,
-        verdict=np.select(missing, [NOT_PUBLISHED, NOT_RUN], verdicts),
-        source=rows["source"].fillna(""),
+        verdict=np.select(missing, ["not published", NOT_RUN], verdicts),
+        source=source,
     )
-    return rows[
-        [*NUMBER, "ours", "published", "difference", "combined_stderr", "verdict", "source"]
-    ]
 
 
 def summary(rows: pd.DataFrame) -> str:

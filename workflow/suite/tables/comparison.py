@@ -13,11 +13,9 @@ import pandas as pd
 from suite.plan.methods import method_label
 from suite.results.frame import PLACE, Results
 from suite.results.statistics import RECOVERED, average, combine, compare, over_places
-from suite.tables.caption import mean_accuracy
+from suite.tables.caption import accuracy, mean_accuracy
 from suite.tables.context import Context
-from suite.tables.generated import accuracy
-from suite.tables.markdown import escaped
-from suite.tables.numbers import number, perplexity
+from suite.tables.entries import escaped, number, perplexity
 from suite.tables.text import SECONDS, SECONDS_COLUMNS, Columns, captioned
 
 _Scores = Mapping[tuple[str, float], pd.DataFrame]
@@ -66,11 +64,8 @@ def comparison_rows(results: Results, context: Context) -> pd.DataFrame:
 def _row(results: Results, method: str, ours: _Scores) -> dict[str, Any]:
     cells = results.cells[results.cells["method"] == method]
     scores = _scores(results, method)
-    lead, lead_error = math.nan, math.nan
-    both = [place for place in scores if place in ours]
-    if both:
-        whole = combine(compare(ours[place], scores[place]) for place in both)
-        lead, lead_error = whole.difference, whole.standard_error
+    pairs = [compare(ours[place], scores[place]) for place in scores if place in ours]
+    lead = combine(pairs) if pairs else None
     return {
         "method": method,
         "tasks": results.task_kind,
@@ -79,15 +74,13 @@ def _row(results: Results, method: str, ours: _Scores) -> dict[str, Any]:
         "average_stderr": combine(map(average, scores.values())).standard_error,
         "ppl": over_places(cells, "ppl", geometric=True),
         "recovered_share": over_places(cells, "recovered_share"),
-        "lead": lead,
-        "lead_stderr": lead_error,
-        "wall_seconds": over_places(cells, "wall_seconds"),
-        "cpu_seconds": over_places(cells, "cpu_seconds"),
+        "lead": lead.difference if lead else math.nan,
+        "lead_stderr": lead.standard_error if lead else math.nan,
+        **{name: over_places(cells, name) for name in ("wall_seconds", "cpu_seconds")},
     }
 
 
 def _scores(results: Results, method: str) -> _Scores:
     """Scores of a method by model and sparsity, in the order of the cells."""
-    cells = results.cells[results.cells["method"] == method]
-    places = cells[PLACE].drop_duplicates().itertuples(index=False, name=None)
+    places = results.cells.loc[results.cells["method"] == method, PLACE].to_numpy()
     return {(model, at): results.scores_of(model, at, method) for model, at in places}

@@ -38,21 +38,16 @@ def judge(results: Results, context: Context) -> dict[str, Any]:
     values = means(cells, ["average", "ppl"])
     verdicts = []
     for name, opponents, is_first in _opponents(context):
-        accuracy = differences(values["average"], context.subject, opponents, more=True)
-        perplexity = differences(values["ppl"], context.subject, opponents, more=False)
-        if len(accuracy) and len(perplexity):
-            accuracy, tests = _tested(accuracy, results, context.subject)
-            of_accuracy = {
-                **_summary(accuracy, accuracy["difference"] > 0),
-                **tests,
-                "seeds_std": _seeds_std(accuracy, cells, context.subject, "average"),
-            }
-            of_perplexity = {
-                **_summary(perplexity, perplexity["difference"] < 0),
-                "seeds_std": _seeds_std(perplexity, cells, context.subject, "ppl"),
-            }
-            verdict = {"name": name, "first": is_first}
-            verdicts.append({**verdict, "accuracy": of_accuracy, "perplexity": of_perplexity})
+        verdict: dict[str, Any] = {"name": name, "first": is_first}
+        for title, measure in (("accuracy", "average"), ("perplexity", "ppl")):
+            more = title == "accuracy"
+            found = differences(values[measure], context.subject, opponents, more)
+            if len(found):
+                spread = {"seeds_std": _seeds_std(found, cells, context.subject, measure)}
+                found, tests = _tested(found, results, context.subject) if more else (found, {})
+                verdict[title] = {**_summary(found, more), **tests, **spread}
+        if {"accuracy", "perplexity"} <= verdict.keys():
+            verdicts.append(verdict)
     return {"subject": context.subject, "mixed": sentence(results.cells), "against": verdicts}
 
 
@@ -89,14 +84,14 @@ def _opponents(context: Context) -> Iterator[tuple[str, Sequence[str], bool]]:
         yield method_label(name), [name], False
 
 
-def _summary(found: pd.DataFrame, is_better: pd.Series) -> dict[str, Any]:
+def _summary(found: pd.DataFrame, more: bool) -> dict[str, Any]:
     difference = found["difference"]
     return {
         "mean": statistics.fmean(difference),
         "min": difference.min(),
         "max": difference.max(),
         "cells_std": statistics.stdev(difference) if len(difference) > 1 else None,
-        "cells_better": int(is_better.sum()),
+        "cells_better": int((difference > 0 if more else difference < 0).sum()),
         "cells": found.to_dict("records"),
     }
 
@@ -111,9 +106,8 @@ def _seeds_std(
         place = (row.model, float(row.sparsity))
         ours, theirs = seeds[(*place, subject)], seeds[(*place, row.baseline)]
         if len(ours) > 1:
-            variances.append(
-                (ours - theirs.reindex(ours.index, fill_value=row.baseline_value)).var()
-            )
+            theirs = theirs.reindex(ours.index, fill_value=row.baseline_value)
+            variances.append((ours - theirs).var())
     return math.sqrt(statistics.fmean(variances)) if variances else None
 
 
@@ -121,12 +115,10 @@ def _tested(
     found: pd.DataFrame, results: Results, subject: str
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Paired tests of the cells, as two more columns, and of their mean."""
-    tests = [
-        compare(
-            *(results.scores_of(row.model, float(row.sparsity), m) for m in (subject, row.baseline))
-        )
-        for row in found.itertuples()
-    ]
+    tests = []
+    for row in found.itertuples():
+        place, methods = (row.model, float(row.sparsity)), (subject, row.baseline)
+        tests.append(compare(*(results.scores_of(*place, method) for method in methods)))
     whole = combine(tests)
     p_values = pd.Series([test.p_value for test in tests])
     found = found.assign(standard_error=[test.standard_error for test in tests], p_value=p_values)

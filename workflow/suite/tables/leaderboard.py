@@ -8,9 +8,7 @@ import pandas as pd
 from suite.plan.methods import method_label
 from suite.results.frame import Results, is_pruned
 from suite.results.statistics import means, over_places
-from suite.tables.field import Field, markdown, number_field
-from suite.tables.markdown import table
-from suite.tables.numbers import number, perplexity
+from suite.tables.entries import Field, markdown, number, number_field, perplexity, table
 
 HEADINGS = ("#", "Method", "Accuracy", "Mean rank", "Recovered", "Perplexity", "Seconds")
 _MEASURES = ("recovered_share", "ppl", "wall_seconds")
@@ -33,12 +31,12 @@ def leaderboard(results: Results) -> pd.DataFrame:
     scores = means(counted, ["average"])["average"].unstack("method")
     whole = scores.dropna(axis="columns")
     ranks = whole.rank(axis="columns", ascending=False).mean()
-    rows = []
-    for method in dict.fromkeys(counted["method"]):
-        if method in whole:
-            of_method = counted[counted["method"] == method]
-            others = [over_places(of_method, name, geometric=name == "ppl") for name in _MEASURES]
-            rows.append([method, whole[method].mean(), ranks[method], *others])
+    rows = [
+        [method, whole[method].mean(), ranks[method]]
+        + [over_places(of_method, name, geometric=name == "ppl") for name in _MEASURES]
+        for method, of_method in counted.groupby("method", sort=False)
+        if method in whole
+    ]
     found = pd.DataFrame(rows, columns=_COLUMNS)
     return found.sort_values("average", ascending=False, kind="stable", ignore_index=True)
 

@@ -13,16 +13,14 @@ from suite.plan.methods import FREE, base_method, method_label
 from suite.results.frame import CELL, Results, written
 from suite.results.mixed import sentence
 from suite.results.statistics import RECOVERED
-from suite.tables import generated
-from suite.tables.caption import counted, measured
+from suite.tables.caption import SENTENCE, bold_sentence, counted, measured
 from suite.tables.context import Context
-from suite.tables.markdown import escaped, table
-from suite.tables.numbers import NONE, PLUS_MINUS, number, perplexity
+from suite.tables.entries import NONE, PLUS_MINUS, escaped, number, perplexity, table
 from suite.tables.text import csv_text, lines_text, mixed_lines
 
-IN_DOMAIN = " In-domain perplexity is that of unseen documents of the kind that methods learn from."
-CONTROLS = " Controls are the best of nothing."
-_SEEDS = " Mean ± sample standard deviation where several seeds were run."
+_IN_DOMAIN = (
+    " In-domain perplexity is that of unseen documents of the kind that methods learn from."
+)
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ def has_patterns(results: Results) -> bool:
 
 def caption(results: Results, context: Context, added: str, seeds: str) -> str:
     """Caption of every printed main table; `seeds` is added where a cell has several."""
-    controls = CONTROLS if results.cells["control"].any() else ""
+    controls = " Controls are the best of nothing." if results.cells["control"].any() else ""
     several = results.cells.duplicated(CELL[:-1]).any()
     return (
         f"Scale `{context.scale}`. {measured(results)}, the plain mean of {counted(results)}, and "
@@ -95,7 +93,7 @@ def latex_caption(results: Results, text: str) -> str:
     """Caption as LaTeX, including the note on mixed results."""
     mixed = sentence(results.cells)
     whole = LATEX.escaped(text.replace("`", "") + (f" {mixed}" if mixed else ""))
-    return f"{LATEX.bold.format(generated.SENTENCE)} {whole}" if results.generated else whole
+    return f"{LATEX.bold.format(SENTENCE)} {whole}" if results.generated else whole
 
 
 def latex_titles(results: Results) -> list[str]:
@@ -151,7 +149,8 @@ def _sorted(results: Results) -> pd.DataFrame:
 
 def _best(results: Results, texts: pd.DataFrame) -> pd.DataFrame:
     """Mask of the best entries, compared as printed, so that equal numbers look equal."""
-    scores = texts.map(_without_spread).replace(NONE, "nan").astype(float)
+    values = texts.map(lambda text: text.partition(PLUS_MINUS)[0])
+    scores = values.replace(NONE, "nan").astype(float)
     scores[results.perplexities] *= -1
     # it is unknown whether more is better
     scores[[task.name for task in results.tasks if not task.share]] = math.nan
@@ -172,7 +171,7 @@ def _markdown(results: Results, context: Context) -> list[str]:
         *(escaped(task.title) for task in results.tasks),
         *("Average", "Recovered", "Perplexity", *second),
     ]
-    lines = [generated.bold_sentence(results.generated) + _caption(results, context)]
+    lines = [bold_sentence(results.generated) + _caption(results, context)]
     for model, rows in _blocks(results, _MARKDOWN):
         lines += ["", f"### {model}", ""]
         lines += table(headings, rows, "l" + "r" * (len(headings) - 1))
@@ -194,7 +193,10 @@ def _latex(results: Results, context: Context) -> list[str]:
         r"\midrule",
     ]
     text = latex_caption(results, _caption(results, context))
-    size, spacing = _fit(results, len(headings))
+    # what fits a page of the article class
+    size, spacing = r"\scriptsize", "1.4pt" if has_patterns(results) else "2.3pt"
+    if len(headings) > 13:
+        size, spacing = r"\tiny", "1.2pt"
     lines = [
         rf"\begingroup{size}\setlength{{\tabcolsep}}{{{spacing}}}",
         r"\setlength{\LTleft}{0pt plus 1fill minus 15pt}\setlength{\LTright}{\LTleft}",
@@ -213,13 +215,6 @@ def _latex(results: Results, context: Context) -> list[str]:
     return [*lines, r"\bottomrule", r"\end{longtable}", r"\endgroup"]
 
 
-def _fit(results: Results, columns: int) -> tuple[str, str]:
-    """Font size and column spacing that fit a page of the article class."""
-    if columns > 13:
-        return r"\tiny", "1.2pt"
-    return r"\scriptsize", "1.4pt" if has_patterns(results) else "2.3pt"
-
-
 def _first_headings(results: Results) -> list[str]:
     return ["Method", *(["Pattern"] if has_patterns(results) else []), "Sparsity"]
 
@@ -230,15 +225,12 @@ def _blocks(results: Results, style: Style) -> Iterator[tuple[str, list[list[str
         yield style.escaped(str(model)), block.to_numpy().tolist()
 
 
-def _without_spread(text: str) -> str:
-    return text.partition(PLUS_MINUS)[0]
-
-
 def _bold(text: str, style: Style) -> str:
-    value = _without_spread(text)
-    return style.bold.format(value) + text.removeprefix(value)
+    value, *spread = text.partition(PLUS_MINUS)
+    return style.bold.format(value) + "".join(spread)
 
 
 def _caption(results: Results, context: Context) -> str:
-    in_domain = IN_DOMAIN if "in_domain_ppl" in results.perplexities else ""
-    return caption(results, context, f" {RECOVERED}{in_domain}", _SEEDS)
+    in_domain = _IN_DOMAIN if "in_domain_ppl" in results.perplexities else ""
+    seeds = " Mean ± sample standard deviation where several seeds were run."
+    return caption(results, context, f" {RECOVERED}{in_domain}", seeds)

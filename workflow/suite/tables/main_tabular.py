@@ -9,23 +9,16 @@ import pandas as pd
 
 from suite.results.frame import Results
 from suite.tables.context import Context
-from suite.tables.main import (
-    LATEX,
-    caption,
-    latex_caption,
-    latex_titles,
-    printed,
-    spanned,
-)
+from suite.tables.main import LATEX, caption, latex_caption, latex_titles, printed, spanned
 from suite.tables.text import lines_text
-
-_MEANS = " Means where several seeds were run."
 
 
 def main_tabular(results: Results, context: Context) -> Mapping[str, str]:
     """Tables without recovered share, in-domain perplexity and spread."""
     headings = ["Method", *latex_titles(results), "Avg.", "PPL"]
-    text = latex_caption(results, caption(results, context, "", _MEANS))
+    text = latex_caption(
+        results, caption(results, context, "", " Means where several seeds were run.")
+    )
     tasks = [task.name for task in results.tasks]
     texts = printed(results, LATEX)[["method", *tasks, "average", "ppl"]]
     texts = texts.map(lambda text: text.partition(LATEX.plus_minus)[0])

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from suite.results.frame import ITEM, read_items
 from suite.results.statistics import Paired, compare
-from suite.tables import markdown
+from suite.tables import entries
 
 LEVEL, POWER = 0.05, 0.8
 
@@ -36,8 +36,7 @@ def variances(paired: Paired) -> dict[str, float]:
 
 def items_of(paired: Paired) -> dict[str, int]:
     """Number of items by task."""
-    sizes = paired.influence.groupby(level="measure", sort=False).size()
-    return {str(task): int(count) for task, count in sizes.items()}
+    return paired.influence.groupby(level="measure", sort=False).size().to_dict()
 
 
 def standard_error(variance: Mapping[str, float], items: Mapping[str, int]) -> float:
@@ -64,7 +63,7 @@ def table(paired: Paired, plans: Sequence[Mapping[str, int]]) -> str:
         values = (standard_error(variance, items), smallest_difference(variance, items))
         counts = [*items.values(), sum(items.values())]
         rows.append([*(f"{count:,}" for count in counts), *(f"{value:.2f}" for value in values)])
-    return "\n".join(markdown.table(heads, rows, "r" * len(heads)))
+    return "\n".join(entries.table(heads, rows, "r" * len(heads)))
 
 
 def _plan(text: str) -> dict[str, int]:

@@ -28,16 +28,13 @@ def published_models() -> set[str]:
     return set(read_published()["model"])
 
 
-def comparable(results: Results) -> list[str]:
-    """Measures comparable to the published ones: zero-shot `acc`, and the average of the same
-    tasks only."""
-    zero_shot = [t for t in results.tasks if (t.metric, t.fewshot) == ("acc", 0)]
-    same = [task.name for task in zero_shot if task.name in TASKS]
-    averaged = {task.name for task in results.tasks if task.averaged}
-    return [*same, *(["average"] if averaged == {*same} == {*TASKS} else []), "ppl"]
-
-
 def comparable_means(results: Results) -> pd.DataFrame:
-    """`value` and `stderr` of comparable measures by `NUMBER`, averaged over seeds."""
-    numbers = results.frame[results.frame["measure"].isin(comparable(results))]
+    """`value` and `stderr` by `NUMBER`, averaged over seeds, of what the published numbers measure.
+
+    That is zero-shot `acc`, perplexity, and the average of the same tasks only.
+    """
+    same = {t.name for t in results.tasks if (t.metric, t.fewshot) == ("acc", 0)} & {*TASKS}
+    averaged = {task.name for task in results.tasks if task.averaged}
+    average = ["average"] if averaged == same == {*TASKS} else []
+    numbers = results.frame[results.frame["measure"].isin([*same, *average, "ppl"])]
     return numbers.groupby(NUMBER, sort=False)[["value", "stderr"]].mean()

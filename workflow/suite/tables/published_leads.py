@@ -5,10 +5,9 @@ import pandas as pd
 from suite.plan.cell import DENSE, LEAP
 from suite.plan.methods import method_label
 from suite.results.frame import PLACE, Results
-from suite.tables.generated import check_real
+from suite.tables.caption import check_real
+from suite.tables.entries import NONE, escaped, number, table
 from suite.tables.headline import differences
-from suite.tables.markdown import escaped, table
-from suite.tables.numbers import NONE, number
 from suite.tables.published import comparable_means, read_published
 
 RULE = (
@@ -66,18 +65,15 @@ def lines(rows: pd.DataFrame) -> list[str]:
 
 def _sentence(name: str, rows: pd.DataFrame) -> str:
     published, run = rows["published"], rows.dropna(subset="ours")
+    cells, cells_run = (f"{len(of)} cell{'s' * (len(of) != 1)}" for of in (rows, run))
     text = (
         f"Over {name}, LEAP's published mean lead is {published.mean():+.2f} points "
-        f"({published.min():+.2f} to {published.max():+.2f}, {_cells(rows)})"
+        f"({published.min():+.2f} to {published.max():+.2f}, {cells})"
     )
     if run.empty:
         return f"{text}; none of these cells was run here."
     ours, there = (f"{run[column].mean():+.2f}" for column in ("ours", "published"))
-    return f"{text}; here it is {ours} over {_cells(run)}, where {there} was published."
-
-
-def _cells(rows: pd.DataFrame) -> str:
-    return "1 cell" if len(rows) == 1 else f"{len(rows)} cells"
+    return f"{text}; here it is {ours} over {cells_run}, where {there} was published."
 
 
 def texts(rows: pd.DataFrame) -> list[list[str]]:

@@ -45,6 +45,4 @@ STUDY_FIGURES = {
 
 def table(name: str) -> Callable[[Results, Context], Mapping[str, str]]:
     """Function of a table."""
-    function: Callable[[Results, Context], Mapping[str, str]]
-    function = getattr(import_module(f"suite.tables.{name}"), name)
-    return function
+    return getattr(import_module(f"suite.tables.{name}"), name)

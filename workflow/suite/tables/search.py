@@ -8,8 +8,7 @@ import pandas as pd
 
 from suite.results.frame import Results
 from suite.tables.context import Context
-from suite.tables.markdown import table
-from suite.tables.numbers import NONE, perplexity
+from suite.tables.entries import NONE, perplexity, table
 from suite.tables.text import csv_text, lines_text, mixed_lines
 
 
@@ -17,7 +16,10 @@ def search(results: Results, context: Context) -> Mapping[str, str]:
     """Ranking as CSV and Markdown."""
     ranked = ranking(results, context.methods)
     headings = [str(column) for column in ranked.columns]
-    rows = [[_text(value) for value in row] for row in ranked.to_numpy().tolist()]
+    rows = [
+        [perplexity(value, 3) if isinstance(value, float) else str(value) for value in row]
+        for row in ranked.to_numpy().tolist()
+    ]
     lines = [f"**{context.note}.**", ""] if context.note else []
     lines += [*table(headings, rows, "l" * len(headings)), *mixed_lines(results)]
     return {"csv": csv_text(ranked), "md": lines_text(lines)}
@@ -43,7 +45,3 @@ def _varied(settings: Mapping[str, Mapping[str, Any]]) -> list[str]:
     names = dict.fromkeys(name for values in settings.values() for name in values)
     first, *others = settings.values()
     return [name for name in names if any(o.get(name) != first.get(name) for o in others)]
-
-
-def _text(value: Any) -> str:
-    return perplexity(value, 3) if isinstance(value, float) else str(value)

@@ -7,10 +7,9 @@ import pandas as pd
 
 from suite.results.frame import Results
 from suite.results.mixed import sentence
+from suite.tables.caption import bold_sentence
 from suite.tables.context import Context
-from suite.tables.generated import bold_sentence
-from suite.tables.markdown import escaped, table
-from suite.tables.numbers import number
+from suite.tables.entries import escaped, number, table
 
 Columns = Mapping[str, Callable[[Any], str]]  # heading: formatter of a row
 

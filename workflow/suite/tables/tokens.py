@@ -8,11 +8,9 @@ from suite.plan.cell import DENSE
 from suite.plan.methods import method_label
 from suite.results.frame import Results, written
 from suite.results.statistics import means
-from suite.tables.caption import mean_accuracy
+from suite.tables.caption import accuracy, mean_accuracy
 from suite.tables.context import Context
-from suite.tables.generated import accuracy
-from suite.tables.markdown import escaped
-from suite.tables.numbers import NONE, number, perplexity
+from suite.tables.entries import NONE, escaped, number, perplexity
 from suite.tables.text import SECONDS, SECONDS_COLUMNS, Columns, captioned
 
 _MEASURES = ["average", "average_stderr", "ppl", "ppl_stderr", "wall_seconds", "cpu_seconds"]

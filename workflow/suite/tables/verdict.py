@@ -6,14 +6,13 @@ from typing import Any
 
 from suite.plan.methods import method_label
 from suite.results.frame import Results
-from suite.tables import generated as kind
+from suite.tables import caption as kind
 from suite.tables import published_leads
 from suite.tables.context import Context
-from suite.tables.field import Field, number_field
+from suite.tables.entries import Field, escaped, number_field, table
+from suite.tables.entries import perplexity as printed
 from suite.tables.headline import SIGNIFICANT, judge
 from suite.tables.leaderboard import leaderboard_lines
-from suite.tables.markdown import escaped, table
-from suite.tables.numbers import perplexity as printed
 from suite.tables.text import lines_text, mixed_lines
 
 RULE = (
@@ -34,8 +33,8 @@ def verdict(results: Results, context: Context) -> Mapping[str, str]:
     """`verdict.md`: every verdict with its cells, or the leaderboard if there is none."""
     generated, judged = results.generated, judge(results, context)
     label = method_label(context.subject)
-    heading = f"# {kind.titled(title(context), generated)}"
-    lines = [heading, "", context.about, *mixed_lines(results), ""]
+    title = f"Does {label} beat the {context.kind} baselines? Scale `{context.scale}`"
+    lines = [f"# {kind.titled(title, generated)}", "", context.about, *mixed_lines(results), ""]
     for found in judged["against"]:
         lines += [f"## Against {found['name']}", "", *_section(found, label, generated), ""]
     if judged["against"]:
@@ -47,12 +46,6 @@ def verdict(results: Results, context: Context) -> Mapping[str, str]:
         leads = published_leads.leads(results)
         lines += ["", "## As published", "", *published_leads.lines(leads)]
     return {"md": lines_text(lines)}
-
-
-def title(context: Context) -> str:
-    """Title, a question."""
-    label = method_label(context.subject)
-    return f"Does {label} beat the {context.kind} baselines? Scale `{context.scale}`"
 
 
 def rule(context: Context) -> str:
@@ -106,17 +99,14 @@ def summary(found: Mapping[str, Any]) -> str:
 
 def _spread(accuracy: Mapping[str, Any]) -> str:
     """Spread between cells and between seeds."""
-    if accuracy["cells_std"] is None:
-        texts = ["a single cell"]
-    else:
-        texts = [
-            f"standard deviation between the {len(accuracy['cells'])} cells "
-            f"{accuracy['cells_std']:.1f}, smallest {accuracy['min']:+.2f}, "
-            f"largest {accuracy['max']:+.2f}"
-        ]
-    if accuracy["seeds_std"] is not None:
-        texts.append(f"standard deviation between a cell's seeds {accuracy['seeds_std']:.1f}")
-    return "; ".join(texts)
+    text, deviation = "a single cell", "standard deviation between"
+    if accuracy["cells_std"] is not None:
+        text = (
+            f"{deviation} the {len(accuracy['cells'])} cells {accuracy['cells_std']:.1f}, "
+            f"smallest {accuracy['min']:+.2f}, largest {accuracy['max']:+.2f}"
+        )
+    seeds = accuracy["seeds_std"]
+    return text if seeds is None else f"{text}; {deviation} a cell's seeds {seeds:.1f}"
 
 
 def _section(found: Mapping[str, Any], label: str, generated: bool) -> list[str]:

@@ -1,8 +1,15 @@
-"""Upload of a run's frame of results, manifests and journals to MLflow, one run per cell."""
+"""Upload of a run's frame of results, manifests and journals to MLflow, one run per cell.
+
+    PYTHONPATH=.:workflow python -m suite.tracking.upload results/<run>
+
+uploads a folder by hand, for example after copying it from another machine. The store is
+MLFLOW_TRACKING_URI, or `results/mlflow.db`. A repetition sends only new cells.
+"""
 
 import math
+import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,13 +17,12 @@ from suite.artifacts.files import read_json
 from suite.plan.cell import Cell
 from suite.tracking.journal import read_journal
 from suite.tracking.runs import LAYER, Point, begin, log, parameters, runs_of, tags_of
-from suite.tracking.store import connect, first_line, leaderboard
+from suite.tracking.store import connect, first_line, leaderboard, store_uri
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
-_COLUMNS = ["model", "method", "sparsity", "seed", "measure", "value"]
 _NAMES = {"ppl": "perplexity", "in_domain_ppl": "perplexity_in_domain"}
 _DRAWN_STEPS = 320
 
@@ -64,7 +70,9 @@ def _scores(results: Iterable[Path]) -> dict[Cell, dict[str, float]]:
 
     found: dict[Cell, dict[str, float]] = {}
     for file in results:
-        rows = pd.read_parquet(file, columns=_COLUMNS).dropna()
+        rows = pd.read_parquet(
+            file, columns=["model", "method", "sparsity", "seed", "measure", "value"]
+        ).dropna()
         for *cell, measure, value in rows.itertuples(index=False):
             found.setdefault(Cell.at(*cell), {})[_NAMES.get(measure, measure)] = value
     return found
@@ -88,7 +96,11 @@ def _send(client: "MlflowClient", experiment: str, content: _Content) -> bool:
         return False
     start, end = (curve[0].time, curve[-1].time) if curve else (None, None)
     run_id = begin(client, experiment, tags, scores, start)
-    log(client, run_id, _thinned(curve), params)
+    # about as many steps as MLflow draws; it stores a point in a millisecond or two
+    last = max((point.step for point in curve), default=0)
+    every = last // _DRAWN_STEPS + 1
+    drawn = (point for point in curve if point.step % every == 0 or point.step == last)
+    log(client, run_id, drawn, params)
     if layers := layer_table(curve):
         client.log_text(run_id, layers, "layer_density.csv")
     client.set_terminated(run_id, "FINISHED", end)
@@ -107,13 +119,6 @@ def _is_complete(run: "Run", content: _Content) -> bool:
     )
 
 
-def _thinned(curve: Sequence[Point]) -> Iterator[Point]:
-    """Points of about as many steps as MLflow draws; it stores a point in a millisecond or two."""
-    last = max((point.step for point in curve), default=0)
-    every = last // _DRAWN_STEPS + 1
-    return (point for point in curve if point.step % every == 0 or point.step == last)
-
-
 def layer_table(curve: Sequence[Point]) -> str:
     """Densities of the layers as CSV, one row per layer, one column per step; "" without layers."""
     import pandas as pd
@@ -123,3 +128,17 @@ def layer_table(curve: Sequence[Point]) -> str:
     frame["layer"] = frame["layer"].str.removeprefix(LAYER)
     table = frame.pivot_table("density", "layer", "step", aggfunc="last", sort=False)
     return str(table.sort_index(axis="columns").to_csv()) if layers else ""
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    folder = Path(sys.argv[1])
+    results = [*folder.glob("results.parquet"), *sorted(folder.glob("studies/*/results.parquet"))]
+    if not results:
+        sys.exit(f"{folder} has no results.parquet: give a run's folder, results/<run>")
+    try:
+        done = upload(results, folder, folder.resolve().name, store_uri())
+    except ValueError as error:
+        sys.exit(str(error))
+    print(f"{done['sent']} cells sent, {done['complete']} already complete: {done['leaderboard']}")

@@ -1,6 +1,7 @@
 """The report: one HTML file that holds everything and needs no network."""
 
 import base64
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,22 +10,35 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from suite.artifacts.files import write_text
+from suite.artifacts.files import read_json, write_text
+from suite.plan.cell import Cell
 from suite.plan.methods import method_label
-from suite.report.page.provenance import anchor, provenance
-from suite.report.page.table import Table
 from suite.results.frame import Results, written
 from suite.results.statistics import RECOVERED
 from suite.tables import against_published, leaderboard, published_leads, verdict
-from suite.tables.caption import counted, measured
+from suite.tables.caption import accuracy, counted, measured
 from suite.tables.context import Context
-from suite.tables.field import Field, number_field
-from suite.tables.generated import accuracy
+from suite.tables.entries import Field, number, number_field, perplexity
 from suite.tables.headline import judge
-from suite.tables.numbers import number, perplexity
 from suite.tables.published import read_published
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Headings and rows, and the roles of columns, by their indices.
+
+    `text` columns are aligned left, `filters` have a menu that selects rows, `wide` are hidden on a
+    phone, and in `low` smaller numbers are better.
+    """
+
+    headings: Sequence[str]
+    rows: Sequence[Sequence[Field]]
+    text: Sequence[int] = (0,)
+    filters: Sequence[int] = ()
+    wide: Sequence[int] = ()
+    low: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -50,7 +64,7 @@ def write_page(results: Results, context: Context, inputs: PageInputs, output: P
         trim_blocks=True,
     )
     judged, generated = judge(results, context), results.generated
-    cells, manifests = provenance(results, inputs.manifests)
+    cells, manifests = _provenance(results, inputs.manifests)
     text = environment.get_template(TEMPLATE.name).render(
         scale=context.scale,
         note=context.note,
@@ -100,11 +114,7 @@ def _verdict(found: Mapping[str, Any], context: Context, generated: bool) -> dic
         "short": verdict.short_summary(found["accuracy"], generated),
         "details": verdict.summary(found),
         "table": Table(
-            headings,
-            verdict.fields(found),
-            text=(0, 2, 9),
-            wide=(3, 4, 7, 8, 9),
-            low=(7, 8),
+            headings, verdict.fields(found), text=(0, 2, 9), wide=(3, 4, 7, 8, 9), low=(7, 8)
         ),
     }
 
@@ -139,7 +149,7 @@ def _results(results: Results) -> Table:
                 *(task.title for task in results.tasks)]  # fmt: skip
     rows = [
         [
-            Field(method_label(cell["method"]), link=f"#{anchor(place)}"),
+            Field(method_label(cell["method"]), link=f"#cell-{place}"),
             Field(cell["model"]),
             Field(written(cell["sparsity"])),
             Field(str(cell["seed"])),
@@ -154,6 +164,51 @@ def _results(results: Results) -> Table:
         for place, cell in results.cells.iterrows()
     ]
     return Table(headings, rows, text=(0, 1), filters=(0, 1, 2), wide=(3, 5), low=(2, 3, 6))
+
+
+def _provenance(results: Results, manifests: Mapping[str, Path]) -> tuple[Table, list[Any]]:
+    """Table of all cells, and their manifests as text; `manifests` are files by the cell's path."""
+    rows, texts = [], []
+    for row in results.cells.itertuples():
+        cell = Cell.at(row.model, row.method, row.sparsity, row.seed)
+        manifest = read_json(manifests[cell.path]) if cell.path in manifests else {}
+        label = f"{cell.model}, {method_label(cell.method)}, sparsity {cell.sparsity}"
+        label += f", seed {cell.seed}" if cell.seed else ""
+        rows.append(_cell(row, manifest))
+        text = _manifest(row, manifest)
+        texts.append({"anchor": f"cell-{row.Index}", "label": label, "text": text})
+    roles = {"text": (0, 1, 7, 8), "filters": (0, 1, 2), "wide": (3, 4, 6, 8), "low": (2, 3, 5, 6)}
+    headings = ["Method", "Model", "Sparsity", "Seed", "Achieved", "Seconds", "Peak GB", "Device",
+                "Commit"]  # fmt: skip
+    return Table(headings, rows, **roles), texts
+
+
+def _manifest(row: Any, manifest: Mapping[str, Any]) -> str:
+    how = {name: getattr(row, name) for name in ("dtype", "device", "versions", "commit")}
+    facts: dict[str, Any] = {"evaluation": how}
+    if manifest:
+        # without the entries for every layer and tile, which the figures show
+        shown = {name: value for name, value in manifest.items() if name != "layer_sparsity"}
+        selection = {k: v for k, v in manifest["selection"].items() if k != "tiles"}
+        facts["manifest"] = {**shown, "selection": selection}
+    return yaml.safe_dump(facts, sort_keys=False, allow_unicode=True, default_flow_style=None)
+
+
+def _cell(row: Any, manifest: Mapping[str, Any]) -> list[Field]:
+    made_by = manifest.get("pruning", {})
+    gpu, cpu = (float(getattr(row, name, math.nan)) for name in ("peak_gpu_bytes", "peak_bytes"))
+    commit, dirty, _ = str(manifest.get("git_commit", row.commit)).partition("-dirty")
+    return [
+        Field(method_label(row.method), link=f"#cell-{row.Index}"),
+        Field(row.model),
+        Field(written(row.sparsity)),
+        Field(str(row.seed)),
+        number_field(row.achieved_sparsity, lambda value: number(value, 4)),
+        number_field(getattr(row, "wall_seconds", math.nan), lambda value: number(value, 1)),
+        number_field((cpu if math.isnan(gpu) or not gpu else gpu) / 1e9),
+        Field(made_by.get("gpu") or made_by.get("device", "" if manifest else row.device)),
+        Field(commit[:7] + dirty),
+    ]
 
 
 def _data(path: Path, kind: str) -> str:
