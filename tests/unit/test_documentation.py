@@ -1,21 +1,84 @@
 """README and docs say what the tracked results say; their links lead somewhere; their code runs."""
 
+import csv
 import re
+import statistics
+from collections.abc import Iterator
 
 import pytest
 import torch
 
 from suite.artifacts.files import read_json
+from suite.plan.methods import known_methods, method_label
 from suite.report import documentation
 from suite.tables import verdict
 from suite.tables.verdict import equals
 from tests.conftest import ROOT
 
+METHOD_OF = {method_label(method): method for method in ("dense", *known_methods())}
+METHOD_OF |= {method_label(name): name for name in ("admm-cubic", "leap-reconstruct")}
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def text_of(page: str) -> str:
     return (ROOT / page).read_text(encoding="utf-8")
+
+
+def rows_of(page: str, table: str) -> Iterator[list[str]]:
+    """The cells of a table's rows, without emphasis."""
+    (lines,) = re.findall(rf"<!-- table: {table} .*?-->\n(.*?)<!-- end -->", text_of(page), re.S)
+    for line in lines.splitlines()[2:]:
+        yield [cell.strip() for cell in line.replace("*", "").strip("|").split("|")]
+
+
+def measured(run: str, method: str, sparsity: str, column: str) -> float:
+    """The mean of the models, a geometric one of perplexities."""
+    sparsity = "0.0" if method == "dense" else sparsity
+    with open(ROOT / "results/examples" / run / "main.csv", encoding="utf-8") as file:
+        wanted = (method, sparsity)
+        cells = [r for r in csv.DictReader(file) if (r["method"], r["sparsity"]) == wanted]
+    if not cells:
+        return beside_the_grid(run, method, sparsity)[column]
+    mean = statistics.geometric_mean if "ppl" in column else statistics.fmean
+    return mean(float(cell[column]) for cell in cells)
+
+
+def beside_the_grid(run: str, method: str, sparsity: str) -> dict[str, float]:
+    """The columns of main.csv for a cell that it lacks, from its evaluation."""
+    folder = ROOT / "results/examples" / run / "evaluations/smollm2-135m"
+    found, dense = (read_json(folder / f) for f in (f"{method}/{sparsity}.json", "dense/0.0.json"))
+    average, of_dense, chance = (
+        100 * statistics.fmean(task[key] for task in evaluation["tasks"].values())
+        for evaluation, key in ((found, "acc"), (dense, "acc"), (dense, "chance"))
+    )
+    return {
+        "average": average,
+        "recovered_share": 100 * (average - chance) / (of_dense - chance),
+        "ppl": found["perplexity"]["value"],
+        "in_domain_ppl": found["in_domain"]["value"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("page", "table", "columns", "methods"),
+    [
+        ("README.md", "short claim", ["average", "ppl"], 6),
+        ("README.md", "short mini", ["average", "ppl"], 5),
+        ("docs/results.md", "full claim",
+         ["average", "recovered_share", "ppl", "in_domain_ppl"], 13),
+        ("docs/results.md", "full mini", ["average", "recovered_share", "ppl"], 12),
+    ],
+)  # fmt: skip
+def test_tables_are_those_of_the_tracked_results(page, table, columns, methods):
+    rows = [*rows_of(page, table)]
+    assert len(rows) == methods
+    for label, *cells in rows:
+        method = METHOD_OF[label]
+        wanted = [(s, column) for s in ("0.5", "0.6") for column in columns]
+        for cell, (sparsity, column) in zip(cells, wanted, strict=True):
+            exact = measured(table.split()[1], method, sparsity, column)
+            unit = exact / 10 if "e+" in cell else 10.0 ** -len(cell.partition(".")[2])
+            assert float(cell) == pytest.approx(exact, abs=0.51 * unit), (label, sparsity, column)
 
 
 @pytest.mark.parametrize("page", documentation.PAGES)
@@ -24,8 +87,10 @@ def test_tables_are_as_they_are_generated(page):
 
 
 def lead(entry: dict, decimals: int) -> str:
-    value = abs(entry.get("mean", entry.get("difference")))
-    return f"{value:.{decimals}f} ± {entry['standard_error']:.{decimals}f}"
+    value, error = (
+        abs(entry[key]) for key in (("mean" if "mean" in entry else "difference"), "standard_error")
+    )
+    return f"{value:.{decimals}f} ± {error:.{decimals}f}"
 
 
 def first_verdicts(run: str) -> list[dict]:
@@ -71,11 +136,12 @@ def test_links_lead_somewhere(page):
 
 
 def test_the_readme_is_short():
-    assert len(text_of("README.md").splitlines()) <= 150
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
 
 
 def test_the_example_in_python_runs(tmp_path, capsys):
-    (code,) = re.findall(r"^```python\n(.*?)^```", text_of("README.md"), re.M | re.S)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
     place = tmp_path / "tokens.pt"
     torch.save(torch.randint(256, (64, 16), generator=torch.Generator().manual_seed(0)), place)
     known = {

@@ -34,6 +34,21 @@ def _axe() -> Path | None:
     return next((file for file in files if file.is_file()), None)
 
 
+def violations(text: str, folder: Path, width: int, dark: bool) -> dict[str, list]:
+    """Violations in the unfolded page by rule; skips without axe-core."""
+    axe = _axe()
+    if axe is None:
+        pytest.skip("no axe-core: npm install --no-save --no-package-lock axe-core")
+    inside = INSIDE.replace("AXE", axe.read_text())
+    (folder / "page.html").write_text(text.replace("</body>", inside))
+    (folder / "frame.html").write_text(FRAME.format(width=width))
+    scheme = f"--blink-settings=preferredColorScheme={0 if dark else 1}"
+    found = found_in(folder / "frame.html", width + 50, scheme, time=60_000)
+    assert (found["width"], found["dark"]) == (width, dark)
+    assert found["passes"] > 20
+    return dict(found["violations"])
+
+
 @needs_chromium
 @pytest.mark.parametrize(
     ("report", "width", "dark"),
@@ -43,13 +58,21 @@ def _axe() -> Path | None:
 )  # fmt: skip
 def test_axe_finds_nothing(report, tmp_path, width, dark):
     """LEAP's verdicts hold or not, Wanda's are contradicted, and without LEAP there are none."""
-    axe = _axe()
-    if axe is None:
-        pytest.skip("no axe-core: npm install --no-save --no-package-lock axe-core")
-    inside = INSIDE.replace("AXE", axe.read_text())
-    (tmp_path / "page.html").write_text(report.path.read_text().replace("</body>", inside))
-    (tmp_path / "frame.html").write_text(FRAME.format(width=width))
-    scheme = f"--blink-settings=preferredColorScheme={0 if dark else 1}"
-    found = found_in(tmp_path / "frame.html", width + 50, scheme, time=60_000)
-    assert (found["width"], found["dark"]) == (width, dark)
-    assert found["passes"] > 20 and found["violations"] == []
+    assert violations(report.path.read_text(), tmp_path, width, dark) == {}
+
+
+@needs_chromium
+@pytest.mark.parametrize("report", ["leap"], indirect=True)
+def test_axe_finds_what_is_wrong(report, tmp_path):
+    text = report.path.read_text()
+    for good, bad in (
+        ('<html lang="en">', "<html>"),
+        ('<pre tabindex="0"', "<pre"),
+        ("--quiet: #52525b", "--quiet: #bbbbbb"),
+        ("<h3>", "<h6>"),
+    ):
+        assert good in text
+        text = text.replace(good, bad)
+    found = violations(text, tmp_path, 400, dark=False)
+    assert {"html-has-lang", "color-contrast", "heading-order"} <= set(found)
+    assert "scrollable-region-focusable" in found
