@@ -222,3 +222,24 @@ def test_the_paper_scale_has_the_papers_settings():
     admm = {"budget": "layer", "iterations": 20, "mask_iterations": 15, "rho": 1.0, "damping": 0.1}
     assert methods["admm"] == {**admm, "schedule": "constant"}
     assert {task["limit"] for task in settings["evaluation"]["tasks"].values()} == {0}
+
+
+def test_the_workstation_scale_is_the_papers_but_for_models_gpus_and_leaps_text():
+    paper, settings = (loaded(scale=s) for s in ("paper", "workstation"))
+    small = settings["grid"].pop("models")
+    assert small == paper["grid"].pop("models")[:3]
+    for model in small:
+        assert settings["models"][model].pop("resources")["train"]["gpu"] == 1
+        assert paper["models"][model].pop("resources")["train"]["gpu"] > 1
+    for learned in ("leap", "maskllm", "patch", "elsa"):
+        assert settings["methods"][learned].pop("batch") == 8
+        assert paper["methods"][learned].pop("batch") == 256
+    # a thirtieth of the paper's two billion tokens, each of them read once
+    training = settings["corpora"].pop("training")
+    assert training["sequences"] == settings["methods"]["leap"]["steps"] * 8
+    assert training["sequences"] * training["length"] == pytest.approx(65e6, rel=0.01)
+    of_the_paper = paper["corpora"].pop("training")
+    assert training["text"] == {**of_the_paper["text"], "documents": training["text"]["documents"]}
+    for same in ("grid", "models", "methods", "implementations", "corpora", "evaluation", "keep"):
+        assert settings[same] == paper[same], same
+    assert {asked.get("gpu", 1) for asked in settings["resources"].values()} == {1}
