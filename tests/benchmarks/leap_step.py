@@ -18,8 +18,8 @@ maskllm      MaskLLM's choice among the six patterns 2:4
 patch-tile   PATCH's tiles of 128 over fixed 2:4 masks
 patch-joint  PATCH's tiles and choices among patterns 2:4, learned together
 
-Each variant runs in processes of its own; seconds are the median of all steps but the first. A
-step has `--batch` sequences in each of `--processes`; dense and official
+Each variant runs in processes of its own, in turns; seconds are the median of all steps but the
+first of each process. A step has `--batch` sequences in each of `--processes`; dense and official
 ones work alone. Models are in bfloat16 on GPUs and in float32 on CPUs. What does not fit says so.
 
 Peak memory is what torch allocated on a GPU, or the largest resident set on a CPU (Linux
@@ -32,22 +32,20 @@ Axes: O outputs, I inputs, B sequences, T tokens.
 import argparse
 import itertools
 import json
-import os
 import resource
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from processes import in_process
 
 # Neither torch nor leap here: a child inherits the resident set of its parent as the least value of
 # its own ru_maxrss.
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-ROOT = Path(__file__).parents[2]
 THREADS = 2
 SPARSITY = 0.5
 # variant -> arguments of `Execution`, changed settings
@@ -64,12 +62,13 @@ VARIANTS = ("dense", "official", *LEARNED)
 
 
 def main() -> None:
-    """Run all variants and print the table; with `--variant` run one, print JSON."""
+    """Run all variants in turns and print the tables; with `--variant` run one, print JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--model", required=True, help="folder of a causal LM, or a paper's model")
     parser.add_argument("--batch", type=int, default=1, help="sequences per step and process")
     parser.add_argument("--length", type=int, default=128, help="tokens per sequence")
-    parser.add_argument("--steps", type=int, default=3, help="steps that count")
+    parser.add_argument("--steps", type=int, default=3, help="steps that count, in each process")
+    parser.add_argument("--repeats", type=int, default=2, help="processes of each variant")
     parser.add_argument("--processes", type=int, default=1, help="one per GPU")
     parser.add_argument("--only", default=",".join(VARIANTS), help="variants, by commas")
     parser.add_argument("--variant", choices=VARIANTS, help=argparse.SUPPRESS)
@@ -77,41 +76,30 @@ def main() -> None:
     if options.variant:
         print(json.dumps(measure(options)), flush=True)
         return
-    runs = {variant: apart(options, variant) for variant in options.only.split(",")}
+    variants = options.only.split(",")
+    runs: dict[str, list[dict[str, Any]]] = {variant: [] for variant in variants}
+    for _ in range(options.repeats):
+        for variant in variants:
+            several = options.processes if variant in LEARNED else 1
+            runs[variant].append(in_process(__file__, options, variant, THREADS, several))
     print(f"{options.processes} x {options.batch} x {options.length} tokens\n")
     print(table(runs))
 
 
-def apart(options: argparse.Namespace, variant: str) -> dict[str, Any]:
-    """A variant in processes of its own; several are started by torchrun."""
-    processes = options.processes if variant in LEARNED else 1
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    values = {**vars(options), "variant": variant}
-    arguments = [f"--{name}={value}" for name, value in values.items()]
-    done = subprocess.run(
-        [sys.executable, *(launcher if processes > 1 else []), __file__, *arguments],
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "workflow")]),
-            "OMP_NUM_THREADS": str(THREADS),
-            "MKL_NUM_THREADS": str(THREADS),
-        },
-        stdout=subprocess.PIPE, text=True, check=True,
-    )  # fmt: skip
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
-
-
-def table(runs: dict[str, dict[str, Any]]) -> str:
+def table(runs: dict[str, list[dict[str, Any]]]) -> str:
     """Markdown: one line per variant, with ratios to the dense and the official step."""
     lines = [
         "| variant | s / step | / dense | peak GB | / official | bytes above |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     found = {
-        variant: (statistics.median(run["seconds"]), run["peak"], run["above"])
-        for variant, run in runs.items()
-        if "seconds" in run
+        variant: (
+            statistics.median(s for run in of_variant for s in run["seconds"]),
+            max(run["peak"] for run in of_variant),
+            max(run["above"] for run in of_variant),
+        )
+        for variant, of_variant in runs.items()
+        if all("seconds" in run for run in of_variant)
     }
     nothing = (float("nan"),) * 3
     dense, official = (found.get(variant, nothing) for variant in ("dense", "official"))

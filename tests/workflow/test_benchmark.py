@@ -17,7 +17,7 @@ def test_it_has_a_line_for_every_variant():
     done = subprocess.run(
         [
             sys.executable, "tests/benchmarks/leap_step.py", "--steps=1", "--length=32",
-            f"--model={MINIATURES / 'mini-llama-3.2-1b'}", "--processes=2",
+            f"--model={MINIATURES / 'mini-llama-3.2-1b'}", "--processes=2", "--repeats=1",
             f"--only={','.join(VARIANTS)}",
         ],
         cwd=ROOT, capture_output=True, text=True, timeout=500,
