@@ -117,7 +117,7 @@ def _named(root: str) -> Iterator[Name]:
     for each in [name] if name else [*read.definitions, *read.imports]:
         found = _resolve(module, each)
         # of what a module imports, a package's own parts belong to it
-        if found and (name or found[0].startswith(module)):
+        if found and (name or _is_in(found[0], module)):
             yield found
 
 
@@ -267,8 +267,12 @@ def _is_for_types(node: ast.AST) -> bool:
 
 def _is_outside(module: str, seen_from: str) -> bool:
     """Whether a module computes no number; modules of one such package see each other."""
-    packages = [p for p in _OUTSIDE if f"{module}.".startswith(f"{p}.")]
-    return any(not f"{seen_from}.".startswith(f"{package}.") for package in packages)
+    return any(_is_in(module, package) and not _is_in(seen_from, package) for package in _OUTSIDE)
+
+
+def _is_in(module: str, package: str) -> bool:
+    """Whether a module is this package or a part of it."""
+    return f"{module}.".startswith(f"{package}.")
 
 
 @cache
