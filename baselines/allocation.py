@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from baselines.sequential import Progress, no_progress, walk
 from baselines.statistics import FeatureNorm
 from leap.budget import survivors
+from leap.checks import check_masks
 from leap.model.layers import block_index, decoder_blocks, prunable_linears
 
 # of OWL: outlier threshold in mean scores, and the largest distance of a density from the mean
@@ -25,17 +26,8 @@ def of_masks(model: nn.Module, masks: Mapping[str, Tensor], sparsity: float) -> 
 
     Raises ValueError for masks of another model or another number of survivors.
     """
-    sizes = _sizes(model)
-    kept = {name: int(mask_OI.sum()) for name, mask_OI in masks.items()}
-    wanted = survivors(sum(sizes.values()), sparsity)
-    if {name: mask_OI.numel() for name, mask_OI in masks.items()} != sizes:
-        raise ValueError("the masks taken from another method belong to another model")
-    if sum(kept.values()) != wanted:
-        raise ValueError(
-            f"the masks taken from another method keep {sum(kept.values())} weights, not {wanted}: "
-            "set its selection to exact"
-        )
-    return kept
+    check_masks(masks, _sizes(model), sparsity)
+    return {name: int(mask_OI.sum()) for name, mask_OI in masks.items()}
 
 
 @torch.no_grad()

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from leap.budget import survivors
 from leap.model.layers import prunable_linears
 
 
@@ -29,6 +30,22 @@ def check_training(
     for kind, given in masks.items():
         if given is not None and list(given) != names:
             raise ValueError(f"the {kind} masks are not those of this model's prunable layers")
+
+
+def check_masks(masks: Mapping[str, Tensor], sizes: Mapping[str, int], sparsity: float) -> None:
+    """Reject masks taken from another method: of another model or number of survivors.
+
+    `sizes` is the number of weights by layer.
+    """
+    if {name: mask_OI.numel() for name, mask_OI in masks.items()} != sizes:
+        raise ValueError("the masks taken from another method belong to another model")
+    kept = sum(int(mask_OI.sum()) for mask_OI in masks.values())
+    wanted = survivors(sum(sizes.values()), sparsity)
+    if kept != wanted:
+        raise ValueError(
+            f"the masks taken from another method keep {kept} weights, not {wanted}: "
+            "set its selection to exact"
+        )
 
 
 def refuse_nan(logits: Tensor) -> Tensor:

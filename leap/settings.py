@@ -122,6 +122,27 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 
+# Of `leap.methods.elsa`, whole, so that planning needs no torch: its public code, with the learning
+# rate and penalty for LLaMA-2-7B. For OPT-125M they are, by sparsity: 0.5: 1e-5, 1e-2; 0.6: 5e-5,
+# 5e-3; 0.7: 1e-4, 2e-3; 0.8: 2e-4, 1e-3.
+ELSA_PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "public-code": {
+        "steps": 4096,
+        "batch": 8,
+        "learning_rate": 2e-4,
+        "warmup_steps": 0,
+        "weight_decay": 0.0,
+        "max_grad_norm": 1.0,
+        "penalty": 0.01,
+        "interval": 32,
+        "projection": "magnitude",
+        "clipping": "loss",
+        "decay": "linear",
+        "update_at": "start",
+        "trained": "all",
+    },
+}
+
 
 def make_settings(kind: type[T], values: Mapping[str, Any], sparsity: float, seed: int) -> T:
     """Settings of this kind for one sparsity and seed, from a method's plain values."""

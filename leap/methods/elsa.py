@@ -4,52 +4,51 @@ After "The Unseen Frontier: Pushing the Limits of LLM Sparsity with Surrogate-Fr
 2025, arXiv 2510.01650): ADMM on the language-modelling loss, without a layer-wise surrogate. Every
 prunable weight w has a sparse copy z and a scaled dual u:
 
-    start:                    z = project(w), u = 0
-    every step:               Adam on w, with the gradient of the loss plus penalty * (w - z + u)
-    every `interval` steps:   z = project(w + u), u = u + (w - z)
-    end:                      w = project(w)
+    start:             z = project(w), u = 0
+    every step:        Adam on w, with the gradient of the loss plus penalty * (w - z + u)
+    every `interval`:  z = project(w + u), u = u + (w - z)
+    end:               w = project(w)
 
-The projection keeps the largest weights of each layer, exactly as many as `leap.budget` says.
-Written from what is known of the method; its public code was not read. Ours, where that is silent:
+The projection keeps the largest weights of each layer, exactly as many as `leap.budget` says; the
+authors' removes ties too. What their public code does is known from descriptions, and none of it is
+used here. It is the preset `public-code` (`leap.settings`):
 
-- only prunable weights are trained; embeddings, head, norms and biases are frozen;
-- learning-rate schedule (warm-up, cosine), betas and averaging are the same as for LEAP
-  (`leap.training.trainer`), and gradient clipping includes the penalty's gradient;
-- the score of the projection `moment`, see `_score`.
+- the gradient of the loss is clipped to norm 1, then the penalty's is added, unclipped;
+- the learning rate falls linearly to zero, without a warm-up;
+- copies and duals are updated after the first step of every interval, the very first included;
+- all parameters are trained; prunable are all linear layers but the head.
+
+The defaults of `clipping`, `decay`, `update_at` and `trained` are this suite's earlier ones: the
+penalty is clipped too, cosine decay, updates after an interval's last step, and only prunable
+weights are trained. The score of the projection `moment` is ours, see `_score`.
 
 Axes: S sequences, B sequences of a micro-batch, T tokens, O outputs, I inputs, R rows of a process.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from leap.budget import layer_survivors
-from leap.checks import check_training, refuse_non_finite
 from leap.distributed import parallel
-from leap.distributed.rows import Split, collected, gathered
-from leap.distributed.topk import largest
-from leap.execution import Execution, micro_batch_of
-from leap.model.layers import prunable_linears
 from leap.model.loss import lm_loss_of
-from leap.model.replaced import StandIn, replaced
 from leap.settings import refuse_unusable, step_checks
-from leap.states.folder import StateFolder, fingerprint
-from leap.states.interruption import listening
-from leap.training.trainer import Report, Trainer
+from leap.training.weights import CURVES, How, SparseWeights, Weights, train_weights
 
-PROJECTIONS = ("magnitude", "moment")
-
-_METRICS = ["lm_loss", "penalty_term", "primal_residual", "learning_rate", "gradient_norm",
-            "tokens_per_second", "seconds"]  # fmt: skip
+_CHOICES = {
+    "projection": ("magnitude", "moment"),
+    "clipping": ("loss", "sum"),
+    "decay": ("cosine", "linear"),
+    "update_at": ("start", "end"),
+    "trained": ("prunable", "all"),
+}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Training settings; defaults are the paper's for LLaMA-2-7B where published.
+    """Training settings.
 
     sparsity: fraction of each layer's weights to remove.
     steps, batch: optimiser steps, and sequences a step over all processes.
@@ -58,6 +57,11 @@ class Settings:
     interval: steps from one projection to the next.
     projection: what is kept: the largest weights (`magnitude`), or those whose loss costs most by
         Adam's second moment (`moment`).
+    clipping: what `max_grad_norm` applies to: the gradient of the `loss`, or its `sum` with the
+        penalty's.
+    decay: of the learning rate, `cosine` or `linear`.
+    update_at: the first (`start`) or the last (`end`) step of every interval.
+    trained: the `prunable` weights, or `all` parameters.
     seed: of the order of the data.
     """
 
@@ -71,9 +75,17 @@ class Settings:
     penalty: float = 0.01
     interval: int = 32
     projection: str = "magnitude"
+    clipping: str = "sum"
+    decay: str = "cosine"
+    update_at: str = "end"
+    trained: str = "prunable"
     seed: int = 0
 
     def __post_init__(self) -> None:
+        choices = {
+            name: (getattr(self, name) in known, f"one of {', '.join(known)}")
+            for name, known in _CHOICES.items()
+        }
         refuse_unusable(
             self,
             {
@@ -81,110 +93,49 @@ class Settings:
                 "batch": (self.batch >= 1, "at least 1"),
                 "penalty": (self.penalty >= 0, "at least 0"),
                 "interval": (self.interval >= 1, "at least 1"),
-                "projection": (self.projection in PROJECTIONS, f"one of {', '.join(PROJECTIONS)}"),
+                **choices,
             },
         )
 
 
-@dataclass(frozen=True)
-class SparseWeights:
-    """Weights [O, I] in the model's dtype and bool masks by layer, in model order, on the CPU.
-
-    Weights outside the masks (bool) are zero. Of several processes only the first one has it.
-    """
-
-    weights: Mapping[str, Tensor]
-    masks: Mapping[str, Tensor]
-
-
 def learn_weights(
-    model: nn.Module,
-    blocks_ST: Tensor,
-    settings: Settings,
-    *,
-    execution: Execution | None = None,
-    state: Path | None = None,
-    save_seconds: float = 60.0,
-    report: Report = lambda step, values: None,
+    model: nn.Module, blocks_ST: Tensor, settings: Settings, **how: Any
 ) -> SparseWeights:
-    """Train a causal LM's prunable weights to exact sparsity.
+    """Train a causal LM's weights to exact sparsity.
 
-    `blocks_ST` are training token ids. The model itself is trained: in the end its prunable weights
-    are the result, with sharding the rows of this process; after an error they are of no use.
-    States, several processes, `report` and errors are as for `leap.training.masks.learn_masks`.
+    `how` are fields of `leap.training.weights.How`; errors are those of `train_weights`.
     """
-    execution = execution or Execution()
-    check_training(model, blocks_ST, {})
-    micro_batch = micro_batch_of(execution, parallel.world_size(), settings.batch)
-    states = None
-    if state is not None:
-        states = StateFolder(state, fingerprint(model, blocks_ST, {}, settings, "elsa weights"))
-    sizes = {name: linear.weight.numel() for name, linear in prunable_linears(model).items()}
-    keep = layer_survivors(sizes, settings.sparsity)
-    sharded = parallel.shards(execution.sharding)
-    with listening() as stop:
-        lm_loss = lm_loss_of(model)
-
-        def build(name: str, linear: nn.Linear, index: int) -> _TrainedLinear:
-            return _TrainedLinear(linear, sharded)
-
-        with replaced(model, build, execution.checkpointing) as layers:
-            weights = _Weights(lm_loss, layers, settings, keep, sharded)
-            trainer = Trainer(weights, blocks_ST, settings, micro_batch, sharded)
-            trainer.run(states, save_seconds, stop, report)
-            return weights.finish(trainer.optimiser)
+    loss, place = lm_loss_of(model), How(**how, decay=settings.decay)
+    return train_weights(
+        model, blocks_ST, settings, lambda weights: _Elsa(weights, settings, loss), "elsa", place,
+        everything=settings.trained == "all",
+    )  # fmt: skip
 
 
-class _TrainedLinear(StandIn):
-    """Linear layer with a trained float32 master weight, multiplied in the layer's own dtype.
-
-    With `sharded` it has its process' rows of the weight only, and puts them together for use.
-    """
-
-    def __init__(self, linear: nn.Linear, sharded: bool) -> None:
-        super().__init__(linear)
-        self.split = Split(linear.out_features, 1, linear.out_features)
-        self.sharded = sharded
-        self.dtype = linear.weight.dtype
-        weight_RI = linear.weight.detach()
-        if sharded:
-            weight_RI = weight_RI[self.split.own()].clone()
-        linear.weight = self.weight = nn.Parameter(weight_RI.float())
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        weight_OI = self.weight.to(self.dtype)
-        if self.sharded:
-            weight_OI = gathered(weight_OI, self.split)
-        return nn.functional.linear(inputs, weight_OI, self.linear.bias)
-
-
-class _Weights:
-    """Prunable weights with sparse copies and duals (a `leap.training.trainer.Learner`)."""
+class _Elsa:
+    """Weights with sparse copies and duals (a `leap.training.weights.WeightLearner`)."""
 
     noun = "weight"
     remedy = "lower learning_rate or penalty"
 
     def __init__(
-        self,
-        lm_loss: Callable[[Tensor], Tensor],
-        layers: dict[str, _TrainedLinear],
-        settings: Settings,
-        keep: Mapping[str, int],
-        sharded: bool,
+        self, weights: Weights, settings: Settings, lm_loss: Callable[[Tensor], Tensor]
     ) -> None:
-        self.lm_loss = lm_loss
-        self.layers = layers
+        self.weights = weights
         self.settings = settings
-        self.keep = keep
-        self.sharded = sharded
-        self.learned = {name: layer.weight for name, layer in layers.items()}
-        self.splits = {name: layer.split for name, layer in layers.items()}
-        self.z = {name: weight.detach().clone() for name, weight in self.learned.items()}
-        self.u = {name: torch.zeros_like(z) for name, z in self.z.items()}
+        self.lm_loss = lm_loss
+        self.clips = settings.clipping
+        self.keep = weights.budget(settings.sparsity)
+        self.prunable = weights.prunable
+        self.learned = {**self.prunable, **weights.others}
+        self.splits = dict(weights.splits)
+        self.z = {name: weight.detach().clone() for name, weight in self.prunable.items()}
+        self.u = {name: torch.zeros_like(z_RI) for name, z_RI in self.z.items()}
         self.buffers = {"z": self.z, "u": self.u}
-        self.terms, self.columns = ["lm_loss"], _METRICS
+        self.terms = ["lm_loss"]
+        self.columns = ["lm_loss", "penalty_term", "primal_residual", *CURVES]
         for name, z_RI in self.z.items():  # by magnitude: there is no second moment yet
-            z_RI.masked_fill_(~largest(z_RI.abs(), keep[name], sharded), 0)
+            z_RI.masked_fill_(~weights.largest(z_RI.abs(), self.keep[name]), 0)
 
     def loss(self, ids_BT: Tensor, step: int, first: int) -> tuple[Tensor, Tensor]:
         """LM loss; the penalty's gradient is added once per step."""
@@ -199,14 +150,16 @@ class _Weights:
         """
         penalty = self.settings.penalty
         sums = torch.zeros(3, dtype=torch.float64, device=next(iter(self.z.values())).device)
-        for name, weight_RI in self.learned.items():
+        for name, weight_RI in self.prunable.items():
             distance_RI = weight_RI - self.z[name]
             squares = [_square(distance_RI), _square(weight_RI)]
             distance_RI += self.u[name]
             assert weight_RI.grad is not None
             weight_RI.grad.add_(distance_RI, alpha=penalty)
             sums += torch.stack([*squares, _square(distance_RI)])
-        residual, size, distance = (parallel.all_reduce(sums) if self.sharded else sums).tolist()
+        if self.weights.sharded:
+            sums = parallel.all_reduce(sums)
+        residual, size, distance = sums.tolist()
         return {
             "penalty_term": penalty / 2 * distance,
             "primal_residual": (residual / size) ** 0.5,
@@ -214,42 +167,25 @@ class _Weights:
 
     @torch.no_grad()
     def after_update(self, step: int, optimiser: torch.optim.Optimizer) -> None:
-        """Every `interval` steps: z = project(w + u), u = u + (w - z)."""
-        if (step + 1) % self.settings.interval:
+        """Once in every interval: z = project(w + u), u = u + (w - z)."""
+        if (step + (self.settings.update_at == "end")) % self.settings.interval:
             return
-        for name, weight_RI in self.learned.items():
+        for name, weight_RI in self.prunable.items():
             z_RI, u_RI = self.z[name], self.u[name]
             u_RI += weight_RI  # from here on w + u, which z gets one part of, and u the other
             mask_RI = self._mask(name, u_RI, optimiser)
             z_RI.copy_(u_RI).masked_fill_(~mask_RI, 0)
             u_RI.masked_fill_(mask_RI, 0)
 
-    @torch.no_grad()
-    def finish(self, optimiser: torch.optim.Optimizer) -> SparseWeights:
-        """Set w = project(w), also in the model, in its dtype; the result is on rank 0."""
-        optimiser.zero_grad()  # with z and u this makes room for the result
-        self.z.clear()
-        self.u.clear()
-        weights, masks = {}, {}
-        for name, layer in self.layers.items():
-            refuse_non_finite(name, layer.weight, self.noun)
-            mask_RI = self._mask(name, layer.weight, optimiser)
-            sparse_RI = layer.weight.masked_fill(~mask_RI, 0).to(layer.dtype)
-            layer.linear.weight = nn.Parameter(sparse_RI, requires_grad=False)
-            whole = [self._whole(name, part_RI) for part_RI in (sparse_RI, mask_RI.byte())]
-            if parallel.rank() == 0:
-                weights[name], masks[name] = whole[0], whole[1].bool()
-        return SparseWeights(weights, masks)
+    def final_mask(self, name: str, optimiser: torch.optim.Optimizer) -> Tensor:
+        """Mask [R, I] of project(w)."""
+        return self._mask(name, self.prunable[name], optimiser)
 
     def _mask(self, name: str, value_RI: Tensor, optimiser: torch.optim.Optimizer) -> Tensor:
         moment_RI = None
         if self.settings.projection == "moment":
-            moment_RI = optimiser.state[self.learned[name]]["exp_avg_sq"]
-        return largest(_score(value_RI, moment_RI), self.keep[name], self.sharded)
-
-    def _whole(self, name: str, part_RI: Tensor) -> Tensor:
-        whole = collected(part_RI, self.splits[name]) if self.sharded else part_RI.cpu()
-        return torch.empty(0) if whole is None else whole
+            moment_RI = optimiser.state[self.prunable[name]]["exp_avg_sq"]
+        return self.weights.largest(_score(value_RI, moment_RI), self.keep[name])
 
 
 def _score(value_RI: Tensor, moment_RI: Tensor | None) -> Tensor:

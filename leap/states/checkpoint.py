@@ -72,8 +72,7 @@ class Checkpoints:
             tensors[f"{self.noun}s/{name}"] = learned
             for moment in _MOMENTS:
                 tensors[f"{moment}/{name}"] = moments.get(moment, torch.zeros_like(learned))
-            for kind, buffers in self.buffers.items():
-                tensors[f"{kind}/{name}"] = buffers[name]
+            tensors |= {f"{kind}/{name}": buffer for kind, buffer in self._buffers(name)}
             refuse_non_finite(name, learned, self.noun)
         self.folder.save(step, tensors, *self.place)
 
@@ -98,10 +97,13 @@ class Checkpoints:
             state["step"] = torch.tensor(float(step), device=self.device)
             for moment in _MOMENTS:
                 state[moment] = torch.zeros_like(learned).copy_(tensors[f"{moment}/{name}"])
-            for kind, buffers in self.buffers.items():
-                buffers[name].copy_(tensors[f"{kind}/{name}"])
+            for kind, buffer in self._buffers(name):
+                buffer.copy_(tensors[f"{kind}/{name}"])
         self.first_step = step
         self.saved = time.monotonic()
+
+    def _buffers(self, name: str) -> list[tuple[str, Tensor]]:
+        return [(kind, every[name]) for kind, every in self.buffers.items() if name in every]
 
     def _own(self, step: int, processes: int) -> dict[str, Tensor] | None:
         """This process' part of a state saved by `processes`; None if a part is damaged.

@@ -96,6 +96,7 @@ class _Masks:
     """Gates of a model with their loss (a `leap.training.trainer.Learner`)."""
 
     noun = "logit"
+    clips = "sum"
     remedy = "lower learning_rate or raise the last tau"
 
     def __init__(

@@ -14,8 +14,14 @@ def linear(ends: tuple[float, float], step: int, steps: int) -> float:
     return first + (last - first) * progress(step, steps)
 
 
-def learning_rate(peak: float, warmup: int, step: int, steps: int) -> float:
-    """Linear warm-up over `warmup` steps, the peak at the last of them, then a cosine to zero."""
+def learning_rate(peak: float, warmup: int, step: int, steps: int, decay: str = "cosine") -> float:
+    """Linear warm-up over `warmup` steps, the peak at the last of them, then decay to zero.
+
+    The `decay` is a `cosine` or `linear`; without a warm-up the first step has the peak.
+    """
     if step < warmup:
         return peak * (step + 1) / warmup
-    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+    left = max(1, steps - warmup)
+    if decay == "linear":
+        return peak * (1 - (step - warmup) / left)
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / left))

@@ -1,7 +1,7 @@
 """Training loop: data, gradients, optimiser, checkpoints, processes.
 
 A `Learner` defines the learned parameters and their loss: masks of frozen weights
-(`leap.training.masks`) or the weights themselves (`leap.methods.elsa`). Data are a function of
+(`leap.training.masks`) or the weights themselves (`leap.training.weights`). Data are a function of
 (seed, step, place in the batch), so a resumed or distributed training sees the same batches.
 
 Axes: S sequences, B sequences of a micro-batch, T tokens.
@@ -39,6 +39,7 @@ class Learner(Protocol):
     buffers: tensors without a gradient that belong to a state too, by kind, then as `learned`.
     splits: how all these are split over processes, if they are.
     terms: names of the values that a loss comes with. columns: of all metrics of a step.
+    clips: what is clipped, the gradient of the `loss` or its `sum` with what `before_update` adds.
     remedy: what to do when the loss is not finite.
     """
 
@@ -48,6 +49,7 @@ class Learner(Protocol):
     splits: dict[str, Split]
     terms: list[str]
     columns: list[str]
+    clips: str
     remedy: str
 
     def loss(self, ids_BT: Tensor, step: int, first: int) -> tuple[Tensor, Tensor]:
@@ -73,12 +75,17 @@ class Trainer:
         settings: Steps,
         micro_batch: int,
         sharded: bool,
+        decay: str = "cosine",
+        skipped: int = 0,
     ) -> None:
+        """`skipped` are steps whose text an earlier part of the training has used."""
         self.learner = learner
         self.blocks_ST = blocks_ST
         self.settings = settings
         self.micro_batch = micro_batch
         self.sharded = sharded
+        self.decay = decay
+        self.skipped = skipped
         self.device = next(iter(learner.learned.values())).device
         self.optimiser = torch.optim.AdamW(
             learner.learned.values(),
@@ -111,7 +118,8 @@ class Trainer:
     def step(self, step: int, stop: Stop, checkpoints: Checkpoints) -> dict[str, float]:
         """Optimiser step; return its metrics, averaged over the micro-batches."""
         settings, learner, learned = self.settings, self.learner, self.learner.learned.values()
-        rate = learning_rate(settings.learning_rate, settings.warmup_steps, step, settings.steps)
+        schedule = settings.warmup_steps, step, settings.steps, self.decay
+        rate = learning_rate(settings.learning_rate, *schedule)
         micro_batches = settings.batch // self.micro_batch
         # split gradients are averaged over the processes, whole ones added up
         scale = (parallel.world_size() if self.sharded else 1) / micro_batches
@@ -122,14 +130,17 @@ class Trainer:
                 checkpoints.save(step)
                 raise Interrupted
             places = range(micro * self.micro_batch, (micro + 1) * self.micro_batch)
-            ids_BT = moved(sequences(self.blocks_ST, settings, step, places), self.device)
+            ids_BT = moved(
+                sequences(self.blocks_ST, settings, step + self.skipped, places), self.device
+            )
             loss, values = learner.loss(ids_BT, step, places.start)
             (loss * scale).backward()
             total += values / micro_batches
         if not self.sharded:
             parallel.all_reduce_gradients(learned)
+        first = self._clip() if learner.clips == "loss" else None
         of_the_step = learner.before_update(step)
-        norm = clip_gradients(learned, settings.max_grad_norm, self.sharded)
+        norm = self._clip() if first is None else first
         metrics = dict(
             zip(learner.terms, parallel.all_reduce(total).tolist(), strict=True),
             **of_the_step, learning_rate=rate, gradient_norm=float(norm),
@@ -140,6 +151,11 @@ class Trainer:
         self.optimiser.step()
         learner.after_update(step, self.optimiser)
         return metrics
+
+    def _clip(self) -> Tensor:
+        """Clip the gradient of everything learned; its norm before."""
+        limit = self.settings.max_grad_norm
+        return clip_gradients(self.learner.learned.values(), limit, self.sharded)
 
     def _refuse_non_finite(self, step: int, metrics: Mapping[str, float]) -> None:
         if not all(math.isfinite(value) for value in metrics.values()):

@@ -18,8 +18,6 @@ if __name__ == "__main__":
         executions = candidates(params.recipe["implementation"], cell.method, snakemake.config)
         place = Path(inputs.training), cell, params.run, params.recipe, Path(params.state)
         training = Training(model, *place, executions, outputs)
-        if outputs.get("logits"):
-            names = [name for name in ("warm_start", "sparse_masks") if inputs.get(name)]
-            train_masks(training, {name: Path(inputs[name]) for name in names})
-        else:
-            train_weights(training)
+        names = ("warm_start", "sparse_masks", "mask_from", "weights_from")
+        taken = {name: Path(inputs[name]) for name in names if inputs.get(name)}
+        (train_masks if outputs.get("logits") else train_weights)(training, taken)

@@ -26,7 +26,7 @@ def lender_problems(settings: Mapping[str, Any], name: str) -> Iterator[Problem]
 def _lender_problem(settings: Mapping[str, Any], name: str, setting: str, masks: TakenMasks) -> str:
     """Why a lender is unknown, takes masks from `name` or has another pattern; "" if it is fine."""
     methods, trained = settings["methods"], methods_that_are("trained", settings)
-    source, starts = masks.method, name in trained
+    source, starts = masks.method, name in trained and setting != "mask_from"
     if source not in methods:
         named = unknown_name(source, [*(["random"] if starts else []), *sorted(methods)])
         return f"there is no method {named} under methods"

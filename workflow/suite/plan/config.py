@@ -10,7 +10,17 @@ from typing import Any
 
 import yaml
 
-from suite.plan import borrowing, calibration, studies, subject, tasks, tokens, variants, world
+from suite.plan import (
+    borrowing,
+    calibration,
+    shares,
+    studies,
+    subject,
+    tasks,
+    tokens,
+    variants,
+    world,
+)
 from suite.plan.methods import method_schema
 from suite.plan.validation import (
     SCHEMAS,
@@ -65,8 +75,10 @@ def load(overrides: Mapping[str, Any]) -> dict[str, Any]:
     refuse(
         calibration.problems(settings, sizes),
         once(borrowing.allocation_problems),
+        once(shares.problems),
         studies.pattern_problems(settings),
     )
+    shares.expand(settings)
     return settings
 
 

@@ -54,14 +54,15 @@ def taken_masks(settings: Mapping[str, Any], cell: Cell) -> dict[str, Cell]:
     """Cells whose masks a cell takes, by the setting that names their method.
 
     Their sparsity is that of the pattern or of the cell. A stochastic method lends the masks of the
-    grid's first seed.
+    cell's seed to another stochastic one, and of the grid's first seed to a deterministic one.
     """
     stochastic = methods_that_are("stochastic", settings)
     implementation = settings["implementations"][cell.method]
     taken = {}
     for name, masks in masks_taken(implementation, settings["methods"][cell.method]).items():
         target = sparsity_of(masks.pattern or "") or cell.target
-        seed = settings["grid"]["seeds"][0] if masks.method in stochastic else 0
+        first = cell.seed if cell.method in stochastic else settings["grid"]["seeds"][0]
+        seed = first if masks.method in stochastic else 0
         taken[name] = Cell.at(cell.model, masks.method, target, seed)
     return taken
 

@@ -176,7 +176,8 @@ def masks_taken(method: str, values: Mapping[str, Any]) -> dict[str, TakenMasks]
     for setting, kind in schema.get("takes_masks", {}).items():
         value = values.get(setting)
         name = value.get("from") if isinstance(value, Mapping) else value
-        is_random = name == "random" and schema.get("trained", False)
+        starts = schema.get("trained", False) and setting != "mask_from"
+        is_random = name == "random" and starts
         if not is_random and (kind != "densities" or isinstance(value, Mapping)):
             taken[setting] = TakenMasks(str(name), patterns[kind])
     return taken

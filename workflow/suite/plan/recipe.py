@@ -79,25 +79,34 @@ class Recipes:
             # the selection of masks does not change the logits
             recipe["method"] = {key: value for key, value in own.items() if key != "selection"}
             recipe["training"] = self.corpus("training")
-            for name, other in taken_masks(self.settings, cell).items():
-                recipe[name] = self.masks(other)
-            code = fingerprint("suite.stages.train:train_weights")
+            taken = taken_masks(self.settings, cell)
+            for name, other in taken.items():
+                kept = name == "mask_from"
+                recipe[name] = self._mask(other) if kept else self.masks(other)
+            module = f"leap.methods.{implementation}"
             if cell.method in self.selected:
-                gate = f"leap.methods.{implementation}:from_settings"
-                code = fingerprint("suite.stages.train:train_masks", gate)
+                roots = ["suite.stages.train:train_masks", f"{module}:from_settings"]
+            else:
+                own_roots = [f"{module}:Settings", f"{module}:learn_weights"]
+                roots = ["suite.stages.train:train_weights", *own_roots]
+            code = fingerprint(*roots)
             recipe |= self.computing
         else:
             recipe["method"] = dict(own)
             for name, other in taken_masks(self.settings, cell).items():
-                recipe[name] = {"masks": self.masks(other)}
-                if other.method in self.selected:
-                    recipe[name]["selection"] = self.selection(other)
+                recipe[name] = self._mask(other)
             recipe["calibration"] = self.corpus(corpus_of(own))
             recipe["batch"] = self.settings["corpora"]["calibration"]["batch"]
             if implementation not in rule_folders():
                 recipe |= self.computing
             code = _layer_wise_code(implementation, own)
         return {**recipe, "code": code}
+
+    def _mask(self, cell: Cell) -> Recipe:
+        """Recipe of a method's mask."""
+        selected = cell.method in self.selected
+        selection = {"selection": self.selection(cell)} if selected else {}
+        return {"masks": self.masks(cell), **selection}
 
     def selection(self, cell: Cell) -> Recipe:
         """Recipe of the mask selected from learned logits."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from leap.settings import PRESETS, Settings
+from leap.settings import ELSA_PRESETS, PRESETS, Settings
 from suite.plan.methods import known_methods
 from suite.plan.validation import Problem, shown, unknown_name
 
@@ -46,8 +46,9 @@ def problems(methods: Methods, places: Mapping[str, str]) -> Iterator[str]:
             yield f"{place}.like: there is no method {meant} under methods"
         if methods[last].get("like") == name == min(_ancestors(methods, name)):  # once per circle
             yield f"{place}.like: leads back to itself; name another method"
-        if own.get("preset", "default") not in PRESETS:
-            yield f"{place}.preset: there is no preset {unknown_name(own['preset'], PRESETS)}"
+        known_presets = [*PRESETS, *ELSA_PRESETS]
+        if own.get("preset", "default") not in known_presets:
+            yield f"{place}.preset: there is no preset {unknown_name(own['preset'], known_presets)}"
 
 
 def once(
@@ -75,6 +76,8 @@ def _ancestors(methods: Methods, name: str) -> list[str]:
 
 def _preset(name: str) -> dict[str, Any]:
     """All settings of a learned method under this preset, as plain values."""
+    if name in ELSA_PRESETS:
+        return dict(ELSA_PRESETS[name])
     settings = asdict(Settings(sparsity=0.5, **PRESETS[name]))
     return {
         key: list(value) if isinstance(value, tuple) else value

@@ -33,7 +33,7 @@ def harden(
     """Write the checkpoint, mask.safetensors and manifest.json of one cell into `target`.
 
     `pruned` has the files `mask` and `report`; `weights` of the layers whose kept weights a method
-    changed, if it can; and `choice`, the description of the selection of a learned mask. `run` is
+    changed, if it can, and of other parameters that it trained; and `choice`, the description of the selection of a learned mask. `run` is
     the name of the run, `recipe` that of the checkpoint (`suite.plan.recipe`). The checkpoint is
     reloaded from disk and counted before any file is moved to `target`; the manifest is the last.
     Raises ValueError where a file was made by another recipe, where the number of survivors
@@ -142,8 +142,8 @@ def _write_checkpoint(
     linears = prunable_linears(model)
     dense_hash = tensors_hash((name, linear.weight) for name, linear in linears.items())
     changed = load_tensors(weights) if weights is not None else {}
-    for key, weight_OI in changed.items():
-        linears[key.removesuffix(".weight")].weight.data.copy_(weight_OI)
+    for key, parameter in changed.items():
+        model.get_parameter(key).data.copy_(parameter)
     for name, linear in linears.items():
         linear.weight.data.masked_fill_(~masks[name], 0)
     # one file of any size, so that outputs have fixed names
@@ -154,5 +154,10 @@ def _write_checkpoint(
     return {
         "parameters": model.num_parameters(),
         "kept_weights_changed": bool(changed),
+        "changed_parameters": sum(
+            parameter.numel()
+            for key, parameter in changed.items()
+            if key.removesuffix(".weight") not in linears
+        ),
         "dense_linears_sha256": dense_hash,
     }

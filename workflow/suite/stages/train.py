@@ -1,8 +1,8 @@
 """Training of one cell's masks or weights: model and corpus in, learned tensors and a report out.
 
 Learned masks are written as `logits.safetensors` (float32, by layer and part, see
-`leap.methods.parameterisation.key`) and `training.json`; learned weights (ELSA) as a layer-wise
-method writes them, `weights.safetensors`, `mask.safetensors` and `pruning.json`. The report has
+`leap.methods.parameterisation.key`) and `training.json`; learned weights as a layer-wise method
+writes them, `weights.safetensors`, `mask.safetensors` and `pruning.json`. The report has
 implementation, recipe, corpus, execution and cost. Several processes may run this together,
 started by torchrun; the first one writes.
 """
@@ -12,12 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from suite.artifacts.files import read_json, write_json
 from suite.artifacts.masks import mask_hash, save_masks
-from suite.artifacts.tensors import load_masks, save_tensors
+from suite.artifacts.tensors import load_masks, load_tensors, save_tensors
 from suite.jobs.gpu_memory import first_that_fits
 from suite.jobs.precision import compute_dtype
 from suite.jobs.provenance import Meter, choose_device, compute_setting
@@ -88,27 +89,29 @@ def train_masks(training: Training, masks: Mapping[str, Path]) -> None:
     _run(training, learn)
 
 
-def train_weights(training: Training) -> None:
-    """Train the cell's weights (ELSA), or resume their training.
+def train_weights(training: Training, taken: Mapping[str, Path]) -> None:
+    """Train the cell's weights, or resume their training.
 
+    `taken` are files of the method whose mask is kept, `mask_from` and its `weights_from`, if any.
     Weights are written in the dtype of the model's checkpoint. Raises ValueError where the model or
-    the corpus was made by another recipe, and for unusable settings, data or states (see
-    `leap.methods.elsa`).
+    the corpus was made by another recipe, and for unusable settings, data, masks or states (see
+    `leap.training.weights`).
     """
     import torch
 
     from leap.distributed import parallel
-    from leap.methods.elsa import Settings, learn_weights
     from leap.settings import make_settings
 
     values, cell = training.recipe["method"], training.cell
-    settings = make_settings(Settings, values, cell.target, cell.seed)
+    module = import_module(f"leap.methods.{training.recipe['implementation']}")
+    settings = make_settings(module.Settings, values, cell.target, cell.seed)
 
     def learn(model: Any, blocks_ST: Any, **how: Any) -> dict[str, Any]:
-        learned = learn_weights(model, blocks_ST, settings, **how)
+        learned = module.learn_weights(model, blocks_ST, settings, **_kept(taken), **how)
         if parallel.rank() == 0:
             dtype = getattr(torch, models.describe(training.model)["dtype"])
             weights = {f"{name}.weight": x.to(dtype) for name, x in learned.weights.items()}
+            weights |= {name: x.to(dtype) for name, x in learned.others.items()}
             save_tensors(weights, training.outputs["weights"])
             save_masks(learned.masks, training.outputs["mask"])
         return {"settings": asdict(settings)}
@@ -161,6 +164,15 @@ def _attempt(
         "cost": {**meter.read(), "training_seconds": round(watch.seconds, 3)},
         "events": [],
     }
+
+
+def _kept(taken: Mapping[str, Path]) -> dict[str, Any]:
+    """Masks that a method keeps, and the weights that they start with, by layer."""
+    if "mask_from" not in taken:
+        return {}
+    weights = load_tensors(taken["weights_from"]) if "weights_from" in taken else {}
+    start = {key.removesuffix(".weight"): weight_OI for key, weight_OI in weights.items()}
+    return {"masks": load_masks(taken["mask_from"]), "start": start}
 
 
 def _calibration(mask: Path) -> dict[str, Any]:

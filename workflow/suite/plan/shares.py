@@ -1,0 +1,66 @@
+"""One budget of steps for a learned mask and the weights under it.
+
+With `mask_share: 0.5` a method that trains the weights of a learned mask leaves half of its steps
+to the training of the mask: `mask_from` is trained for these steps only, as <method>-<N>-steps.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from suite.plan.validation import Problem
+
+
+def problems(settings: Mapping[str, Any], name: str) -> Iterator[Problem]:
+    """Masks that cannot share a budget with the method `name`."""
+    methods, values = settings["methods"], settings["methods"][name]
+    if not _shares(values) or values["mask_from"] not in methods:
+        return
+    lender, lent, steps = values["mask_from"], methods[values["mask_from"]], _steps(values)
+    if "steps" not in lent or "batch" not in lent:
+        yield (
+            "mask_share",
+            f"{lender} is not trained; set mask_share to 0, or name a learned method",
+        )
+    elif lent["batch"] != values["batch"]:
+        yield (
+            "mask_share",
+            f"batch is {values['batch']}, but {lender}'s is {lent['batch']}; use one",
+        )
+    elif not 0 < steps < values["steps"]:
+        yield "mask_share", f"leaves the mask {steps} of {values['steps']} steps; change one"
+    else:
+        made, shorter = _shorter(methods, values)
+        if methods.get(made, shorter) != shorter:
+            yield "mask_share", f"there is another method {made}; rename it"
+
+
+def expand(settings: Mapping[str, Any]) -> None:
+    """Add the shorter trainings of masks to `methods` and `implementations`, and take masks there.
+
+    Call `problems` first.
+    """
+    methods, implementations = settings["methods"], settings["implementations"]
+    for name, values in [*methods.items()]:
+        if _shares(values):
+            made, shorter = _shorter(methods, values)
+            implementations.setdefault(made, implementations[values["mask_from"]])
+            methods[made] = shorter
+            methods[name] = {**values, "mask_from": made}
+
+
+def _shares(values: Mapping[str, Any]) -> bool:
+    return bool(values.get("mask_share"))
+
+
+def _steps(values: Mapping[str, Any]) -> int:
+    """Steps of the mask, as `leap.methods.finetune.mask_steps`."""
+    return round(values["mask_share"] * values["steps"])
+
+
+def _shorter(
+    methods: Mapping[str, Mapping[str, Any]], values: Mapping[str, Any]
+) -> tuple[str, Mapping[str, Any]]:
+    """Name and settings of the method that gives the mask in its share of the steps."""
+    lender, steps = values["mask_from"], _steps(values)
+    name = lender if methods[lender]["steps"] == steps else f"{lender}-{steps}-steps"
+    return name, {**methods[lender], "steps": steps}
