@@ -40,7 +40,7 @@ class TrainedLinear(StandIn):
         return part.to(self.linear.weight.device)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        weight_OI = self.weight
+        weight_OI: Tensor = self.weight
         if self.is_dense:
             assert self.dense_RI is not None
             weight_OI = self.dense_RI

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -21,10 +21,7 @@ from leap.distributed import parallel
 from leap.distributed.rows import Split, collected
 from leap.distributed.topk import largest
 from leap.execution import Execution, micro_batch_of
-from leap.model.layers import prunable_linears
-from leap.model.loss import lm_loss_of
 from leap.model.trained import TrainedLinear, trained_linears, trained_others
-from leap.settings import Steps
 from leap.states.folder import StateFolder, fingerprint
 from leap.states.interruption import listening
 from leap.training.trainer import Learner, Report, Trainer
@@ -97,7 +94,7 @@ class WeightLearner(Learner, Protocol):
 def train_weights(
     model: nn.Module,
     blocks_ST: Tensor,
-    settings: Steps,
+    settings: Any,
     learner: Callable[[Weights], WeightLearner],
     identity: str,
     how: How,
@@ -107,10 +104,11 @@ def train_weights(
 ) -> SparseWeights:
     """Train a causal LM's prunable weights, and with `everything` all its parameters.
 
-    `blocks_ST` are training token ids, `given` masks by kind that decide the result, and `identity`
-    names the method. The model itself is trained: in the end its prunable weights are the result,
-    with sharding the rows of this process; after an error they are of no use. States, several
-    processes, `report` and errors are as for `leap.training.masks.learn_masks`.
+    `blocks_ST` are training token ids, `settings` the dataclass of the method, with the fields of
+    `leap.settings.Steps`, `given` masks by kind that decide the result; `identity` names the
+    method. The model itself is trained: in the end its prunable weights are the result, with
+    sharding the rows of this process; after an error they are of no use. States, several processes,
+    `report` and errors are as for `leap.training.masks.learn_masks`.
     """
     execution = how.execution or Execution()
     check_training(model, blocks_ST, {})

@@ -25,7 +25,7 @@ def taken_inputs(wildcards):
     """Masks of other methods by the setting that names them, and the weights of a kept mask."""
     taken = taken_masks(config, Cell.of(wildcards))
     files = {name: pruned(cell, "mask.safetensors")[0] for name, cell in taken.items()}
-    if "mask_from" in taken and taken["mask_from"].method not in TRAINED:
+    if "mask_from" in taken and taken["mask_from"].method not in LEARN_MASKS:
         files["weights_from"] = pruned(taken["mask_from"], "weights.safetensors")[0]
     return files
 

@@ -1,7 +1,8 @@
 """Settings: scales, merging, types, presets and variants."""
 
 import re
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
+from importlib import import_module
 
 import pytest
 import yaml
@@ -9,7 +10,7 @@ import yaml
 import leap
 from baselines import registry
 from leap.methods import elsa
-from leap.settings import make_settings
+from leap.settings import ELSA_PRESETS, make_settings
 from suite.plan import calibration, config
 from suite.plan.grid import cells
 from suite.plan.methods import known_methods, method_schema, rule_folders, schema_file
@@ -167,7 +168,10 @@ def test_every_schema_describes_every_field():
 def test_a_method_and_its_schema_have_the_same_settings(name):
     schema, of_the_cell, optional = method_schema(name), {"sparsity", "seed"}, set()
     if schema.get("trained") and schema["changes_weights"]:
-        known = {field.name for field in fields(elsa.Settings)}
+        module = import_module(f"leap.methods.{name}")
+        known = {field.name for field in fields(module.Settings)} | {*schema.get("takes_masks", {})}
+        optional = {"clipping", "decay", "update_at", "trained"} if name == "elsa" else set()
+        optional |= {"distil", "mask_share"} & known
     elif schema.get("trained"):
         own = {"maskllm": {"pattern"}, "patch": {"pattern", "mode", "tile", "sparse_masks"}}
         optional = {"pattern_alpha"}
@@ -182,6 +186,13 @@ def test_a_method_and_its_schema_have_the_same_settings(name):
         known |= optional | taken
     assert {*schema["properties"]} == known - of_the_cell
     assert {*schema["required"]} == known - of_the_cell - optional
+
+
+def test_elsas_preset_is_whole():
+    found = loaded(methods={"mine": {"preset": "public-code", "like": "elsa"}})
+    assert {**ELSA_PRESETS["public-code"], **loaded()["methods"]["elsa"]} == found["methods"]["mine"]
+    settings = make_settings(elsa.Settings, ELSA_PRESETS["public-code"], 0.6, 0)
+    assert asdict(settings) == {**ELSA_PRESETS["public-code"], "sparsity": 0.6, "seed": 0}
 
 
 def test_presets_and_variants_are_resolved_and_what_is_written_beside_them_wins():

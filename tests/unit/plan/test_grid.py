@@ -45,5 +45,10 @@ def test_masks_are_taken_at_the_sparsity_at_which_they_are_needed():
     for source in ("admm", "leap"):
         cell = Cell(MODEL, f"{source}-reconstruct", "0.6")
         assert taken_masks(settings, cell) == {"mask_from": Cell(MODEL, source, "0.6")}
+    seeded = loaded(grid={"models": [MODEL], "seeds": [1]})
+    # a deterministic method has the masks of the first seed, a stochastic one those of its own
+    for method, seed in (("leap-reconstruct", 1), ("random-mask-finetune", 2)):
+        (lender,) = taken_masks(seeded, Cell(MODEL, method, "0.6", 2)).values()
+        assert lender.seed == seed
     random = loaded(methods={"leap": {"warm_start": "random"}})
     assert taken_masks(random, Cell(MODEL, "leap", "0.5")) == {}

@@ -192,6 +192,41 @@ methods: {wanda: {allocation: {from: leap}}}
 methods: {leap: {warm_start: leap-reconstruct}}
 - methods.leap-reconstruct.mask_from: leap takes masks from leap-reconstruct itself; name another
 
+# weights under the mask of another method, and their one budget
+methods: {elsa: {preset: public-cod}}
+- methods.elsa.preset: there is no preset 'public-cod' (did you mean 'public-code'?)
+
+methods:
+  finetune: {mask_from: random}
+  finetune-distil: {distil: 0.5, mask_from: finetune-distil}
+  admm-finetune: {mask_from: wanda-2-4}
+  of-all: {like: finetune, mask_from: elsa}
+  elsa: {trained: all}
+- methods.finetune.mask_from: there is no method 'random' (did you mean 'random-mask'?) under
+- methods.finetune-distil.mask_from: a method cannot keep its own masks; name another
+- methods.admm-finetune.mask_from: must be a method without an N:M budget, not wanda-2-4
+- methods.of-all.mask_from: elsa trains all parameters, of which only masks and weights would be
+
+methods:
+  finetune-distil: {distil: 1.1}
+  leap-finetune: {mask_share: 1}
+  gmp: {ramp: 2, criterion: wanda}
+- methods.finetune-distil.distil: 1.1 is greater than the maximum of 1 (Share of the loss
+- methods.leap-finetune.mask_share: 1 is out of range: it must be below 1
+- methods.gmp.criterion: "wanda" is not one of magnitude, moment
+- methods.gmp.ramp: 2 is greater than the maximum of 1
+
+methods:
+  admm-finetune: {mask_share: 0.5}
+  leap-finetune: {mask_share: 0.001}
+  b: {like: leap-finetune, mask_share: 0.5, batch: 8}
+  c: {like: leap-finetune, mask_share: 0.3}
+  leap-120-steps: {like: leap, steps: 120, batch: 32}
+- methods.admm-finetune.mask_share: admm is not trained; set mask_share to 0, or name a learned method
+- methods.leap-finetune.mask_share: leaves the mask 0 of 400 steps; change one
+- methods.b.mask_share: batch is 8, but leap's is 16; use one
+- methods.c.mask_share: there is another method leap-120-steps; rename it
+
 methods: {w: {like: wanda-owl, budget: global}, v: {like: wanda-2-4, allocation: owl}}
 - methods.w.allocation: budget global spreads sparsity itself; use another budget or allocation
 - methods.v.allocation: budget 2:4 spreads sparsity itself; use another budget or allocation

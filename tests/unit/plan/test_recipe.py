@@ -8,6 +8,7 @@ from suite.artifacts.recorded import check, differences
 from suite.plan.cell import Cell
 from suite.plan.config import load
 from suite.plan.recipe import Recipes, synthetic_note
+from tests.unit.recipes import loaded
 
 MODEL = "mini-llama-3.2-1b"
 WANDA, LEAP, ADMM, ELSA, OF_ADMM, OF_LEAP = (
@@ -93,6 +94,17 @@ def test_a_reconstruction_has_the_recipe_of_the_masks_and_weights_that_it_starts
     recipe = recipes().masks(OF_ADMM)
     assert recipe["mask_from"] == {"masks": recipes().masks(ADMM)}
     assert recipe["method"]["mask_from"] == "admm" and "seed" not in recipe
+
+
+def test_weights_under_a_learned_mask_have_the_recipe_of_its_training_and_selection():
+    cell, half = Cell(MODEL, "leap-finetune", "0.5", 3), Cell(MODEL, "leap-200-steps", "0.5", 3)
+    known = Recipes(loaded())
+    found = known.masks(cell)
+    assert found["mask_from"] == {"masks": known.masks(half), "selection": known.selection(half)}
+    assert found["mask_from"]["masks"]["method"]["steps"] == 200
+    assert (found["method"]["steps"], found["method"]["mask_from"]) == (400, "leap-200-steps")
+    twice = Recipes(loaded(methods={"leap-finetune": {"steps": 800}}))
+    assert twice.masks(cell)["method"]["mask_from"] == "leap"
 
 
 def test_learned_weights_have_a_training_and_no_selection():

@@ -84,7 +84,7 @@ class Bench:
         place = cell, self.settings["run"], self.recipes.masks(cell), folder / "state"
         training = train.Training(self.model, self.corpus("training"), *place, executions, outputs)
         if "logits" not in files:
-            train.train_weights(training)
+            train.train_weights(training, masks)
             return
         train.train_masks(training, masks)
         made = Path(files["logits"]), Path(files["report"]), masks.get("sparse_masks")

@@ -32,6 +32,8 @@ def _lender_problem(settings: Mapping[str, Any], name: str, setting: str, masks:
         return f"there is no method {named} under methods"
     if setting == "warm_start" and source in trained:
         return f"{source} is trained; use random or a layer-wise method with settings under methods"
+    if setting == "mask_from" and methods[source].get("trained") == "all":
+        return f"{source} trains all parameters, of which only masks and weights would be kept"
     densities = setting == "allocation"
     if source == name and not starts:
         own = "take its own densities" if densities else "keep its own masks"

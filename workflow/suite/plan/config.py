@@ -70,8 +70,12 @@ def load(overrides: Mapping[str, Any]) -> dict[str, Any]:
 
     refuse(once(lambda every, name: schema_findings(every["methods"][name], schemas[name])))
     refuse(studies.training_problems(settings), once(borrowing.lender_problems))
-    calibrated = {name: place for name, place in places.items() if "calibration" in written[name]}
-    sizes = {name: f"{place}.calibration.sequences" for name, place in calibrated.items()}
+    # those of studies are checked when their study is run
+    sizes = {
+        name: f"{place}.calibration.sequences"
+        for name, place in places.items()
+        if "calibration" in written[name] and place == f"methods.{name}"
+    }
     refuse(
         calibration.problems(settings, sizes),
         once(borrowing.allocation_problems),

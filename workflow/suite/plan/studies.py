@@ -33,9 +33,11 @@ def section(name: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def cells_of(name: str, settings: Mapping[str, Any]) -> list[Cell]:
     """Cells of a study. Raises ConfigError for an unknown study and for too little text."""
-    shown = methods_in(section(name, settings).get("amounts", {}))
     sizes = {
-        m: f"studies.{name}.amounts.{s}" for m, (s, own) in shown.items() if "calibration" in own
+        method: f"studies.{name}.{kind}.{setting}"
+        for kind, values in _definitions(name, settings)
+        for method, (setting, own) in methods_in(values).items()
+        if "calibration" in own
     }
     refuse(calibration.problems(settings, sizes))
     return _cells_of(name, settings)
@@ -176,11 +178,16 @@ def _sparsities(settings: Mapping[str, Any]) -> Iterator[tuple[str, float, list[
 
 def _as_grid(name: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
     """A study's cells as a grid, with a list of its one sparsity where it has one."""
-    (values,) = (values for key, values in section(name, settings).items() if key in KINDS)
+    [(_, values)] = _definitions(name, settings)
     if "methods" in values:
         return values
     methods = methods_in(values) if "base" in values else tokens.points(name, settings)
     return {**values, "methods": [*methods], "sparsities": [values["sparsity"]]}
+
+
+def _definitions(name: str, settings: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """The one section with a study's cells, and its kind."""
+    return [(key, value) for key, value in section(name, settings).items() if key in KINDS]
 
 
 def _cells_of(name: str, settings: Mapping[str, Any]) -> list[Cell]:

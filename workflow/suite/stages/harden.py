@@ -33,9 +33,10 @@ def harden(
     """Write the checkpoint, mask.safetensors and manifest.json of one cell into `target`.
 
     `pruned` has the files `mask` and `report`; `weights` of the layers whose kept weights a method
-    changed, if it can, and of other parameters that it trained; and `choice`, the description of the selection of a learned mask. `run` is
-    the name of the run, `recipe` that of the checkpoint (`suite.plan.recipe`). The checkpoint is
-    reloaded from disk and counted before any file is moved to `target`; the manifest is the last.
+    changed, if it can, and of other parameters that it trained; and `choice`, the description of
+    the selection of a learned mask. `run` is the name of the run, `recipe` that of the checkpoint
+    (`suite.plan.recipe`). The checkpoint is reloaded from disk and counted before any file is moved
+    to `target`; the manifest is the last.
     Raises ValueError where a file was made by another recipe, where the number of survivors
     differs from round((1 - sparsity) * weights) by more than the tolerance of the choice (0 for
     all but `threshold` and PATCH), where a group of an N:M method does not keep N, where a removed
