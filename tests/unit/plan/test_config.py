@@ -190,7 +190,9 @@ def test_a_method_and_its_schema_have_the_same_settings(name):
 
 def test_elsas_preset_is_whole():
     found = loaded(methods={"mine": {"preset": "public-code", "like": "elsa"}})
-    assert {**ELSA_PRESETS["public-code"], **loaded()["methods"]["elsa"]} == found["methods"]["mine"]
+    assert {**ELSA_PRESETS["public-code"], **loaded()["methods"]["elsa"]} == found["methods"][
+        "mine"
+    ]
     settings = make_settings(elsa.Settings, ELSA_PRESETS["public-code"], 0.6, 0)
     assert asdict(settings) == {**ELSA_PRESETS["public-code"], "sparsity": 0.6, "seed": 0}
 

@@ -219,12 +219,10 @@ methods:
 methods:
   admm-finetune: {mask_share: 0.5}
   leap-finetune: {mask_share: 0.001}
-  b: {like: leap-finetune, mask_share: 0.5, batch: 8}
   c: {like: leap-finetune, mask_share: 0.3}
   leap-120-steps: {like: leap, steps: 120, batch: 32}
-- methods.admm-finetune.mask_share: admm is not trained; set mask_share to 0, or name a learned method
-- methods.leap-finetune.mask_share: leaves the mask 0 of 400 steps; change one
-- methods.b.mask_share: batch is 8, but leap's is 16; use one
+- methods.admm-finetune.mask_share: admm is not trained; set mask_share to 0, or name a
+- methods.leap-finetune.mask_share: divides 400 steps into parts of 0; change one
 - methods.c.mask_share: there is another method leap-120-steps; rename it
 
 methods: {w: {like: wanda-owl, budget: global}, v: {like: wanda-2-4, allocation: owl}}

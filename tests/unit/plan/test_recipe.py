@@ -105,6 +105,9 @@ def test_weights_under_a_learned_mask_have_the_recipe_of_its_training_and_select
     assert (found["method"]["steps"], found["method"]["mask_from"]) == (400, "leap-200-steps")
     twice = Recipes(loaded(methods={"leap-finetune": {"steps": 800}}))
     assert twice.masks(cell)["method"]["mask_from"] == "leap"
+    # as much text in steps of another size
+    small = Recipes(loaded(methods={"leap": {"batch": 4, "sequences_per_draw": 4}}))
+    assert small.masks(cell)["method"]["mask_from"] == "leap-800-steps"
 
 
 def test_learned_weights_have_a_training_and_no_selection():

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from leap.execution import Execution
 from suite.artifacts.files import read_json, sha256
+from suite.artifacts.tensors import load_masks
 from suite.plan.cell import Cell
 from suite.stages import models
 from suite.stages.binarise import binarise
@@ -21,6 +22,7 @@ from tests.unit.stages.made import harden, prune
 
 MASKS = {"like": "maskllm", "warm_start": "random", "sequences_per_draw": 4}
 WEIGHTS = {"like": "elsa", "interval": 2}
+KEPT = {"like": "finetune", "mask_from": "admm", "distil": 0.5}
 NAMES = {"mask": "mask.safetensors", "journal": "journal.jsonl"}
 OF_MASKS = {**NAMES, "logits": "logits.safetensors", "report": "training.json",
             "choice": "choice.json"}  # fmt: skip
@@ -39,7 +41,7 @@ def training_of(place, folder, method, settings, ways=None):
     """A training of a method that writes into this folder."""
     folder.mkdir(exist_ok=True)
     cell = Cell(MODEL, method, "0.5")
-    names = OF_WEIGHTS if settings.get("like") == "elsa" else OF_MASKS
+    names = OF_WEIGHTS if settings.get("like") in ("elsa", "finetune") else OF_MASKS
     outputs = {key: str(folder / name) for key, name in names.items()}
     return Training(
         place / "model", place / "calibration.safetensors", cell, "test",
@@ -48,12 +50,9 @@ def training_of(place, folder, method, settings, ways=None):
     )  # fmt: skip
 
 
-def learn(training):
+def learn(training, taken=None):
     """Train, and return what is learned and the report."""
-    if "logits" in training.outputs:
-        train_masks(training, {})
-    else:
-        train_weights(training)
+    (train_masks if "logits" in training.outputs else train_weights)(training, taken or {})
     learned = training.outputs.get("logits") or training.outputs["weights"]
     return load_file(learned), read_json(training.outputs["report"])
 
@@ -160,3 +159,43 @@ def test_the_manifest_names_the_calibration_text_behind_the_warm_start(place, tm
     found = manifest["pruning"]["prior_calibration"]
     assert found["sha256"] == sha256(place / "calibration.safetensors")
     assert (found["sequences"], found["length"]) == (8, 24)
+
+
+def test_kept_weights_are_trained_under_the_mask_of_another_method_from_its_weights(
+    place, tmp_path
+):
+    of_admm = prune(place, Cell(MODEL, "admm", "0.5"), tmp_path / "admm", known("mine", **KEPT))
+    taken = {"mask_from": Path(of_admm["mask"]), "weights_from": Path(of_admm["weights"])}
+    settings = {**KEPT, "learning_rate": 1e-9}
+    training = training_of(place, tmp_path / "a", "mine", settings)
+    found, report = learn(training, taken)
+    masks, start = load_masks(of_admm["mask"]), load_file(of_admm["weights"])
+    assert load_masks(training.outputs["mask"]).keys() == masks.keys()
+    for name, mask in masks.items():
+        assert load_masks(training.outputs["mask"])[name].equal(mask)
+        torch.testing.assert_close(found[f"{name}.weight"], start[f"{name}.weight"] * mask)
+    assert (report["implementation"], report["settings"]["distil"]) == ("finetune", 0.5)
+    _, curve = read_journal(Path(training.outputs["journal"]))
+    assert {"loss", "lm_loss", "divergence"} <= {point.name for point in curve}
+    dense, _ = learn(
+        training_of(place, tmp_path / "b", "mine", settings), {"mask_from": taken["mask_from"]}
+    )
+    assert not same(dense, found)
+
+
+def test_parameters_beside_the_prunable_weights_are_shipped_and_counted(place, tmp_path):
+    settings = {**WEIGHTS, "trained": "all"}
+    training = training_of(place, tmp_path, "mine", settings)
+    found, _ = learn(training)
+    pruned = {key: training.outputs[key] for key in ("weights", "mask", "report")}
+    _, manifest = harden(place, training.cell, pruned, tmp_path / "to", known("mine", **settings))
+    checkpoint = load_file(tmp_path / "to/model.safetensors")
+    others = {
+        name for name in found if name.removesuffix(".weight") not in manifest["layer_sparsity"]
+    }
+    assert {"model.embed_tokens.weight", "model.norm.weight"} <= others
+    assert manifest["changed_parameters"] == sum(found[name].numel() for name in others)
+    assert all(checkpoint[name].equal(found[name]) for name in others & checkpoint.keys())
+    assert not checkpoint["model.norm.weight"].equal(
+        load_file(place / "model/model.safetensors")["model.norm.weight"]
+    )

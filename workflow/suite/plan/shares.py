@@ -1,7 +1,7 @@
 """One budget of steps for a learned mask and the weights under it.
 
-With `mask_share: 0.5` a method that trains the weights of a learned mask leaves half of its steps
-to the training of the mask: `mask_from` is trained for these steps only, as <method>-<N>-steps.
+With `mask_share: 0.5` a method that trains the weights of a learned mask leaves half of its text to
+the training of the mask: `mask_from` is trained for that long only, as <method>-<N>-steps.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,23 +15,15 @@ def problems(settings: Mapping[str, Any], name: str) -> Iterator[Problem]:
     methods, values = settings["methods"], settings["methods"][name]
     if not _shares(values) or values["mask_from"] not in methods:
         return
-    lender, lent, steps = values["mask_from"], methods[values["mask_from"]], _steps(values)
-    if "steps" not in lent or "batch" not in lent:
-        yield (
-            "mask_share",
-            f"{lender} is not trained; set mask_share to 0, or name a learned method",
-        )
-    elif lent["batch"] != values["batch"]:
-        yield (
-            "mask_share",
-            f"batch is {values['batch']}, but {lender}'s is {lent['batch']}; use one",
-        )
-    elif not 0 < steps < values["steps"]:
-        yield "mask_share", f"leaves the mask {steps} of {values['steps']} steps; change one"
-    else:
-        made, shorter = _shorter(methods, values)
-        if methods.get(made, shorter) != shorter:
-            yield "mask_share", f"there is another method {made}; rename it"
+    lender = values["mask_from"]
+    if "steps" not in methods[lender] or "batch" not in methods[lender]:
+        yield "mask_share", f"{lender} is not trained; set mask_share to 0, or name a learned method"
+        return
+    made, shorter = _shorter(methods, values)
+    if not shorter["steps"] or not 0 < _steps(values) < values["steps"]:
+        yield "mask_share", f"divides {values['steps']} steps into parts of 0; change one"
+    elif methods.get(made, shorter) != shorter:
+        yield "mask_share", f"there is another method {made}; rename it"
 
 
 def expand(settings: Mapping[str, Any]) -> None:
@@ -53,14 +45,15 @@ def _shares(values: Mapping[str, Any]) -> bool:
 
 
 def _steps(values: Mapping[str, Any]) -> int:
-    """Steps of the mask, as `leap.methods.finetune.mask_steps`."""
+    """Steps that the mask takes from the budget, as `leap.methods.finetune.mask_steps`."""
     return round(values["mask_share"] * values["steps"])
 
 
 def _shorter(
     methods: Mapping[str, Mapping[str, Any]], values: Mapping[str, Any]
 ) -> tuple[str, Mapping[str, Any]]:
-    """Name and settings of the method that gives the mask in its share of the steps."""
-    lender, steps = values["mask_from"], _steps(values)
+    """Name and settings of the method that learns the mask from its share of the text."""
+    lender = values["mask_from"]
+    steps = round(_steps(values) * values["batch"] / methods[lender]["batch"])
     name = lender if methods[lender]["steps"] == steps else f"{lender}-{steps}-steps"
     return name, {**methods[lender], "steps": steps}
