@@ -7,13 +7,14 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from leap.execution import Execution
-from leap.methods import elsa
+from leap.methods import elsa, finetune, gmp
 from leap.model.layers import prunable_linears
 from leap.settings import Settings
 from leap.training.masks import learn_masks
 from suite.plan.config import load
 from suite.plan.cost import (
-    ELSA,
+    DISTILLED,
+    LASTING,
     MODELS,
     evaluation_hours,
     grid_hours,
@@ -109,13 +110,27 @@ def test_a_training_of_masks_holds_no_more_than_it_has_to(saved, most):
     assert most < live.peak / weights_of(model) < most + 3
 
 
-def test_a_training_of_weights_holds_24_bytes_a_weight():
+@pytest.mark.parametrize(
+    ("name", "module", "own", "more"),
+    [
+        ("elsa", elsa, {"interval": 2, "projection": "moment"}, 0),
+        # on a CPU the mask is the caller's
+        ("finetune", finetune, {}, -1),
+        ("finetune", finetune, {"distil": 0.5}, DISTILLED - 1),
+        ("gmp", gmp, {"interval": 1, "criterion": "moment"}, 0),
+    ],
+)
+def test_a_training_of_weights_holds_no_more_than_it_has_to(name, module, own, more):
     model = wide_model()
+    kept = {n: layer.weight.detach() > 0 for n, layer in prunable_linears(model).items()}
+    share = 1 - sum(int(m.sum()) for m in kept.values()) / sum(m.numel() for m in kept.values())
+    given = {"masks": kept} if name == "finetune" else {}
+    settings = module.Settings(share, steps=2, batch=2, **own)
     with LiveBytes(model.parameters()) as live:
         way = Execution(micro_batch=1, checkpointing=True)
-        settings = elsa.Settings(0.5, steps=2, batch=2, interval=2, projection="moment")
-        elsa.learn_weights(model, torch.randint(64, (4, 4)), settings, execution=way)
-    assert ELSA < live.peak / weights_of(model) < ELSA + 4
+        module.learn_weights(model, torch.randint(64, (4, 4)), settings, execution=way, **given)
+    lasting = LASTING[name] + more
+    assert lasting < live.peak / weights_of(model) < lasting + 4
 
 
 def wide_model():

@@ -31,7 +31,9 @@ from suite.plan.methods import methods_that_are
 BF16 = 125e12  # operations per second
 MEMORY, LINK = 1.6e12, 150e9  # bytes per second
 EVALUATION_TOKENS = 10e6
-LEAP, ELSA = 18, 24  # bytes per prunable weight that last for a whole training
+# bytes per prunable weight that last for a whole training, by method; LEAP's of other masks
+LASTING = {"elsa": 24, "finetune": 17, "gmp": 17}
+LEAP, DISTILLED = 18, 2  # and of the dense weights in bfloat16, for `distil`
 _GATE = 32  # bytes moved per prunable weight and draw, forward and backward
 _LOSS_CHUNK = 3 * 4 * 2**26  # bytes: likelihoods of a chunk and two gradients, see leap.model.head
 _USABLE = 0.9
@@ -120,7 +122,8 @@ def trained(
 ) -> tuple[float, float]:
     """GPU-hours of a trained method's cell and bytes on each GPU, checkpointing where needed."""
     length, gpus = settings["corpora"]["training"]["length"], settings["resources"]["train"]["gpu"]
-    learned = ELSA if settings["implementations"][method] == "elsa" else LEAP
+    learned = LASTING.get(settings["implementations"][method], LEAP)
+    learned += DISTILLED * (settings["methods"][method].get("distil", 0) > 0)
     saves = training_bytes(shape, length, gpus, learned=learned) > _USABLE * gpu_bytes
     hours = training_hours(shape, settings["methods"][method], length, gpus, saves)
     return hours, training_bytes(shape, length, gpus, saves, learned)
