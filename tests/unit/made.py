@@ -62,6 +62,8 @@ def made(
         **named,
         "target_sparsity": target,
         "layer_sparsity": dict.fromkeys(layers, target),
+        **{"weights": 1000, "survivors": round(1000 * (1 - target)), "dtype": "bfloat16"},
+        "kept_weights_changed": False,
         "selection": {"rule": "exact"},
         "pruning": {"cost": {"wall_time_seconds": 3.0}},
         **(manifest or {}),

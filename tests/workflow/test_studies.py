@@ -45,7 +45,7 @@ SETTINGS = {
         "tokens": {
             "table": "tokens", "figure": "tokens",
             "amounts": {
-                "models": [MODEL], "sparsity": 0.5, "seeds": [0],
+                "models": [MODEL], "sparsities": [0.5], "seeds": [0],
                 "calibrated": {"methods": ["wanda"], "sequences": [16, 48]},
                 "trained": {"methods": ["leap"], "steps": [4, 20]},
             },

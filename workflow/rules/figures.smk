@@ -29,7 +29,7 @@ SHOWN = [name for name, _, _, is_shown in FIGURES if is_shown]
 # name, function, title, study, inputs
 DRAWN = [(name, name, title, "", inputs) for name, title, inputs, is_shown in FIGURES if is_shown]
 DRAWN += [
-    (study, studies.section(study, config)["figure"], study, study, frames_of(study))
+    (name, figure, name, study, frames_of(study))
     for study in STUDIES
-    if "figure" in studies.section(study, config)
+    for name, figure in studies.figures_of(study, config).items()
 ]

@@ -44,10 +44,10 @@ def files_of_table(name, function):
 
 
 def files_of_study(study):
-    """The tables of a study for readers, and its figure if it has one."""
+    """The tables of a study for readers, and its figures."""
     section = studies.section(study, config)
     tables = [file for file in files_of_table(study, section["table"]) if not file.endswith(".tex")]
-    return tables + (formats(study)[:1] if "figure" in section else [])
+    return tables + [formats(figure)[0] for figure in studies.figures_of(study, config)]
 
 
 def frames_of(study):

@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from suite.plan import tasks, tokens
+from suite.plan import searches, tasks, tokens
 from suite.plan.code import fingerprint
 from suite.plan.methods import FOLDERS, METHOD_SCHEMAS
 from suite.plan.recipe import fingerprint_of, synthetic_note
@@ -49,4 +49,5 @@ def told(study, name):
         "study": section,
         "methods": studies.methods_of(study, config) if study else {},
         "points": tokens.points(study, config) if "amounts" in section else {},
+        "trials": searches.trials(study, config) if study else {},
     }

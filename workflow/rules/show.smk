@@ -33,7 +33,7 @@ for KIND, NAME, FUNCTION, TITLE, STUDY, INPUTS in DISPLAYS:
         params:
             kind=KIND,
             function=FUNCTION,
-            told=lambda wildcards, study=STUDY, name=NAME: told(study, name),
+            told=lambda wildcards, study=STUDY, name=NAME: told(study, study or name),
             recipes=lambda wildcards, study=STUDY: recipes_mark(study),
             code=shown(f"{KIND}s.{FUNCTION}", data=NUMBERS if KIND == "table" else []),
         message:

@@ -1,5 +1,5 @@
 # Studies, each with a target of its own: `snakemake --cores all sweep`. The scale's file has under
-# `studies` the cells of a study, its table, and its figure if it has one.
+# `studies` the cells of a study, its table, and its figures if it has any.
 
 # included last: a study may have no name of another rule
 try:
@@ -18,7 +18,7 @@ for NAME, TABLE, STUDY in SHOWN_TABLES:
                 STUDY
             input:
                 files_of_table(STUDY, TABLE),
-                formats(STUDY) if "figure" in studies.section(STUDY, config) else [],
+                [formats(figure) for figure in studies.figures_of(STUDY, config)],
                 [] if measure_of(STUDY) == "validation" else f"{RESULTS}/tracking/{STUDY}.json",
             localrule: True
 

@@ -13,8 +13,8 @@ from suite.figures.style import style
 from suite.tables.context import Context
 
 FIGURES = (
-    *("ablations", "agreement", "cost", "density", "gain"),
-    *("patterns", "quality", "sweep", "tokens", "training"),
+    *("ablations", "agreement", "budget", "cost", "density", "gain"),
+    *("patterns", "quality", "shipped", "sweep", "tokens", "training"),
 )
 
 

@@ -21,7 +21,11 @@ from tests.unit.figures.conftest import FIGURES, drawn, journal
 from tests.unit.made import made
 from tests.unit.results.example import ran, results
 
-OF_RESULTS = ("ablations", "cost", "gain", "patterns", "quality", "sweep", "tokens")
+OF_RESULTS = (
+    *("ablations", "budget", "cost", "gain", "patterns", "quality", "shipped", "sweep"),
+    "tokens",
+)
+OF_POINTS = ("budget", "shipped", "tokens")
 METHODS = ["magnitude", "wanda", "admm", "admm-cubic", "leap"]
 PATTERNS = {"leap": "free", "wanda-2-4": "2:4", "admm-2-4": "2:4", "patch": "dense or 2:4"}
 OF_PATTERNS = [  # method, target, achieved, accuracy, perplexity
@@ -33,10 +37,15 @@ OF_PATTERNS = [  # method, target, achieved, accuracy, perplexity
     ("leap", 0.5, 0.5, 80, 2.2),
 ]
 POINTS = {
-    "admm": {"method": "admm", "amount": "as it is", "tokens": 16384},
-    "admm-128-sequences": {"method": "admm", "amount": "128 sequences", "tokens": 16384},
-    "leap-25-steps": {"method": "leap", "amount": "25 steps", "tokens": 51200},
-    "leap": {"method": "leap", "amount": "50 steps", "tokens": 102400},
+    "admm": {"method": "admm", "amount": "as it is", "tokens": 16384, "share": 0.16},
+    "admm-128-sequences": {
+        "method": "admm",
+        "amount": "128 sequences",
+        "tokens": 16384,
+        "share": 0.16,
+    },
+    "leap-25-steps": {"method": "leap", "amount": "25 steps", "tokens": 51200, "share": 0.5},
+    "leap": {"method": "leap", "amount": "50 steps", "tokens": 102400, "share": 1.0},
 }
 VARIANTS = {"variants": {"base": "leap", "variants": {"short": {"steps": 2}}}}
 
@@ -56,7 +65,8 @@ def cells(name: str, models: tuple[str, ...]) -> Results:
         places = enumerate(product(models, ["leap", "leap-short"], range(3)))
         found = [ran(method, 0.5, 9 + n / 10, "0.6", m, seed) for n, (m, method, seed) in places]
         return results(found, {"piqa": {}})
-    methods, sparsities = (POINTS, ["0.6"]) if name == "tokens" else (METHODS, ["0.5", "0.6"])
+    methods = POINTS if name in OF_POINTS else METHODS
+    sparsities = ["0.6"] if name == "tokens" else ["0.5", "0.6"]
     pruned = product(models, methods, sparsities)
     found = [ran("dense", 0.9, 2.0, model=m) for m in models]
     found += [ran(method, sparsity=s, model=model) for model, method, s in pruned]

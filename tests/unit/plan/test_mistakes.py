@@ -62,11 +62,11 @@ grid: {sparsities: [0.30000000000000004, 0.00001, .nan]}
 studies:
   sweep: {grid: {sparsities: [0.00001]}}
   patterns: {grid: {methods: {patch: [0.4, 0.00001]}}}
-  tokens: {amounts: {sparsity: 0.00001}}
+  tokens: {amounts: {sparsities: [0.00001]}}
   ablations: {variants: {sparsity: 0.00001}}
 - studies.patterns.grid.methods.patch.1: 1e-05 cannot be used: it names folders
 - studies.sweep.grid.sparsities.0: 1e-05 cannot be used: it names folders
-- studies.tokens.amounts.sparsity: 1e-05 cannot be used: it names folders
+- studies.tokens.amounts.sparsities.0: 1e-05 cannot be used: it names folders
 - studies.ablations.variants.sparsity: 1e-05 cannot be used: it names folders
 
 studies:
@@ -243,7 +243,7 @@ studies:
 - studies.one: set either grid, or variants, or amounts
 - studies.sweep: set either grid, or variants, or amounts
 - studies.three.grid: sparsities, seeds must be set
-- studies.two: there is no setting 'models' (known: amounts, figure, grid, measure, table, variants)
+- studies.two: there is no setting 'models' (known: amounts, figure, grid, measure, searches, table,
 - studies.two: table must be set
 
 grid: {methods: [wnda], models: [mini-lama-3.2-1b]}
@@ -261,6 +261,14 @@ studies:
 - studies.tokens.amounts.calibrated.sequences: there is another method admm-512-sequences; rename
 - studies.ablations.variants.variants.per-block: there is another method leap-per-block; rename one
 - studies.elsa_search.variants.base: 'leep' has no settings: there is no method 'leep' (did you mean
+
+studies:
+  budget:
+    searches: {leep: [leap_search], leap: [leap_serch, elsa_search], elsa: [elsa_search, sweep]}
+- studies.budget.searches.leep: there is no method 'leep' (did you mean
+- studies.budget.searches.leap: there is no study 'leap_serch' (did you mean 'leap_search'?)
+- studies.budget.searches.leap: elsa_search is no search of leap; name another
+- studies.budget.searches.elsa: sweep does not measure validation; name a search
 
 # tasks
 evaluation: {tasks: {piqa: null, arc_easy: null, arc_challenge: null, winogrande: null,

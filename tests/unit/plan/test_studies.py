@@ -28,12 +28,12 @@ def independently(kind: str, values: dict, settings: dict) -> list[str]:
         pairs = [(method, values["sparsity"]) for method in (values["base"], *variants)]
     else:
         calibrated, trained = values["calibrated"], values["trained"]
-        pairs = [(method, values["sparsity"]) for method in calibrated["methods"]]
+        shown = [*calibrated["methods"]]
         for method, n in product(calibrated["methods"], calibrated["sequences"]):
-            pairs.append((f"{method}-{n}-sequences", values["sparsity"]))
+            shown.append(f"{method}-{n}-sequences")
         for method, n in product(trained["methods"], trained["steps"]):
-            itself = methods[method]["steps"] == n
-            pairs.append((method if itself else f"{method}-{n}-steps", values["sparsity"]))
+            shown.append(method if methods[method]["steps"] == n else f"{method}-{n}-steps")
+        pairs = [*product(shown, values["sparsities"])]
     found = []
     for model in values["models"]:
         found += [] if kind == "variants" else [f"{model}/dense/0.0"]
@@ -106,6 +106,10 @@ def test_a_study_cannot_have_the_name_of_another_target():
         ({"table": "man"}, "table: there is no table 'man' (did you mean 'main'?)"),
         ({"table": "tokens"}, "table: tokens is for studies of amounts; name another"),
         (
+            {"figure": ["sweep", "shipped"]},
+            "figure: shipped is for studies of amounts; name another",
+        ),
+        (
             {"measure": "validation"},
             "table: main does not show measure validation; name another table or measure\n"
             "studies.sweep.figure: sweep does not show measure validation; name another figure or "
@@ -120,6 +124,28 @@ def test_a_study_is_shown_by_what_can_show_it(changed, problem):
     with pytest.raises(ConfigError) as error:
         studies.refuse_unfit(settings, tables, STUDY_FIGURES)
     assert str(error.value) == f"studies.sweep.{problem}"
+
+
+def test_figures_have_the_name_of_the_study_and_several_their_own_too():
+    def figures(asked) -> dict:
+        return studies.figures_of("sweep", loaded(studies={"sweep": {"figure": asked}}))
+
+    assert figures("sweep") == figures(["sweep"]) == {"sweep": "sweep"}
+    assert figures(["cost", "gain"]) == {"sweep_cost": "cost", "sweep_gain": "gain"}
+    assert studies.figures_of("leap_search", loaded()) == {}
+
+
+def test_figures_of_two_studies_cannot_have_one_name():
+    sweep = loaded()["studies"]["sweep"]
+    both = {"sweep": {"figure": ["cost", "gain"]}, "sweep_gain": {**sweep, "figure": "gain"}}
+    with pytest.raises(ConfigError) as error:
+        studies.refuse_unfit(
+            loaded(studies=both), {t: TABLES[t].study for t in TABLES}, STUDY_FIGURES
+        )
+    assert str(error.value).splitlines() == [
+        f"studies.{name}: another study has figures/sweep_gain; rename one of them"
+        for name in both
+    ]  # fmt: skip
 
 
 def test_the_studies_in_the_documentation_are_studies():

@@ -40,6 +40,7 @@ def job(settings, study="", name=""):
         "study": studies.section(study, settings) if study else {},
         "methods": studies.methods_of(study, settings) if study else {},
         "points": {},
+        "trials": {},
     }
     assert told.keys() == {field.name for field in fields(Context)}
     return SimpleNamespace(config=settings, params=SimpleNamespace(told=told))
@@ -59,7 +60,7 @@ def captions(settings):
     found = {(name, ""): rendered(name, job(settings, name=name)) for name in OF_GRID}
     for study in studies.names(settings):
         section = studies.section(study, settings)
-        for name in filter(None, (section["table"], section.get("figure"))):
+        for name in (section["table"], *studies.figures_of(study, settings).values()):
             found[name, study] = rendered(name, job(settings, study))
     return found
 
@@ -94,7 +95,7 @@ STUDIED = {  # cells of a study in every form, by the key of the form
     "grid": {**CELLS, "methods": {"wanda-2-4": [0.5], "patch": [0.35]}},
     "variants": {**CELLS, "sparsity": 0.6, "base": "wanda", "variants": {"x": {}}},
     "amounts": {
-        **CELLS, "sparsity": 0.6, "calibrated": {"methods": ["admm"], "sequences": [128]},
+        **CELLS, "sparsities": [0.6], "calibrated": {"methods": ["admm"], "sequences": [128]},
         "trained": {"methods": ["leap"], "steps": [25]},
     },
 }  # fmt: skip

@@ -46,7 +46,7 @@ def ran(
     """A cell with the share `acc` of right items, of all tasks or of each.
 
     `right` has the score of every item by task instead. `more`: `in_domain`, `implementation`,
-    `achieved` (sparsity), and `wall` and `trained` (seconds).
+    `achieved` (sparsity), `wall` and `trained` (seconds), and `changes` (the kept weights).
     """
     cell = Cell.dense(model) if method == DENSE else Cell(model, method, sparsity, seed)
     return {"cell": cell, "acc": acc, "ppl": ppl, "right": right, **more}
@@ -98,7 +98,7 @@ def _write(folder: Path, asked: Ran, tasks: Tasks) -> Made:
         provenance={"recipe": recipe, "dtype": "bfloat16", "device": "cpu", "git_commit": "abc",
                     "packages": PACKAGES},
         manifest={"pruning": {"dtype": "bfloat16", "device": "cpu", "cost": cost},
-                  "packages": PACKAGES},
+                  "kept_weights_changed": asked.get("changes", False), "packages": PACKAGES},
     )  # fmt: skip
 
 

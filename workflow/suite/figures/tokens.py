@@ -20,19 +20,19 @@ _BEST_LINE: dict[str, Any] = {"linewidth": 0.9, "linestyle": (0, (1, 1.5)), "zor
 
 
 def tokens(results: Results, context: Context) -> Figure:
-    """Accuracy and perplexity against tokens seen: one line per method, panels by model.
+    """Accuracy and perplexity against tokens seen: one line per method.
 
+    Panels are by model, and by sparsity where there are several.
     A layer-wise method with its default calibration is an open marker; a dotted line is the best of
     these. Accuracy is the mean of the tasks in percent; bars are one standard error.
     """
     rows = token_rows(results, context)
-    models = distinct(rows["model"])
     looks = method_looks(distinct(rows["method"]))
-    figure, panels = two_measures(models)
-    for (perplexity, accuracy), model in zip(panels.T, models, strict=True):
-        of_model = rows[rows["model"] == model]
-        _draw_panel(perplexity, of_model, looks, "ppl", "min")
-        _draw_panel(accuracy, of_model, looks, "average", "max")
+    places = _places(rows)
+    figure, panels = two_measures([*places])
+    for (perplexity, accuracy), at in zip(panels.T, places.values(), strict=True):
+        _draw_panel(perplexity, at, looks, "ppl", "min")
+        _draw_panel(accuracy, at, looks, "average", "max")
     first, second = panels[:, 0]
     first.set_yscale("log")
     label_log_axis(first.yaxis)
@@ -51,6 +51,19 @@ def tokens(results: Results, context: Context) -> Figure:
     with_dense = (rows["method"] == DENSE).any()
     add_legend(figure, method_entries(looks, with_dense) | calibrated)
     return figure
+
+
+def _places(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Rows of a model and sparsity with the dense model's, by title; of one sparsity, by model."""
+    dense = rows["method"] == DENSE
+    sparsities = distinct(rows.loc[~dense, "sparsity"])
+    return {
+        model if len(sparsities) == 1 else f"{model} at {sparsity}": rows[
+            (rows["model"] == model) & (dense | (rows["sparsity"] == sparsity))
+        ]
+        for model in distinct(rows["model"])
+        for sparsity in sparsities
+    }
 
 
 def _draw_panel(

@@ -13,6 +13,7 @@ import yaml
 from suite.plan import (
     borrowing,
     calibration,
+    searches,
     shares,
     studies,
     subject,
@@ -81,6 +82,7 @@ def load(overrides: Mapping[str, Any]) -> dict[str, Any]:
         once(borrowing.allocation_problems),
         once(shares.problems),
         studies.pattern_problems(settings),
+        searches.problems(settings),
     )
     shares.expand(settings)
     return settings

@@ -139,6 +139,16 @@ def refuse_names(settings: Mapping[str, Any], taken: Container[str]) -> None:
     refuse(f"studies.{name}: the name is taken; use another" for name in both)
 
 
+def figures_of(name: str, settings: Mapping[str, Any]) -> dict[str, str]:
+    """Figures of a study, by the name of their files: the study's, or <study>_<figure> of several.
+
+    Raises ConfigError for an unknown study.
+    """
+    asked = section(name, settings).get("figure", [])
+    figures = [asked] if isinstance(asked, str) else asked
+    return {name if len(figures) == 1 else f"{name}_{figure}": figure for figure in figures}
+
+
 def refuse_unfit(
     settings: Mapping[str, Any], tables: Mapping[str, str], figures: Mapping[str, str]
 ) -> None:
@@ -151,10 +161,13 @@ def refuse_unfit(
 
 
 def _unfit(settings: Mapping[str, Any], known: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    files = [file for name in names(settings) for file in figures_of(name, settings)]
     for name in names(settings):
-        study = section(name, settings)
-        for key in (key for key in known if key in study):
-            place, shown, kinds = f"studies.{name}.{key}", study[key], known[key]
+        study, figures = section(name, settings), figures_of(name, settings)
+        for file in (file for file in figures if files.count(file) > 1):
+            yield f"studies.{name}: another study has figures/{file}; rename one of them"
+        for key, shown in [("table", study["table"]), *(("figure", f) for f in figures.values())]:
+            place, kinds = f"studies.{name}.{key}", known[key]
             if shown not in kinds:
                 yield f"{place}: there is no {key} {unknown_name(shown, kinds)}"
             elif kinds[shown] in KINDS and kinds[shown] not in study:
@@ -167,22 +180,24 @@ def _unfit(settings: Mapping[str, Any], known: Mapping[str, Mapping[str, str]]) 
 def _sparsities(settings: Mapping[str, Any]) -> Iterator[tuple[str, float, list[str]]]:
     """Sparsities of grid and studies: place, value, and the methods that must have it, if any."""
     for place, values in sections(settings).items():
+        every = [*methods_in(values)] if "sparsity" in values or "trained" in values else []
         for number, value in enumerate(values.get("sparsities", [])):
-            yield f"{place}.sparsities.{number}", value, []
+            yield f"{place}.sparsities.{number}", value, every
         for method, own in grid.own_sparsities(values).items():
             for number, value in enumerate(own):
                 yield f"{place}.methods.{method}.{number}", value, [method]
         if "sparsity" in values:
-            yield f"{place}.sparsity", values["sparsity"], [*methods_in(values)]
+            yield f"{place}.sparsity", values["sparsity"], every
 
 
 def _as_grid(name: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
     """A study's cells as a grid, with a list of its one sparsity where it has one."""
     [(_, values)] = _definitions(name, settings)
-    if "methods" in values:
-        return values
-    methods = methods_in(values) if "base" in values else tokens.points(name, settings)
-    return {**values, "methods": [*methods], "sparsities": [values["sparsity"]]}
+    if "trained" in values:
+        return {**values, "methods": [*tokens.points(name, settings)]}
+    if "base" in values:
+        return {**values, "methods": [*methods_in(values)], "sparsities": [values["sparsity"]]}
+    return values
 
 
 def _definitions(name: str, settings: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:

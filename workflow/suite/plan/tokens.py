@@ -5,11 +5,13 @@ trained for different numbers of steps; the study makes a variant for each amoun
 method also runs with its own calibration text.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from suite.plan.calibration import size_of
 from suite.plan.methods import method_schema
+from suite.plan.subject import subject_of
 
 # by name: the setting of a study that names the method, and the settings of a variant
 Methods = dict[str, tuple[str, dict[str, Any]]]
@@ -35,24 +37,40 @@ def methods(amounts: Mapping[str, Any]) -> Methods:
 def points(name: str, settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Amount of text of every method of a study, by its name.
 
-    `method` is the base of a variant, `amount` a description, and `tokens` counts a token every
-    time it is seen. A method whose own number of steps is in the study replaces that variant.
+    `method` is the base of a variant, `amount` a description, `tokens` what `tokens_seen` counts,
+    and `share` their ratio to the tokens of the run's subject, NaN without a subject. A method
+    whose own number of steps is in the study replaces that variant.
     """
-    corpora, found = settings["corpora"], {}
+    found, subject = {}, subject_of(settings)
+    whole = tokens_seen(subject, settings) if subject in settings["methods"] else math.nan
     for variant, (setting, own) in methods(settings["studies"][name]["amounts"]).items():
         base, values = own.get("like", variant), settings["methods"][variant]
         if setting.startswith("calibrated"):
-            sequences, length = size_of(values, corpora)
-            amount, tokens = f"{sequences} sequences" if own else AS_IT_IS, sequences * length
+            sequences = size_of(values, settings["corpora"])[0]
+            amount = f"{sequences} sequences" if own else AS_IT_IS
         elif own:
             steps = values["steps"]
             variant = base if settings["methods"][base]["steps"] == steps else variant
             amount = f"{steps} steps"
-            tokens = steps * values["batch"] * corpora["training"]["length"]
         else:
             continue
-        found[variant] = {"method": base, "amount": amount, "tokens": tokens}
+        tokens = tokens_seen(variant, settings)
+        found[variant] = {
+            "method": base, "amount": amount, "tokens": tokens, "share": tokens / whole
+        }  # fmt: skip
     return found
+
+
+def tokens_seen(name: str, settings: Mapping[str, Any]) -> int:
+    """Tokens of all steps of a method, or of all epochs of its calibration text.
+
+    A token counts as often as it is seen; text behind masks that the method takes does not count.
+    """
+    values, corpora = settings["methods"][name], settings["corpora"]
+    if method_schema(settings["implementations"][name]).get("trained", False):
+        return int(values["steps"] * values["batch"] * corpora["training"]["length"])
+    sequences, length = size_of(values, corpora)
+    return int(sequences * length * values.get("epochs", 1))
 
 
 def problems(settings: Mapping[str, Any]) -> Iterator[str]:

@@ -19,6 +19,7 @@ from suite.plan.metrics import DEFAULT, is_share
 from suite.plan.validation import read_yaml, schema_problems
 from suite.plan.world import GENERATED
 from suite.results.frame import CELL, COLUMNS, ITEM_COLUMNS, Results, read_items
+from suite.results.shipped import shipped_bytes
 from suite.results.statistics import recovered_shares
 
 UNKNOWN = "unknown"  # not recorded
@@ -118,6 +119,8 @@ def _rows(
                 f"{files.evaluation}: tasks.{name} has no {metric}: delete it and run again"
             )
         yield from (facts | row for row in _task(name, result, shown.tasks.get(name, {})))
+    if manifest:
+        yield facts | _measure("shipped_bytes", shipped_bytes(manifest), "bytes")
     cost = manifest.get("pruning", {}).get("cost", {})
     for name, key in _COSTS.items():
         if cost.get(key) is not None:

@@ -14,7 +14,8 @@ class Context:
     `subject` is compared with the best of `kindred`, methods of its kind, with the best of all
     `opponents`, and with each of `against`. `study` is the settings section of the study, {} for
     the grid; `points` are its token budgets (`suite.plan.tokens`), `methods` the settings of its
-    methods.
+    methods, and `trials` the number of settings that were tried for a method
+    (`suite.plan.searches`).
     """
 
     scale: str
@@ -30,3 +31,4 @@ class Context:
     study: Mapping[str, Any] = field(default_factory=dict)
     points: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     methods: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    trials: Mapping[str, int] = field(default_factory=dict)

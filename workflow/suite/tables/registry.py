@@ -31,6 +31,7 @@ TABLES: Mapping[str, Table] = {
     "against_published": Table(("csv", "md"), of_grid=True),  # of the paper's models
     "comparison": Table(("csv", "md")),
     "tokens": Table(("csv", "md"), study="amounts"),
+    "budget": Table(("csv", "md"), study="amounts"),
     "ablations": Table(("csv", "md"), study="variants"),
     "search": Table(("csv", "md"), study="validation"),
 }
@@ -38,7 +39,7 @@ TABLES: Mapping[str, Table] = {
 # figures that a study can name, and the section that it needs
 STUDY_FIGURES = {
     **dict.fromkeys(("patterns", "sweep", "quality", "gain", "cost"), ""),
-    "tokens": "amounts",
+    **dict.fromkeys(("tokens", "budget", "shipped"), "amounts"),
     "ablations": "variants",
 }
 

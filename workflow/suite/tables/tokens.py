@@ -26,7 +26,10 @@ def tokens(results: Results, context: Context) -> Mapping[str, str]:
         f"trained for so many steps. {mean_accuracy(results).capitalize()} (higher is better) and "
         f"perplexity (lower is better), ± one standard error. Seeds are averaged. {SECONDS}"
     )
+    rows = token_rows(results, context)
+    several = rows.loc[rows["method"] != DENSE, "sparsity"].nunique() > 1
     columns: Columns = {
+        **({"Sparsity": lambda row: row.sparsity} if several else {}),
         "Method": lambda row: escaped(method_label(row.method)),
         "Shown": lambda row: row.amount or NONE,
         "Tokens": lambda row: f"{row.tokens:,}" if row.tokens else NONE,
@@ -36,11 +39,11 @@ def tokens(results: Results, context: Context) -> Mapping[str, str]:
         "Perplexity": lambda row: perplexity(row.ppl, 3, error=row.ppl_stderr),
         **SECONDS_COLUMNS,
     }
-    return captioned(results, context, token_rows(results, context), caption, columns, "llrrrrr")
+    return captioned(results, context, rows, caption, columns, "l" * several + "llrrrrr")
 
 
 def token_rows(results: Results, context: Context) -> pd.DataFrame:
-    """One row per model and point, dense first, in the order of models and of `context.points`.
+    """One row per model, sparsity and point, dense first, in the order of `context.points`.
 
     `method` is the base method, `amount` its text in words ("" for dense) and `tokens` in numbers.
     `average`, the mean accuracy, and its standard error are in percent.
@@ -56,5 +59,5 @@ def token_rows(results: Results, context: Context) -> pd.DataFrame:
         sparsity=found["sparsity"].map(written),
         seeds=seeds.to_numpy(),
         tasks=results.task_kind,
-    ).sort_values(["model", "place"], ignore_index=True)
+    ).sort_values(["model", "sparsity", "place"], ignore_index=True)
     return rows[["model", *_DENSE, "sparsity", "seeds", "tasks", *_MEASURES]].astype({"model": str})

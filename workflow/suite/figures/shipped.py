@@ -1,0 +1,56 @@
+"""Accuracy and perplexity against shipped bytes, over all models, at one number of tokens."""
+
+import math
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
+
+from suite.figures.frontier import draw_frontier, label_measures
+from suite.figures.panels import add_legend, distinct, method_entries, new_figure
+from suite.figures.style import method_looks
+from suite.plan.cell import DENSE
+from suite.results.frame import Results
+from suite.tables.budget import budget_rows
+from suite.tables.context import Context
+
+
+def shipped(results: Results, context: Context) -> Figure:
+    """Accuracy beside perplexity against shipped bytes: one line per method over sparsities.
+
+    At the subject's own number of tokens, or the one of the study that is nearest to it. Sparsities
+    are written at the points of the subject and of the worst of the methods that ship more. The
+    dense model is a dashed line.
+    """
+    rows = budget_rows(results, context)
+    dense, rows = rows[rows["method"] == DENSE], rows[rows["method"] != DENSE]
+    distance = rows["share"].map(math.log).abs().fillna(0)
+    tokens = rows.loc[distance.idxmin(), "tokens"]
+    rows = rows[rows["tokens"] == tokens]
+    looks = method_looks(distinct(rows["method"]))
+    figure = new_figure(3.2)
+    panels = figure.subplots(1, 2, sharex=True)
+    for axes, measure, worst in zip(panels, ("average", "ppl"), ("idxmin", "idxmax"), strict=True):
+        draw_frontier(axes, rows, dense, ("shipped_bytes", measure), looks, context.subject)
+        ours = rows["method"] == context.subject
+        more = rows[rows["shipped_bytes"] > rows.loc[ours, "shipped_bytes"].max()]
+        means = more.groupby("method")[measure].mean()
+        named = ours | (rows["method"] == (means.agg(worst) if len(means) else ""))
+        _label_sparsities(axes, rows[named], measure)
+    panels[0].margins(x=0.1)
+    label_measures(*panels)
+    panels[0].xaxis.set_major_formatter(EngFormatter("B"))
+    figure.supxlabel(f"Shipped bytes (log scale), {tokens:,} tokens seen")
+    add_legend(figure, method_entries(looks, len(dense) > 0))
+    return figure
+
+
+def _label_sparsities(axes: Axes, rows: pd.DataFrame, measure: str) -> None:
+    """Write each point's sparsity to its right."""
+    size = mpl.rcParams["xtick.labelsize"]
+    for row in rows.to_dict("records"):
+        place = (row["shipped_bytes"], row[measure])
+        beside = {"xytext": (5, 0), "textcoords": "offset points", "va": "center"}
+        axes.annotate(row["sparsity"], place, fontsize=size, **beside)
