@@ -21,11 +21,8 @@ from tests.unit.figures.conftest import FIGURES, drawn, journal
 from tests.unit.made import made
 from tests.unit.results.example import ran, results
 
-OF_RESULTS = (
-    *("ablations", "budget", "cost", "gain", "patterns", "quality", "shipped", "sweep"),
-    "tokens",
-)
 OF_POINTS = ("budget", "shipped", "tokens")
+OF_RESULTS = ("ablations", "cost", "gain", "patterns", "quality", "sweep", *OF_POINTS)
 METHODS = ["magnitude", "wanda", "admm", "admm-cubic", "leap"]
 PATTERNS = {"leap": "free", "wanda-2-4": "2:4", "admm-2-4": "2:4", "patch": "dense or 2:4"}
 OF_PATTERNS = [  # method, target, achieved, accuracy, perplexity
@@ -37,15 +34,13 @@ OF_PATTERNS = [  # method, target, achieved, accuracy, perplexity
     ("leap", 0.5, 0.5, 80, 2.2),
 ]
 POINTS = {
-    "admm": {"method": "admm", "amount": "as it is", "tokens": 16384, "share": 0.16},
-    "admm-128-sequences": {
-        "method": "admm",
-        "amount": "128 sequences",
-        "tokens": 16384,
-        "share": 0.16,
-    },
-    "leap-25-steps": {"method": "leap", "amount": "25 steps", "tokens": 51200, "share": 0.5},
-    "leap": {"method": "leap", "amount": "50 steps", "tokens": 102400, "share": 1.0},
+    name: {"method": method, "amount": amount, "tokens": tokens, "share": tokens / 102400}
+    for name, method, amount, tokens in [
+        ("admm", "admm", "as it is", 16384),
+        ("admm-128-sequences", "admm", "128 sequences", 16384),
+        ("leap-25-steps", "leap", "25 steps", 51200),
+        ("leap", "leap", "50 steps", 102400),
+    ]
 }
 VARIANTS = {"variants": {"base": "leap", "variants": {"short": {"steps": 2}}}}
 

@@ -265,10 +265,10 @@ studies:
 studies:
   budget:
     searches: {leep: [leap_search], leap: [leap_serch, elsa_search], elsa: [elsa_search, sweep]}
-- studies.budget.searches.leep: there is no method 'leep' (did you mean
 - studies.budget.searches.leap: there is no study 'leap_serch' (did you mean 'leap_search'?)
 - studies.budget.searches.leap: elsa_search is no search of leap; name another
 - studies.budget.searches.elsa: sweep does not measure validation; name a search
+- studies.budget.searches.leep: there is no method 'leep' (did you mean
 
 # tasks
 evaluation: {tasks: {piqa: null, arc_easy: null, arc_challenge: null, winogrande: null,

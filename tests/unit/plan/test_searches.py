@@ -7,7 +7,7 @@ from tests.unit.recipes import loaded
 
 
 def search(base: str, **variants: dict) -> dict:
-    cells = {"models": ["mini-gemma-3-1b"], "sparsity": 0.6, "seeds": [0]}
+    cells = {"models": ["mini-gemma-3-1b"], "sparsity": 0.5, "seeds": [0]}
     varied = {**cells, "base": base, "variants": variants}
     return {"table": "search", "measure": "validation", "variants": varied}
 

@@ -44,9 +44,9 @@ def test_the_frames_have_the_promised_columns_and_cells_in_the_given_order():
     place = found.cells[["model", "method", "sparsity", "seed"]].to_numpy().tolist()
     assert place == [["b", "leap", 0.5, 1], ["a", "dense", 0.0, 0], ["b", "wanda", 0.5, 0]]
     assert found.models == ["b", "a"]
-    measures = [*("achieved_sparsity", "ppl", *TASKS, "wall_seconds", "cpu_seconds"),
-                *("average", "recovered_share")]  # fmt: skip
-    assert found.frame["measure"].tolist()[:12] == measures
+    measures = [*("achieved_sparsity", "ppl", *TASKS, "shipped_bytes", "wall_seconds"),
+                *("cpu_seconds", "average", "recovered_share")]  # fmt: skip
+    assert found.frame["measure"].tolist()[:13] == measures
     assert not found.frame.duplicated(["model", "method", "sparsity", "seed", "measure"]).any()
 
 
@@ -60,6 +60,7 @@ def test_measures_have_their_units_errors_and_items():
         "ppl": [12.25, 0.1225, "perplexity", "ppl"],
         "in_domain_ppl": [30, 0.3, "perplexity", "in_domain_ppl"],
         "achieved_sparsity": [0.4999, math.nan, "fraction", "achieved_sparsity"],
+        "shipped_bytes": [125, math.nan, "bytes", "shipped_bytes"],
         "wall_seconds": [3.5, math.nan, "seconds", "wall_seconds"],
         "average": [57, 3 / math.sqrt(6), "percent", "Average"],
     }.items():

@@ -20,14 +20,13 @@ from suite.tables.context import Context
 def shipped(results: Results, context: Context) -> Figure:
     """Accuracy beside perplexity against shipped bytes: one line per method over sparsities.
 
-    At the subject's own number of tokens, or the one of the study that is nearest to it. Sparsities
-    are written at the points of the subject and of the worst of the methods that ship more. The
-    dense model is a dashed line.
+    All are at the subject's own number of tokens, or at the nearest that it has in the study.
+    Sparsities are written at the points of the subject and of the worst of the methods that ship
+    more. The dense model is a dashed line.
     """
     rows = budget_rows(results, context)
     dense, rows = rows[rows["method"] == DENSE], rows[rows["method"] != DENSE]
-    distance = rows["share"].map(math.log).abs().fillna(0)
-    tokens = rows.loc[distance.idxmin(), "tokens"]
+    tokens = _nearest_tokens(rows, context.subject)
     rows = rows[rows["tokens"] == tokens]
     looks = method_looks(distinct(rows["method"]))
     figure = new_figure(3.2)
@@ -47,10 +46,23 @@ def shipped(results: Results, context: Context) -> Figure:
     return figure
 
 
+def _nearest_tokens(rows: pd.DataFrame, subject: str) -> int:
+    """The subject's number of tokens with the share nearest to 1; of any method without it."""
+    ours = rows[rows["method"] == subject]
+    chosen = ours if len(ours) else rows
+    distance = chosen["share"].map(math.log).abs().fillna(0)
+    return int(chosen.loc[distance.idxmin(), "tokens"])
+
+
 def _label_sparsities(axes: Axes, rows: pd.DataFrame, measure: str) -> None:
     """Write each point's sparsity to its right."""
     size = mpl.rcParams["xtick.labelsize"]
     for row in rows.to_dict("records"):
-        place = (row["shipped_bytes"], row[measure])
-        beside = {"xytext": (5, 0), "textcoords": "offset points", "va": "center"}
-        axes.annotate(row["sparsity"], place, fontsize=size, **beside)
+        axes.annotate(
+            row["sparsity"],
+            (row["shipped_bytes"], row[measure]),
+            (5, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=size,
+        )
