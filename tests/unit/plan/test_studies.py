@@ -154,3 +154,9 @@ def test_the_studies_in_the_documentation_are_studies():
     settings = loaded(**yaml.safe_load(block))
     found = [{cell.method for cell in studies.cells_of(n, settings)} for n in ("owl", "damping")]
     assert found == [{"dense", "wanda", "wanda-owl", "leap"}, {"admm", "admm-low", "admm-high"}]
+    amounts = [f"reconstruct-{n}-sequences" for n in (80, 640)]
+    assert {cell.method for cell in studies.cells_of("text", settings)} == {
+        *("dense", "reconstruct", *amounts, "leap-50-steps", "leap", "elsa-50-steps", "elsa")
+    }
+    tokens = studies.tokens.points("text", settings)
+    assert tokens[amounts[0]]["tokens"] == tokens["leap-50-steps"]["tokens"]

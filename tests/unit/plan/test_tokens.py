@@ -72,9 +72,10 @@ def test_a_sparsity_that_a_method_of_the_study_cannot_have_is_refused():
 
 
 def test_more_text_than_there_is_concerns_the_study_alone():
-    settings = settings_of(corpora={"training": {"sequences": 100}})
-    assert Cell(MODEL, "wanda-200-sequences", "0.7") in studies.all_cells(settings)
-    message = f"{PLACE}.calibrated.sequences: 200 exceeds corpora.training.sequences, 100"
+    amounts = {**STUDY, "calibrated": {"methods": ["wanda"], "sequences": [6401]}}
+    settings = loaded(studies={"text": {"table": "tokens", "amounts": amounts}})
+    assert Cell(MODEL, "wanda-6401-sequences", "0.7") in studies.all_cells(settings)
+    message = f"{PLACE}.calibrated.sequences: 6401 exceeds corpora.training.sequences, 6400"
     with pytest.raises(ConfigError, match=message):
         studies.cells_of("text", settings)
 
