@@ -17,7 +17,10 @@ def problems(settings: Mapping[str, Any], name: str) -> Iterator[Problem]:
         return
     lender = values["mask_from"]
     if "steps" not in methods[lender] or "batch" not in methods[lender]:
-        yield "mask_share", f"{lender} is not trained; set mask_share to 0, or name a learned method"
+        yield (
+            "mask_share",
+            f"{lender} is not trained; set mask_share to 0, or name a learned method",
+        )
         return
     made, shorter = _shorter(methods, values)
     if not shorter["steps"] or not 0 < _steps(values) < values["steps"]:

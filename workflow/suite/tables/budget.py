@@ -44,7 +44,7 @@ def budget(results: Results, context: Context) -> Mapping[str, str]:
         ),
         "Perplexity": lambda row: _bold(perplexity(row.ppl, 3), row.Index in best_ppl),
         f"{label}'s lead (points)": lambda row: number(row.lead, 2, "+", row.lead_stderr),
-        f"Perplexity by {label}'s": lambda row: number(row.ppl_ratio, 3),
+        f"Perplexity to {label}'s": lambda row: perplexity(row.ppl_ratio, 3),
         "Shipped": lambda row: bytes_text(row.shipped_bytes),
         **SECONDS_COLUMNS,
         "Seeds": lambda row: str(row.seeds),
@@ -60,7 +60,7 @@ def budget_rows(results: Results, context: Context) -> pd.DataFrame:
     `method` is the base method, `tokens` its budget and `share` this as a fraction of the
     subject's. Over models: `average`, the mean accuracy, and its error in percent; `ppl`, the
     geometric mean; the subject's `lead` at the same sparsity and budget with its error in points,
-    and `ppl_ratio`, the row's perplexity by the subject's. NaN: leads of the subject over itself
+    and `ppl_ratio`, the row's perplexity to the subject's. NaN: leads of the subject over itself
     and without the subject at the budget, seconds and bytes of the dense model, unknown `trials`.
     Raises ValueError where compared checkpoints did not answer the same items.
     """
@@ -76,7 +76,7 @@ def share_text(share: float) -> str:
     """A share of the subject's tokens, as a fraction: "1/8", "2"."""
     if math.isnan(share):
         return NONE
-    fraction = Fraction(share).limit_denominator(64)
+    fraction = Fraction(share).limit_denominator(128)
     return str(fraction) if math.isclose(fraction, share) else number(share)
 
 
@@ -159,7 +159,7 @@ def _caption(results: Results, label: str) -> str:
         "all models. A token counts as often as it is seen, without the text behind masks that a "
         f"method starts from. {mean_accuracy(results).capitalize()} (higher is better), perplexity "
         f"(lower is better, geometric mean), {label}'s lead in accuracy over the method, item by "
-        f"item, and the method's perplexity by {label}'s, both at the same sparsity and tokens. ± "
+        f"item, and the ratio of its perplexity to {label}'s, both at the same sparsity and tokens. ± "
         "is a standard error over draws of items, which all models share; it has no part for the "
         "training seed, and several seeds are averaged. Best of several methods at a sparsity and "
         "number of tokens in bold; controls are the best of nothing. Shipped: what someone with "
