@@ -78,6 +78,25 @@ def test_tables(rows):
         assert f"| {begin} | {quality} | {end} |" in lines
 
 
+def test_several_sparsities_have_a_column_and_panels_of_their_own():
+    cells = [ran("dense", model=model) for model in MODELS]
+    for model in MODELS:
+        for sparsity in ("0.7", "0.5"):
+            cells += [ran(name, sparsity=sparsity, model=model) for name in CONTEXT.points]
+    study = results(cells)
+    found = token_rows(study, CONTEXT)
+    of_model = ["0.0", *["0.5"] * len(CONTEXT.points), *["0.7"] * len(CONTEXT.points)]
+    assert found["sparsity"].tolist() == of_model * 2
+    lines = tokens(study, CONTEXT)["md"].splitlines()
+    assert sum(line.startswith("| 0.7 | LEAP | 400 steps") for line in lines) == 2
+    figure = drawn("tokens", CONTEXT, results=study)
+    titles = [f"{model} at {sparsity}" for model in MODELS for sparsity in ("0.5", "0.7")]
+    assert [axes.get_title().replace("\n", " ") for axes in figure.axes[:4]] == titles
+    for axes in figure.axes[:4]:
+        points = [point for bars in axes.containers for point in bars.lines[0].get_xydata()]
+        assert len(points) == len(CONTEXT.points)
+
+
 def test_the_figure_has_points_with_errors_and_lines_at_dense_and_the_best(study, rows):
     figure = drawn("tokens", CONTEXT, results=study)
     measures = [(model, *each) for each in (("ppl", min), ("average", max)) for model in MODELS]

@@ -44,7 +44,7 @@ def budget(results: Results, context: Context) -> Mapping[str, str]:
         ),
         "Perplexity": lambda row: _bold(perplexity(row.ppl, 3), row.Index in best_ppl),
         f"{label}'s lead (points)": lambda row: number(row.lead, 2, "+", row.lead_stderr),
-        f"Perplexity to {label}'s": lambda row: perplexity(row.ppl_ratio, 3),
+        f"Perplexity ratio to {label}": lambda row: perplexity(row.ppl_ratio, 3),
         "Shipped": lambda row: bytes_text(row.shipped_bytes),
         **SECONDS_COLUMNS,
         "Seeds": lambda row: str(row.seeds),
@@ -158,8 +158,8 @@ def _caption(results: Results, label: str) -> str:
         "Methods that learn a mask and methods that train weights at equal numbers of tokens, over "
         "all models. A token counts as often as it is seen, without the text behind masks that a "
         f"method starts from. {mean_accuracy(results).capitalize()} (higher is better), perplexity "
-        f"(lower is better, geometric mean), {label}'s lead in accuracy over the method, item by "
-        f"item, and the ratio of its perplexity to {label}'s, both at the same sparsity and tokens. ± "
+        f"(lower is better, geometric mean), and at the same sparsity and tokens {label}'s lead in "
+        f"accuracy over the method, item by item, and the ratio of its perplexity to {label}'s. ± "
         "is a standard error over draws of items, which all models share; it has no part for the "
         "training seed, and several seeds are averaged. Best of several methods at a sparsity and "
         "number of tokens in bold; controls are the best of nothing. Shipped: what someone with "
