@@ -11,6 +11,8 @@ from suite.results.frame import Results
 from suite.tables.budget import budget_rows
 from suite.tables.context import Context
 
+_INCHES = 6.0  # high enough for lines that are a point apart
+
 
 def budget(results: Results, context: Context) -> Figure:
     """Accuracy above perplexity against tokens: one line per method, panels by sparsity.
@@ -24,6 +26,8 @@ def budget(results: Results, context: Context) -> Figure:
     looks = method_looks(distinct(rows["method"]))
     sparsities = distinct(rows["sparsity"])
     figure, panels = two_measures([f"sparsity {sparsity}" for sparsity in sparsities])
+    if len(sparsities) > 1:
+        figure.set_figheight(_INCHES)
     for of_sparsity, sparsity in zip(panels.T, sparsities, strict=True):
         at = rows[rows["sparsity"] == sparsity]
         for axes, measure in zip(of_sparsity, ("average", "ppl"), strict=True):
