@@ -244,7 +244,8 @@ def test_the_workstation_scale_is_the_papers_but_for_models_gpus_and_leaps_text(
     for model in small:
         assert settings["models"][model].pop("resources")["train"]["gpu"] == 1
         assert paper["models"][model].pop("resources")["train"]["gpu"] > 1
-    for learned in ("leap", "maskllm", "patch", "elsa"):
+    tuned = ("finetune", "finetune-distil", "leap-finetune", "leap-1000-steps")
+    for learned in ("leap", "maskllm", "patch", "elsa", *tuned):
         assert settings["methods"][learned].pop("batch") == 8
         assert paper["methods"][learned].pop("batch") == 256
     # a thirtieth of the paper's two billion tokens, each of them read once
