@@ -96,8 +96,8 @@ def learn_weights(
 
     remaining = replace(settings, steps=settings.steps - first, mask_share=0.0)
     place = How(**how, skipped=first)
-    given = {"mask": masks, "start": start}
-    return train_weights(model, blocks_ST, remaining, learner, "finetune", place, given=given)
+    given, identity = {"mask": masks, "start": start}, f"finetune after {first} steps"
+    return train_weights(model, blocks_ST, remaining, learner, identity, place, given=given)
 
 
 def _loss(
