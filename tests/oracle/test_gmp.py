@@ -73,7 +73,8 @@ def test_weights_masks_and_metrics_agree_with_the_slow_implementation(changes):
 
 def test_every_part_of_the_algorithm_changes_the_result():
     parts = [{}, {"criterion": "moment"}, {"interval": 1}, {"interval": 20}, {"ramp": 0.0},
-             {"ramp": 1.0}, {"decay": 0.0}, {"max_grad_norm": 0.2}, {"weight_decay": 0.1}]  # fmt: skip
+             {"ramp": 1.0}, {"decay": 0.0}, {"max_grad_norm": 0.2},
+             {"weight_decay": 0.1}]  # fmt: skip
     slow.assert_all_differ(
         learn_weights(llama(), tokens(), Settings(**{**TRAINING, **part})) for part in parts
     )

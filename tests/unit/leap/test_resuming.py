@@ -1,7 +1,6 @@
 """Interrupted trainings of every learned method end in the very same bits when they resume."""
 
 import contextlib
-import dataclasses
 import os
 import signal
 import threading
@@ -16,7 +15,7 @@ from leap.states.folder import fingerprint
 from tests.unit.leap import tiny
 from tests.unit.leap.tiny import Stopped, equal_bits, learned, llama, settings_of, tokens
 
-ALL = ["leap", "2:4", "tile", "joint", "elsa"]
+ALL = ["leap", "2:4", "tile", "joint", *tiny.WEIGHTS]
 STEPS = 12
 TIMES = ("seconds", "tokens_per_second")
 
@@ -106,20 +105,29 @@ def test_a_finished_training_leaves_its_state_to_the_caller(tmp_path, every_step
     assert equal_bits(Run(tmp_path).found, undisturbed["leap"].found)
 
 
-@pytest.mark.parametrize(
-    ("kind", "parts"),
-    [("leap", ["logits", "exp_avg", "exp_avg_sq"]),
-     ("elsa", ["weights", "exp_avg", "exp_avg_sq", "z", "u"])],
-)  # fmt: skip
-def test_a_state_holds_parameters_moments_buffers_and_metrics(tmp_path, every_step, kind, parts):
-    run = Run(tmp_path, stop_after=4, kind=kind)
+PARTS = {
+    "leap": "logits exp_avg exp_avg_sq", "elsa": "weights exp_avg exp_avg_sq z u",
+    "elsa-all": "weights exp_avg exp_avg_sq z u", "gmp": "weights exp_avg exp_avg_sq mask",
+    "finetune": "weights exp_avg exp_avg_sq", "distil": "weights exp_avg exp_avg_sq",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", PARTS)
+def test_a_state_holds_parameters_moments_buffers_and_metrics(tmp_path, every_step, kind):
+    run, model = Run(tmp_path, stop_after=4, kind=kind), tiny.model_for(kind)
     saved = load_file(max(tmp_path.iterdir()))
-    names = list(prunable_linears(llama()))
-    assert set(saved) == {"history", *(f"{part}/{name}" for part in parts for name in names)}
+    names, parts = list(prunable_linears(model)), PARTS[kind].split()
+    wanted = {f"{part}/{name}" for part in parts for name in names}
+    if kind == "elsa-all":
+        others = {n for n, _ in model.named_parameters()} - {f"{name}.weight" for name in names}
+        wanted |= {f"{part}/{name}" for part in parts[:3] for name in others}
+    assert set(saved) == {"history", *wanted}
+    for key in wanted:
+        assert saved[key].dtype == (torch.bool if key.startswith("mask") else torch.float32)
+        assert saved[key].abs().sum() > 0 if saved[key].is_floating_point() else saved[key].any()
     column = list(run.reported[0][1]).index("lm_loss")
-    wanted = [values["lm_loss"] for _, values in run.reported[:4]]
-    assert saved["history"][:, column].tolist() == wanted
-    assert all(saved[f"{part}/{name}"].abs().sum() > 0 for part in parts for name in names)
+    losses = [values["lm_loss"] for _, values in run.reported[:4]]
+    assert saved["history"][:, column].tolist() == losses
 
 
 def test_states_are_saved_seconds_apart_and_not_more_often(tmp_path):
@@ -127,9 +135,9 @@ def test_states_are_saved_seconds_apart_and_not_more_often(tmp_path):
     assert states(tmp_path) == []
 
 
-@pytest.mark.parametrize("kind", ["leap", "elsa"])
+@pytest.mark.parametrize("kind", ["leap", *tiny.WEIGHTS])
 def test_sigterm_saves_and_exits_with_its_status(tmp_path, undisturbed, kind):
-    handler, model = signal.getsignal(signal.SIGTERM), llama()
+    handler, model = signal.getsignal(signal.SIGTERM), tiny.model_for(kind)
     weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     with pytest.raises(SystemExit) as raised:
         Run(tmp_path, stop_after=4, kind=kind, act=terminate, model=model)
@@ -217,10 +225,26 @@ def test_the_state_of_another_method_is_refused(tmp_path, every_step):
     Run(tmp_path, 3, "tile")
     with pytest.raises(ValueError, match="unfinished training of other settings"):
         Run(tmp_path, kind="joint")
-    penalty = dataclasses.replace(settings_of("elsa"), penalty=0.06)
-    Run(tmp_path / "elsa", 3, "elsa")
+
+
+OTHERS = {
+    "penalty": ("elsa", {"penalty": 0.06}),
+    "decay": ("elsa", {"decay": "linear"}),
+    "distil": ("finetune", {"distil": 0.1}),
+    "as many steps, on other text": ("finetune", {"steps": 24, "mask_share": 0.5}),
+    "ramp": ("gmp", {"ramp": 0.6}),
+    "masks": ("finetune", {"masks": tiny.exact_masks(llama(), seed=3)}),
+    "start": ("finetune", {"start": {}}),
+}
+
+
+@pytest.mark.parametrize(("kind", "change"), OTHERS.values(), ids=OTHERS)
+def test_the_state_of_another_training_of_weights_is_refused(tmp_path, every_step, kind, change):
+    Run(tmp_path, 3, kind)
+    if not change.keys() & {"masks", "start"}:
+        change = {"settings": settings_of(kind, **change)}
     with pytest.raises(ValueError, match="unfinished training of other settings"):
-        Run(tmp_path / "elsa", kind="elsa", settings=penalty)
+        Run(tmp_path, kind=kind, **change)
 
 
 def test_no_state_is_written_unless_asked_for(tmp_path, monkeypatch):

@@ -11,7 +11,8 @@ from transformers import (
 )
 
 import leap
-from leap.methods import elsa
+from leap.budget import layer_survivors
+from leap.methods import elsa, finetune, gmp
 from leap.methods.leap import Leap
 from leap.methods.maskllm import MaskLLM
 from leap.methods.patch import Patch
@@ -43,8 +44,27 @@ SPARSITY = {"leap": 0.6, "2:4": 0.5, "1:4": 0.75, "tile": 0.35, "joint": 0.35}
 # a step is large and masks stay soft, so that a wrong gradient shows in every logit
 SOFT = {"steps": 12, "batch": 4, "sequences_per_draw": 2, "learning_rate": 1e-2, "warmup_steps": 3,
         "alpha": (2.0, 6.0), "tau": (2.0, 0.5), "seed": 5}  # fmt: skip
-ELSA = {"sparsity": 0.6, "steps": 12, "batch": 4, "learning_rate": 1e-2, "warmup_steps": 3,
-        "penalty": 0.05, "interval": 3, "seed": 5}  # fmt: skip
+# methods that train the weights themselves, by kind
+WEIGHTS = {
+    "elsa": (elsa, {"penalty": 0.05, "interval": 3}),
+    "elsa-all": (
+        elsa,
+        {
+            "penalty": 0.05,
+            "interval": 3,
+            "trained": "all",
+            "clipping": "loss",
+            "update_at": "start",
+            "decay": "linear",
+            "max_grad_norm": 0.5,
+        },
+    ),
+    "finetune": (finetune, {"max_grad_norm": 0.2}),
+    "distil": (finetune, {"distil": 0.3}),
+    "gmp": (gmp, {"interval": 2, "criterion": "moment", "decay": 0.1, "max_grad_norm": 0.2}),
+}
+SHORT = {"sparsity": 0.6, "steps": 12, "batch": 4, "learning_rate": 1e-2, "warmup_steps": 3,
+         "seed": 5}  # fmt: skip
 
 
 def family(name, seed=0, dtype=torch.float32):
@@ -60,8 +80,10 @@ def llama(seed=0, **changes):
 
 
 def model_for(kind):
-    """A model whose layers the kind's patterns fit."""
-    return llama(intermediate_size=25 if kind in ("leap", "elsa") else 20)
+    """A model whose layers the kind's patterns fit; where all is trained, tied and with biases."""
+    if kind == "elsa-all":
+        return llama(tie_word_embeddings=True, attention_bias=True, mlp_bias=True)
+    return llama(intermediate_size=20 if kind in KINDS and kind != "leap" else 25)
 
 
 def tokens(sequences=7, length=12, seed=1):
@@ -78,6 +100,18 @@ def random_masks(model, seed=2):
     return {n: torch.rand(shape, generator=generator) < 0.5 for n, shape in shapes(model).items()}
 
 
+def exact_masks(model, sparsity=0.6, seed=2):
+    """Random masks of the exact number of weights, by layer."""
+    random = torch.Generator().manual_seed(seed)
+    sizes = {name: shape[0] * shape[1] for name, shape in shapes(model).items()}
+    masks = {}
+    for name, keep in layer_survivors(sizes, sparsity).items():
+        masks[name] = (torch.randperm(sizes[name], generator=random) < keep).view(
+            shapes(model)[name]
+        )
+    return masks
+
+
 def n_of_m(shape, n, m, seed):
     """A mask N:M, another in each group."""
     random = torch.Generator().manual_seed(seed)
@@ -85,10 +119,17 @@ def n_of_m(shape, n, m, seed):
     return (order < n).flatten(1)
 
 
-def given(kind):
-    """The one-shot masks that a training of this kind starts from."""
-    what, own = KINDS.get(kind), shapes(model_for(kind))
-    if kind in ("leap", "elsa"):
+def given(kind, model=None):
+    """The masks of other methods that a training of this kind starts from, or keeps."""
+    model = model or model_for(kind)
+    what, own = KINDS.get(kind), shapes(model)
+    if kind in WEIGHTS:
+        if WEIGHTS[kind][0] is not finetune:
+            return {}
+        masks, name = exact_masks(model), list(own)[-1]
+        start = {name: torch.full(own[name], 0.25)} if kind == "finetune" else {}
+        return {"masks": masks, "start": start}
+    if kind == "leap":
         return {}
     if isinstance(what, MaskLLM):
         return {"prior": {name: n_of_m(shape, what.n, what.m, 3) for name, shape in own.items()}}
@@ -99,20 +140,29 @@ def given(kind):
 
 
 def settings_of(kind, **changes):
-    if kind == "elsa":
-        return elsa.Settings(**{**ELSA, **changes})
+    if kind in WEIGHTS:
+        module, own = WEIGHTS[kind]
+        return module.Settings(**{**SHORT, **own, **changes})
     return Settings(**{"sparsity": SPARSITY[kind], **SOFT, **changes})
 
 
+def trained(kind, settings=None, *, model=None, blocks=None, **options):
+    """Weights, masks and other parameters that a method trains, under given masks if it needs."""
+    model = model_for(kind) if model is None else model
+    blocks = tokens() if blocks is None else blocks
+    options = {**given(kind, model), **options}
+    return WEIGHTS[kind][0].learn_weights(model, blocks, settings or settings_of(kind), **options)
+
+
 def learned(kind, settings=None, *, model=None, blocks=None, **options):
-    """Tensors that a training ends with, by name: logits, or ELSA's weights and masks."""
+    """Tensors that a training ends with, by name: logits, or weights and masks."""
     settings = settings or settings_of(kind)
     model = model_for(kind) if model is None else model
     blocks = tokens() if blocks is None else blocks
-    if kind == "elsa":
-        found = elsa.learn_weights(model, blocks, settings, **options)
+    if kind in WEIGHTS:
+        found = trained(kind, settings, model=model, blocks=blocks, **options)
         masks = {f"mask/{name}": mask for name, mask in found.masks.items()}
-        return {**found.weights, **masks}
+        return {**found.weights, **masks, **found.others}
     options = {"parameterisation": KINDS[kind], **given(kind), **options}
     return dict(leap.learn_masks(model, blocks, settings, **options).logits)
 
