@@ -143,10 +143,9 @@ def _result(
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Set the weights outside the final masks to zero, also in the model; both on rank 0."""
     optimiser.zero_grad()  # this and the buffers make room for the result
-    masks_RI = {}
-    for name, layer in weights.layers.items():
-        refuse_non_finite(name, layer.weight, learner.noun)
-        masks_RI[name] = learner.final_mask(name, optimiser)
+    for name, learned in learner.learned.items():
+        refuse_non_finite(name, learned, learner.noun)
+    masks_RI = {name: learner.final_mask(name, optimiser) for name in weights.layers}
     for buffers in learner.buffers.values():
         buffers.clear()
     found, masks = {}, {}
