@@ -134,6 +134,7 @@ def trained_others(
                 final[name] = nn.Parameter(value, requires_grad=False)
     finally:
         for name, owners in places.items():
+            masters[name].requires_grad_(False)
             for module, attribute in owners:
                 parametrize.remove_parametrizations(module, attribute, leave_parametrized=False)
                 setattr(module, attribute, final.get(name, masters[name]))
