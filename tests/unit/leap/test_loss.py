@@ -1,11 +1,13 @@
-"""The loss in chunks against the model's own, value and gradient."""
+"""The losses in chunks against the model's own, value and gradient."""
+
+from contextlib import contextmanager
 
 import pytest
 import torch
 import transformers
 
 from leap.model import head
-from leap.model.loss import lm_loss_of
+from leap.model.loss import distillation_loss_of, lm_loss_of
 
 SIZES = {
     "vocab_size": 50, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1,
@@ -29,28 +31,84 @@ def model_of(config, dtype=torch.float32):
     return model
 
 
-def value_and_gradient(model, compute, ids_BT):
-    """Of the loss, and with respect to the first layer's output projection."""
-    weight = model.base_model.layers[0].mlp.down_proj.weight.requires_grad_()
-    weight.grad = None
+def weight_of(model):
+    """The last layer's output projection, whose gradient goes through the loss and one norm."""
+    return model.base_model.layers[0].mlp.down_proj.weight
+
+
+def value_and_gradients(compute, ids_BT, weights):
+    """Of the loss, the first of the values, with respect to these weights."""
+    for weight in weights:
+        weight.requires_grad_().grad = None
     value = compute(ids_BT)
-    (value / 3).backward()
-    return value.detach(), weight.grad
+    (value.flatten()[0] / 3).backward()
+    return [value.detach(), *(weight.grad for weight in weights)]
 
 
-@pytest.mark.parametrize("floats", [1, 50 * 7, 50 * 24, 2**26])
+def ids_of():
+    return torch.randint(0, 50, (2, 12), generator=torch.Generator().manual_seed(1))
+
+
+# of one position, of some in the middle of a sequence, of one sequence, of all there is
+CHUNKS = pytest.mark.parametrize("floats", [1, 50 * 7, 50 * 12, 50 * 24, 2**26])
+
+
+@CHUNKS
 @pytest.mark.parametrize("name", CONFIGS)
-def test_any_chunks_give_the_models_own_loss_and_gradient(name, floats, monkeypatch):
+@pytest.mark.parametrize("head_trained", [False, True], ids=["frozen head", "trained head"])
+def test_any_chunks_give_the_models_own_loss_and_gradient(name, floats, head_trained, monkeypatch):
     monkeypatch.setattr(head, "_FLOATS_IN_A_CHUNK", floats)
     model = model_of(CONFIGS[name])
-    ids_BT = torch.randint(0, 50, (2, 12), generator=torch.Generator().manual_seed(1))
-    expected = value_and_gradient(
-        model, lambda ids: model(input_ids=ids, labels=ids, use_cache=False).loss, ids_BT
+    weights = [weight_of(model), *([model.lm_head.weight] if head_trained else [])]
+    expected = value_and_gradients(
+        lambda ids: model(input_ids=ids, labels=ids, use_cache=False).loss, ids_of(), weights
     )
-    found = value_and_gradient(model, lm_loss_of(model), ids_BT)
+    found = value_and_gradients(lm_loss_of(model), ids_of(), weights)
     for ours, theirs in zip(found, expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-7)
-    assert found[1].abs().max() > 1e-4
+    assert all(gradient.abs().max() > 1e-4 for gradient in found[1:])
+
+
+@CHUNKS
+@pytest.mark.parametrize("name", ["llama", "soft-capped"])
+@pytest.mark.parametrize("share", [0.3, 1.0])
+def test_any_chunks_give_the_distillation_loss_and_its_gradient(name, floats, share, monkeypatch):
+    monkeypatch.setattr(head, "_FLOATS_IN_A_CHUNK", floats)
+    model, teacher, ids_BT = model_of(CONFIGS[name]), model_of(CONFIGS[name]), ids_of()
+    weight = weight_of(model)
+    weight[:, ::2] = 0
+    entered = []
+
+    @contextmanager
+    def dense():
+        entered.append(weight.data)
+        weight.data = weight_of(teacher).data
+        with torch.no_grad():
+            yield
+        weight.data = entered[-1]
+
+    def plainly(ids_BT):
+        ours, theirs = (
+            m(input_ids=ids_BT).logits[:, :-1].double().flatten(0, 1) for m in (model, teacher)
+        )
+        lm_loss = torch.nn.functional.cross_entropy(ours, ids_BT[:, 1:].flatten())
+        p, q = theirs.softmax(1), ours.softmax(1)
+        divergence = (p * (p.log() - q.log())).sum() / len(p)
+        loss = (1 - share) * lm_loss + share * divergence
+        return torch.stack([loss, lm_loss, divergence]).float()
+
+    expected = value_and_gradients(plainly, ids_BT, [weight])
+    found = value_and_gradients(distillation_loss_of(model, share, dense), ids_BT, [weight])
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+    assert len(entered) == 1 and found[0][2] > 0.01 and found[1].abs().max() > 1e-4
+
+
+def test_a_model_with_logits_of_its_own_cannot_be_distilled():
+    model = model_of(CONFIGS["scaled by the model itself"])
+    message = "distil: GraniteForCausalLM makes its logits in a way of its own, so only distil: 0"
+    with pytest.raises(ValueError, match=message):
+        distillation_loss_of(model, 0.5, contextmanager(lambda: iter([None])))
 
 
 def test_with_bfloat16_weights_logits_are_not_rounded():

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from leap.training.masks import METRICS
-from tests.unit.leap.tiny import learned, model_for, random_masks, settings_of, tokens
+from tests.unit.leap.tiny import WEIGHTS, learned, model_for, random_masks, settings_of, tokens
 from tests.warm import TORCHRUN, write_program
 
 pytestmark = pytest.mark.heavy
@@ -171,6 +171,20 @@ JOBS = {
         "kind": "elsa", "projection": "moment", "sharding": True, "checkpointing": True,
         "micro_batch": 2, "max_grad_norm": 0.15,
     },
+    "all_trained": {"kind": "elsa-all", "micro_batch": 2},
+    "all_trained_sharded": {"kind": "elsa-all", "sharding": True},
+    "all_trained_sharded_lean": {
+        "kind": "elsa-all", "sharding": True, "checkpointing": True, "micro_batch": 2,
+        "clipping": "sum", "weight_decay": 0.1,
+    },
+    "fine_tuned": {"kind": "finetune"},
+    "fine_tuned_sharded": {"kind": "finetune", "sharding": True, "mask_share": 0.25},
+    "distilled": {"kind": "distil", "micro_batch": 1},
+    "distilled_sharded": {
+        "kind": "distil", "sharding": True, "checkpointing": True, "max_grad_norm": 0.15,
+    },
+    "gradual": {"kind": "gmp"},
+    "gradual_sharded": {"kind": "gmp", "sharding": True, "micro_batch": 2},
 }  # fmt: skip
 REFUSED = {
     "batch / micro_batch is 3, which 2 processes cannot share": {"batch": 6},
@@ -200,7 +214,7 @@ def test_two_processes_learn_what_one_learns(pair, name):
     (found, intact, reported), (second, other, others) = (pair.result(name, r) for r in (0, 1))
     assert_near(found, expected)
     assert not second, "the first process has the result"
-    assert JOBS[name].get("kind") == "elsa" or (intact and other), "weights are as they were"
+    assert JOBS[name].get("kind") in WEIGHTS or (intact and other), "weights are as they were"
     assert [step for step, _ in reported] == [step for step, _ in lines]
     for (step, values), (_, wanted), (_, same) in zip(reported, lines, others, strict=True):
         assert list(values) == list(wanted)
@@ -316,9 +330,12 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-@pytest.mark.parametrize("kind", [{"kind": "elsa"}, {"sequences_per_draw": 6}], ids=str)
+@pytest.mark.parametrize(
+    "kind", [{"sequences_per_draw": 6}, *({"kind": k} for k in WEIGHTS)], ids=str
+)
 def test_a_training_resumes_under_another_execution(tmp_path, warm, way, kind):
     before, processes, after, others = way
+    kind = kind or {"sequences_per_draw": 6}
     pair = Pair(warm, tmp_path, {"job": {**before, **BOTH, **kind}}, processes).wait_for_steps(4)
     pair.launcher.send_signal(signal.SIGTERM)
     assert pair.end()[0] != 0

@@ -41,7 +41,7 @@ def training_of(place, folder, method, settings, ways=None):
     """A training of a method that writes into this folder."""
     folder.mkdir(exist_ok=True)
     cell = Cell(MODEL, method, "0.5")
-    names = OF_WEIGHTS if settings.get("like") in ("elsa", "finetune") else OF_MASKS
+    names = OF_WEIGHTS if settings.get("like") in ("elsa", "finetune", "gmp") else OF_MASKS
     outputs = {key: str(folder / name) for key, name in names.items()}
     return Training(
         place / "model", place / "calibration.safetensors", cell, "test",
@@ -131,14 +131,21 @@ def test_what_fits_in_no_way_is_refused(place, tmp_path, gpu):
     assert not Path(training.outputs["report"]).exists()
 
 
-def test_learned_weights_are_written_as_a_layer_wise_method_writes_its_own(place, tmp_path):
-    training = training_of(place, tmp_path, "mine", WEIGHTS)
+@pytest.mark.parametrize(
+    ("settings", "name", "value"),
+    [(WEIGHTS, "penalty", 0.01), ({"like": "gmp", "ramp": 0.4}, "ramp", 0.4)],
+    ids=["elsa", "gmp"],
+)
+def test_learned_weights_are_written_as_a_layer_wise_method_writes_its_own(
+    place, tmp_path, settings, name, value
+):
+    training = training_of(place, tmp_path, "mine", settings)
     _, report = learn(training)
-    assert (report["implementation"], report["settings"]["penalty"]) == ("elsa", 0.01)
+    assert (report["implementation"], report["settings"][name]) == (settings["like"], value)
     assert report["recipe"] == training.recipe
     assert report["cost"]["training_seconds"] > 0
     pruned = {key: training.outputs[key] for key in ("weights", "mask", "report")}
-    asked = known("mine", **WEIGHTS)
+    asked = known("mine", **settings)
     _, manifest = harden(place, training.cell, pruned, tmp_path / "hardened", asked)
     assert manifest["kept_weights_changed"] is True
     assert manifest["selection"] == {"rule": "exact", "tolerance": 0}
