@@ -329,13 +329,14 @@ WAYS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 @pytest.mark.parametrize(
-    "kind", [{"sequences_per_draw": 6}, *({"kind": k} for k in WEIGHTS)], ids=str
-)
+    ("way", "kind"),
+    [*((way, kind) for way in WAYS for kind in ("leap", "elsa")),
+     *(("three, sharded, then two, sharded", kind) for kind in WEIGHTS if kind != "elsa")],
+)  # fmt: skip
 def test_a_training_resumes_under_another_execution(tmp_path, warm, way, kind):
-    before, processes, after, others = way
-    kind = kind or {"sequences_per_draw": 6}
+    before, processes, after, others = WAYS[way]
+    kind = {"sequences_per_draw": 6} if kind == "leap" else {"kind": kind}
     pair = Pair(warm, tmp_path, {"job": {**before, **BOTH, **kind}}, processes).wait_for_steps(4)
     pair.launcher.send_signal(signal.SIGTERM)
     assert pair.end()[0] != 0
