@@ -123,14 +123,11 @@ class _Gradual:
 
     @torch.no_grad()
     def before_update(self, step: int) -> dict[str, float]:
-        """Let removed weights decay during the ramp, and rest after it; return the density."""
-        for name, weight_RI in self.learned.items():
-            removed_RI = ~self.masks[name]
-            assert weight_RI.grad is not None
-            if step < self.settings.ramp_steps:
-                weight_RI.grad.add_(weight_RI * removed_RI, alpha=self.settings.decay)
-            else:
-                weight_RI.grad.masked_fill_(removed_RI, 0)
+        """Let removed weights decay during the ramp; return the density."""
+        if step < self.settings.ramp_steps:
+            for name, weight_RI in self.learned.items():
+                assert weight_RI.grad is not None
+                weight_RI.grad.add_(weight_RI * ~self.masks[name], alpha=self.settings.decay)
         return {"density": 1 - self._sparsity(step)}
 
     @torch.no_grad()
