@@ -43,11 +43,12 @@ SETTINGS: dict[str, Any] = {
         "methods": [
             "random-mask", "magnitude", "wanda", "wanda-2-4", "wanda-owl", "sparsegpt", "thanos",
             "admm", "admm-cubic", "alps", "reconstruct", "leap-reconstruct", "leap", "maskllm",
-            "patch", "elsa",
+            "patch", "elsa", "gmp", "finetune", "finetune-distil", "admm-finetune", "leap-finetune",
         ],
     },
     "methods": {
         "wanda-owl": {"like": "wanda", "allocation": "owl"},
+        "admm-finetune": {"like": "finetune", "mask_from": "admm"},
         "wanda-2-4": {"like": "wanda", "budget": "2:4"},
         "maskllm": {"preset": "maskllm", "pattern": "2:4", "warm_start": "wanda-2-4", **TRAINING},
         "patch": {

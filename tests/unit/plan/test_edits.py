@@ -25,7 +25,11 @@ CORPORA = {"calibration", "training", "perplexity"}
 OF_HESSIANS = {"sparsegpt", "thanos", "admm", "admm-cubic", "admm-reconstruct"}
 RECONSTRUCTED = {"reconstruct", "admm-reconstruct", "leap-reconstruct"}
 LAYER_WISE = {"random-mask", "magnitude", "wanda", "alps", *OF_HESSIANS, *RECONSTRUCTED}
-METHODS = {*LAYER_WISE, "leap", "elsa"}
+# LEAP's mask in one budget with its weights is trained for ten steps
+MASKS = {"leap", "leap-10-steps"}
+OF_WANDA = {"finetune", "finetune-distil"}
+WEIGHTS = {"elsa", "gmp", "leap-finetune", *OF_WANDA}
+METHODS = {*LAYER_WISE, *MASKS, *WEIGHTS}
 
 
 def cells(*methods: str, **jobs: set[str]) -> Jobs:
@@ -33,10 +37,15 @@ def cells(*methods: str, **jobs: set[str]) -> Jobs:
     return {**jobs, "harden": set(methods), "evaluate": set(methods)}
 
 
-MADE = {"prune": LAYER_WISE, "train": {"leap"}, "train_weights": {"elsa"}}
+MADE = {"prune": LAYER_WISE, "train": MASKS, "train_weights": WEIGHTS}
 EVALUATED: Jobs = {"evaluate": {*METHODS, DENSE}}
 
-OF_LEAP = cells("leap", "leap-reconstruct", prune={"leap-reconstruct"}, train={"leap"})
+OF_MASKS = cells(
+    *MASKS, "leap-reconstruct", "leap-finetune",
+    prune={"leap-reconstruct"}, train_weights={"leap-finetune"},
+)  # fmt: skip
+OF_LEAP = {**OF_MASKS, "train": MASKS}
+TRAINED = {**OF_LEAP, **cells(*MASKS, *WEIGHTS, "leap-reconstruct", train_weights=WEIGHTS)}
 
 # A function that is edited, and the jobs that this concerns.
 EDITS: dict[str, Jobs] = {
@@ -52,26 +61,25 @@ EDITS: dict[str, Jobs] = {
     },
     # layer-wise methods: LEAP starts from Wanda's masks
     "baselines/wanda.py:score": cells(
-        "wanda", "reconstruct", "leap", "leap-reconstruct",
-        prune={"wanda", "reconstruct", "leap-reconstruct"}, train={"leap"},
+        "wanda", "reconstruct", *MASKS, "leap-reconstruct", "leap-finetune", *OF_WANDA,
+        prune={"wanda", "reconstruct", "leap-reconstruct"}, train=MASKS,
+        train_weights={"leap-finetune", *OF_WANDA},
     ),
     "baselines/hessian.py:factor_events": cells(
         "sparsegpt", "thanos", prune={"sparsegpt", "thanos"},
     ),
     "baselines/reconstruct.py:tune": cells(*RECONSTRUCTED, prune=RECONSTRUCTED),
     # trainings
-    "leap/training/data.py:sequences": {
-        **OF_LEAP, **cells("leap", "leap-reconstruct", "elsa", train_weights={"elsa"}),
-    },
-    "workflow/suite/stages/train.py:_attempt": {
-        **OF_LEAP, **cells("leap", "leap-reconstruct", "elsa", train_weights={"elsa"}),
-    },
+    "leap/training/data.py:sequences": TRAINED,
+    "workflow/suite/stages/train.py:_attempt": TRAINED,
     "leap/training/objective.py:density_term": OF_LEAP,
     "leap/methods/elsa.py:learn_weights": cells("elsa", train_weights={"elsa"}),
-    # another selection of masks trains nothing again
-    "leap/methods/leap/selection.py:exact_masks": cells(
-        "leap", "leap-reconstruct", prune={"leap-reconstruct"}, binarise={"leap"},
+    "leap/methods/gmp.py:sparsity_at": cells("gmp", train_weights={"gmp"}),
+    "leap/methods/finetune.py:mask_steps": cells(
+        *OF_WANDA, "leap-finetune", train_weights={*OF_WANDA, "leap-finetune"},
     ),
+    # another selection of masks trains nothing again
+    "leap/methods/leap/selection.py:exact_masks": {**OF_MASKS, "binarise": MASKS},
     # the last stages prune nothing again
     "workflow/suite/stages/harden.py:harden": cells(*METHODS),
     "workflow/suite/stages/perplexity.py:perplexity": EVALUATED,
@@ -125,9 +133,9 @@ def recipes(settings: dict[str, Any]) -> dict[tuple[str, str], Any]:
     found["evaluate", DENSE] = known.evaluation(Cell.dense(MODEL))
     for method in METHODS:
         cell = Cell(MODEL, method, "0.5")
-        makes = {"leap": "train", "elsa": "train_weights"}.get(method, "prune")
+        (makes,) = (rule for rule, names in MADE.items() if method in names)
         found[makes, method] = known.masks(cell)
-        if method == "leap":
+        if method in MASKS:
             found["binarise", method] = known.selection(cell)
         found["harden", method] = known.checkpoint(cell)
         found["evaluate", method] = known.evaluation(cell)
