@@ -1,8 +1,9 @@
 """Fine-tuning of kept weights: the mask of another method is fixed, the weights are trained.
 
-The oldest opponent of learned masks, after any pruning method: the weights that a mask keeps are
-trained on the language-modelling loss, or on a share of it and the KL divergence to the dense model
-(cross-entropy and distillation as in Adaptive Sparse Trainer, Huang et al. 2024, arXiv 2407.20584).
+After any pruning method, the weights that its mask keeps are trained on the language-modelling loss
+(Han et al. 2015, arXiv 1506.02626, retrain so), or on a share of it and the KL divergence to the
+dense model (cross-entropy and distillation as in Adaptive Sparse Trainer, Huang et al. 2024, arXiv
+2407.20584).
 
 Axes: S sequences, B sequences of a micro-batch, T tokens, O outputs, I inputs, R rows of a process.
 """
