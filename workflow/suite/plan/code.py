@@ -69,10 +69,7 @@ def fingerprint(*roots: str, data: Iterable[Path] = ()) -> str:
 
 def oldest(code: str) -> str:
     """Oldest fingerprint whose results are proven to be the same bits as those of `code`."""
-    known = _proven()
-    while code in known:
-        code = known[code]
-    return code
+    return _last(code, _proven())
 
 
 def closure(*roots: str) -> set[str]:
@@ -82,8 +79,20 @@ def closure(*roots: str) -> set[str]:
 
 @cache
 def _proven() -> dict[str, str]:
-    proofs = yaml.safe_load(PROOFS.read_text()) or []
-    return {new: old for proof in proofs for new, old in proof["same_bits"].items()}
+    """Older fingerprints; of two that one code is proven equal to, the first proof's is older."""
+    found: dict[str, str] = {}
+    for proof in yaml.safe_load(PROOFS.read_text()) or []:
+        for new, old in proof["same_bits"].items():
+            known, other = _last(new, found), _last(old, found)
+            if known != other:
+                found |= {other: known} if new in found else {known: other}
+    return found
+
+
+def _last(code: str, older: Mapping[str, str]) -> str:
+    while code in older:
+        code = older[code]
+    return code
 
 
 @cache
