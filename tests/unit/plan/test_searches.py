@@ -25,6 +25,6 @@ def test_trials_are_the_distinct_settings_of_all_searches_of_the_method():
     assert searches.trials("allocation", found) == {}
 
 
-@pytest.mark.parametrize(("method", "tried"), [("leap", 12), ("elsa", 12)])
+@pytest.mark.parametrize(("method", "tried"), [("leap", 12), ("admm-finetune", 12), ("elsa", 15)])
 def test_the_shipped_searches_are_counted(method, tried):
     assert searches.trials("budget", loaded())[method] == tried
