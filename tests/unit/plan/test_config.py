@@ -244,7 +244,7 @@ def test_the_workstation_scale_is_the_papers_but_for_models_gpus_and_leaps_text(
     for model in small:
         assert settings["models"][model].pop("resources")["train"]["gpu"] == 1
         assert paper["models"][model].pop("resources")["train"]["gpu"] > 1
-    tuned = ("finetune", "finetune-distil", "leap-finetune", "leap-1000-steps")
+    tuned = ("finetune", "finetune-distil", "leap-finetune", "leap-500-steps")
     for learned in ("leap", "maskllm", "patch", "elsa", *tuned):
         assert settings["methods"][learned].pop("batch") == 8
         assert paper["methods"][learned].pop("batch") == 256

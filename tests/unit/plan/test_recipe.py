@@ -97,17 +97,17 @@ def test_a_reconstruction_has_the_recipe_of_the_masks_and_weights_that_it_starts
 
 
 def test_weights_under_a_learned_mask_have_the_recipe_of_its_training_and_selection():
-    cell, half = Cell(MODEL, "leap-finetune", "0.5", 3), Cell(MODEL, "leap-200-steps", "0.5", 3)
+    cell, part = Cell(MODEL, "leap-finetune", "0.5", 3), Cell(MODEL, "leap-100-steps", "0.5", 3)
     known = Recipes(loaded())
     found = known.masks(cell)
-    assert found["mask_from"] == {"masks": known.masks(half), "selection": known.selection(half)}
-    assert found["mask_from"]["masks"]["method"]["steps"] == 200
-    assert (found["method"]["steps"], found["method"]["mask_from"]) == (400, "leap-200-steps")
-    twice = Recipes(loaded(methods={"leap-finetune": {"steps": 800}}))
-    assert twice.masks(cell)["method"]["mask_from"] == "leap"
+    assert found["mask_from"] == {"masks": known.masks(part), "selection": known.selection(part)}
+    assert found["mask_from"]["masks"]["method"]["steps"] == 100
+    assert (found["method"]["steps"], found["method"]["mask_from"]) == (400, "leap-100-steps")
+    longer = Recipes(loaded(methods={"leap-finetune": {"steps": 1600}}))
+    assert longer.masks(cell)["method"]["mask_from"] == "leap"
     # as much text in steps of another size
-    small = Recipes(loaded(methods={"leap": {"batch": 4, "sequences_per_draw": 4}}))
-    assert small.masks(cell)["method"]["mask_from"] == "leap-800-steps"
+    small = Recipes(loaded(methods={"leap": {"batch": 8, "sequences_per_draw": 8}}))
+    assert small.masks(cell)["method"]["mask_from"] == "leap-200-steps"
 
 
 def test_learned_weights_have_a_training_and_no_selection():
