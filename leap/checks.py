@@ -37,9 +37,10 @@ def check_masks(masks: Mapping[str, Tensor], sizes: Mapping[str, int], sparsity:
 
     `sizes` is the number of weights by layer.
     """
-    if {name: mask_OI.numel() for name, mask_OI in masks.items()} != sizes:
+    counts = {name: (mask_OI.numel(), int(mask_OI.sum())) for name, mask_OI in masks.items()}
+    if {name: size for name, (size, _) in counts.items()} != sizes:
         raise ValueError("the masks taken from another method belong to another model")
-    kept = sum(int(mask_OI.sum()) for mask_OI in masks.values())
+    kept = sum(kept for _, kept in counts.values())
     wanted = survivors(sum(sizes.values()), sparsity)
     if kept != wanted:
         raise ValueError(

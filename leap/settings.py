@@ -151,6 +151,11 @@ def make_settings(kind: type[T], values: Mapping[str, Any], sparsity: float, see
     return kind(**{**chosen, "sparsity": sparsity, "seed": seed})
 
 
+def mask_steps(steps: int, share: float) -> int:
+    """Steps of one budget for a mask and its weights that the training of the mask takes."""
+    return round(share * steps)
+
+
 def refuse_unusable(settings: Any, checks: Checks) -> None:
     """Raise ValueError for the first setting whose check fails, with its allowed values."""
     for name, (fine, wanted) in checks.items():

@@ -19,7 +19,7 @@ from leap.checks import check_masks
 from leap.model.layers import prunable_linears
 from leap.model.loss import distillation_loss_of, lm_loss_of
 from leap.model.trained import TrainedLinear, dense_weights
-from leap.settings import refuse_unusable, step_checks
+from leap.settings import mask_steps, refuse_unusable, step_checks
 from leap.training.weights import CURVES, How, SparseWeights, Weights, train_weights
 
 
@@ -57,16 +57,12 @@ class Settings:
                 "batch": (self.batch >= 1, "at least 1"),
                 "distil": (0 <= self.distil <= 1, "from 0 to 1"),
                 "mask_share": (
-                    0 <= self.mask_share < 1 and mask_steps(self) < self.steps,
+                    0 <= self.mask_share < 1
+                    and mask_steps(self.steps, self.mask_share) < self.steps,
                     "at least 0, and leave a step to the weights",
                 ),
             },
         )
-
-
-def mask_steps(settings: Settings) -> int:
-    """Steps of the budget that the training of the mask has used."""
-    return round(settings.mask_share * settings.steps)
 
 
 def learn_weights(
@@ -85,7 +81,8 @@ def learn_weights(
     ValueError as `train_weights` does, for masks of another model or sparsity, and with `distil`
     for a model that makes its logits in a way of its own.
     """
-    linears, first, start = prunable_linears(model), mask_steps(settings), start or {}
+    linears, start = prunable_linears(model), start or {}
+    first = mask_steps(settings.steps, settings.mask_share)
     sizes = {name: linear.weight.numel() for name, linear in linears.items()}
     check_masks(masks, sizes, settings.sparsity)
     layers: dict[str, TrainedLinear] = {}

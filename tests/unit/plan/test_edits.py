@@ -75,7 +75,7 @@ EDITS: dict[str, Jobs] = {
     "leap/training/objective.py:density_term": OF_LEAP,
     "leap/methods/elsa.py:learn_weights": cells("elsa", train_weights={"elsa"}),
     "leap/methods/gmp.py:sparsity_at": cells("gmp", train_weights={"gmp"}),
-    "leap/methods/finetune.py:mask_steps": cells(
+    "leap/settings.py:mask_steps": cells(
         *OF_WANDA, "leap-finetune", train_weights={*OF_WANDA, "leap-finetune"},
     ),
     # another selection of masks trains nothing again

@@ -31,6 +31,16 @@ def load_tensors(path: str | Path) -> dict[str, "Tensor"]:
     return tensors
 
 
+def load_kept(taken: Mapping[str, Path]) -> "tuple[Mapping[str, Tensor], dict[str, Tensor]]":
+    """Masks that a method keeps, and the weights [O, I] changed with them, if any; by layer.
+
+    They are the files `mask_from` and `weights_from`. Raises ValueError for a damaged file.
+    """
+    weights = load_tensors(taken["weights_from"]) if "weights_from" in taken else {}
+    by_layer = {key.removesuffix(".weight"): weight_OI for key, weight_OI in weights.items()}
+    return load_masks(taken["mask_from"]), by_layer
+
+
 def tensors_hash(tensors: Iterable[tuple[str, "Tensor"]]) -> str:
     """SHA-256 of names, types, shapes and bytes, in the order of the tensors."""
     sha256 = hashlib.sha256()

@@ -7,6 +7,7 @@ the training of the mask: `mask_from` is trained for that long only, as <method>
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from leap.settings import mask_steps
 from suite.plan.validation import Problem
 
 
@@ -23,7 +24,8 @@ def problems(settings: Mapping[str, Any], name: str) -> Iterator[Problem]:
         )
         return
     made, shorter = _shorter(methods, values)
-    if not shorter["steps"] or not 0 < _steps(values) < values["steps"]:
+    steps = mask_steps(values["steps"], values["mask_share"])
+    if not shorter["steps"] or not 0 < steps < values["steps"]:
         yield "mask_share", f"divides {values['steps']} steps into parts of 0; change one"
     elif methods.get(made, shorter) != shorter:
         yield "mask_share", f"there is another method {made}; rename it"
@@ -47,16 +49,12 @@ def _shares(values: Mapping[str, Any]) -> bool:
     return bool(values.get("mask_share"))
 
 
-def _steps(values: Mapping[str, Any]) -> int:
-    """Steps that the mask takes from the budget, as `leap.methods.finetune.mask_steps`."""
-    return round(values["mask_share"] * values["steps"])
-
-
 def _shorter(
     methods: Mapping[str, Mapping[str, Any]], values: Mapping[str, Any]
 ) -> tuple[str, Mapping[str, Any]]:
     """Name and settings of the method that learns the mask from its share of the text."""
     lender = values["mask_from"]
-    steps = round(_steps(values) * values["batch"] / methods[lender]["batch"])
+    sequences = mask_steps(values["steps"], values["mask_share"]) * values["batch"]
+    steps = round(sequences / methods[lender]["batch"])
     name = lender if methods[lender]["steps"] == steps else f"{lender}-{steps}-steps"
     return name, {**methods[lender], "steps": steps}

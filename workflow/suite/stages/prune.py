@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from suite.artifacts.files import write_json
 from suite.artifacts.masks import save_masks
-from suite.artifacts.tensors import load_masks, load_tensors, save_tensors
+from suite.artifacts.tensors import load_kept, load_masks, save_tensors
 from suite.jobs.job import progress
 from suite.jobs.precision import compute_dtype
 from suite.jobs.provenance import Meter, choose_device, compute_setting
@@ -21,7 +21,7 @@ from suite.plan.cell import Cell
 from suite.stages import corpora, models
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 
 def prune(
@@ -59,7 +59,7 @@ def prune(
     blocks_ST, corpus = corpora.read(calibration, recipe["calibration"], text.get("sequences"))
     batches = torch.from_numpy(blocks_ST).long().to(device).split(batch)
     if "mask_from" in of_suite:
-        start = _start(taken)
+        start = load_kept(taken)
         pruned = driver.prune_model(model, chosen, cell.target, batches, *start, progress)
     else:
         of_suite = {"allocation": "uniform", **of_suite}
@@ -83,13 +83,6 @@ def prune(
             "events": pruned.events,
         },
     )
-
-
-def _start(taken: Mapping[str, Path]) -> "tuple[Mapping[str, Tensor], dict[str, Tensor]]":
-    """Masks of another method, and the weights that it changed, by layer."""
-    weights = load_tensors(taken["weights_from"]) if "weights_from" in taken else {}
-    by_layer = {key.removesuffix(".weight"): weight_OI for key, weight_OI in weights.items()}
-    return load_masks(taken["mask_from"]), by_layer
 
 
 def _keep(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from suite.artifacts.files import read_json, write_json
 from suite.artifacts.masks import mask_hash, save_masks
-from suite.artifacts.tensors import load_masks, load_tensors, save_tensors
+from suite.artifacts.tensors import load_kept, load_masks, save_tensors
 from suite.jobs.gpu_memory import first_that_fits
 from suite.jobs.precision import compute_dtype
 from suite.jobs.provenance import Meter, choose_device, compute_setting
@@ -107,7 +107,10 @@ def train_weights(training: Training, taken: Mapping[str, Path]) -> None:
     settings = make_settings(module.Settings, values, cell.target, cell.seed)
 
     def learn(model: Any, blocks_ST: Any, **how: Any) -> dict[str, Any]:
-        learned = module.learn_weights(model, blocks_ST, settings, **_kept(taken), **how)
+        if "mask_from" in taken:
+            masks, start = load_kept(taken)
+            how |= {"masks": masks, "start": start}
+        learned = module.learn_weights(model, blocks_ST, settings, **how)
         if parallel.rank() == 0:
             dtype = getattr(torch, models.describe(training.model)["dtype"])
             weights = {f"{name}.weight": x.to(dtype) for name, x in learned.weights.items()}
@@ -164,15 +167,6 @@ def _attempt(
         "cost": {**meter.read(), "training_seconds": round(watch.seconds, 3)},
         "events": [],
     }
-
-
-def _kept(taken: Mapping[str, Path]) -> dict[str, Any]:
-    """Masks that a method keeps, and the weights that they start with, by layer."""
-    if "mask_from" not in taken:
-        return {}
-    weights = load_tensors(taken["weights_from"]) if "weights_from" in taken else {}
-    start = {key.removesuffix(".weight"): weight_OI for key, weight_OI in weights.items()}
-    return {"masks": load_masks(taken["mask_from"]), "start": start}
 
 
 def _calibration(mask: Path) -> dict[str, Any]:

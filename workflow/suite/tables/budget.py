@@ -162,7 +162,7 @@ def _caption(results: Results, label: str) -> str:
         f"accuracy over the method, item by item, and the ratio of its perplexity to {label}'s. ± "
         "is a standard error over draws of items, which all models share; it has no part for the "
         "training seed, and several seeds are averaged. Best of several methods at a sparsity and "
-        "number of tokens in bold; controls are the best of nothing. Shipped: what someone with "
+        "number of tokens in bold, controls left out. Shipped: what someone with "
         "the dense checkpoint needs, a bit for each prunable weight and all numbers that were "
         "changed, in the checkpoint's dtype; mean over models. Trials: settings that were compared "
         f"on validation text to choose the method's. {SECONDS}"
