@@ -16,7 +16,7 @@ from suite.artifacts.tensors import save_tensors
 from suite.plan.cell import Cell
 from suite.plan.methods import method_schema
 from suite.report.release import MASK, apply_release, pack
-from suite.report.sparse import SPARSE, unpack_checkpoint
+from suite.sparse.container import WEIGHTS, unpack_checkpoint
 from suite.stages import harden as harden_stage
 from suite.stages import models
 from suite.stages import prune as pruning
@@ -128,7 +128,7 @@ def test_checksums_cards_and_sizes_are_those_of_the_files(released):
     assert summary.startswith("# Pruned miniature models: masks, manifests, tables\n")
     assert "\n| Cell | Mask | Mask and kept weights | Dense, in bfloat16 |\n" in summary
     assert f"\n| mini-gemma-3-1b/leap/0.6 | {mask:,} | – | {2 * parameters:,} |" in summary
-    packed = (release / "mini-gemma-3-1b/admm/0.6" / SPARSE).stat().st_size
+    packed = (release / "mini-gemma-3-1b/admm/0.6" / WEIGHTS).stat().st_size
     assert f" | {packed:,} | {2 * parameters:,} |" in summary
     assert f"Mask: {mask:,} bytes" in card
 

@@ -6,8 +6,8 @@ Needed because a grid's checkpoints are too large to publish; a mask takes one b
     release/tables/...   release/README.md   release/SHA256SUMS (for `sha256sum -c`)
 
 `apply_release` prunes the dense model with a mask. Methods that change the kept weights
-(`changes_weights` in their schema) are released with these weights, as `suite.report.sparse` packs
-them.
+(`changes_weights` in their schema) are released with these weights, as `suite.sparse.container`
+packs them.
 """
 
 import gzip
@@ -26,8 +26,8 @@ from suite.artifacts.masks import mask_hash
 from suite.artifacts.tensors import load_masks, tensors_hash
 from suite.plan.methods import method_label
 from suite.plan.metrics import DEFAULT
-from suite.report.sparse import SPARSE, pack_checkpoint
 from suite.results.frame import CELL, Results, any_generated, of_tasks
+from suite.sparse.container import WEIGHTS, pack_checkpoint
 from suite.tables.entries import table
 from suite.tables.text import lines_text
 
@@ -88,7 +88,7 @@ def apply_release(model: "PreTrainedModel", folder: str | Path) -> None:
     if manifest["kept_weights_changed"]:
         raise ValueError(
             f"{manifest['method']} changed the weights that it kept: a mask alone does not give "
-            "its model; `suite.report.sparse.unpack_checkpoint` does"
+            "its model; `suite.sparse.loading.load` does"
         )
     masks = _read_mask(folder / MASK)
     if mask_hash(masks) != manifest["mask_sha256"]:
@@ -154,11 +154,14 @@ def _card(
         return [
             *lines,
             f"{method} also changed the kept weights: the mask alone does not give its model. "
-            f"`{SPARSE}` does ({packed:,} bytes, one bit per weight and the kept weights):",
+            f"`{WEIGHTS}` does ({packed:,} bytes, one bit per weight and the kept weights):",
+            "",
+            "    from suite.sparse.loading import load",
+            "    model = load(folder)    # generates from the packed weights",
             "",
             "    from pathlib import Path",
-            "    from suite.report.sparse import unpack_checkpoint",
-            "    unpack_checkpoint(Path(folder), Path(target))    # then from_pretrained(target)",
+            "    from suite.sparse.container import unpack_checkpoint",
+            "    unpack_checkpoint(Path(folder), Path(target))    # dense",
         ]
     return [
         *lines,

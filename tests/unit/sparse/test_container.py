@@ -6,29 +6,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from suite.artifacts.files import sha256, write_json
-from suite.artifacts.masks import save_masks
-from suite.artifacts.tensors import save_tensors
-from suite.report.sparse import SPARSE, WEIGHTS, pack_checkpoint, unpack_checkpoint
+from suite.artifacts.files import write_json
+from suite.sparse.container import WEIGHTS, pack_checkpoint, unpack_checkpoint
+from tests.unit.sparse.packed import hardened
 
 
 def bits(tensor):
     return tensor.contiguous().view(torch.uint8)
 
 
-def hardened(folder, tensors, masks):
-    folder.mkdir()
-    save_tensors(tensors, folder / WEIGHTS)
-    save_masks(masks, folder / "mask.safetensors")
-    (folder / "config.json").write_text("{}")
-    write_json(folder / "manifest.json", {"weights_sha256": sha256(folder / WEIGHTS)})
-    return folder
-
-
 @settings(deadline=None, max_examples=40)
 @given(
     rows=st.integers(1, 9),
-    columns=st.integers(1, 13),
+    columns=st.integers(1, 130),
     dtype=st.sampled_from([torch.bfloat16, torch.float16, torch.float32]),
     seed=st.integers(0, 99),
 )
@@ -46,8 +36,10 @@ def test_any_matrix_comes_back(tmp_path_factory, rows, columns, dtype, seed):
     place = hardened(tmp_path / "hardened", tensors, {"block.linear": mask})
     (tmp_path / "packed").mkdir()
     size = pack_checkpoint(place, tmp_path / "packed")
-    parts = rows * columns / 8 + int(mask.sum()) * weight.itemsize + 2 * other.nbytes
-    assert parts <= size < parts + 600, "one bit per weight, the kept weights, and a header"
+    words = rows * -(-columns // 64) * 8
+    kept = (int(mask.sum()) + 32) * weight.itemsize
+    parts = words + 4 * rows + kept + 16 + 2 * other.nbytes
+    assert parts <= size < parts + 700, "one bit per weight, the kept weights, and a header"
     unpack_checkpoint(tmp_path / "packed", tmp_path / "dense")
     found = load_file(tmp_path / "dense" / WEIGHTS)
     assert found.keys() == tensors.keys()
@@ -61,12 +53,12 @@ def test_a_weight_that_should_be_gone_and_a_damaged_file_are_refused(tmp_path):
     place = hardened(tmp_path / "a", {"x.weight": torch.ones(1, 2)}, {"x": mask})
     with pytest.raises(ValueError, match=r"x\.weight: a weight outside the mask is not zero"):
         pack_checkpoint(place, tmp_path)
-    assert not (tmp_path / SPARSE).exists()
+    assert not (tmp_path / WEIGHTS).exists()
     place = hardened(tmp_path / "b", {"x.weight": torch.tensor([[1.0, 0.0]])}, {"x": mask})
     pack_checkpoint(place, tmp_path)
-    content = bytearray((tmp_path / SPARSE).read_bytes())
+    content = bytearray((tmp_path / WEIGHTS).read_bytes())
     content[-1] ^= 1
-    (tmp_path / SPARSE).write_bytes(content)
+    (tmp_path / WEIGHTS).write_bytes(content)
     with pytest.raises(ValueError, match="damaged"):
         unpack_checkpoint(tmp_path, tmp_path / "dense")
     write_json(place / "manifest.json", {"weights_sha256": "0"})

@@ -1,0 +1,124 @@
+"""Products of packed matrices, by all kernels, against float64."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from suite.sparse import cpu, gpu
+from suite.sparse.container import unpacked_matrix
+from tests.unit.sparse.packed import assert_products, matrix
+
+BUILT = cpu.instructions()
+KINDS = ("avx2", "avx512_bf16")
+
+needs_kernel = pytest.mark.skipif(not BUILT, reason="the CPU kernel needs AVX2 and a C++ compiler")
+
+
+@pytest.fixture(params=KINDS)
+def kind(request):
+    if KINDS.index(request.param) > KINDS.index(BUILT):
+        pytest.skip(f"this CPU has {BUILT} only")
+    return request.param
+
+
+@needs_kernel
+@settings(deadline=None, max_examples=60)
+@given(
+    rows=st.integers(1, 40),
+    columns=st.integers(1, 300),
+    tokens=st.integers(1, 19),
+    density=st.sampled_from([0.0, 0.1, 0.5, 1.0]),
+    seed=st.integers(0, 99),
+)
+def test_products_on_a_cpu(rows, columns, tokens, density, seed):
+    weight_OI, parts = matrix(rows, columns, density, seed)
+    tokens_NI = torch.randn(tokens, columns, generator=torch.Generator().manual_seed(seed))
+    tokens_NI = tokens_NI.bfloat16()
+    for kind in KINDS[: KINDS.index(BUILT) + 1]:
+        found_NO = torch.ops.bitmask.linear(tokens_NI, *parts, kind)
+        assert_products(found_NO, tokens_NI, weight_OI)
+    assert_products(cpu.linear(tokens_NI, *parts), tokens_NI, weight_OI)
+    assert torch.equal(torch.ops.bitmask.unpack(*parts)[:, :columns], weight_OI)
+    assert torch.equal(unpacked_matrix(parts[0], parts[2], columns), weight_OI)
+
+
+@needs_kernel
+def test_threads_do_not_change_a_bit(kind):
+    _, parts = matrix(700, 512, 0.4)
+    tokens_NI = torch.randn(3, 512).bfloat16()
+    before = torch.get_num_threads()
+    found = []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        found.append(torch.ops.bitmask.linear(tokens_NI, *parts, kind))
+    torch.set_num_threads(before)
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
+
+
+@needs_kernel
+def test_wrong_tensors_and_instructions_are_refused():
+    _, (mask, starts, kept) = matrix(8, 64, 0.5)
+    tokens_NI = torch.ones(1, 64).bfloat16()
+    for parts in (
+        (mask.int(), starts, kept),
+        (mask, starts[:4], kept),
+        (mask, starts, kept.float()),
+        (mask[:, :4], starts, kept),
+    ):
+        with pytest.raises(RuntimeError, match=r"not those of a packed matrix|needs contiguous"):
+            torch.ops.bitmask.linear(tokens_NI, *parts, BUILT)
+    for tokens in (tokens_NI.float(), torch.ones(1, 65).bfloat16(), tokens_NI[0]):
+        with pytest.raises((RuntimeError, IndexError), match=r"not \[N, I\]|out of range"):
+            torch.ops.bitmask.linear(tokens, mask, starts, kept, BUILT)
+    with pytest.raises(RuntimeError, match="this CPU has no amx"):
+        torch.ops.bitmask.linear(tokens_NI, mask, starts, kept, "amx")
+
+
+@pytest.mark.parametrize("tokens", [1, 2, 7, 16, 17])
+@pytest.mark.parametrize("shape", [(1, 1), (16, 128), (37, 301)])
+def test_products_on_a_gpu(shape, tokens):
+    pytest.importorskip("triton", reason="Triton is not installed")
+    device = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("needs a GPU, or Triton's interpreter")
+    weight_OI, parts = matrix(*shape, 0.5)
+    tokens_NI = torch.randn(tokens, shape[1]).bfloat16()
+    found_NO = gpu.linear(tokens_NI.to(device), *(part.to(device) for part in parts))
+    # the interpreter cuts off where a GPU rounds
+    rounding = 2**-7 if device == "cpu" else 2**-8
+    assert_products(found_NO.cpu(), tokens_NI, weight_OI, rounding)
+    found_OI = gpu.unpack(*(part.to(device) for part in parts), shape[1])
+    assert torch.equal(found_OI.cpu(), weight_OI)
+
+
+WITHOUT_COMPILER = """
+import logging, torch
+logging.basicConfig()
+from suite.sparse import cpu
+from suite.sparse.layer import PackedLinear
+print(repr(cpu.instructions()), repr(cpu.instructions()))
+"""
+
+
+@pytest.mark.heavy
+def test_without_a_compiler_a_line_says_so_once(tmp_path):
+    environment = {
+        "PATH": str(tmp_path), "HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path),
+        "TORCH_EXTENSIONS_DIR": str(tmp_path / "built"), "CXX": str(tmp_path / "none"),
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_COMPILER], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["''", "''"]
+    lines = [line for line in done.stderr.splitlines() if "packed weights" in line]
+    assert len(lines) == 1, done.stderr
+    assert "could not be built" in lines[0]
+    assert "products are dense" in lines[0]
+    assert "Traceback" not in done.stderr
