@@ -24,10 +24,16 @@ FIGURES = (
         len({(cell.model, cell.sparsity) for cell in FIRST}) < len(FIRST),
     ),
     ("cost", "accuracy and cost", frames_of(""), COUNTED),
+    ("speed", "speed and bytes", shown_of("speed"), config["speed"]["grid"]),
 )
 SHOWN = [name for name, _, _, is_shown in FIGURES if is_shown]
 # name, function, title, study, inputs
-DRAWN = [(name, name, title, "", inputs) for name, title, inputs, is_shown in FIGURES if is_shown]
+# the figure of speed also where only its target asks for it
+DRAWN = [
+    (name, name, title, "", inputs)
+    for name, title, inputs, is_shown in FIGURES
+    if is_shown or name == "speed"
+]
 DRAWN += [
     (name, figure, name, study, frames_of(study))
     for study in STUDIES

@@ -11,6 +11,7 @@ rule page:
         manifests=manifests_of(CELLS),
         figures=[formats(name)[0] for name in SHOWN],
         tables=[f"{RESULTS}/tables/{name}" for name in ("main.csv", "main.tex", "main_tabular.tex")],
+        speeds=SPEEDS if config["speed"]["grid"] else [],
     output:
         f"{RESULTS}/report.html",
     log:

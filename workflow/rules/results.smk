@@ -1,13 +1,6 @@
 # results.parquet and items.parquet: all results of the grid or of a study, checked once. Tables,
 # figures and the page read only these two.
 
-from suite.plan.methods import written_pattern
-
-PATTERNS = {DENSE: "dense"} | {
-    name: written_pattern(config["implementations"][name], values)
-    for name, values in config["methods"].items()
-}
-
 
 rule collect:
     input:

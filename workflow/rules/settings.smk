@@ -10,7 +10,7 @@ from suite.plan import studies
 from suite.plan.cell import DENSE, Cell
 from suite.plan.config import load
 from suite.plan.grid import cells, first_seeds
-from suite.plan.methods import mask_learners, methods_that_are, weight_learners
+from suite.plan.methods import mask_learners, methods_that_are, weight_learners, written_pattern
 from suite.plan.downloads import of_hub
 from suite.plan.recipe import Recipes
 from suite.plan.subject import judged
@@ -29,7 +29,8 @@ config["hub_mirror"] = config.get("hub_mirror") or os.environ.get("HUB_MIRROR", 
 try:
     asked, BOS_OF_TOKENIZER = completed(config)
     config.update(load(asked))
-    studies.refuse_unfit(config, {name: each.study for name, each in TABLES.items()}, STUDY_FIGURES)
+    of_studies = {name: each.study for name, each in TABLES.items() if not each.measured}
+    studies.refuse_unfit(config, of_studies, STUDY_FIGURES)
     if workflow.is_main_process:
         lm_eval_tasks.refuse(config)
 except ValueError as error:
@@ -55,6 +56,11 @@ PRUNED = [cell for cell in CELLS if cell.method != DENSE]
 FIRST = first_seeds(PRUNED)
 STUDIES = studies.names(config)
 RECIPES = Recipes(config)
+
+PATTERNS = {DENSE: "dense"} | {
+    name: written_pattern(config["implementations"][name], values)
+    for name, values in config["methods"].items()
+}
 
 TRAINED = methods_that_are("trained", config)
 LEARN_WEIGHTS = sorted(weight_learners(config))

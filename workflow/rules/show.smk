@@ -5,8 +5,8 @@ from suite.tables.published import FILES as NUMBERS
 # kind, name, function, title, study, inputs
 DISPLAYS = [("figure", *figure) for figure in DRAWN]
 DISPLAYS += [
-    ("table", name, function, name, study, frames_of(study))
-    for name, function, study in SHOWN_TABLES
+    ("table", name, function, name, study, frames_of(study) if study else shown_of(name))
+    for name, function, study in [*SHOWN_TABLES, *UNASKED]
 ]
 
 for KIND, NAME, FUNCTION, TITLE, STUDY, INPUTS in DISPLAYS:

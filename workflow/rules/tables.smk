@@ -3,11 +3,16 @@
 OF_GRID = [
     name
     for name, table in TABLES.items()
-    if table.of_grid and (PUBLISHED or name != "against_published")
+    if (table.of_grid and (PUBLISHED or name != "against_published"))
+    or (table.measured and config["speed"]["grid"])
 ]
 # name, function, and study ("" for the grid)
 SHOWN_TABLES = [(name, name, "") for name in OF_GRID] + [
     (study, studies.section(study, config)["table"], study) for study in STUDIES
+]
+# made by their own target only
+UNASKED = [
+    (name, name, "") for name, table in TABLES.items() if table.measured and name not in OF_GRID
 ]
 
 

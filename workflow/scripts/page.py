@@ -24,6 +24,7 @@ if __name__ == "__main__":
             list(zip(map(Path, inputs.figures), captions, strict=True)),
             params.settings,
             [Path(file) for file in inputs.tables],
+            [Path(file) for file in inputs.speeds],
         )
         results = read(Path(inputs.frame), Path(inputs.answers), params.recipes)
         write_page(results, Context(**params.told), shown, Path(snakemake.output[0]))

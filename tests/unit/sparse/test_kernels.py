@@ -42,8 +42,9 @@ def test_products_on_a_cpu(rows, columns, tokens, density, seed):
     for kind in KINDS[: KINDS.index(BUILT) + 1]:
         found_NO = torch.ops.bitmask.linear(tokens_NI, *parts, kind)
         assert_products(found_NO, tokens_NI, weight_OI)
+        found_OI = torch.ops.bitmask.unpack(*parts, kind)[:, :columns]
+        assert torch.equal(found_OI.bfloat16(), weight_OI)
     assert_products(cpu.linear(tokens_NI, *parts), tokens_NI, weight_OI)
-    assert torch.equal(torch.ops.bitmask.unpack(*parts)[:, :columns], weight_OI)
     assert torch.equal(unpacked_matrix(parts[0], parts[2], columns), weight_OI)
 
 
@@ -76,8 +77,12 @@ def test_wrong_tensors_and_instructions_are_refused():
     for tokens in (tokens_NI.float(), torch.ones(1, 65).bfloat16(), tokens_NI[0]):
         with pytest.raises((RuntimeError, IndexError), match=r"not \[N, I\]|out of range"):
             torch.ops.bitmask.linear(tokens, mask, starts, kept, BUILT)
-    with pytest.raises(RuntimeError, match="this CPU has no amx"):
-        torch.ops.bitmask.linear(tokens_NI, mask, starts, kept, "amx")
+    for product in (
+        lambda: torch.ops.bitmask.linear(tokens_NI, mask, starts, kept, "amx"),
+        lambda: torch.ops.bitmask.unpack(mask, starts, kept, "amx"),
+    ):
+        with pytest.raises(RuntimeError, match="this CPU has no amx"):
+            product()
 
 
 @pytest.mark.parametrize("tokens", [1, 2, 7, 16, 17])

@@ -24,6 +24,7 @@ from suite.plan.world import has_generated_tasks
 Recipe = dict[str, Any]
 
 _TASKS = ROOT / "workflow/suite/miniature/tasks"
+_KERNEL = ROOT / "workflow/suite/sparse/kernel.cpp"
 _DOCUMENTS = "suite.sources.texts:documents"
 
 
@@ -136,6 +137,16 @@ class Recipes:
             "batch_tokens": self.settings["evaluation"]["batch_tokens"],
             **self.computing,
             "code": fingerprint("suite.stages.validate:validate"),
+        }
+
+    def speed(self, cell: Cell) -> Recipe:
+        """Recipe of a measurement of speed."""
+        asked = {key: value for key, value in self.settings["speed"].items() if key != "grid"}
+        return {
+            "model": self.model(cell.model),
+            "checkpoint": self._checkpoint_read(cell),
+            "speed": asked,
+            "code": fingerprint("suite.stages.measure:measure", data=[_KERNEL]),
         }
 
     def evaluation(self, cell: Cell) -> Recipe:

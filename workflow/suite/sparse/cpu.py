@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 SOURCE = Path(__file__).with_name("kernel.cpp")
-MOST_TOKENS = 8  # that one pass over the weights serves; with more, a dense product is faster
+MOST_TOKENS = 16  # with more, a dense product is faster
 
 # without -lgomp, since the functions of torch's own copy, and so its threads, are to be used
 _FLAGS = ["-O3", "-std=c++20", "-fopenmp"]
@@ -66,5 +66,7 @@ def linear(
     """Tokens times the transposed packed matrix, [N, O], all in bfloat16, with float32 sums."""
     if len(tokens_NI) <= MOST_TOKENS:
         return torch.ops.bitmask.linear(tokens_NI, mask, starts, kept, instructions())
-    weight_OI = torch.ops.bitmask.unpack(mask, starts, kept)[:, : tokens_NI.shape[1]]
-    return torch.nn.functional.linear(tokens_NI, weight_OI)
+    # in float32 for AVX2: torch's products of many tokens in bfloat16 are slow without AVX-512
+    dense = torch.ops.bitmask.unpack(mask, starts, kept, instructions())
+    weight_OI = dense[:, : tokens_NI.shape[1]]
+    return torch.nn.functional.linear(tokens_NI.to(weight_OI.dtype), weight_OI).bfloat16()

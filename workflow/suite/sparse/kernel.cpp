@@ -39,6 +39,8 @@ struct Matrix {
 // Products of a row with tokens x [N, stride], which are zero beyond I; y [N].
 using Row = void (*)(const Matrix&, int64_t row, const void* x, int64_t stride, float* y);
 
+using Unpack = void (*)(const Matrix&, int64_t row, void* dense);
+
 #if defined(__x86_64__)
 
 #define AVX2 __attribute__((target("avx2,fma,popcnt")))
@@ -79,6 +81,14 @@ AVX2 float sum(__m256 lanes) {
   return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
 }
 
+// The eight weights of a byte of the mask, of which `values` are the kept ones, in float32.
+AVX2 inline __m256 expanded(uint8_t byte, const uint16_t* values) {
+  const __m128i next = _mm_loadu_si128(reinterpret_cast<const __m128i*>(values));
+  const auto* shuffle = reinterpret_cast<const __m256i*>(shuffles.by_byte[byte]);
+  const __m256i twice = _mm256_broadcastsi128_si256(next);
+  return _mm256_castsi256_ps(_mm256_shuffle_epi8(twice, _mm256_load_si256(shuffle)));
+}
+
 // x is float32.
 template <int N>
 AVX2 void row_avx2(const Matrix& m, int64_t row, const void* x, int64_t stride, float* y) {
@@ -91,17 +101,13 @@ AVX2 void row_avx2(const Matrix& m, int64_t row, const void* x, int64_t stride, 
     const float* columns = static_cast<const float*>(x) + WORD * word;
 #pragma GCC unroll 8
     for (int part = 0; part < 8; ++part) {
-      const auto byte = static_cast<uint8_t>(bits >> (8 * part));
       const auto kept = static_cast<uint8_t>(before >> (8 * part));
-      const auto* next = reinterpret_cast<const __m128i*>(values + kept);
-      const auto* shuffle = reinterpret_cast<const __m256i*>(shuffles.by_byte[byte]);
-      const __m256i twice = _mm256_broadcastsi128_si256(_mm_loadu_si128(next));
-      const __m256i moved = _mm256_shuffle_epi8(twice, _mm256_load_si256(shuffle));
+      const __m256 weights = expanded(bits >> (8 * part), values + kept);
 #pragma GCC unroll 8
       for (int n = 0; n < N; ++n) {
         const __m256 inputs = _mm256_loadu_ps(columns + n * stride + 8 * part);
         __m256& chain = sums[n][part % CHAINS];
-        chain = _mm256_fmadd_ps(_mm256_castsi256_ps(moved), inputs, chain);
+        chain = _mm256_fmadd_ps(weights, inputs, chain);
       }
     }
     values += _mm_popcnt_u64(bits);
@@ -146,6 +152,33 @@ AVX512 void row_avx512(const Matrix& m, int64_t row, const void* x, int64_t stri
   }
 }
 
+// Write a row of the dense matrix: in float32 here, and in bfloat16 below.
+AVX2 void unpack_avx2(const Matrix& m, int64_t row, void* dense) {
+  const uint16_t* values = m.kept + m.starts[row];
+  for (int64_t word = 0; word < m.words; ++word) {
+    const uint64_t bits = m.bits(row, word), before = kept_before(bits);
+    for (int part = 0; part < 8; ++part) {
+      const auto kept = static_cast<uint8_t>(before >> (8 * part));
+      float* columns = static_cast<float*>(dense) + WORD * word + 8 * part;
+      _mm256_storeu_ps(columns, expanded(bits >> (8 * part), values + kept));
+    }
+    values += _mm_popcnt_u64(bits);
+  }
+}
+
+AVX512 void unpack_avx512(const Matrix& m, int64_t row, void* dense) {
+  const uint16_t* values = m.kept + m.starts[row];
+  for (int64_t word = 0; word < m.words; ++word) {
+    const uint64_t bits = m.bits(row, word);
+    for (int part = 0; part < 2; ++part) {
+      const auto half = static_cast<uint32_t>(bits >> (32 * part));
+      const __m512i weights = _mm512_maskz_expand_epi16(half, _mm512_loadu_si512(values));
+      _mm512_storeu_si512(static_cast<uint16_t*>(dense) + WORD * word + 32 * part, weights);
+      values += _mm_popcnt_u32(half);
+    }
+  }
+}
+
 bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 
 bool has_avx512() {
@@ -156,6 +189,8 @@ bool has_avx512() {
 // For up to 1, 2, 4 and 8 tokens.
 const Row AVX2_ROWS[] = {row_avx2<1>, row_avx2<2>, row_avx2<4>, row_avx2<8>};
 const Row AVX512_ROWS[] = {row_avx512<1>, row_avx512<2>, row_avx512<4>, row_avx512<8>};
+const Unpack UNPACK_AVX2 = unpack_avx2;
+const Unpack UNPACK_AVX512 = unpack_avx512;
 
 #else
 
@@ -163,6 +198,8 @@ bool has_avx2() { return false; }
 bool has_avx512() { return false; }
 const Row* const AVX2_ROWS = nullptr;
 const Row* const AVX512_ROWS = nullptr;
+const Unpack UNPACK_AVX2 = nullptr;
+const Unpack UNPACK_AVX512 = nullptr;
 
 #endif
 
@@ -190,13 +227,19 @@ Matrix matrix(const at::Tensor& mask, const at::Tensor& starts, const at::Tensor
           reinterpret_cast<const uint16_t*>(kept.const_data_ptr()), mask.size(0), mask.size(1) / 8};
 }
 
+// Whether these are AVX-512, and not AVX2.
+bool checked(const std::string& instructions_) {
+  const bool wide = instructions_ == "avx512_bf16";
+  TORCH_CHECK(wide ? has_avx512() : instructions_ == "avx2" && has_avx2(),
+              "this CPU has no ", instructions_);
+  return wide;
+}
+
 // x [N, I] in bfloat16 times the matrix' transpose: [N, O] in bfloat16.
 at::Tensor linear(const at::Tensor& x, const at::Tensor& mask, const at::Tensor& starts,
                   const at::Tensor& kept, const std::string& instructions_) {
   const Matrix m = matrix(mask, starts, kept);
-  const bool wide = instructions_ == "avx512_bf16";
-  TORCH_CHECK(wide ? has_avx512() : instructions_ == "avx2" && has_avx2(),
-              "this CPU has no ", instructions_);
+  const bool wide = checked(instructions_);
   const int64_t tokens = x.size(0), stride = WORD * m.words;
   TORCH_CHECK(x.dim() == 2 && x.is_cpu() && x.scalar_type() == at::kBFloat16 &&
                   x.size(1) <= stride && x.size(1) > stride - WORD,
@@ -225,20 +268,19 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& mask, const at::Tensor&
   return found;
 }
 
-// The dense matrix [O, 64 * words] in bfloat16, zero beyond I.
-at::Tensor unpack(const at::Tensor& mask, const at::Tensor& starts, const at::Tensor& kept) {
+// The dense matrix [O, 64 * words], zero beyond I: in bfloat16, or for AVX2 in float32, which is what
+// CPUs without bfloat16 multiply faster.
+at::Tensor unpack(const at::Tensor& mask, const at::Tensor& starts, const at::Tensor& kept,
+                  const std::string& instructions_) {
   const Matrix m = matrix(mask, starts, kept);
-  at::Tensor found = at::zeros({m.rows, WORD * m.words}, kept.options());
-  auto* dense = static_cast<uint16_t*>(found.mutable_data_ptr());
+  const bool wide = checked(instructions_);
+  const auto options = kept.options().dtype(wide ? at::kBFloat16 : at::kFloat);
+  at::Tensor found = at::empty({m.rows, WORD * m.words}, options);
+  auto* bytes = static_cast<char*>(found.mutable_data_ptr());
+  const int64_t row_bytes = WORD * m.words * found.element_size();
   in_parallel(m, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
-      const uint16_t* values = m.kept + m.starts[row];
-      for (int64_t word = 0; word < m.words; ++word) {
-        uint16_t* columns = dense + WORD * (row * m.words + word);
-        for (uint64_t bits = m.bits(row, word); bits; bits &= bits - 1) {
-          columns[__builtin_ctzll(bits)] = *values++;
-        }
-      }
+      (wide ? UNPACK_AVX512 : UNPACK_AVX2)(m, row, bytes + row * row_bytes);
     }
   });
   return found;
@@ -250,5 +292,5 @@ TORCH_LIBRARY(bitmask, library) {
   library.def("instructions() -> str", &instructions);
   library.def("linear(Tensor x, Tensor mask, Tensor starts, Tensor kept, str instructions) -> Tensor",
               &linear);
-  library.def("unpack(Tensor mask, Tensor starts, Tensor kept) -> Tensor", &unpack);
+  library.def("unpack(Tensor mask, Tensor starts, Tensor kept, str instructions) -> Tensor", &unpack);
 }

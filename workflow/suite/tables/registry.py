@@ -15,12 +15,14 @@ from suite.tables.context import Context
 class Table:
     """Formats of a table, and whether every grid has it.
 
-    Only studies with the section `study`, or with the measure `validation`, can name it.
+    Only studies with the section `study`, or with the measure `validation`, can name it, and none
+    if it also shows the `measured` speed of cells.
     """
 
     formats: tuple[str, ...]
     of_grid: bool = False
     study: str = ""
+    measured: bool = False
 
 
 TABLES: Mapping[str, Table] = {
@@ -29,6 +31,7 @@ TABLES: Mapping[str, Table] = {
     "headline": Table(("json",), of_grid=True),
     "verdict": Table(("md",), of_grid=True),
     "against_published": Table(("csv", "md"), of_grid=True),  # of the paper's models
+    "speed": Table(("csv", "md"), measured=True),
     "comparison": Table(("csv", "md")),
     "tokens": Table(("csv", "md"), study="amounts"),
     "budget": Table(("csv", "md"), study="amounts"),

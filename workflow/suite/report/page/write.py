@@ -14,13 +14,16 @@ from suite.artifacts.files import read_json, write_text
 from suite.plan.cell import Cell
 from suite.plan.methods import method_label
 from suite.results.frame import Results, written
+from suite.results.speeds import batches
 from suite.results.statistics import RECOVERED
 from suite.tables import against_published, leaderboard, published_leads, verdict
+from suite.tables.budget import bytes_text
 from suite.tables.caption import accuracy, counted, measured
 from suite.tables.context import Context
 from suite.tables.entries import Field, number, number_field, perplexity
 from suite.tables.headline import judge
 from suite.tables.published import read_published
+from suite.tables.speed import WAYS, name_of, speed_rows
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 
@@ -46,13 +49,14 @@ class PageInputs:
     """Files and settings shown on the page in addition to the results.
 
     `manifests` of the pruned checkpoints by the path of their cell; `figures`, SVG files with their
-    captions; `tables`, files for download.
+    captions; `tables`, files for download; `speeds`, files of measured speed.
     """
 
     manifests: Mapping[str, Path]
     figures: Sequence[tuple[Path, str]]
     settings: Mapping[str, Any]
     tables: Sequence[Path] = ()
+    speeds: Sequence[Path] = ()
 
 
 def write_page(results: Results, context: Context, inputs: PageInputs, output: Path) -> None:
@@ -83,6 +87,7 @@ def write_page(results: Results, context: Context, inputs: PageInputs, output: P
             low=(0, 3, 5, 6),
         ),
         results=_results(results),
+        speed=_speed(results, inputs.speeds) if inputs.speeds else None,
         measured=measured(results).replace("`", ""),
         averaged=counted(results),
         recovered=RECOVERED,
@@ -164,6 +169,29 @@ def _results(results: Results) -> Table:
         for place, cell in results.cells.iterrows()
     ]
     return Table(headings, rows, text=(0, 1), filters=(0, 1, 2), wide=(3, 5), low=(2, 3, 6))
+
+
+def _speed(results: Results, speeds: Sequence[Path]) -> Table:
+    rows = speed_rows(results, speeds)
+    at = batches(rows)
+    headings = ["Method", "Model", "Sparsity", "Weights", "Average", "Perplexity", "Bytes",
+                *(f"Tokens/s, {batch} {'text' if batch == 1 else 'texts'}" for batch in at),
+                *(f"× dense, {batch}" for batch in at)]  # fmt: skip
+    fields = [
+        [
+            Field(name_of(row["method"])),
+            Field(row["model"]),
+            Field(row["sparsity"]),
+            Field(WAYS[row["way"]]),
+            number_field(row["average"]),
+            number_field(row["ppl"], perplexity),
+            number_field(row["weight_bytes"], bytes_text),
+            *(number_field(row[f"speed_{batch}"], lambda value: number(value, 1)) for batch in at),
+            *(number_field(row[f"gain_{batch}"]) for batch in at),
+        ]
+        for row in rows.to_dict("records")
+    ]
+    return Table(headings, fields, text=(0, 1, 3), filters=(0, 1, 2, 3), wide=(4, 5), low=(5, 6))
 
 
 def _provenance(results: Results, manifests: Mapping[str, Path]) -> tuple[Table, list[Any]]:

@@ -1,0 +1,42 @@
+# Bytes and speed of checkpoints: results/<run>/speed.
+
+# one cell of every model, sparsity and pattern, since speed does not depend on which weights are kept
+MEASURED = {}
+for cell in CELLS:
+    MEASURED.setdefault((cell.model, cell.sparsity, PATTERNS[cell.method]), cell)
+SPEEDS = of_each(MEASURED.values(), "speed/{}.json")
+
+
+def shown_of(name):
+    """Inputs of a table or figure of the grid."""
+    return {**frames_of(""), **({"speeds": SPEEDS} if name == "speed" else {})}
+
+
+rule measure:
+    input:
+        model=rules.model.output[0],
+        hardened=checkpoint_inputs,
+    output:
+        f"{RESULTS}/speed/{CELL}.json",
+    log:
+        f"{RESULTS}/logs/measure/{CELL}.log",
+    conda:
+        "../../envs/suite.yaml"
+    # a whole machine, so that no other job slows it down
+    threads: workflow.cores or asks("evaluate", "threads")
+    resources:
+        **resources_of("evaluate"),
+    params:
+        run=RUN,
+        recipe=recipe("speed"),
+    message:
+        "Measuring {wildcards.model}, {wildcards.method} at {wildcards.sparsity}"
+    script:
+        "../scripts/measure.py"
+
+
+rule speed:
+    input:
+        files_of_table("speed", "speed"),
+        formats("speed"),
+    localrule: True
