@@ -127,3 +127,37 @@ def test_without_a_compiler_a_line_says_so_once(tmp_path):
     assert "could not be built" in lines[0]
     assert "products are dense" in lines[0]
     assert "Traceback" not in done.stderr
+
+
+COMPILE = """
+from triton import compile
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from suite.sparse import gpu, triton_kernels
+
+common = {"mask": "*u8", "starts": "*i32", "kept": "*bf16"}
+common |= dict.fromkeys(["rows", "row_bytes", "columns"], "i32")
+sizes = {"ROWS": gpu._ROWS, "COLUMNS": gpu._COLUMNS}
+kernels = [(triton_kernels.unpack, {**common, "found": "*bf16"}, {})]
+for padded in 1, 16:
+    types = {**common, "found": "*bf16", "inputs": "*bf16", "tokens": "i32"}
+    kernels.append((triton_kernels.linear, types, {"PADDED": padded, "WIDE": False}))
+for kernel, types, own in kernels:
+    constants = {**own, **sizes}
+    source = ASTSource(kernel, {**types, **dict.fromkeys(constants, "constexpr")}, constants)
+    built = compile(source, target=GPUTarget("cuda", 90, 32))
+    print("mma" if "mma" in built.asm["ptx"] else "none", len(built.asm["cubin"]) > 0)
+"""
+
+
+@pytest.mark.heavy
+def test_gpu_kernels_compile_and_several_tokens_use_tensor_cores(tmp_path):
+    pytest.importorskip("triton", reason="Triton is not installed")
+    environment = os.environ | {"TRITON_INTERPRET": "0", "TRITON_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", COMPILE],
+        env=environment | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["none", "True", "none", "True", "mma", "True"]
