@@ -10,7 +10,7 @@ from safetensors import safe_open
 pytestmark = pytest.mark.heavy
 
 MODEL = "mini-qwen-2.5-0.5b"
-GRID = f"grid={{models: [{MODEL}], methods: [magnitude, leap]}}"
+GRID = f"grid={{models: [{MODEL}], methods: [magnitude, leap, rounding-4]}}"
 ASKED = "prompt: 8, tokens: 2, batches: [1], rounds: 1"
 
 
@@ -20,8 +20,8 @@ def test_bytes_and_speed_of_a_run(own_smoke_run, succeed):
     results = run / "results/smoke"
     files = sorted(file for file in (results / "speed").rglob("*") if file.is_file())
     assert [str(file.relative_to(results / "speed" / MODEL)) for file in files] == [
-        "dense/0.0.json", "magnitude/0.5.json"
-    ], "one cell for both methods, and no packed checkpoint is left behind"  # fmt: skip
+        "dense/0.0.json", "magnitude/0.5.json", "rounding-4/0.0.json"
+    ], "one cell for both pruning methods, and no packed checkpoint is left behind"  # fmt: skip
     ways = json.loads(files[1].read_text())["ways"]
     assert [*ways] == ["bfloat16", "float32", "bitmask", "csr"]
     for way in ways.values():
@@ -41,8 +41,16 @@ def test_bytes_and_speed_of_a_run(own_smoke_run, succeed):
     assert 0 < packed["parameter_bytes"] - kept - manifest["weights"] / 8 < 0.2 * 2 * weights
     with open(results / "tables/speed.csv", newline="") as file:
         rows = [(row["method"], row["way"]) for row in csv.DictReader(file)]
-    assert rows == [("dense", "bfloat16"), ("dense", "float32"), ("magnitude", "bitmask"),
-                    ("leap", "bitmask"), ("", "csr")]  # fmt: skip
+    assert rows == [
+        ("dense", "bfloat16"), ("dense", "float32"), ("rounding-4", "4 bits"),
+        ("magnitude", "bitmask"), ("leap", "bitmask"), ("", "csr"),
+    ]  # fmt: skip
+    (rounded,) = json.loads(files[2].read_text())["ways"]["4 bits"]["rounds"]
+    # scales and zero points take half a bit a weight more
+    assert (
+        rounded["parameter_bytes"]
+        == 2 * (weights - manifest["weights"]) + manifest["weights"] * (4 + 32 / 64) / 8
+    )
     assert os.path.getsize(results / "figures/speed.svg") > 1000
 
     page = results / "report.html"

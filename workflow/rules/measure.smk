@@ -1,6 +1,7 @@
 # Bytes and speed of checkpoints: results/<run>/speed.
 
-# one cell of every model, sparsity and pattern, since speed does not depend on which weights are kept
+# one cell of every model, sparsity and pattern, since speed does not depend on which weights are
+# kept
 MEASURED = {}
 for cell in CELLS:
     MEASURED.setdefault((cell.model, cell.sparsity, PATTERNS[cell.method]), cell)

@@ -24,7 +24,9 @@ MODEL = "mini-llama-3.2-1b"
 CORPORA = {"calibration", "training", "perplexity"}
 OF_HESSIANS = {"sparsegpt", "thanos", "admm", "admm-cubic", "admm-reconstruct"}
 RECONSTRUCTED = {"reconstruct", "admm-reconstruct", "leap-reconstruct"}
-LAYER_WISE = {"random-mask", "magnitude", "wanda", "alps", *OF_HESSIANS, *RECONSTRUCTED}
+ROUNDED = {"rounding", "rounding-8", "rounding-4"}
+OTHERS = {"random-mask", "magnitude", "wanda", "alps"}
+LAYER_WISE = {*OTHERS, *ROUNDED, *OF_HESSIANS, *RECONSTRUCTED}
 # LEAP's mask in one budget with its weights is trained for ten steps
 MASKS = {"leap", "leap-10-steps"}
 OF_WANDA = {"finetune", "finetune-distil"}

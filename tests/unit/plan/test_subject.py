@@ -37,4 +37,5 @@ def test_opponents_and_those_of_the_subjects_kind(subject, methods, kindred, oth
     assert found["kindred"] == kindred.split()
     assert [n for n in found["opponents"] if n not in found["kindred"]] == others.split()
     controls = {name for name, kind in settings["implementations"].items() if is_control(kind)}
-    assert controls == {"random-mask", "my-control", "random-mask-2-4"}
+    rounding = {"rounding", "rounding-8", "rounding-4"}
+    assert controls == {"random-mask", "my-control", "random-mask-2-4", *rounding}

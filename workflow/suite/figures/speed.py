@@ -18,7 +18,7 @@ from suite.figures.panels import (
 from suite.figures.style import method_looks
 from suite.plan.cell import DENSE
 from suite.results.frame import Results
-from suite.results.speeds import PACKED, batches
+from suite.results.speeds import OWN_WAYS, batches
 from suite.tables.context import Context
 from suite.tables.speed import speed_rows
 
@@ -30,7 +30,7 @@ def speed(results: Results, speeds: Sequence[Path], context: Context) -> Figure:
     bfloat16, and the dashed line its accuracy. Bars are one standard error.
     """
     rows = speed_rows(results, speeds)
-    rows = rows[rows["way"].isin([PACKED, "bfloat16"])]
+    rows = rows[rows["way"].isin([*OWN_WAYS, "bfloat16"])]
     models = distinct(rows["model"])
     looks = method_looks(distinct(rows.loc[rows["method"] != DENSE, "method"]))
     figure = new_figure(4.6, is_narrow=len(models) == 1)

@@ -141,7 +141,9 @@ def pattern_of(method: str, values: Mapping[str, Any]) -> str:
 
 
 def written_pattern(method: str, values: Mapping[str, Any]) -> str:
-    """Pattern for readers: "2:4", "dense or 2:4" for a method of tiles, or "free"."""
+    """Pattern for readers: "2:4", "dense or 2:4" for a method of tiles, "8 bits", or "free"."""
+    if "bits" in values:
+        return f"{values['bits']} bits"
     pattern = pattern_of(method, values)
     return (f"dense or {pattern}" if _of_tiles(method) else pattern) if pattern else FREE
 
@@ -153,7 +155,9 @@ def can_have(method: str, values: Mapping[str, Any], sparsity: float) -> bool:
 
 
 def only_sparsity(method: str, values: Mapping[str, Any]) -> float | None:
-    """The sparsity of a method with N:M in all groups, None for any other."""
+    """The one sparsity of a method with N:M in all groups or by its schema, else None."""
+    if "only_sparsity" in method_schema(method):
+        return float(method_schema(method)["only_sparsity"])
     return None if _of_tiles(method) else sparsity_of(pattern_of(method, values))
 
 

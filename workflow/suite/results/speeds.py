@@ -1,6 +1,6 @@
 """Measured speed and bytes of cells, from the files of rule `measure`.
 
-A sparse way of holding the weights is compared with the best dense way in the same round, so that
+Other ways of holding the weights are compared with the best dense way in the same round, so that
 both saw the same load of the machine.
 """
 
@@ -18,13 +18,14 @@ from suite.results.frame import CELL
 
 PACKED = "bitmask"
 DENSE_WAYS = ("bfloat16", "float32")
-SPARSE_WAYS = (PACKED, "csr")
+OWN_WAYS = (PACKED, "8 bits", "4 bits")  # of methods, rather than for comparison
+SPARSE_WAYS = (*OWN_WAYS, "csr")
 
 _Rounds = Sequence[Mapping[str, Any]]
 
 
 def speeds(files: Sequence[Path]) -> pd.DataFrame:
-    """One row per cell and way: sparse ones, and for a dense cell the dense ones.
+    """One row per cell and way: sparse and rounded ones, and for a dense cell the dense ones.
 
     Columns: `CELL`, `way`, `weight_bytes`, `byte_share` (of dense bfloat16), `peak_bytes`,
     `first_token_seconds`, and by batch `speed_<batch>` (tokens a second), medians over rounds;

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,6 +150,17 @@ def _csr(folder: Path, device: str) -> "PreTrainedModel":
     return model
 
 
+def _rounded(folder: Path, device: str, bits: int, group: int) -> "PreTrainedModel":
+    from leap.model.layers import prunable_linears
+    from suite.sparse.rounded import RoundedLinear, can_hold
+
+    model = _loaded(folder, "bfloat16", device)
+    for name, linear in prunable_linears(model).items():
+        if can_hold(linear, group):
+            model.set_submodule(name, RoundedLinear(linear, bits, group))
+    return model
+
+
 def _loaded(folder: Path, dtype: str, device: str) -> "PreTrainedModel":
     from transformers import AutoModelForCausalLM
 
@@ -164,4 +176,6 @@ WAYS: Mapping[str, Callable[[Path, str], "PreTrainedModel"]] = {
     "bitmask": _packed,
     "float32": _float32,
     "csr": _csr,
+    "8 bits": partial(_rounded, bits=8, group=0),
+    "4 bits": partial(_rounded, bits=4, group=64),
 }

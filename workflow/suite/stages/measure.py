@@ -68,7 +68,7 @@ def _folders(
     recipe: Mapping[str, Any],
     temporary: Path,
 ) -> dict[str, Path]:
-    """Checkpoint by way: dense ones, and for a pruned cell also sparse ones."""
+    """Checkpoint by way: dense ones, and for a pruned or rounded cell also its own."""
     dense = hardened or models.intact_checkpoint(model_directory)
     folders = {"bfloat16": dense}
     if device == "cpu":
@@ -77,11 +77,11 @@ def _folders(
         return folders
     manifest = read_json(hardened / "manifest.json")
     check(hardened / "manifest.json", manifest["recipe"], recipe["checkpoint"])
+    own = recipe["checkpoint"]["masks"]["method"]
+    if "bits" in own:  # rounded, for which torch has kernels on CPUs
+        return folders | ({f"{own['bits']} bits": dense} if device == "cpu" else {})
     pack_checkpoint(hardened, temporary)
-    folders["bitmask"] = temporary
-    if device == "cpu":
-        folders["csr"] = dense
-    return folders
+    return folders | {"bitmask": temporary} | ({"csr": dense} if device == "cpu" else {})
 
 
 def _file_bytes(folder: Path) -> int:

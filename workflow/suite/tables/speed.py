@@ -10,7 +10,7 @@ import pandas as pd
 from suite.plan.cell import DENSE
 from suite.plan.methods import method_label
 from suite.results.frame import Results, written
-from suite.results.speeds import PACKED, batches, speeds
+from suite.results.speeds import OWN_WAYS, batches, speeds
 from suite.results.statistics import means
 from suite.tables.budget import bytes_text
 from suite.tables.caption import accuracy, mean_accuracy
@@ -22,6 +22,8 @@ WAYS = {
     "bfloat16": "dense, bfloat16",
     "float32": "dense, float32",
     "bitmask": "packed",
+    "8 bits": "8 bits",
+    "4 bits": "4 bits",
     "csr": "CSR, float32",
 }
 _QUALITY = ["average", "average_stderr", "ppl"]
@@ -78,7 +80,7 @@ def speed_rows(results: Results, files: Sequence[Path]) -> pd.DataFrame:
     found = found.assign(pattern=found["method"].map(patterns)).drop(columns="seed")
     quality = means(results.cells, _QUALITY).reset_index()
     quality = quality.assign(pattern=quality["method"].map(patterns))
-    is_shared = found["way"] == PACKED
+    is_shared = found["way"].isin(OWN_WAYS)
     packed = quality.merge(found[is_shared].drop(columns="method"), on=place)
     dense = found[found["method"] == DENSE].merge(quality, on=[*place, "method"], how="left")
     others = found[~is_shared & (found["method"] != DENSE)].assign(method="")
@@ -97,10 +99,11 @@ def _caption(results: Results) -> str:
         "What checkpoints take to generate text, and their quality: "
         f"{mean_accuracy(results)} (higher is better) ± one standard error, and perplexity (lower "
         "is better). Packed: one bit per weight and the kept weights, multiplied as they are for a "
-        "few tokens at a time. Bytes are those of all parameters, embedding and head included; "
-        "peak memory is what loading and generating added to the process. Seconds to the first "
-        "token after a prompt, and tokens a second afterwards for one text and for several at a "
-        "time: medians over rounds. × dense: times as fast as the fastest dense way in the same "
-        "round, ± half the range over rounds. Measured once for each model, sparsity and pattern, "
-        "with random tokens, since speed depends neither on which weights are kept nor on the text."
+        "few tokens at a time. 8 and 4 bits: torch's kernels for rounded weights. Bytes are those "
+        "of all parameters, embedding and head included; peak memory is what loading and "
+        "generating added to the process. Seconds to the first token after a prompt, and tokens a "
+        "second afterwards for one text and for several at a time: medians over rounds. × dense: "
+        "times as fast as the fastest dense way in the same round, ± half the range over rounds. "
+        "Measured once for each model, sparsity and pattern, with random tokens, since speed "
+        "depends neither on which weights are kept nor on the text."
     )

@@ -1,0 +1,52 @@
+"""Linear layer with weights of 8 or 4 bits, by torch's own kernels for CPUs, for comparison.
+
+Axes: N tokens, O outputs, I inputs, G groups of a row.
+"""
+
+import torch
+from torch import Tensor, nn
+
+_MULTIPLE = 64  # of inputs, which torch's kernels need
+
+
+def can_hold(linear: nn.Linear, group: int) -> bool:
+    """Whether torch's kernels multiply a layer of this shape."""
+    fits = linear.in_features % max(group, _MULTIPLE) == 0
+    return fits and linear.out_features % 16 == 0
+
+
+class RoundedLinear(nn.Module):
+    """`nn.Linear` whose weights `baselines.rounding` has rounded, for tokens in bfloat16.
+
+    `bits` are 8 with a scale for each row, or 4 with one for each `group` of a row.
+    """
+
+    def __init__(self, linear: nn.Linear, bits: int, group: int) -> None:
+        super().__init__()
+        self.group = group
+        weight_OI = linear.weight.detach().float()
+        groups_OGI = weight_OI.unflatten(1, (-1, group or weight_OI.shape[1]))
+        largest = 2 ** (bits - 1) - 1
+        scale_OG = (groups_OGI.abs().amax(dim=2) / largest).bfloat16()
+        steps_OGI = torch.where(scale_OG[:, :, None] > 0, groups_OGI / scale_OG[:, :, None], 0)
+        steps_OI = steps_OGI.round().flatten(1)
+        if bits == 8:
+            self.steps = nn.Buffer(steps_OI.to(torch.int8))
+            self.scale = nn.Buffer(scale_OG[:, 0].contiguous())
+        else:
+            from_zero = steps_OI.to(torch.int32) + 8
+            self.steps = nn.Buffer(torch.ops.aten._convert_weight_to_int4pack_for_cpu(from_zero, 1))
+            scale_GO = scale_OG.T
+            self.scale = nn.Buffer(torch.stack([scale_GO, torch.zeros_like(scale_GO)], dim=-1))
+        self.bias = linear.bias
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        tokens_NI = inputs.reshape(-1, inputs.shape[-1])
+        if self.steps.dtype == torch.int8:
+            found_NO = torch.ops.aten._weight_int8pack_mm(tokens_NI, self.steps, self.scale)
+        else:
+            found_NO = torch.ops.aten._weight_int4pack_mm_for_cpu(
+                tokens_NI, self.steps, self.group, self.scale
+            )
+        products = found_NO.view(*inputs.shape[:-1], -1)
+        return products if self.bias is None else products + self.bias
