@@ -71,10 +71,10 @@ def test_the_number_of_methods_is_that_of_the_grid():
     """ADMM with two schedules is one method, and a control is none."""
     grid = [name for name in scale_settings("mini")["grid"]["methods"] if not is_control(name)]
     methods = {"admm" if name == "admm-cubic" else name for name in grid}
-    assert len(methods) == 9
-    assert_said("LEAP and eight other methods", README)
-    assert_said("nine methods and a control", README)
-    assert len(methods - {"leap", "elsa", "reconstruct"}) == 6
+    assert len(methods) == 10
+    assert_said("LEAP and nine other methods", README)
+    assert_said("ten methods and a control", README)
+    assert len(methods - {"leap", "elsa", "reconstruct", "finetune"}) == 6
     assert_said("all six layer-wise methods", README)
     assert_said("six layer-wise methods", README, RESULTS)
 
