@@ -54,3 +54,16 @@ def frames_of(study):
     """The two frames of a study, or of the grid ("")."""
     folder = f"{RESULTS}/studies/{study}" if study else RESULTS
     return {"frame": f"{folder}/results.parquet", "answers": f"{folder}/items.parquet"}
+
+
+# one cell of every model, sparsity and pattern, since speed does not depend on which weights are
+# kept
+MEASURED = {}
+for cell in CELLS:
+    MEASURED.setdefault((cell.model, cell.sparsity, PATTERNS[cell.method]), cell)
+SPEEDS = of_each(MEASURED.values(), "speed/{}.json")
+
+
+def shown_of(name):
+    """Inputs of a table or figure of the grid."""
+    return {**frames_of(""), **({"speeds": SPEEDS} if name == "speed" else {})}

@@ -1,17 +1,5 @@
 # Bytes and speed of checkpoints: results/<run>/speed.
 
-# one cell of every model, sparsity and pattern, since speed does not depend on which weights are
-# kept
-MEASURED = {}
-for cell in CELLS:
-    MEASURED.setdefault((cell.model, cell.sparsity, PATTERNS[cell.method]), cell)
-SPEEDS = of_each(MEASURED.values(), "speed/{}.json")
-
-
-def shown_of(name):
-    """Inputs of a table or figure of the grid."""
-    return {**frames_of(""), **({"speeds": SPEEDS} if name == "speed" else {})}
-
 
 rule measure:
     input:
