@@ -11,8 +11,8 @@ rule measure:
         f"{RESULTS}/logs/measure/{CELL}.log",
     conda:
         "../../envs/suite.yaml"
-    # a whole machine, so that no other job slows it down
-    threads: workflow.cores or asks("evaluate", "threads")
+    # a whole machine where there is one, so that no other job slows it down
+    threads: workflow.resource_settings.cores or asks("evaluate", "threads")
     resources:
         **resources_of("evaluate"),
     params:

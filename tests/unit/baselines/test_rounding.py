@@ -57,9 +57,9 @@ def test_torchs_kernels_multiply_the_same_weights(bits, group):
     with torch.no_grad():
         linear.weight.copy_(rounded_OI)
     inputs = torch.randn(2, 3, 192).bfloat16()
-    assert can_hold(linear, group)
+    assert can_hold(linear, bits, group)
     found = RoundedLinear(linear, bits, group)(inputs).double()
     exact = torch.nn.functional.linear(inputs.double(), rounded_OI.double(), linear.bias.double())
     assert found.shape == exact.shape
     assert (found - exact).abs().max() <= 0.02 * exact.abs().max()
-    assert not can_hold(torch.nn.Linear(100, 48), group)
+    assert not can_hold(torch.nn.Linear(100, 48), bits, group)

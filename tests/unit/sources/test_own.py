@@ -42,9 +42,10 @@ def test_all_settings_follow_from_a_folder(folder, tmp_path):
     assert settings["models"]["mine-v1"] == model
     assert derived == {"mine-v1"}
     assert settings["run"] == "own-mine-v1"
-    methods = ["dense", "wanda", "sparsegpt", "admm", "leap"]
+    pruned, whole = ["wanda", "sparsegpt", "admm", "leap"], ["rounding-8", "rounding-4"]
+    targets = {"dense": 0.0, **dict.fromkeys(pruned, 0.5), **dict.fromkeys(whole, 0.0)}
     assert [(c.model, c.method, c.target) for c in cells(settings)] == [
-        ("mine-v1", method, 0.5 if method != "dense" else 0.0) for method in methods
+        ("mine-v1", method, target) for method, target in targets.items()
     ]
     assert {corpus["length"] for corpus in settings["corpora"].values()} == {512}
     assert settings["studies"]["patterns"]["grid"]["models"] == ["mine-v1"]

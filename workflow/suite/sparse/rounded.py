@@ -6,13 +6,14 @@ Axes: N tokens, O outputs, I inputs, G groups of a row.
 import torch
 from torch import Tensor, nn
 
-_MULTIPLE = 64  # of inputs, which torch's kernels need
+_MULTIPLE = 16  # of inputs for 8 bits and of outputs for 4, with other numbers torch errs
 
 
-def can_hold(linear: nn.Linear, group: int) -> bool:
+def can_hold(linear: nn.Linear, bits: int, group: int) -> bool:
     """Whether torch's kernels multiply a layer of this shape."""
-    fits = linear.in_features % max(group, _MULTIPLE) == 0
-    return fits and linear.out_features % 16 == 0
+    if bits == 8:
+        return linear.in_features % _MULTIPLE == 0
+    return linear.in_features % group == 0 and linear.out_features % _MULTIPLE == 0
 
 
 class RoundedLinear(nn.Module):

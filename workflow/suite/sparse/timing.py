@@ -110,9 +110,11 @@ def _seconds(run: Callable[[], None]) -> float:
 
 def _resident_bytes() -> int:
     """Peak resident memory of this process so far."""
-    # ru_maxrss is in kibibytes on Linux, in bytes on macOS
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    if sys.platform == "darwin":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # not ru_maxrss, which begins with that of the process that started this one
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(status.split("VmHWM:")[1].split()[0])
 
 
 def _peak_bytes(device: str) -> int:
@@ -155,9 +157,13 @@ def _rounded(folder: Path, device: str, bits: int, group: int) -> "PreTrainedMod
     from suite.sparse.rounded import RoundedLinear, can_hold
 
     model = _loaded(folder, "bfloat16", device)
-    for name, linear in prunable_linears(model).items():
-        if can_hold(linear, group):
-            model.set_submodule(name, RoundedLinear(linear, bits, group))
+    linears = prunable_linears(model)
+    held = [name for name, linear in linears.items() if can_hold(linear, bits, group)]
+    if not held:
+        raise ValueError(f"no layer has a shape that torch can hold in {bits} bits: leave "
+                         f"rounding-{bits} out of the grid, or its speed unmeasured")  # fmt: skip
+    for name in held:
+        model.set_submodule(name, RoundedLinear(linears[name], bits, group))
     return model
 
 
