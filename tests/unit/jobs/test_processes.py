@@ -69,7 +69,7 @@ def test_a_signal_to_the_launcher_ends_all(tmp_path):
         assert process.poll() is None
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=200)
     assert process.returncode == 128 + signal.SIGTERM, errors
 
 
