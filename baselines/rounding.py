@@ -36,13 +36,21 @@ def prune(
     """
     if keep != weight_OI.numel():
         raise ValueError("rounding removes no weights: its sparsity is 0")
+    steps_OGI, scale_OG1 = rounded(weight_OI, settings.bits, settings.group)
+    rounded_OI = (steps_OGI * scale_OG1.float()).flatten(1)[:, : weight_OI.shape[1]]
+    return rounded_OI, torch.ones_like(weight_OI, dtype=torch.bool)
+
+
+def rounded(weight_OI: Tensor, bits: int, group: int) -> tuple[Tensor, Tensor]:
+    """Whole steps, float32, of each weight by group, and the size of a step, bfloat16.
+
+    The last group of a row is filled up with zeros.
+    """
     columns = weight_OI.shape[1]
-    group = settings.group or columns
-    padded_OI = torch.nn.functional.pad(weight_OI.float(), (0, -columns % group))
-    groups_OGI = padded_OI.unflatten(1, (-1, group))
-    largest = 2 ** (settings.bits - 1) - 1
-    scale_OG1 = groups_OGI.abs().amax(dim=2, keepdim=True) / largest
-    scale_OG1 = scale_OG1.bfloat16().float()
-    steps = torch.where(scale_OG1 > 0, groups_OGI / scale_OG1, 0).round()
-    rounded_OGI = steps.clamp(-largest, largest) * scale_OG1
-    return rounded_OGI.flatten(1)[:, :columns], torch.ones_like(weight_OI, dtype=torch.bool)
+    width = group or columns
+    padded_OI = torch.nn.functional.pad(weight_OI.float(), (0, -columns % width))
+    groups_OGI = padded_OI.unflatten(1, (-1, width))
+    largest = 2 ** (bits - 1) - 1
+    scale_OG1 = (groups_OGI.abs().amax(dim=2, keepdim=True) / largest).bfloat16()
+    steps_OGI = torch.where(scale_OG1 > 0, groups_OGI / scale_OG1.float(), 0).round()
+    return steps_OGI.clamp(-largest, largest), scale_OG1

@@ -7,7 +7,7 @@ from suite.plan.cell import Cell
 
 if __name__ == "__main__":
     with job_of(snakemake):
-        from suite.stages.measure import measure
+        from suite.sparse.measure import measure
 
         params, inputs = snakemake.params, snakemake.input
         measure(

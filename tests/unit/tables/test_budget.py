@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from suite.results.frame import Results
-from suite.tables.budget import budget, budget_rows, bytes_text, share_text
+from suite.tables.budget import budget, budget_rows, share_text
 from suite.tables.context import Context
+from suite.tables.entries import bytes_text
 from tests.unit.figures.conftest import drawn, texts
 from tests.unit.results.example import GENERATED, TASKS, printed, ran, results
 

@@ -146,7 +146,7 @@ class Recipes:
             "model": self.model(cell.model),
             "checkpoint": self._checkpoint_read(cell),
             "speed": asked,
-            "code": fingerprint("suite.stages.measure:measure", data=[_KERNEL]),
+            "code": fingerprint("suite.sparse.measure:measure", data=[_KERNEL]),
         }
 
     def evaluation(self, cell: Cell) -> Recipe:

@@ -48,16 +48,16 @@ def _load_library() -> None:
     root = Path(os.environ.get("TORCH_EXTENSIONS_DIR") or get_default_build_root())
     known = f"{torch.__version__} {_FLAGS} {SOURCE.read_text()}"
     library = root / f"leap-suite-{hashlib.sha256(known.encode()).hexdigest()[:16]}.so"
-    if not library.is_file():
-        root.mkdir(parents=True, exist_ok=True)
-        # no lock, which a killed process would leave behind
-        with tempfile.TemporaryDirectory(dir=root) as folder:
-            load("bitmask", [str(SOURCE)], extra_cflags=_FLAGS, build_directory=folder,
-                 is_python_module=False)  # fmt: skip
-            shutil.copy(f"{folder}/bitmask.so", f"{folder}/finished.so")
-            os.replace(f"{folder}/finished.so", library)
+    if library.is_file():
+        torch.ops.load_library(library)
         return
-    torch.ops.load_library(library)
+    root.mkdir(parents=True, exist_ok=True)
+    # no lock, which a killed process would leave behind
+    with tempfile.TemporaryDirectory(dir=root) as folder:
+        load("bitmask", [str(SOURCE)], extra_cflags=_FLAGS, build_directory=folder,
+             is_python_module=False)  # fmt: skip
+        shutil.copy(f"{folder}/bitmask.so", f"{folder}/finished.so")
+        os.replace(f"{folder}/finished.so", library)
 
 
 def linear(

@@ -278,10 +278,9 @@ at::Tensor unpack(const at::Tensor& mask, const at::Tensor& starts, const at::Te
   at::Tensor found = at::empty({m.rows, WORD * m.words}, options);
   auto* bytes = static_cast<char*>(found.mutable_data_ptr());
   const int64_t row_bytes = WORD * m.words * found.element_size();
+  const Unpack unpack_row = wide ? UNPACK_AVX512 : UNPACK_AVX2;
   in_parallel(m, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      (wide ? UNPACK_AVX512 : UNPACK_AVX2)(m, row, bytes + row * row_bytes);
-    }
+    for (int64_t row = begin; row < end; ++row) unpack_row(m, row, bytes + row * row_bytes);
   });
   return found;
 }

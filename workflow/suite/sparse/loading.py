@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from safetensors import safe_open
-from transformers import AutoModelForCausalLM
 from transformers.quantizers.auto import register_quantization_config, register_quantizer
 from transformers.quantizers.base import HfQuantizer
 from transformers.utils.quantization_config import QuantizationConfigMixin, QuantizationMethod
@@ -12,6 +11,7 @@ from transformers.utils.quantization_config import QuantizationConfigMixin, Quan
 from leap.model.layers import prunable_linears
 from suite.sparse.container import METHOD, PARTS, layers_of, read_packed
 from suite.sparse.layer import PackedLinear
+from suite.stages.models import load_model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -24,15 +24,7 @@ def load(folder: str | Path, device: str = "cpu") -> "PreTrainedModel":
     layers are not those of its config.
     """
     read_packed(Path(folder))
-    model = AutoModelForCausalLM.from_pretrained(
-        str(folder),
-        dtype="auto",
-        device_map={"": device} if device != "cpu" else None,
-        use_safetensors=True,
-        trust_remote_code=False,
-        local_files_only=True,
-    )
-    return model.eval()
+    return load_model(folder, "auto", device)
 
 
 @register_quantization_config(METHOD)

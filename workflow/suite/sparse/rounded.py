@@ -6,6 +6,8 @@ Axes: N tokens, O outputs, I inputs, G groups of a row.
 import torch
 from torch import Tensor, nn
 
+from baselines.rounding import rounded
+
 _MULTIPLE = 16  # of inputs for 8 bits and of outputs for 4, with other numbers torch errs
 
 
@@ -25,12 +27,8 @@ class RoundedLinear(nn.Module):
     def __init__(self, linear: nn.Linear, bits: int, group: int) -> None:
         super().__init__()
         self.group = group
-        weight_OI = linear.weight.detach().float()
-        groups_OGI = weight_OI.unflatten(1, (-1, group or weight_OI.shape[1]))
-        largest = 2 ** (bits - 1) - 1
-        scale_OG = (groups_OGI.abs().amax(dim=2) / largest).bfloat16()
-        steps_OGI = torch.where(scale_OG[:, :, None] > 0, groups_OGI / scale_OG[:, :, None], 0)
-        steps_OI = steps_OGI.round().flatten(1)
+        steps_OGI, scale_OG1 = rounded(linear.weight.detach(), bits, group)
+        steps_OI, scale_OG = steps_OGI.flatten(1), scale_OG1.squeeze(2)
         if bits == 8:
             self.steps = nn.Buffer(steps_OI.to(torch.int8))
             self.scale = nn.Buffer(scale_OG[:, 0].contiguous())

@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from suite.stages.models import load_model
+
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
@@ -49,9 +51,7 @@ def timed(folder: Path, way: str, settings: Settings) -> dict[str, Any]:
 
 def _measure(folder: Path, way: str, settings: Settings) -> dict[str, Any]:
     import torch
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()
     torch.set_num_threads(settings.threads)
     torch.manual_seed(0)
     before = 0 if settings.device == "cuda" else _resident_bytes()
@@ -129,7 +129,7 @@ def _stored_bytes(model: "PreTrainedModel") -> int:
 
 
 def _bfloat16(folder: Path, device: str) -> "PreTrainedModel":
-    return _loaded(folder, "bfloat16", device)
+    return load_model(folder, "bfloat16", device)
 
 
 def _packed(folder: Path, device: str) -> "PreTrainedModel":
@@ -139,14 +139,14 @@ def _packed(folder: Path, device: str) -> "PreTrainedModel":
 
 
 def _float32(folder: Path, device: str) -> "PreTrainedModel":
-    return _loaded(folder, "float32", device)
+    return load_model(folder, "float32", device)
 
 
 def _csr(folder: Path, device: str) -> "PreTrainedModel":
     from leap.model.layers import prunable_linears
     from suite.sparse.csr import CsrLinear
 
-    model = _loaded(folder, "float32", device)
+    model = load_model(folder, "float32", device)
     for name, linear in prunable_linears(model).items():
         model.set_submodule(name, CsrLinear(linear))
     return model
@@ -156,7 +156,7 @@ def _rounded(folder: Path, device: str, bits: int, group: int) -> "PreTrainedMod
     from leap.model.layers import prunable_linears
     from suite.sparse.rounded import RoundedLinear, can_hold
 
-    model = _loaded(folder, "bfloat16", device)
+    model = load_model(folder, "bfloat16", device)
     linears = prunable_linears(model)
     held = [name for name, linear in linears.items() if can_hold(linear, bits, group)]
     if not held:
@@ -165,16 +165,6 @@ def _rounded(folder: Path, device: str, bits: int, group: int) -> "PreTrainedMod
     for name in held:
         model.set_submodule(name, RoundedLinear(linears[name], bits, group))
     return model
-
-
-def _loaded(folder: Path, dtype: str, device: str) -> "PreTrainedModel":
-    from transformers import AutoModelForCausalLM
-
-    model = AutoModelForCausalLM.from_pretrained(
-        str(folder), dtype=dtype, device_map={"": device} if device != "cpu" else None,
-        use_safetensors=True, trust_remote_code=False, local_files_only=True,
-    )  # fmt: skip
-    return model.eval()
 
 
 WAYS: Mapping[str, Callable[[Path, str], "PreTrainedModel"]] = {

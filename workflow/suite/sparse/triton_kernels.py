@@ -8,6 +8,17 @@ import triton.language as tl
 
 
 @triton.jit
+def _rows(
+    starts: tl.tensor, rows: tl.int32, ROWS: tl.constexpr
+) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
+    """Rows of a program, which of them exist, and the places of their first weights."""
+    rows_R = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    is_row_R = rows_R < rows
+    place_R = tl.load(starts + rows_R, mask=is_row_R, other=0)
+    return rows_R, is_row_R, place_R
+
+
+@triton.jit
 def _block(
     mask: tl.tensor,
     kept: tl.tensor,
@@ -48,9 +59,7 @@ def linear(
     PADDED is 1, or a number of tokens that tl.dot can multiply. WIDE multiplies in float32 there,
     with the same products: Triton's interpreter cannot multiply bfloat16.
     """
-    rows_R = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    is_row_R = rows_R < rows
-    place_R = tl.load(starts + rows_R, mask=is_row_R, other=0)
+    rows_R, is_row_R, place_R = _rows(starts, rows, ROWS)
     tokens_N = tl.arange(0, PADDED)
     sums_RN = tl.zeros([ROWS, PADDED], dtype=tl.float32)
     for first in range(0, columns, COLUMNS):
@@ -84,9 +93,7 @@ def unpack(
     COLUMNS: tl.constexpr,
 ) -> None:
     """The dense matrix [O, I]."""
-    rows_R = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    is_row_R = rows_R < rows
-    place_R = tl.load(starts + rows_R, mask=is_row_R, other=0)
+    rows_R, is_row_R, place_R = _rows(starts, rows, ROWS)
     for first in range(0, columns, COLUMNS):
         columns_C = first + tl.arange(0, COLUMNS)
         weights_RC, place_R = _block(mask, kept, rows_R, is_row_R, place_R, row_bytes, columns_C)

@@ -14,7 +14,7 @@ from suite.results.frame import Results, written
 from suite.results.statistics import average, combine, compare, over_places
 from suite.tables.caption import accuracy, mean_accuracy
 from suite.tables.context import Context
-from suite.tables.entries import NONE, PLUS_MINUS, escaped, number, perplexity
+from suite.tables.entries import NONE, PLUS_MINUS, bytes_text, escaped, number, perplexity
 from suite.tables.text import SECONDS, SECONDS_COLUMNS, Columns, captioned
 
 _DENSE = {"method": DENSE, "amount": "", "tokens": 0, "share": math.nan}
@@ -78,15 +78,6 @@ def share_text(share: float) -> str:
         return NONE
     fraction = Fraction(share).limit_denominator(128)
     return str(fraction) if math.isclose(fraction, share) else number(share)
-
-
-def bytes_text(size: float) -> str:
-    """Three digits of bytes, kB, MB or GB of powers of 1,000."""
-    if math.isnan(size):
-        return NONE
-    rounded = float(f"{size:.3g}")
-    power = min(3, int(math.log10(max(rounded, 1))) // 3)
-    return f"{rounded / 1000**power:.3g} {('B', 'kB', 'MB', 'GB')[power]}"
 
 
 def _rows(results: Results, context: Context) -> Iterator[dict[str, Any]]:

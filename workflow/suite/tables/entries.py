@@ -25,6 +25,15 @@ def perplexity(value: float, decimals: int = 2, sign: str = "", error: float = m
     return number(value, 1 if abs(round(value, decimals)) >= 100 else decimals, sign, error)
 
 
+def bytes_text(size: float) -> str:
+    """Three digits of bytes, kB, MB or GB of powers of 1,000."""
+    if math.isnan(size):
+        return NONE
+    rounded = float(f"{size:.3g}")
+    power = min(3, int(math.log10(max(rounded, 1))) // 3)
+    return f"{rounded / 1000**power:.3g} {('B', 'kB', 'MB', 'GB')[power]}"
+
+
 def _printed(value: float, form: str, sign: str, error: float) -> str:
     if math.isnan(value):
         return NONE

@@ -12,10 +12,9 @@ from suite.plan.methods import method_label
 from suite.results.frame import Results, written
 from suite.results.speeds import OWN_WAYS, batches, speeds
 from suite.results.statistics import means
-from suite.tables.budget import bytes_text
 from suite.tables.caption import accuracy, mean_accuracy
 from suite.tables.context import Context
-from suite.tables.entries import escaped, number, perplexity
+from suite.tables.entries import bytes_text, escaped, number, perplexity
 from suite.tables.text import captioned
 
 WAYS = {

@@ -17,10 +17,9 @@ from suite.results.frame import Results, written
 from suite.results.speeds import batches
 from suite.results.statistics import RECOVERED
 from suite.tables import against_published, leaderboard, published_leads, verdict
-from suite.tables.budget import bytes_text
 from suite.tables.caption import accuracy, counted, measured
 from suite.tables.context import Context
-from suite.tables.entries import Field, number, number_field, perplexity
+from suite.tables.entries import Field, bytes_text, number, number_field, perplexity
 from suite.tables.headline import judge
 from suite.tables.published import read_published
 from suite.tables.speed import WAYS, name_of, speed_rows
