@@ -119,6 +119,17 @@ def test_the_error_of_seeds_is_added_to_that_of_items(seeds):
     assert_said(text, STATISTICS)
 
 
+def test_flips_are_as_is_said():
+    cells = pd.read_csv(CLAIM / "main.csv").set_index(["sparsity", "method"])["flips"]
+    ours, admm, rebuilt = (cells[0.5, name] for name in ("leap", "admm", "reconstruct"))
+    assert_said(f"{ours:.1f} % for LEAP at 0.5, against {admm:.1f} % for ADMM", RESULTS)
+    assert_said(f"and {rebuilt:.1f} % for reconstruction", RESULTS)
+    ours, admm, rebuilt = (cells[0.6, name] for name in ("leap", "admm", "reconstruct"))
+    assert_said(f"at 0.6 they are {ours:.1f}, {admm:.1f} and {rebuilt:.1f} %", RESULTS)
+    more = cells[0.5][cells[0.5] > cells[0.5, "leap"]]
+    assert set(more.index) == {"magnitude", "random-mask"}
+
+
 def test_multiple_tests_are_corrected_as_is_said():
     p_values = {
         f"{method} at {heading}": lead(method, *cells).p_value

@@ -147,6 +147,37 @@ def test_averages_errors_and_shares_are_those_of_slow_sums(accuracies, unknown):
             assert share == pytest.approx(100 * (average - chance) / above)
 
 
+def test_recovered_shares_are_over_the_random_mask_where_every_place_has_one():
+    cells = [ran("dense", 0.9), ran("coin", 0.5, implementation="random-mask"), ran("leap", 0.8)]
+    found = results(cells, WITH_CHANCE).cells.set_index("method")["recovered_share"]
+    assert found.to_dict() == pytest.approx({"dense": 100, "coin": 0, "leap": 75})
+    rounded = [*cells, ran("rounding-8", 0.9, sparsity="0.0")]
+    found = results(rounded, WITH_CHANCE).cells.set_index("method")["recovered_share"]
+    assert found["leap"] == pytest.approx(75) and math.isnan(found["rounding-8"]), "no mask"
+    elsewhere = [*cells, ran("leap", 0.8, sparsity="0.6")]
+    shares = results(elsewhere, WITH_CHANCE).cells.set_index(["method", "sparsity"])
+    above = 100 * (0.8 - 1 / 3) / (0.9 - 1 / 3)  # chance, for all cells of the table alike
+    assert shares["recovered_share"].loc["leap"].tolist() == pytest.approx([above, above])
+
+
+ANSWERS = st.lists(st.integers(0, 1), min_size=4, max_size=4)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(ANSWERS, min_size=4, max_size=4), st.lists(ANSWERS, min_size=4, max_size=4))
+def test_flips_are_counted_by_hand(dense, pruned):
+    """Over tasks that count; in either direction, so that the average may stay the same."""
+    tasks = {name: dict(TASKS[name]) for name in ("piqa", "arc_easy", "mmlu")}
+    tasks["lambada"] = MANY["lambada"]
+    cells = [ran("dense", right=dense), ran("wanda", right=pruned)]
+    found = results(cells, tasks).cells.set_index("method")["flips"]
+    flipped = [a != b for ours, theirs in zip(dense[:3], pruned[:3], strict=True)
+               for a, b in zip(ours, theirs, strict=True)]  # fmt: skip
+    assert found["wanda"] == pytest.approx(100 * sum(flipped) / 12)
+    assert math.isnan(found["dense"])
+    assert "flips" not in results([cells[1]], tasks).cells, "nothing to compare with"
+
+
 # Refusals
 
 MALFORMED = {

@@ -64,10 +64,11 @@ def test_markdown_has_a_block_a_model_and_bold_for_the_best_as_printed():
     assert re.findall("^### .*", text, re.M) == [r"### qwen\_tiny", "### llama-tiny"]
     found = printed(text)
     assert len(found) == 14
-    assert found[0] == ["Dense", "0.0", *["80.00"] * 7, "–", "5.00"], "dense is never bold"
+    assert found[0] == ["Dense", "0.0", *["80.00"] * 7, "–", "–", "5.00"], "dense is never bold"
     # a tie: all are bold
-    assert found[1] == ["Wanda", "0.5", *["65.00"] * 7, "–", "**10.00**"]
-    assert found[3] == ["LEAP", "0.5", *["**70.00**"] * 7, "–", "**10.00**"]
+    assert found[1] == ["Wanda", "0.5", *["65.00"] * 7, "–", "15.00", "**10.00**"]
+    assert found[3] == ["LEAP", "0.5", *["**70.00**"] * 7, "–", "**10.00**", "**10.00**"]
+    assert "Flips: items" in text and "Flips" not in tables(GRID)["tex"]
     close = rows([ran("wanda", 0.50001, 9.5), ran("leap", 0.50002, 11.5), ran("alps", 0.4, 2.5e9)])
     assert close["Wanda"] == [*["**50.00**"] * 7, "–", "**9.50**"]
     assert close["LEAP"] == [*["**50.00**"] * 7, "–", "11.50"]
@@ -92,11 +93,15 @@ def test_seeds_become_mean_and_standard_deviation_and_in_domain_perplexity_a_col
     ]
     cells += [ran("leap", 0.4, 20.0, in_domain=23), ran("dense", 0.75, in_domain=9)]
     found, texts = rows(cells, WITH_CHANCE), tables(cells, WITH_CHANCE)
-    assert found["LEAP"][-4:] == ["40.00", "16.00", "20.00", "23.00"]
-    means = [*["**60.00** ± 10.00"] * 7, "**64.00** ± 24.00", "**11.00** ± 1.00"]
+    assert found["LEAP"][-5:] == ["40.00", "16.00", "35.00", "20.00", "23.00"]
+    means = [*["**60.00** ± 10.00"] * 7, "**64.00** ± 24.00", "**15.00** ± 10.00"]
+    means.append("**11.00** ± 1.00")
     assert found["Wanda"] == [*means, "**22.00** ± 0.00"]
     assert "standard deviation" in texts["md"] and r"\textbf{60.00} $\pm$ 10.00" in texts["tex"]
-    assert "| Perplexity | In-domain perplexity |" in texts["md"] and "unseen doc" in texts["md"]
+    assert (
+        "| Recovered | Flips | Perplexity | In-domain perplexity |" in texts["md"]
+        and "unseen doc" in texts["md"]
+    )
     assert r"PPL & In-d. \\" in texts["tex"]
 
 

@@ -119,13 +119,30 @@ def test_spreads_over_cells_and_over_seeds():
     assert (admm["mean"], admm["seeds_std"]) == pytest.approx((1.0, 0.0))
 
 
+def test_p_values_are_adjusted_for_their_number_and_tasks_add_up_to_the_mean():
+    cells = [*CELLS, ran("elsa", 0.7, model="a"), ran("elsa", 0.6, model="b")]
+    context = replace(CONTEXT, opponents=(*CONTEXT.kindred, "elsa"), against=("admm", "elsa"))
+    accuracies = [verdict["accuracy"] for verdict in found(cells, context).values()]
+    assert len(accuracies) == 4
+    by_p = sorted(accuracies, key=lambda accuracy: accuracy["p_value"])
+    steps = [min(1, (4 - rank) * accuracy["p_value"]) for rank, accuracy in enumerate(by_p)]
+    assert [a["p_holm"] for a in by_p] == pytest.approx([max(steps[: n + 1]) for n in range(4)])
+    for accuracy in accuracies:
+        assert set(accuracy["by_task"]) == {task["title"] for task in TASKS.values()}
+        assert sum(accuracy["by_task"].values()) == pytest.approx(accuracy["mean"])
+    right = [[[1] * 10, [0] * 10], [[1] * 10, [1] * 5 + [0] * 5]]
+    pair = [ran(m, right=r) for m, r in zip(("admm", "leap"), right, strict=True)]
+    tasks = {"piqa": {"title": "P"}, "mmlu": {"title": "M"}}
+    assert "Points of it by task: M +25.00, P +0.00." in page(pair, tasks=tasks)
+
+
 @pytest.mark.parametrize(
     ("mean", "p", "said"),
     [(1.0, 0.01, "holds"), (1.0, 0.2, "not shown: better, but within chance"),
      (-1.0, 0.2, "not shown: not better"), (-1.0, 0.01, "contradicted")],
 )  # fmt: skip
 def test_the_claim_is_judged_by_sign_and_p(mean, p, said):
-    assert claim({"mean": mean, "p_value": p}) == said
+    assert claim({"mean": mean, "p_holm": p}) == said
 
 
 def test_the_page_names_generated_tasks():

@@ -15,7 +15,7 @@ from suite.plan.cell import DENSE, LEAP
 from suite.plan.code import ROOT
 from suite.plan.methods import known_methods, method_label, method_schema
 from suite.report.examples import EXAMPLES, tables_of, tracked
-from suite.results.statistics import compare, over_places
+from suite.results.statistics import FLOOR, compare, over_places
 from suite.tables import verdict
 from suite.tables.entries import number, perplexity, table
 from suite.tables.main import main_frame
@@ -89,7 +89,7 @@ def _means(run: str, methods: Sequence[str], columns: Mapping[str, str]) -> list
     cells = pd.read_csv(EXAMPLES / run / "main.csv")
     columns = {name: title for name, title in columns.items() if name in cells}
     if outside := set(methods) - set(cells["method"]):
-        cells = pd.concat([cells, _outside_the_grid(run, {DENSE, *outside})])
+        cells = pd.concat([cells, _outside_the_grid(run, {DENSE, FLOOR, *outside})])
     found = pd.DataFrame(index=methods)
     for sparsity in (0.5, 0.6):
         at = cells[cells["sparsity"].isin([0, sparsity])]
@@ -113,7 +113,7 @@ def _texts(values: pd.Series) -> list[str]:
 
 
 def _outside_the_grid(run: str, methods: set[str]) -> pd.DataFrame:
-    """The columns of main.csv, from tracked evaluations; shares need the dense model's."""
+    """The columns of main.csv, from tracked evaluations; shares need the dense and the floor's."""
     folder = EXAMPLES / run / "evaluations"
     files = sorted(file for name in methods for file in folder.glob(f"*/{name}/*.json"))
     cells = (str(file.relative_to(folder).with_suffix("")) for file in files)

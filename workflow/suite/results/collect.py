@@ -4,7 +4,7 @@ All files are checked here, once: complete, made by the recipes of this run, and
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,7 @@ from suite.plan.cell import DENSE, Cell
 from suite.plan.metrics import DEFAULT, is_share
 from suite.plan.validation import read_yaml, schema_problems
 from suite.plan.world import GENERATED
-from suite.results.frame import CELL, COLUMNS, ITEM_COLUMNS, Results, read_items
+from suite.results.frame import CELL, COLUMNS, ITEM, ITEM_COLUMNS, Results, read_items
 from suite.results.shipped import shipped_bytes
 from suite.results.statistics import recovered_shares
 
@@ -64,18 +64,20 @@ def collect(
     file, for missing or malformed files, for another cell or recipe, and for cells evaluated on
     different tasks.
     """
-    rows, items = [], []
+    rows, answered = [], []
     for path, of in files.items():
         measured = [*_rows(path, of, shown, recipes)]
         rows += measured
         if of.items:
             cell = {name: measured[0][name] for name in CELL}
-            items.append(read_items(of.items).assign(**cell)[ITEM_COLUMNS])
-            _check_items(of.items, items[-1], measured)
+            items = read_items(of.items).assign(**cell)[ITEM_COLUMNS]
+            _check_items(of.items, items, measured)
+            answered.append((measured[0], items))
+    rows += _flips(answered, {row["measure"] for row in rows if row["averaged"]})
     frame = _with_averages(pd.DataFrame(rows, columns=COLUMNS))
     _check_comparable(frame, files)
-    whole = pd.concat(items, ignore_index=True) if items else pd.DataFrame(columns=ITEM_COLUMNS)
-    return Results(frame, whole)
+    whole = [items for _, items in answered] or [pd.DataFrame(columns=ITEM_COLUMNS)]
+    return Results(frame, pd.concat(whole, ignore_index=True))
 
 
 def collect_validations(
@@ -170,6 +172,28 @@ def _with_averages(frame: pd.DataFrame) -> pd.DataFrame:
     whole = pd.concat([frame, averages, shares], ignore_index=True)
     order = whole.groupby(CELL, sort=False).ngroup()
     return whole.iloc[order.argsort(kind="stable")].reset_index(drop=True)
+
+
+def _flips(
+    answered: Sequence[tuple[Record, pd.DataFrame]], counted: Container[str]
+) -> list[Record]:
+    """A row per pruned cell of a model whose dense cell was evaluated: items whose score changed.
+
+    In percent, the mean over the `counted` tasks (Dutta et al. 2024, arXiv 2407.09141). `answered`
+    are a row and the items of each cell.
+    """
+    cells = [
+        (row, items[items["measure"].isin(counted)].set_index(ITEM)["score"])
+        for row, items in answered
+    ]
+    dense = {row["model"]: of for row, of in cells if row["method"] == DENSE}
+    rows = []
+    for row, of in cells:
+        if row["method"] != DENSE and row["model"] in dense:
+            changed = of.ne(dense[row["model"]].reindex(of.index))
+            share = changed.groupby(level="measure").mean().mean()
+            rows.append(row | _measure("flips", 100 * share, "percent") | {"title": "Flips"})
+    return rows
 
 
 def _measure(name: str, value: float, unit: str, stderr: float = math.nan) -> Record:

@@ -14,11 +14,7 @@ import pandas as pd
 
 from suite.plan.cell import DENSE
 
-RECOVERED = (
-    "Recovered: 100 (average - chance) / (dense average - chance); chance is what guessing evenly "
-    "among an item's choices scores, averaged as the accuracy is. None where the dense model is "
-    "not above chance, or where chance was not recorded."
-)
+FLOOR = "random-mask"  # the control whose average is the floor of recovered shares
 
 
 def means(cells: pd.DataFrame, measures: Sequence[str]) -> pd.DataFrame:
@@ -44,16 +40,37 @@ def over_places(cells: pd.DataFrame, measure: str, geometric: bool = False) -> f
     return float(np.exp(mean)) if geometric else float(mean)
 
 
-def recovered_shares(averages: pd.DataFrame) -> list[float]:
-    """Recovered shares (see `RECOVERED`) of rows with `model`, `method`, `value` and `chance`.
+def random_floors(averages: pd.DataFrame) -> pd.Series | None:
+    """What random masks score, by model and sparsity; None unless all pruned places have them.
 
-    Below 0 for a result below chance, above 100 for one above the dense model, else NaN if unknown.
+    `averages` has columns `model`, `sparsity`, `method`, `implementation` and `value`.
+    """
+    implementation = averages["implementation"].mask(
+        averages["implementation"] == "", averages["method"]
+    )
+    floors = averages[implementation == FLOOR].groupby(["model", "sparsity"])["value"].mean()
+    pruned = averages[averages["sparsity"] > 0].set_index(["model", "sparsity"]).index
+    return floors if len(pruned) and pruned.isin(floors.index).all() else None
+
+
+def recovered_shares(averages: pd.DataFrame) -> list[float]:
+    """100 (value - floor) / (dense value - floor) of each row of `averages`.
+
+    The floor is that of `random_floors`, or else column `chance`. Below 0 for a result below the
+    floor, above 100 for one above the dense model, NaN where the dense model or the floor is
+    unknown, or the former is not above the latter.
     """
     dense = averages[averages["method"] == DENSE].drop_duplicates("model").set_index("model")
-    tops = averages["model"].map(dense["value"] - dense["chance"])
-    # not above chance: also where chance is NaN
-    above = averages["value"] - averages["chance"]
-    return (100 * above / tops.where(tops > 0)).astype(float).tolist()
+    tops, floors = averages["model"].map(dense["value"]), random_floors(averages)
+    floor = averages["chance"]
+    if floors is not None:
+        places = pd.MultiIndex.from_frame(averages[["model", "sparsity"]])
+        floor = pd.Series(floors.reindex(places).to_numpy(), index=averages.index)
+        # of the dense model, which recovers all of itself
+        floor = floor.mask(averages["method"] == DENSE, 0.0)
+    # not above the floor: also where it is NaN
+    span = (tops - floor).where(tops > floor)
+    return (100 * (averages["value"] - floor) / span).astype(float).tolist()
 
 
 @dataclass(frozen=True)
@@ -61,10 +78,12 @@ class Paired:
     """Difference of two average accuracies in percentage points, and each item's influence on it.
 
     Influences are scaled so that their squares sum to an unbiased variance of the difference.
+    `parts` are what each measure (task) adds to the difference.
     """
 
     difference: float
     influence: pd.Series = field(repr=False)
+    parts: pd.Series = field(repr=False)
 
     @property
     def standard_error(self) -> float:
@@ -99,7 +118,8 @@ def combine(parts: Iterable[Paired]) -> Paired:
     found = list(parts)
     influence = pd.concat([part.influence / len(found) for part in found])
     together = influence.groupby(level=list(range(influence.index.nlevels)), sort=False).sum()
-    return Paired(float(np.mean([part.difference for part in found])), together)
+    parts = pd.concat([part.parts for part in found]).groupby(level=0, sort=False).sum()
+    return Paired(float(np.mean([part.difference for part in found])), together, parts / len(found))
 
 
 def two_sided(difference: float, error: float) -> float:
@@ -107,6 +127,15 @@ def two_sided(difference: float, error: float) -> float:
     if error == 0:
         return 1.0 if difference == 0 else 0.0
     return math.erfc(abs(difference) / error / math.sqrt(2))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p values adjusted for their number (Holm 1979), in the given order."""
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for place, index in enumerate(np.argsort(p_values)):
+        largest = max(largest, min(1.0, (len(p_values) - place) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted
 
 
 def _mean_over_seeds(scores: pd.DataFrame) -> pd.Series:
@@ -125,4 +154,5 @@ def _mean_of(differences: pd.Series) -> Paired:
     # the variance of n items is their squared deviations by n - 1
     scale = 100 * np.sqrt(count / np.maximum(1, count - 1)) / count / measures
     influence = scale * (differences - by_measure.transform("mean"))
-    return Paired(float(100 * by_measure.mean().mean()), influence)
+    parts = 100 * by_measure.mean() / measures
+    return Paired(float(100 * by_measure.mean().mean()), influence, parts)

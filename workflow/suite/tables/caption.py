@@ -3,8 +3,11 @@
 Generated tasks must not pass for real results.
 """
 
+import math
+
 from suite.plan.metrics import DEFAULT
 from suite.results.frame import Results, Task
+from suite.results.statistics import random_floors
 
 TITLE = "generated tasks for miniature models"
 SENTENCE = (
@@ -41,6 +44,19 @@ def _how(task: Task) -> str:
     """Metric and shots of a task that is not zero-shot accuracy."""
     metric = "" if task.metric == DEFAULT else f"`{task.metric}`"
     return " ".join(filter(None, [metric, f"{task.fewshot}-shot" if task.fewshot else ""]))
+
+
+def recovered(results: Results) -> str:
+    """Definition of the recovered share, with the floor that this table takes it over."""
+    averages = results.frame[results.frame["measure"] == "average"]
+    chance = averages["chance"].mean(skipna=False)
+    guessing = "what guessing evenly among an item's choices scores, averaged as the accuracy is"
+    text = "Recovered: 100 (average - floor) / (dense average - floor), where the floor is "
+    if random_floors(averages) is not None:
+        known = "" if math.isnan(chance) else f", and not {chance:.2f}, {guessing}"
+        return f"{text}what the random mask scores at the same sparsity{known}."
+    known = "" if math.isnan(chance) else f", {chance:.2f}"
+    return f"{text}{guessing}{known}. None where the dense model is not above it."
 
 
 def check_real(results: Results) -> None:

@@ -12,8 +12,8 @@ import pandas as pd
 
 from suite.plan.methods import method_label
 from suite.results.frame import PLACE, Results
-from suite.results.statistics import RECOVERED, average, combine, compare, over_places
-from suite.tables.caption import accuracy, mean_accuracy
+from suite.results.statistics import average, combine, compare, over_places
+from suite.tables.caption import accuracy, mean_accuracy, recovered
 from suite.tables.context import Context
 from suite.tables.entries import escaped, number, perplexity
 from suite.tables.text import SECONDS, SECONDS_COLUMNS, Columns, captioned
@@ -28,7 +28,8 @@ def comparison(results: Results, context: Context) -> Mapping[str, str]:
         "Every method in the mean over its cells, of which each is a model at a sparsity: "
         f"{mean_accuracy(results)} (higher is better) and perplexity (lower is better, geometric "
         f"mean), and {label}'s lead in accuracy over the method, item by item. ± is a standard "
-        f"error, over draws of items, which all cells of a task share. {RECOVERED} {SECONDS}"
+        "error, over draws of items, which all cells of a task share. "
+        f"{recovered(results)} {SECONDS}"
     )
     columns: Columns = {
         "Method": lambda row: escaped(method_label(row.method)),

@@ -11,7 +11,7 @@ import pandas as pd
 from suite.plan.methods import method_label
 from suite.results.frame import PLACE, Results, is_pruned, written
 from suite.results.mixed import sentence
-from suite.results.statistics import combine, compare, means
+from suite.results.statistics import combine, compare, holm, means
 from suite.tables.context import Context
 
 SIGNIFICANT = 0.05  # level
@@ -29,8 +29,9 @@ def judge(results: Results, context: Context) -> dict[str, Any]:
     baseline of average `accuracy` (percent) and `perplexity`: `mean, min, max`, their standard
     deviation between cells (`cells_std`) and between seeds (`seeds_std`: root of the mean variance
     over cells), each null for a single one, the count `cells_better`, and all `cells`. Accuracy
-    also has paired tests over items, of each cell and of their mean. Seeds are averaged. Opponents
-    that share no cell with the subject have no verdict.
+    also has paired tests over items, of each cell and of their mean, whose `p_holm` is adjusted for
+    the number of verdicts, and the points that each task adds to the mean, `by_task`. Seeds are
+    averaged. Opponents that share no cell with the subject have no verdict.
     """
     cells = results.cells[is_pruned(results.cells)]
     if not len(cells):
@@ -48,6 +49,9 @@ def judge(results: Results, context: Context) -> dict[str, Any]:
                 verdict[title] = {**_summary(found, more), **tests, **spread}
         if {"accuracy", "perplexity"} <= verdict.keys():
             verdicts.append(verdict)
+    adjusted = holm([verdict["accuracy"]["p_value"] for verdict in verdicts])
+    for verdict, p_value in zip(verdicts, adjusted, strict=True):
+        verdict["accuracy"]["p_holm"] = p_value
     return {"subject": context.subject, "mixed": sentence(results.cells), "against": verdicts}
 
 
@@ -119,13 +123,14 @@ def _tested(
     for row in found.itertuples():
         place, methods = (row.model, float(row.sparsity)), (subject, row.baseline)
         tests.append(compare(*(results.scores_of(*place, method) for method in methods)))
-    whole = combine(tests)
+    whole, titles = combine(tests), {task.name: task.title for task in results.tasks}
     p_values = pd.Series([test.p_value for test in tests])
     found = found.assign(standard_error=[test.standard_error for test in tests], p_value=p_values)
     significant = found["difference"][p_values < SIGNIFICANT]
     return found, {
         "standard_error": whole.standard_error,
         "p_value": whole.p_value,
+        "by_task": {titles[name]: points for name, points in whole.parts.items()},
         "cells_significantly_better": int((significant > 0).sum()),
         "cells_significantly_worse": int((significant < 0).sum()),
     }

@@ -12,14 +12,17 @@ import pandas as pd
 from suite.plan.methods import FREE, base_method, method_label
 from suite.results.frame import CELL, Results, written
 from suite.results.mixed import sentence
-from suite.results.statistics import RECOVERED
-from suite.tables.caption import SENTENCE, bold_sentence, counted, measured
+from suite.tables.caption import SENTENCE, bold_sentence, counted, measured, recovered
 from suite.tables.context import Context
 from suite.tables.entries import NONE, PLUS_MINUS, escaped, number, perplexity, table
 from suite.tables.text import csv_text, lines_text, mixed_lines
 
 _IN_DOMAIN = (
     " In-domain perplexity is that of unseen documents of the kind that methods learn from."
+)
+_FLIPS = (
+    " Flips: items, in percent, that one of the dense and the pruned model answers correctly and "
+    "the other does not (lower is better)."
 )
 
 
@@ -63,7 +66,7 @@ def main_frame(results: Results) -> pd.DataFrame:
         *("model", "method", "implementation"),
         *(["pattern"] if has_patterns(results) else []),
         *("sparsity", "seed", "tasks", "achieved_sparsity", *perplexities, *tasks),
-        *("average", "recovered_share"),
+        *("average", "recovered_share", "flips"),
         *(f"{task}_stderr" for task in tasks),
         "average_stderr",
         *(f"{task}_norm" for task in tasks),
@@ -71,6 +74,11 @@ def main_frame(results: Results) -> pd.DataFrame:
     ]
     frame = cells[[column for column in columns if column in cells]]
     return frame.assign(sparsity=cells["sparsity"].map(written))
+
+
+def flips(results: Results) -> list[str]:
+    """The measure of flips, if it is known."""
+    return ["flips"] if "flips" in results.cells else []
 
 
 def has_patterns(results: Results) -> bool:
@@ -119,7 +127,8 @@ def printed(results: Results, style: Style) -> pd.DataFrame:
     cells = _sorted(results)
     groups = cells.groupby(["model", "sparsity", "method"], sort=False)
     tasks = [task.name for task in results.tasks]
-    numbers = groups[[*tasks, "average", "recovered_share", *results.perplexities]]
+    measures = [*tasks, "average", "recovered_share", *flips(results), *results.perplexities]
+    numbers = groups[measures]
     # not percentages but large, as perplexities are
     wide = {*results.perplexities, *(task.name for task in results.tasks if not task.share)}
     means, spreads = numbers.mean(), numbers.std()
@@ -151,7 +160,7 @@ def _best(results: Results, texts: pd.DataFrame) -> pd.DataFrame:
     """Mask of the best entries, compared as printed, so that equal numbers look equal."""
     values = texts.map(lambda text: text.partition(PLUS_MINUS)[0])
     scores = values.replace(NONE, "nan").astype(float)
-    scores[results.perplexities] *= -1
+    scores[[*flips(results), *results.perplexities]] *= -1
     # it is unknown whether more is better
     scores[[task.name for task in results.tasks if not task.share]] = math.nan
     # Controls do not compete.
@@ -169,10 +178,11 @@ def _markdown(results: Results, context: Context) -> list[str]:
     headings = [
         *_first_headings(results),
         *(escaped(task.title) for task in results.tasks),
-        *("Average", "Recovered", "Perplexity", *second),
+        *("Average", "Recovered", *map(str.capitalize, flips(results)), "Perplexity", *second),
     ]
-    lines = [bold_sentence(results.generated) + _caption(results, context)]
-    for model, rows in _blocks(results, _MARKDOWN):
+    added = _FLIPS if flips(results) else ""
+    lines = [bold_sentence(results.generated) + _caption(results, context, added)]
+    for model, rows in _blocks(printed(results, _MARKDOWN), _MARKDOWN):
         lines += ["", f"### {model}", ""]
         lines += table(headings, rows, "l" + "r" * (len(headings) - 1))
     return [*lines, *mixed_lines(results)]
@@ -192,7 +202,7 @@ def _latex(results: Results, context: Context) -> list[str]:
         rf"{' & '.join(headings)} \\",
         r"\midrule",
     ]
-    text = latex_caption(results, _caption(results, context))
+    text = latex_caption(results, _caption(results, context, ""))
     # what fits a page of the article class
     size, spacing = r"\scriptsize", "1.4pt" if has_patterns(results) else "2.3pt"
     if len(headings) > 13:
@@ -207,7 +217,9 @@ def _latex(results: Results, context: Context) -> list[str]:
         *head,
         r"\endhead",
     ]
-    for block, (model, rows) in enumerate(_blocks(results, LATEX)):
+    # flips would not fit a page
+    texts = printed(results, LATEX).drop(columns=flips(results))
+    for block, (model, rows) in enumerate(_blocks(texts, LATEX)):
         title = rf"\multicolumn{{{len(headings)}}}{{@{{}}l}}{{\textit{{{model}}}}}"
         body = [title, *(" & ".join(row) for row in rows)]
         lines += [r"\midrule"] if block else []
@@ -219,9 +231,9 @@ def _first_headings(results: Results) -> list[str]:
     return ["Method", *(["Pattern"] if has_patterns(results) else []), "Sparsity"]
 
 
-def _blocks(results: Results, style: Style) -> Iterator[tuple[str, list[list[str]]]]:
+def _blocks(texts: pd.DataFrame, style: Style) -> Iterator[tuple[str, list[list[str]]]]:
     """Formatted rows of each model."""
-    for model, block in printed(results, style).groupby(level="model", sort=False):
+    for model, block in texts.groupby(level="model", sort=False):
         yield style.escaped(str(model)), block.to_numpy().tolist()
 
 
@@ -230,7 +242,7 @@ def _bold(text: str, style: Style) -> str:
     return style.bold.format(value) + "".join(spread)
 
 
-def _caption(results: Results, context: Context) -> str:
+def _caption(results: Results, context: Context, added: str) -> str:
     in_domain = _IN_DOMAIN if "in_domain_ppl" in results.perplexities else ""
     seeds = " Mean ± sample standard deviation where several seeds were run."
-    return caption(results, context, f" {RECOVERED}{in_domain}", seeds)
+    return caption(results, context, f" {recovered(results)}{added}{in_domain}", seeds)

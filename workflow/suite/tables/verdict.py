@@ -16,9 +16,10 @@ from suite.tables.leaderboard import leaderboard_lines
 from suite.tables.text import lines_text, mixed_lines
 
 RULE = (
-    "The claim holds if the mean difference over all cells is positive with p < "
-    f"{SIGNIFICANT}. p values are two-sided, of paired tests over the items that both methods "
-    "answered. The mean's standard error is clustered by item: an item that was answered in "
+    f"The claim holds if the mean difference over all cells is positive with p < {SIGNIFICANT}, "
+    "adjusted for the number of these verdicts (Holm). p values are two-sided, of paired tests "
+    "over the items that both methods answered. The mean's standard error is clustered by item: "
+    "an item that was answered in "
     "several cells is one draw, not several. It is the error of another draw of items, not of "
     "another training: where a cell has one seed, its spread over seeds is not known. How far the "
     "difference changes from one model and sparsity to the next is what the standard deviation "
@@ -68,7 +69,7 @@ def best_baselines(accuracy: Mapping[str, Any]) -> str:
 
 def claim(accuracy: Mapping[str, Any]) -> str:
     """Verdict on the claim from a difference of accuracies."""
-    significant = accuracy["p_value"] < SIGNIFICANT
+    significant = accuracy["p_holm"] < SIGNIFICANT
     if accuracy["mean"] > 0:
         return "holds" if significant else "not shown: better, but within chance"
     return "contradicted" if significant else "not shown: not better"
@@ -78,7 +79,7 @@ def short_summary(accuracy: Mapping[str, Any], generated: bool) -> str:
     """Mean difference and count of better cells in one sentence."""
     return (
         f"{kind.accuracy(generated)} {accuracy['mean']:+.2f} ± {accuracy['standard_error']:.2f} "
-        f"points, p {equals(accuracy['p_value'])}, better in {accuracy['cells_better']} of "
+        f"points, {_p_values(accuracy)}, better in {accuracy['cells_better']} of "
         f"{len(accuracy['cells'])} cells."
     )
 
@@ -87,14 +88,24 @@ def summary(found: Mapping[str, Any]) -> str:
     """Differences of all cells in a few sentences."""
     accuracy, perplexity = found["accuracy"], found["perplexity"]
     cells = len(accuracy["cells"])
+    tasks = sorted(accuracy["by_task"].items(), key=lambda task: -abs(task[1]))
+    parts = ", ".join(f"{title} {points:+.2f}" for title, points in tasks)
     return (
         f"Average accuracy {accuracy['mean']:+.2f} points, standard error "
-        f"{accuracy['standard_error']:.2f} (clustered by item), p {equals(accuracy['p_value'])}; "
-        f"{_spread(accuracy)}. Better in {accuracy['cells_better']} of {cells} cells, "
-        f"significantly in {accuracy['cells_significantly_better']}, significantly worse in "
+        f"{accuracy['standard_error']:.2f} (clustered by item), {_p_values(accuracy)}; "
+        f"{_spread(accuracy)}. Points of it by task: {parts}. "
+        f"Better in {accuracy['cells_better']} of {cells} cells, significantly in "
+        f"{accuracy['cells_significantly_better']}, significantly worse in "
         f"{accuracy['cells_significantly_worse']}. Perplexity is lower in "
         f"{perplexity['cells_better']} of {cells}."
     )
+
+
+def _p_values(accuracy: Mapping[str, Any]) -> str:
+    """p value of a verdict, and the adjusted one where it looks different."""
+    adjusted = p_text(accuracy["p_holm"])
+    same = adjusted == p_text(accuracy["p_value"])
+    return f"p {equals(accuracy['p_value'])}" + ("" if same else f" ({adjusted} adjusted)")
 
 
 def _spread(accuracy: Mapping[str, Any]) -> str:

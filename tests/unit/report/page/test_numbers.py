@@ -115,6 +115,7 @@ def test_results_and_what_their_links_lead_to(report):
             "Seed": str(cell["seed"]),
             "Average": (cell["average"], cell["average_stderr"]),
             "Recovered": cell["recovered_share"],
+            "Flips": cell["flips"],
             "Perplexity": cell["ppl"],
             **{title: cell[task] for task, title in TASKS.items()},
         }

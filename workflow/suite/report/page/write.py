@@ -15,12 +15,12 @@ from suite.plan.cell import Cell
 from suite.plan.methods import method_label
 from suite.results.frame import Results, written
 from suite.results.speeds import batches
-from suite.results.statistics import RECOVERED
 from suite.tables import against_published, leaderboard, published_leads, verdict
-from suite.tables.caption import accuracy, counted, measured
+from suite.tables.caption import accuracy, counted, measured, recovered
 from suite.tables.context import Context
 from suite.tables.entries import Field, bytes_text, number, number_field, perplexity
 from suite.tables.headline import judge
+from suite.tables.main import flips
 from suite.tables.published import read_published
 from suite.tables.speed import WAYS, name_of, speed_rows
 
@@ -89,7 +89,7 @@ def write_page(results: Results, context: Context, inputs: PageInputs, output: P
         speed=_speed(results, inputs.speeds) if inputs.speeds else None,
         measured=measured(results).replace("`", ""),
         averaged=counted(results),
-        recovered=RECOVERED,
+        recovered=recovered(results),
         tables=[{"name": path.name, "data": _data(path, "text/plain")} for path in inputs.tables],
         # images, so that the identifiers of two figures do not meet
         figures=[
@@ -149,8 +149,10 @@ def _published(results: Results) -> dict[str, Any]:
 
 
 def _results(results: Results) -> Table:
-    headings = ["Method", "Model", "Sparsity", "Seed", "Average", "Recovered", "Perplexity",
+    headings = ["Method", "Model", "Sparsity", "Seed", "Average", "Recovered",
+                *map(str.capitalize, flips(results)), "Perplexity",
                 *(task.title for task in results.tasks)]  # fmt: skip
+    low = [2, 3, headings.index("Perplexity"), *(headings.index("Flips") for _ in flips(results))]
     rows = [
         [
             Field(method_label(cell["method"]), link=f"#cell-{place}"),
@@ -159,6 +161,7 @@ def _results(results: Results) -> Table:
             Field(str(cell["seed"])),
             Field(number(cell["average"], error=cell["average_stderr"]), cell["average"]),
             number_field(cell["recovered_share"]),
+            *(number_field(cell[name]) for name in flips(results)),
             number_field(cell["ppl"], perplexity),
             *(
                 number_field(cell[task.name], number if task.share else perplexity)
@@ -167,7 +170,7 @@ def _results(results: Results) -> Table:
         ]
         for place, cell in results.cells.iterrows()
     ]
-    return Table(headings, rows, text=(0, 1), filters=(0, 1, 2), wide=(3, 5), low=(2, 3, 6))
+    return Table(headings, rows, text=(0, 1), filters=(0, 1, 2), wide=(3, 5), low=low)
 
 
 def _speed(results: Results, speeds: Sequence[Path]) -> Table:
