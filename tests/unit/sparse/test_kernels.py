@@ -1,5 +1,6 @@
 """Products of packed matrices, by all kernels, against float64."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -100,6 +101,14 @@ def test_products_on_a_gpu(shape, tokens):
     assert_products(found_NO.cpu(), tokens_NI, weight_OI, rounding)
     found_OI = gpu.unpack(*(part.to(device) for part in parts), shape[1])
     assert torch.equal(found_OI.cpu(), weight_OI)
+
+
+def test_without_triton_a_line_says_so(monkeypatch, caplog):
+    monkeypatch.setattr(gpu, "find_spec", lambda name: None)
+    assert not gpu.is_available.__wrapped__()
+    assert "needs the package triton: products are dense" in caplog.text
+    monkeypatch.undo()
+    assert gpu.is_available.__wrapped__() == (importlib.util.find_spec("triton") is not None)
 
 
 WITHOUT_COMPILER = """

@@ -27,10 +27,11 @@ _Rounds = Sequence[Mapping[str, Any]]
 def speeds(files: Sequence[Path]) -> pd.DataFrame:
     """One row per cell and way: sparse and rounded ones, and for a dense cell the dense ones.
 
-    Columns: `CELL`, `way`, `weight_bytes`, `byte_share` (of dense bfloat16), `peak_bytes`,
-    `first_token_seconds`, and by batch `speed_<batch>` (tokens a second), medians over rounds;
-    `first_token_gain` and `gain_<batch>`, how many times as fast as the best dense way, and half
-    their range over rounds as `..._spread`. NaN: gains of dense rows, and what was not measured.
+    Columns: `CELL`, `way`, `file_bytes` (on disk), `weight_bytes` (in memory), `byte_share` (of
+    dense bfloat16), `peak_bytes`, `first_token_seconds`, and by batch `speed_<batch>` (tokens a
+    second), medians over rounds; `first_token_gain` and `gain_<batch>`, how many times as fast as
+    the best dense way, and half their range over rounds as `..._spread`. NaN: gains of dense rows,
+    and what was not measured.
     """
     return pd.DataFrame([row for file in files for row in _rows(read_json(file))])
 
@@ -49,6 +50,7 @@ def _rows(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         size = _median(ways[way], "parameter_bytes")
         row = {name: found[name] for name in CELL}
         row |= {"sparsity": float(found["sparsity"]), "way": way, "weight_bytes": size}
+        row |= {"file_bytes": found["ways"][way]["file_bytes"]}
         row |= {"byte_share": size / dense_bytes, "peak_bytes": _median(ways[way], "peak_bytes")}
         row["first_token_seconds"] = _median(ways[way], "first_token_seconds")
         dense = [ways[name] for name in DENSE_WAYS if name in ways]

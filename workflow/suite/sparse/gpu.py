@@ -7,6 +7,7 @@ written once and multiplied by torch.
 Axes: N tokens, O outputs, I inputs, R rows and C columns of a block.
 """
 
+import logging
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
@@ -22,8 +23,14 @@ _COLUMNS = 128
 
 @cache
 def is_available() -> bool:
-    """Whether Triton is installed."""
-    return find_spec("triton") is not None
+    """Whether Triton is installed. A line in the log says so where it is not."""
+    if find_spec("triton") is None:
+        logging.getLogger(__name__).warning(
+            "the GPU kernel for packed weights needs the package triton: products are dense, at "
+            "dense speed"
+        )
+        return False
+    return True
 
 
 def linear(tokens_NI: Tensor, mask: Tensor, starts: Tensor, kept: Tensor) -> Tensor:

@@ -79,33 +79,34 @@ def _is_fit(way: str) -> bool:
 
 
 def _first_token_seconds(model: "PreTrainedModel", ids: "Tensor") -> float:
-    seconds = [_seconds(lambda: _generate(model, ids, 1)) for _ in range(_REPEATS + 1)]
-    return statistics.median(seconds[1:])
+    runs = [_times(model, ids, 1) for _ in range(_REPEATS + 1)]
+    return statistics.median(times[1] - times[0] for times in runs[1:])
 
 
 def _speed(model: "PreTrainedModel", ids: "Tensor", tokens: int) -> float:
-    _generate(model, ids, 2)  # warms up
-    first = _seconds(lambda: _generate(model, ids, 1))
-    whole = _seconds(lambda: _generate(model, ids, 1 + tokens))
-    return len(ids) * tokens / (whole - first)
+    _times(model, ids, 2)  # warms up
+    _, first, *_, last = _times(model, ids, 1 + tokens)
+    return len(ids) * tokens / (last - first)
 
 
-def _generate(model: Any, ids: "Tensor", tokens: int) -> None:
+def _times(model: Any, ids: "Tensor", tokens: int) -> list[float]:
+    """Seconds at which a text begins and has each of its tokens."""
     import torch
+    from transformers.generation.streamers import BaseStreamer
 
+    class Clock(BaseStreamer):
+        def put(self, value: "Tensor") -> None:  # has left the GPU, so that nothing is pending
+            times.append(time.perf_counter())
+
+        def end(self) -> None:
+            pass
+
+    times: list[float] = []
     length = {"min_new_tokens": tokens, "max_new_tokens": tokens}
     everything = torch.ones_like(ids)  # no padding
-    model.generate(ids, attention_mask=everything, do_sample=False, pad_token_id=0, **length)
-
-
-def _seconds(run: Callable[[], None]) -> float:
-    import torch
-
-    start = time.perf_counter()
-    run()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
+    model.generate(ids, attention_mask=everything, do_sample=False, pad_token_id=0, **length,
+                   streamer=Clock())  # fmt: skip
+    return times
 
 
 def _resident_bytes() -> int:
