@@ -44,6 +44,8 @@ def main() -> None:
         packed = {s: _packed(dense, s, Path(temporary) / f"{s}") for s in options.sparsities}
         ways = {f"dense, {way}": (dense, way) for way in dense_ways}
         ways |= {f"packed, {s:.0%} zeros": (folder, "bitmask") for s, folder in packed.items()}
+        if options.device == "cpu":  # for comparison, by torch's kernels
+            ways |= {f"{bits} bits": (dense, f"{bits} bits") for bits in (8, 4)}
         found: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
         for _ in range(options.rounds):
             for way, (folder, kind) in ways.items():

@@ -119,6 +119,17 @@ def test_the_error_of_seeds_is_added_to_that_of_items(seeds):
     assert_said(text, STATISTICS)
 
 
+def test_the_quality_beside_speed_is_that_of_the_claim():
+    cells = pd.read_csv(CLAIM / "main.csv").set_index(["method", "sparsity"])
+    for cell, weights in (
+        (("dense", 0.0), "dense, the faster of bfloat16 and float32"),
+        (("leap", 0.5), "LEAP, 50 % zeros, packed"),
+        (("leap", 0.6), "LEAP, 60 % zeros, packed"),
+    ):
+        average, ppl = cells.loc[cell, ["average", "ppl"]].astype(float)
+        assert_said(f"| {weights} | {average:.2f} | {ppl:.2f} |", "docs/faster.md")
+
+
 def test_flips_are_as_is_said():
     cells = pd.read_csv(CLAIM / "main.csv").set_index(["sparsity", "method"])["flips"]
     ours, admm, rebuilt = (cells[0.5, name] for name in ("leap", "admm", "reconstruct"))
