@@ -5,9 +5,12 @@ results([ran("dense", 0.8), ran("wanda", 0.5, ppl=12), ran("leap", seed=1, right
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+import numpy as np
 
 from suite.artifacts.files import read_json, write_json
 from suite.plan.cell import DENSE, Cell
@@ -61,6 +64,21 @@ def results(cells: Iterable[Ran], tasks: Tasks = TASKS, patterns: Any = None) ->
 def write(folder: Path, cells: Iterable[Ran], tasks: Tasks = TASKS) -> Made:
     """The files of these cells, by the path of each."""
     return {path: files for cell in cells for path, files in _write(folder, cell, tasks).items()}
+
+
+def variance_of_a_lead(*sides: Sequence[np.ndarray]) -> float:
+    """Of trainings: slow, of two methods' scores [seeds, tasks, items] of each cell."""
+    variance, cells = 0.0, len(sides[0])
+    for of_cells in sides:
+        found = []
+        for first, second in (pair for cell in of_cells for pair in combinations(cell, 2)):
+            difference = 100.0 * (first - second)
+            errors = difference.var(axis=1, ddof=1) / difference.shape[1] / len(difference) ** 2
+            found.append((difference.mean() ** 2 - errors.sum()) / 2)
+        # all cells have as many seeds here
+        between = max(0.0, float(np.mean(found))) if found else 0.0
+        variance += between / len(of_cells[0]) / cells
+    return variance
 
 
 def edit(file: Path, change: Callable[[dict[str, Any]], object]) -> None:

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from suite.results.frame import ITEM
 from suite.results.statistics import (
+    between_seeds,
     combine,
     compare,
+    leads,
     over_places,
     two_sided,
 )
@@ -99,6 +101,56 @@ def test_an_item_of_several_cells_is_one_draw(cells):
     apart = [cell(tasks, 100 * k) for k, tasks in enumerate(cells)]
     error = math.hypot(*(part.standard_error for part in apart)) / len(apart)
     assert combine(apart).standard_error == pytest.approx(error)
+
+
+# Several trainings
+
+
+def trainings(random, effects, items=200):
+    """Scores of two tasks; every training is better or worse by its effect, every item too."""
+    ease_TN = random.random((2, items))
+    right_STN = random.random((len(effects), 2, items)) * 0.2 + ease_TN * 0.8
+    shares = 0.5 + np.asarray(effects)
+    return scores(*({"a": a, "b": b} for a, b in (right_STN < shares[:, None, None]) * 1))
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.05])
+def test_the_variance_between_trainings_is_what_was_drawn(spread):
+    """Of many cells; items alone explain none of it."""
+    random = np.random.default_rng(0)
+    cells = [trainings(random, random.normal(0, spread, 3)) for _ in range(150)]
+    # a share's change moves the scores of this many more items
+    steep = np.diff([trainings(random, [e], 20000).mean().item() for e in (-0.05, 0.05)])[0] / 0.1
+    found = between_seeds(cells)
+    assert found == pytest.approx((100 * steep * spread) ** 2, rel=0.25, abs=0.3)
+
+
+def test_two_trainings_by_hand_and_pooling_by_degrees_of_freedom():
+    two = scores({"a": [1, 1, 1, 0, 1, 1]}, {"a": [1, 0, 0, 0, 0, 0]})
+    pair = compare(two[[0]], two[[1]])
+    by_hand = (pair.difference**2 - pair.standard_error**2) / 2
+    assert between_seeds([two]) == pytest.approx(by_hand) and by_hand > 0
+    same = scores(*[{"a": [1, 0, 1, 0, 1, 1]}] * 3)
+    assert between_seeds([two, same, same[[0]]]) == pytest.approx(by_hand / 3)
+    assert between_seeds([same]) == 0 and between_seeds([same[[0]], two[[0]]]) is None
+    noisy = scores({"a": [1, 0, 1, 0]}, {"a": [0, 1, 0, 1]})
+    assert between_seeds([noisy]) == 0, "items explain more than all of it"
+
+
+def test_leads_have_the_variance_of_both_sides_by_their_numbers_of_seeds():
+    two = scores({"a": [1, 1, 1, 0, 1, 1]}, {"a": [1, 0, 0, 0, 0, 0]})
+    one = scores({"a": [0, 1, 0, 0, 0, 0]})
+    variance = between_seeds([two])
+    first, second = leads([two, two[[0]]], [one, one])
+    assert (first.seeds, second.seeds) == pytest.approx((variance / 2, variance))
+    assert first.item_error == compare(two, one).standard_error
+    assert first.standard_error == pytest.approx(math.sqrt(first.item_error**2 + variance / 2))
+    (reverse,) = leads([one], [two])
+    assert reverse.standard_error == pytest.approx(first.standard_error)
+    # trainings of two cells are independent, their items are not
+    both = combine([first, second])
+    assert both.seeds == pytest.approx((variance / 2 + variance) / 4)
+    assert both.p_value == two_sided(both.difference, both.standard_error)
 
 
 # Means over seeds and places, and recovered shares

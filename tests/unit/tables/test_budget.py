@@ -11,7 +11,14 @@ from suite.tables.budget import budget, budget_rows, share_text
 from suite.tables.context import Context
 from suite.tables.entries import bytes_text
 from tests.unit.figures.conftest import drawn, texts
-from tests.unit.results.example import GENERATED, TASKS, printed, ran, results
+from tests.unit.results.example import (
+    GENERATED,
+    TASKS,
+    printed,
+    ran,
+    results,
+    variance_of_a_lead,
+)
 
 MODELS, SPARSITIES = ["qwen", "llama"], ["0.5", "0.7"]
 OWN = 8000  # LEAP's tokens with its own number of steps
@@ -125,7 +132,10 @@ def test_the_subject_is_compared_at_the_same_sparsity_and_tokens(rows):
             continue
         difference = of(sparsity, ours[tokens]) - of(sparsity, name)
         ratio = perplexity(sparsity, name) / perplexity(sparsity, ours[tokens])
-        expected = [100 * difference.mean(), clustered(difference), ratio]
+        sides = ([[RIGHT[m, sparsity, each, s] for s in SEEDS.get(each, (0,))] for m in MODELS]
+                 for each in (ours[tokens], name))  # fmt: skip
+        error = math.hypot(clustered(difference), math.sqrt(variance_of_a_lead(*sides)))
+        expected = [100 * difference.mean(), error, ratio]
         assert compared == pytest.approx(expected)
 
 

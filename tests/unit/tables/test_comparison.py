@@ -9,7 +9,7 @@ import pytest
 from suite.results.frame import Results
 from suite.tables.comparison import comparison, comparison_rows
 from suite.tables.context import Context
-from tests.unit.results.example import GENERATED, WITH_CHANCE, ran, results
+from tests.unit.results.example import GENERATED, WITH_CHANCE, ran, results, variance_of_a_lead
 
 METHODS = {"dense": [0], "wanda": [0], "leap-per-block": [0, 1], "leap": [0, 1]}
 PLACES = [("qwen", "0.5"), ("qwen", "0.6"), ("llama", "0.5"), ("llama", "0.6")]
@@ -85,7 +85,10 @@ def test_the_lead_is_the_subjects_over_the_method_item_by_item(rows):
     for method in ("wanda", "leap-per-block"):
         difference = of("leap") - of(method)
         assert rows["lead"][method] == pytest.approx(100 * difference.mean())
-        assert rows["lead_stderr"][method] == pytest.approx(clustered(difference))
+        sides = ([[RIGHT[*p, name, seed] for seed in METHODS[name]] for p in PLACES]
+                 for name in ("leap", method))  # fmt: skip
+        error = math.hypot(clustered(difference), math.sqrt(variance_of_a_lead(*sides)))
+        assert rows["lead_stderr"][method] == pytest.approx(error)
     assert rows.loc[["leap", "dense"], ["lead", "lead_stderr"]].isna().all(axis=None)
     other = comparison_rows(study(), Context("mini", subject="wanda")).set_index("method")["lead"]
     assert other["leap"] == pytest.approx(-rows["lead"]["wanda"]) and math.isnan(other["wanda"])

@@ -136,6 +136,25 @@ def test_p_values_are_adjusted_for_their_number_and_tasks_add_up_to_the_mean():
     assert "Points of it by task: M +25.00, P +0.00." in page(pair, tasks=tasks)
 
 
+def test_errors_cover_training_seeds_where_the_subject_has_several():
+    right = [[1] * 30 + [0] * 70], [[1] * 50 + [0] * 50], [[0] * 40 + [1] * 40 + [0] * 20]
+    one = [ran("leap", right=right[0]), ran("admm", right=right[2])]
+    several = [*one, ran("leap", right=right[1], seed=1)]
+    single, both = (
+        judge(results(cells, {"piqa": {"title": "P"}}), CONTEXT)["against"][0]["accuracy"]
+        for cells in (one, several)
+    )
+    assert single["standard_error"] == single["item_error"] and not single["covers_seeds"]
+    # 20 of 100 items differ between the trainings, all in one direction
+    between = ((100 * 0.2) ** 2 - 1e4 * 0.2 * 0.8 / 99) / 2
+    assert both["covers_seeds"]
+    error = math.sqrt(both["item_error"] ** 2 + between / 2)
+    assert both["standard_error"] == both["cells"][0]["standard_error"] == pytest.approx(error)
+    assert both["p_value"] == pytest.approx(math.erfc(abs(both["mean"]) / error / math.sqrt(2)))
+    assert "(clustered by item, and over seeds), p" in page(several, tasks={"piqa": {}})
+    assert "(clustered by item), p" in page(one, tasks={"piqa": {}})
+
+
 @pytest.mark.parametrize(
     ("mean", "p", "said"),
     [(1.0, 0.01, "holds"), (1.0, 0.2, "not shown: better, but within chance"),

@@ -7,14 +7,15 @@ from suite.figures.dot_plot import Measure, dot_plot
 from suite.figures.panels import distinct
 from suite.plan.methods import method_label
 from suite.results.frame import PLACE, Results, is_pruned
-from suite.results.statistics import compare
+from suite.results.statistics import leads
 from suite.tables.context import Context
 
 
 def gain(results: Results, context: Context) -> Figure:
     """Subject minus baseline in points of average accuracy, one panel per model.
 
-    Bars are one standard error, paired by item. Seeds are averaged, and controls are no baselines.
+    Bars are one standard error, over paired items and over seeds where there are several, which
+    are averaged. Controls are no baselines.
     Raises ValueError where no cell has the subject and a baseline.
     """
     label = method_label(context.subject)
@@ -24,7 +25,7 @@ def gain(results: Results, context: Context) -> Figure:
         scores = {name: results.scores_of(model, sparsity, name) for name in distinct(methods)}
         ours = scores.pop(context.subject, None)
         for name, theirs in scores.items() if ours is not None else ():
-            pair = compare(ours, theirs)
+            (pair,) = leads([ours], [theirs])
             found.append((model, sparsity, name, name, pair.difference, pair.standard_error))
     if not found:
         raise ValueError(f"no cell has both {label} and a baseline")

@@ -1,13 +1,15 @@
 """Means over seeds and cells, recovered shares, and paired, item-clustered standard errors.
 
-Standard errors are over draws of items. The influence of each item on a difference is summed over
-cells that share the item before it is squared: the cluster-robust variance of Liang and Zeger
-(1986), as in Miller (2024), "Adding error bars to evals", arXiv 2411.00640.
+Standard errors are over draws of items, and of training seeds where there are several. The
+influence of each item on a difference is summed over cells that share the item before it is
+squared: the cluster-robust variance of Liang and Zeger (1986), as in Miller (2024), "Adding error
+bars to evals", arXiv 2411.00640.
 """
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -78,17 +80,24 @@ class Paired:
     """Difference of two average accuracies in percentage points, and each item's influence on it.
 
     Influences are scaled so that their squares sum to an unbiased variance of the difference.
-    `parts` are what each measure (task) adds to the difference.
+    `parts` are what each measure (task) adds to the difference; `seeds` is its variance over
+    training seeds, 0 where that is unknown.
     """
 
     difference: float
     influence: pd.Series = field(repr=False)
     parts: pd.Series = field(repr=False)
+    seeds: float = 0.0
+
+    @property
+    def item_error(self) -> float:
+        """Standard error of the difference, in percentage points, for independent items."""
+        return float(np.sqrt(np.square(self.influence).sum()))
 
     @property
     def standard_error(self) -> float:
-        """Standard error of the difference, in percentage points, for independent items."""
-        return float(np.sqrt(np.square(self.influence).sum()))
+        """Standard error over items and seeds."""
+        return math.hypot(self.item_error, math.sqrt(self.seeds))
 
     @property
     def p_value(self) -> float:
@@ -108,6 +117,16 @@ def compare(first: pd.DataFrame, second: pd.DataFrame) -> Paired:
     return _mean_of(ours - theirs)
 
 
+def leads(ours: Sequence[pd.DataFrame], theirs: Sequence[pd.DataFrame]) -> list[Paired]:
+    """Differences cell by cell, with the variances over the seeds of both (`between_seeds`)."""
+    variances = [between_seeds(ours) or 0.0, between_seeds(theirs) or 0.0]
+    found = []
+    for first, second in zip(ours, theirs, strict=True):
+        seeds = sum(v / s.shape[1] for v, s in zip(variances, (first, second), strict=True))
+        found.append(replace(compare(first, second), seeds=seeds))
+    return found
+
+
 def average(scores: pd.DataFrame) -> Paired:
     """Average accuracy of one checkpoint, as its difference to one that is never right."""
     return _mean_of(_mean_over_seeds(scores))
@@ -118,8 +137,27 @@ def combine(parts: Iterable[Paired]) -> Paired:
     found = list(parts)
     influence = pd.concat([part.influence / len(found) for part in found])
     together = influence.groupby(level=list(range(influence.index.nlevels)), sort=False).sum()
-    parts = pd.concat([part.parts for part in found]).groupby(level=0, sort=False).sum()
-    return Paired(float(np.mean([part.difference for part in found])), together, parts / len(found))
+    by_measure = pd.concat([part.parts for part in found]).groupby(level=0, sort=False).sum()
+    difference = float(np.mean([part.difference for part in found]))
+    seeds = sum(part.seeds for part in found) / len(found) ** 2
+    return Paired(difference, together, by_measure / len(found), seeds)
+
+
+def between_seeds(cells: Iterable[pd.DataFrame]) -> float | None:
+    """Variance of an average accuracy between trainings; None where no cell has two.
+
+    `cells` are scores of one method, one column per seed. Two trainings whose averages differ by d,
+    with a paired error e, estimate (d^2 - e^2) / 2: the mean over pairs, pooled over cells by their
+    degrees of freedom, and not below 0.
+    """
+    total, freedom = 0.0, 0
+    for scores in cells:
+        pairs = [compare(scores[[a]], scores[[b]]) for a, b in combinations(scores.columns, 2)]
+        if pairs:
+            found = [(pair.difference**2 - pair.standard_error**2) / 2 for pair in pairs]
+            total += float(np.mean(found)) * (scores.shape[1] - 1)
+            freedom += scores.shape[1] - 1
+    return max(0.0, total / freedom) if freedom else None
 
 
 def two_sided(difference: float, error: float) -> float:

@@ -11,7 +11,7 @@ from suite.plan.cell import DENSE
 from suite.plan.methods import method_label
 from suite.plan.tokens import AS_IT_IS
 from suite.results.frame import Results, written
-from suite.results.statistics import average, combine, compare, over_places
+from suite.results.statistics import average, combine, leads, over_places
 from suite.tables.caption import accuracy, mean_accuracy
 from suite.tables.context import Context
 from suite.tables.entries import NONE, PLUS_MINUS, bytes_text, escaped, number, perplexity
@@ -122,7 +122,7 @@ def _perplexity(cells: pd.DataFrame) -> float:
 
 def _lead(ours: Mapping[str, pd.DataFrame], theirs: Mapping[str, pd.DataFrame]) -> dict[str, float]:
     """Lead over a method in points, item by item, over the models."""
-    lead = combine(compare(ours[model], theirs[model]) for model in ours)
+    lead = combine(leads([*ours.values()], [theirs[model] for model in ours]))
     return {"lead": lead.difference, "lead_stderr": lead.standard_error}
 
 
@@ -151,10 +151,10 @@ def _caption(results: Results, label: str) -> str:
         f"method starts from. {mean_accuracy(results).capitalize()} (higher is better), perplexity "
         f"(lower is better, geometric mean), and at the same sparsity and tokens {label}'s lead in "
         f"accuracy over the method, item by item, and the ratio of its perplexity to {label}'s. ± "
-        "is a standard error over draws of items, which all models share; it has no part for the "
-        "training seed, and several seeds are averaged. Best of several methods at a sparsity and "
-        "number of tokens in bold, controls left out. Shipped: what someone with "
-        "the dense checkpoint needs, a bit for each prunable weight and all numbers that were "
-        "changed, in the checkpoint's dtype; mean over models. Trials: settings that were compared "
+        "is a standard error over draws of items, which all models share, and of a lead also over "
+        "training seeds where several were run. Best of several methods at a sparsity and number "
+        "of tokens in bold, controls left out. Shipped: what someone with the dense checkpoint "
+        "needs, a bit for each prunable weight and all numbers that were changed, in the "
+        "checkpoint's dtype; mean over models. Trials: settings that were compared "
         f"on validation text to choose the method's. {SECONDS}"
     )

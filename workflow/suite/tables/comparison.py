@@ -12,7 +12,7 @@ import pandas as pd
 
 from suite.plan.methods import method_label
 from suite.results.frame import PLACE, Results
-from suite.results.statistics import average, combine, compare, over_places
+from suite.results.statistics import average, combine, leads, over_places
 from suite.tables.caption import accuracy, mean_accuracy, recovered
 from suite.tables.context import Context
 from suite.tables.entries import escaped, number, perplexity
@@ -28,7 +28,8 @@ def comparison(results: Results, context: Context) -> Mapping[str, str]:
         "Every method in the mean over its cells, of which each is a model at a sparsity: "
         f"{mean_accuracy(results)} (higher is better) and perplexity (lower is better, geometric "
         f"mean), and {label}'s lead in accuracy over the method, item by item. ± is a standard "
-        "error, over draws of items, which all cells of a task share. "
+        "error, over draws of items, which all cells of a task share, and of a lead also over "
+        "training seeds where several were run. "
         f"{recovered(results)} {SECONDS}"
     )
     columns: Columns = {
@@ -65,7 +66,8 @@ def comparison_rows(results: Results, context: Context) -> pd.DataFrame:
 def _row(results: Results, method: str, ours: _Scores) -> dict[str, Any]:
     cells = results.cells[results.cells["method"] == method]
     scores = _scores(results, method)
-    pairs = [compare(ours[place], scores[place]) for place in scores if place in ours]
+    places = [place for place in scores if place in ours]
+    pairs = leads([ours[place] for place in places], [scores[place] for place in places])
     lead = combine(pairs) if pairs else None
     return {
         "method": method,

@@ -11,7 +11,7 @@ import pandas as pd
 from suite.plan.methods import method_label
 from suite.results.frame import PLACE, Results, is_pruned, written
 from suite.results.mixed import sentence
-from suite.results.statistics import combine, compare, holm, means
+from suite.results.statistics import between_seeds, combine, holm, leads, means
 from suite.tables.context import Context
 
 SIGNIFICANT = 0.05  # level
@@ -30,8 +30,9 @@ def judge(results: Results, context: Context) -> dict[str, Any]:
     deviation between cells (`cells_std`) and between seeds (`seeds_std`: root of the mean variance
     over cells), each null for a single one, the count `cells_better`, and all `cells`. Accuracy
     also has paired tests over items, of each cell and of their mean, whose `p_holm` is adjusted for
-    the number of verdicts, and the points that each task adds to the mean, `by_task`. Seeds are
-    averaged. Opponents that share no cell with the subject have no verdict.
+    the number of verdicts, and the points that each task adds to the mean, `by_task`. Errors also
+    cover training seeds if the subject has several (`covers_seeds`); `item_error` does not. Seeds
+    are averaged. Opponents that share no cell with the subject have no verdict.
     """
     cells = results.cells[is_pruned(results.cells)]
     if not len(cells):
@@ -119,16 +120,18 @@ def _tested(
     found: pd.DataFrame, results: Results, subject: str
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Paired tests of the cells, as two more columns, and of their mean."""
-    tests = []
-    for row in found.itertuples():
-        place, methods = (row.model, float(row.sparsity)), (subject, row.baseline)
-        tests.append(compare(*(results.scores_of(*place, method) for method in methods)))
+    rows = [*found.itertuples()]
+    ours = [results.scores_of(row.model, float(row.sparsity), subject) for row in rows]
+    theirs = [results.scores_of(row.model, float(row.sparsity), row.baseline) for row in rows]
+    tests = leads(ours, theirs)
     whole, titles = combine(tests), {task.name: task.title for task in results.tasks}
     p_values = pd.Series([test.p_value for test in tests])
     found = found.assign(standard_error=[test.standard_error for test in tests], p_value=p_values)
     significant = found["difference"][p_values < SIGNIFICANT]
     return found, {
         "standard_error": whole.standard_error,
+        "item_error": whole.item_error,
+        "covers_seeds": between_seeds(ours) is not None,
         "p_value": whole.p_value,
         "by_task": {titles[name]: points for name, points in whole.parts.items()},
         "cells_significantly_better": int((significant > 0).sum()),

@@ -19,13 +19,13 @@ RULE = (
     f"The claim holds if the mean difference over all cells is positive with p < {SIGNIFICANT}, "
     "adjusted for the number of these verdicts (Holm). p values are two-sided, of paired tests "
     "over the items that both methods answered. The mean's standard error is clustered by item: "
-    "an item that was answered in "
-    "several cells is one draw, not several. It is the error of another draw of items, not of "
-    "another training: where a cell has one seed, its spread over seeds is not known. How far the "
-    "difference changes from one model and sparsity to the next is what the standard deviation "
-    "between cells says. The best baseline of a cell is the one with the best score on "
-    "these very items, which favours the baselines; perplexity is compared with the lowest of any "
-    "baseline. All baselines are the methods of the grid but controls, {subject} itself, its "
+    "an item that was answered in several cells is one draw, not several. It covers another draw "
+    "of items, and another training only where {subject} has several seeds: the variance between "
+    "seeds, pooled over cells, is added then. How far the difference changes from one model and "
+    "sparsity to the next is what the standard deviation between cells says. The best baseline of "
+    "a cell is the one with the best score on these very items, which favours the baselines; "
+    "perplexity is compared with the lowest of any baseline. All baselines are the methods of the "
+    "grid but controls, {subject} itself, its "
     "variants, and what keeps masks or takes densities of these."
 )
 
@@ -90,9 +90,10 @@ def summary(found: Mapping[str, Any]) -> str:
     cells = len(accuracy["cells"])
     tasks = sorted(accuracy["by_task"].items(), key=lambda task: -abs(task[1]))
     parts = ", ".join(f"{title} {points:+.2f}" for title, points in tasks)
+    over = ", and over seeds" if accuracy["covers_seeds"] else ""
     return (
         f"Average accuracy {accuracy['mean']:+.2f} points, standard error "
-        f"{accuracy['standard_error']:.2f} (clustered by item), {_p_values(accuracy)}; "
+        f"{accuracy['standard_error']:.2f} (clustered by item{over}), {_p_values(accuracy)}; "
         f"{_spread(accuracy)}. Points of it by task: {parts}. "
         f"Better in {accuracy['cells_better']} of {cells} cells, significantly in "
         f"{accuracy['cells_significantly_better']}, significantly worse in "
