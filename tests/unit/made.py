@@ -33,6 +33,7 @@ def made(
     answers: Mapping[str, Sequence[float]] | None = None,
     ppl: float = 9.0,
     in_domain: float | None = None,
+    kl: float | None = None,
     achieved: float | None = None,
     provenance: Mapping[str, Any] | None = None,
     manifest: Mapping[str, Any] | None = None,
@@ -54,6 +55,7 @@ def made(
         "achieved_sparsity": target if achieved is None else achieved,
         "perplexity": {"value": ppl, "stderr": ppl / 100},
         **({"in_domain": {"value": in_domain, "stderr": 0.3}} if in_domain else {}),
+        **({"divergence": {"value": kl, "stderr": kl / 10}} if kl else {}),
         "tasks": {task: {"task": task, **entry} for task, entry in tasks.items()},
         "provenance": {"recipe": {"checkpoint": {"masks": {}}}, **(provenance or {})},
     }
@@ -76,7 +78,8 @@ def made(
         None if method == DENSE else _json(place / "manifest.json", facts),
     )
     if answers:
-        write_items({t: {t: dict(enumerate(of))} for t, of in answers.items()}, files.items)
+        leaves = {t: t.removesuffix("_norm") for t in answers}
+        write_items({t: {leaves[t]: dict(enumerate(of))} for t, of in answers.items()}, files.items)
     return {cell.path: files}
 
 

@@ -48,8 +48,9 @@ def ran(
 ) -> Ran:
     """A cell with the share `acc` of right items, of all tasks or of each.
 
-    `right` has the score of every item by task instead. `more`: `in_domain`, `implementation`,
-    `achieved` (sparsity), `wall` and `trained` (seconds), and `changes` (the kept weights).
+    `right` has the score of every item by task instead, `normed` those of `acc_norm`. `more`:
+    `in_domain`, `kl`, `implementation`, `achieved` (sparsity), `wall` and `trained` (seconds), and
+    `changes` (the kept weights).
     """
     cell = Cell.dense(model) if method == DENSE else Cell(model, method, sparsity, seed)
     return {"cell": cell, "acc": acc, "ppl": ppl, "right": right, **more}
@@ -105,13 +106,17 @@ def _write(folder: Path, asked: Ran, tasks: Tasks) -> Made:
         name: _result(tasks[name], share, len(of_task))
         for name, share, of_task in zip(tasks, shares, answers, strict=True)
     }
+    normed = {f"{name}_norm": of for name, of in asked.get("normed", {}).items()}
+    for name, of in asked.get("normed", {}).items():
+        scores[name]["acc_norm"] = sum(of) / len(of)
     cost = {"wall_time_seconds": asked.get("wall", 10.0), "cpu_seconds": 20.0}
     cost |= {"training_seconds": asked["trained"]} if "trained" in asked else {}
     masks = {"masks": {"implementation": asked.get("implementation", cell.method)}}
     recipe = {"model": {"dtype": "bfloat16"}, "checkpoint": {} if cell.method == DENSE else masks}
     return made(
         folder, cell.model, cell.method, cell.target, cell.seed, tasks=scores,
-        answers=dict(zip(tasks, answers, strict=True)), ppl=asked["ppl"],
+        answers=dict(zip(tasks, answers, strict=True)) | normed,
+        ppl=asked["ppl"], kl=asked.get("kl"),
         achieved=asked.get("achieved"), in_domain=asked.get("in_domain"),
         provenance={"recipe": recipe, "dtype": "bfloat16", "device": "cpu", "git_commit": "abc",
                     "packages": PACKAGES},

@@ -178,6 +178,19 @@ def test_flips_are_counted_by_hand(dense, pruned):
     assert "flips" not in results([cells[1]], tasks).cells, "nothing to compare with"
 
 
+def test_the_average_by_normalised_accuracy_has_it_where_a_task_does():
+    tasks = {name: dict(TASKS[name]) for name in ("piqa", "arc_easy")}
+    right = [[1, 1, 0, 0], [1, 0, 0, 0]]
+    found = results([ran("wanda", right=right, normed={"piqa": [1, 1, 1, 0]}, kl=0.25)], tasks)
+    assert found.cells["average"].item() == pytest.approx((50 + 25) / 2)
+    assert found.cells["average_norm"].item() == pytest.approx((75 + 25) / 2)
+    assert found.cells[["kl", "kl_stderr"]].to_numpy().tolist() == [[0.25, 0.025]]
+    scores = found.scores_of("m", 0.5, "wanda", norm=True).groupby("measure").mean()[0]
+    assert scores.to_dict() == {"piqa": 0.75, "arc_easy": 0.25}
+    without = results([ran("wanda", right=right)], tasks)
+    assert "average_norm" not in without.cells and not len(without.norm_scores)
+
+
 # Refusals
 
 MALFORMED = {

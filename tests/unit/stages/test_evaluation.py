@@ -56,7 +56,24 @@ def test_pruning_nothing_gives_exactly_the_dense_scores(place):
         of_task = items[items["measure"] == name]
         assert of_task["item"].tolist() == list(range(30))
         assert of_task["score"].mean() == pytest.approx(task["acc"])
+        normed = items.loc[items["measure"] == f"{name}_norm", "score"]
+        assert len(normed) == (30 if "acc_norm" in task else 0)
+        assert not len(normed) or normed.mean() == pytest.approx(task["acc_norm"])
         assert task["acc_stderr"] > 0 or task["acc"] in (0, 1)
+
+
+def test_the_divergence_from_the_dense_model_is_measured_on_both_texts(place):
+    asked = limited(5)["evaluation"]
+    known = recipes(evaluation={**asked, "divergence": True})
+    nothing, cell = Cell.dense(MODEL), Cell(MODEL, "wanda", "0.5")
+    assert "divergence" not in evaluate(place, nothing, known.evaluation(nothing), None)
+    files = prune(place, cell, place / "halved")
+    harden(place, cell, files, place / "hardened-half")
+    recipe = known.evaluation(cell)
+    recipe["in_domain"] = recipe["perplexity"]
+    found = evaluate(place, cell, recipe, place / "hardened-half")
+    assert found["divergence"] == found["in_domain_divergence"] and found["divergence"]["value"] > 0
+    assert "divergence" not in recipes(**limited(5)).evaluation(cell)["evaluation"]
 
 
 def test_a_second_perplexity_stands_beside_the_first(place):

@@ -105,6 +105,25 @@ def test_seeds_become_mean_and_standard_deviation_and_in_domain_perplexity_a_col
     assert r"PPL & In-d. \\" in texts["tex"]
 
 
+def test_normalised_accuracy_and_divergence_have_columns_where_they_are_known():
+    tasks = {name: dict(TASKS[name]) for name in ("piqa", "arc_easy")}
+    right, better = [[1, 1, 0, 0], [1, 0, 0, 0]], [[1, 1, 0, 0], [1, 1, 0, 0]]
+    cells = [
+        ran("dense", right=better, normed={"piqa": [1, 1, 0, 0]}),
+        ran("wanda", right=right, kl=0.5, normed={"piqa": [1] * 4}),
+        ran("leap", right=better, kl=0.0625, normed={"piqa": [0] * 4}),
+    ]
+    texts = tables(cells, tasks)
+    dense, wanda, leap = (row[4:] for row in printed(texts["md"]))
+    assert "| Average | Norm. | Recovered | Flips | KL | Perplexity |" in texts["md"]
+    assert wanda == ["37.50", "**62.50**", "–", "12.50", "0.500", "**10.00**"]
+    assert leap == ["**50.00**", "25.00", "–", "**0.00**", "**0.062**", "**10.00**"]
+    assert dense == ["50.00", "50.00", "–", "–", "–", "10.00"]
+    assert "in nats" in texts["md"] and "KL" not in texts["tex"]
+    first = read(texts["csv"])[1]
+    assert (first["kl"], first["kl_stderr"], first["average_norm"]) == ("0.5", "0.05", "62.5")
+
+
 def test_methods_of_several_patterns_have_a_column_for_it():
     cells = [ran("dense", 0.9), ran("patch", 0.8, sparsity="0.35"), ran("wanda-2-4", 0.4),
              ran("leap", 0.7)]  # fmt: skip

@@ -136,6 +136,22 @@ def test_p_values_are_adjusted_for_their_number_and_tasks_add_up_to_the_mean():
     assert "Points of it by task: M +25.00, P +0.00." in page(pair, tasks=tasks)
 
 
+def test_the_difference_by_normalised_accuracy_is_paired_too():
+    right = {"admm": [1, 0, 0, 0], "leap": [1, 1, 0, 0]}
+    normed = {"admm": [1, 1, 1, 0], "leap": [1, 1, 0, 0]}
+    tasks = {"piqa": {"title": "P"}, "mmlu": {"title": "M"}}
+    cells = [ran(m, right=[right[m]] * 2, normed={"piqa": normed[m]}) for m in right]
+    accuracy = judge(results(cells, tasks), CONTEXT)["against"][0]["accuracy"]
+    mean, error, p_value = accuracy["norm"]
+    # -25 points of PIQA by acc_norm, and +25 of MMLU by acc, in 1 of 4 items each
+    assert (accuracy["mean"], mean) == pytest.approx((25, 0))
+    assert error == pytest.approx(100 * math.sqrt(2 * 0.25 / 4) / 2)
+    assert p_value == 1 and "place of `acc` where a task has it +0.00 ± 17.68, p = 1" in page(
+        cells, tasks=tasks
+    )
+    assert judge(results(CELLS), CONTEXT)["against"][0]["accuracy"]["norm"] is None
+
+
 def test_errors_cover_training_seeds_where_the_subject_has_several():
     right = [[1] * 30 + [0] * 70], [[1] * 50 + [0] * 50], [[0] * 40 + [1] * 40 + [0] * 20]
     one = [ran("leap", right=right[0]), ran("admm", right=right[2])]

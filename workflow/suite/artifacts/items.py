@@ -12,7 +12,7 @@ from typing import Any
 
 from suite.artifacts.files import replacing
 
-# task -> task or subtask of lm-eval -> number of the item -> its score, 1 if it is correct
+# measure -> task or subtask of lm-eval -> number of the item -> its score, 1 if it is correct
 Items = dict[str, dict[str, dict[int, float]]]
 
 _HEADER = ("column", "task", "item", "acc")

@@ -153,6 +153,8 @@ class Recipes:
         """Recipe of an evaluation, including all upstream recipes."""
         corpora = self.settings["corpora"]
         evaluation = self.settings["evaluation"]
+        # not in recipes of evaluations without it, which are older than it
+        asks = {k: v for k, v in evaluation.items() if k != "divergence" or v}
         tasks = {name: asked(task) for name, task in evaluation["tasks"].items()}
         generated = has_generated_tasks(self.settings)
         data = [_TASKS] if generated else []
@@ -160,7 +162,7 @@ class Recipes:
             "model": self.model(cell.model),
             "checkpoint": self._checkpoint_read(cell),
             **{name: self.corpus(name) for name in ("perplexity", "in_domain") if name in corpora},
-            "evaluation": {**evaluation, "tasks": tasks},
+            "evaluation": {**asks, "tasks": tasks},
             **self.computing,
             "code": fingerprint("suite.stages.evaluate:evaluate", data=data),
             **({"world": self.world()} if generated else {}),

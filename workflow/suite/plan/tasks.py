@@ -13,7 +13,7 @@ _DEFAULTS = {"fewshot": 0, "metric": DEFAULT}
 _TAKEN = (
     "average", "ppl", "in_domain_ppl", "validation_ppl", "recovered_share", "achieved_sparsity",
     "wall_seconds", "cpu_seconds", "training_seconds", "peak_bytes", "peak_gpu_bytes",
-    "shipped_bytes", "flips",
+    "shipped_bytes", "flips", "kl", "in_domain_kl", "average_norm",
     "model", "method", "implementation", "pattern", "sparsity", "seed", "tasks", "control",
     "dtype", "asked_dtype", "versions", "pruning_dtype", "hardening_versions", "device", "commit",
 )  # fmt: skip

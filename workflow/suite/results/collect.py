@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from suite.artifacts.files import read_json
@@ -25,6 +26,7 @@ from suite.results.statistics import recovered_shares
 UNKNOWN = "unknown"  # not recorded
 _EVALUATING, _HARDENING = ("torch", "transformers", "lm-eval"), ("torch", "transformers")
 _PERPLEXITIES = {"perplexity": "ppl", "in_domain": "in_domain_ppl"}
+_DIVERGENCES = {"divergence": "kl", "in_domain_divergence": "in_domain_kl"}
 _COSTS = {
     "wall_seconds": "wall_time_seconds",
     "cpu_seconds": "cpu_seconds",
@@ -115,6 +117,10 @@ def _rows(
     for key, name in _PERPLEXITIES.items():
         if key in evaluation:
             yield facts | _perplexity(name, evaluation[key])
+    for key, name in _DIVERGENCES.items():
+        if key in evaluation:
+            found = evaluation[key]
+            yield facts | _measure(name, found["value"], "nats", found["stderr"])
     for name, result in evaluation["tasks"].items():
         if (metric := result.get("metric", DEFAULT)) not in result:
             raise ValueError(
@@ -158,18 +164,26 @@ def _scored(name: str, metric: str, result: Mapping[str, Any]) -> Record:
 
 
 def _with_averages(frame: pd.DataFrame) -> pd.DataFrame:
-    """Add each cell's average over the tasks that count, and its recovered share."""
+    """Add each cell's averages over the tasks that count, and its recovered share."""
     averaged = frame[frame["averaged"]]
-    rows = []
-    for _, of_cell in averaged.groupby(CELL, sort=False):
+    normed = frame[frame["measure"].str.endswith("_norm")].set_index([*CELL, "measure"])["value"]
+    rows, others = [], []
+    for cell, of_cell in averaged.groupby(CELL, sort=False):
         error = math.sqrt((of_cell["stderr"] ** 2).sum(skipna=False)) / len(of_cell)
         measured = _measure("average", of_cell["value"].mean(), "percent", error)
         chance = of_cell["chance"].mean(skipna=False)
         rows.append(of_cell.iloc[0].to_dict() | measured | {"chance": chance})
+        names = [(*cell, f"{name}_norm") for name in of_cell["measure"]]
+        if normed.index.isin(names).any():
+            values = normed.reindex(names).to_numpy()
+            mean = of_cell["value"].where(np.isnan(values), values).mean()
+            others.append(rows[-1] | _measure("average_norm", mean, "percent"))
     averages = pd.DataFrame(rows, columns=COLUMNS).assign(title="Average")
+    norms = pd.DataFrame(others, columns=COLUMNS).assign(title="Average (norm)")
     shares = averages.assign(measure="recovered_share", title="Recovered")
     shares = shares.assign(value=recovered_shares(averages), stderr=math.nan, chance=math.nan)
-    whole = pd.concat([frame, averages, shares], ignore_index=True)
+    added = [part for part in (averages, shares, norms) if len(part)]
+    whole = pd.concat([frame, *added], ignore_index=True)
     order = whole.groupby(CELL, sort=False).ngroup()
     return whole.iloc[order.argsort(kind="stable")].reset_index(drop=True)
 

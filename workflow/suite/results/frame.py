@@ -80,9 +80,23 @@ class Results:
         wide = items.pivot(index=ITEM, columns=CELL, values="score")
         return wide.sort_index(axis="columns")
 
-    def scores_of(self, model: str, sparsity: float, method: str) -> pd.DataFrame:
-        """`scores` of one method, one column per seed."""
-        return self.scores.loc[:, (model, method, sparsity)]
+    @cached_property
+    def norm_scores(self) -> pd.DataFrame:
+        """`scores` by normalised accuracy where a task has it for all items; empty if none has."""
+        counted = [task.name for task in self.tasks if task.averaged]
+        names = {f"{name}_norm": name for name in counted}
+        items = self.items[self.items["measure"].isin(names)]
+        items = items.assign(measure=items["measure"].map(names))
+        wide = items.pivot(index=ITEM, columns=CELL, values="score")
+        whole = wide.reindex(self.scores.index, columns=self.scores.columns)
+        return whole.fillna(self.scores) if len(items) else whole.iloc[:0]
+
+    def scores_of(
+        self, model: str, sparsity: float, method: str, norm: bool = False
+    ) -> pd.DataFrame:
+        """`scores`, or `norm_scores`, of one method, one column per seed."""
+        scores = self.norm_scores if norm else self.scores
+        return scores.loc[:, (model, method, sparsity)]
 
     @property
     def generated(self) -> bool:

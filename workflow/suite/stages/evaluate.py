@@ -15,8 +15,12 @@ from suite.jobs.provenance import Meter, choose_device, compute_setting, environ
 from suite.plan.cell import Cell
 from suite.sources.hub import mirror
 from suite.stages import corpora, models
+from suite.stages.divergence import divergence
 from suite.stages.perplexity import perplexity
 from suite.stages.scores import run_tasks
+
+# by the text's corpus
+DIVERGENCES = {"perplexity": "divergence", "in_domain": "in_domain_divergence"}
 
 
 def evaluate(
@@ -34,7 +38,9 @@ def evaluate(
     """Evaluate the hardened checkpoint, or the dense model where it is None.
 
     Writes scores as JSON, and those of items as CSV (`suite.artifacts.items`). `in_domain_corpus`
-    gives a second perplexity. Raises ValueError where the checkpoint differs from its manifest.
+    gives a second perplexity, and the setting `divergence` that from the dense model, which is in
+    memory beside the checkpoint then. Raises ValueError where the checkpoint differs from its
+    manifest.
     """
     meter = Meter()
     settings = recipe["evaluation"]
@@ -46,11 +52,18 @@ def evaluate(
     manifest = _verified_manifest(hardened, model, cell, recipe) if hardened else {}
     tokenizer = models.load_tokenizer(model_directory)
     tasks, items, versions = run_tasks(model, tokenizer, bos, settings, miniature_data)
-    qualities, recorded = {}, {}
+    qualities: dict[str, Any] = {}
+    recorded: dict[str, Any] = {}
+    dense = None
+    if hardened and settings.get("divergence"):
+        dense = models.load_model(models.intact_checkpoint(model_directory), dtype, device)
     for name, corpus in (("perplexity", perplexity_corpus), ("in_domain", in_domain_corpus)):
         if corpus:
             windows_ST, recorded[f"{name}_corpus"] = corpora.read(corpus, recipe[name])
             qualities[name] = perplexity(model, windows_ST, settings["batch_tokens"])
+            if dense:
+                found = divergence(model, dense, windows_ST, settings["batch_tokens"])
+                qualities[DIVERGENCES[name]] = found
     result = {
         "run": run,
         **asdict(cell),

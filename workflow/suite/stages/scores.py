@@ -52,8 +52,8 @@ def run_tasks(
     tasks: dict[str, dict[str, Any]] = {}
     items: Items = {}
     for name, task in wanted.items():
-        tasks[name], of_task = _task_result(found[_asked(task)], built[_asked(task)], task)
-        items |= {name: of_task} if of_task else {}
+        tasks[name], of_task = _task_result(found[_asked(task)], built[_asked(task)], name, task)
+        items |= of_task
     shots = {name: task["fewshot"] for name, task in wanted.items() if "fewshot" in task}
     versions = {"num_fewshot": shots or 0, "datasets": revisions(loaded)}
     return tasks, items, versions
@@ -112,9 +112,10 @@ def _without_bootstrap(leaf: Any) -> None:
 
 
 def _task_result(
-    results: Mapping[str, Any], built: Any, task: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, dict[int, float]]]:
-    """Entry of a task in the evaluation, and the scores of its items."""
+    results: Mapping[str, Any], built: Any, column: str, task: Mapping[str, Any]
+) -> tuple[dict[str, Any], Items]:
+    """Entry of a task in the evaluation, and the scores of its items: in `column`, and those by
+    normalised accuracy in `<column>_norm`."""
     name, metric = task["task"], task.get("metric", DEFAULT)
     parts = leaves(built)
     kinds = {sample["filter"] for leaf in parts for sample in results["samples"][leaf.task_name]}
@@ -145,7 +146,10 @@ def _task_result(
         "version": str(results["versions"][name]),
         **({"fewshot": task["fewshot"]} if "fewshot" in task else {}),
     }
-    return result, from_samples(samples, metric, values[metric])
+    columns = {column: metric} | ({f"{column}_norm": "acc_norm"} if metric != "acc_norm" else {})
+    items = {each: from_samples(samples, score, values[score])
+             for each, score in columns.items() if score in values}  # fmt: skip
+    return result, {each: of for each, of in items.items() if of}
 
 
 def _has_chance(parts: Sequence[Any], metric: str) -> bool:

@@ -11,7 +11,7 @@ import pandas as pd
 from suite.plan.methods import method_label
 from suite.results.frame import PLACE, Results, is_pruned, written
 from suite.results.mixed import sentence
-from suite.results.statistics import between_seeds, combine, holm, leads, means
+from suite.results.statistics import Paired, between_seeds, combine, holm, leads, means
 from suite.tables.context import Context
 
 SIGNIFICANT = 0.05  # level
@@ -30,7 +30,8 @@ def judge(results: Results, context: Context) -> dict[str, Any]:
     deviation between cells (`cells_std`) and between seeds (`seeds_std`: root of the mean variance
     over cells), each null for a single one, the count `cells_better`, and all `cells`. Accuracy
     also has paired tests over items, of each cell and of their mean, whose `p_holm` is adjusted for
-    the number of verdicts, and the points that each task adds to the mean, `by_task`. Errors also
+    the number of verdicts, the same by normalised accuracy (`norm`: mean, error, p; null where no
+    task has it), and the points that each task adds to the mean, `by_task`. Errors also
     cover training seeds if the subject has several (`covers_seeds`); `item_error` does not. Seeds
     are averaged. Opponents that share no cell with the subject have no verdict.
     """
@@ -120,10 +121,16 @@ def _tested(
     found: pd.DataFrame, results: Results, subject: str
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Paired tests of the cells, as two more columns, and of their mean."""
-    rows = [*found.itertuples()]
-    ours = [results.scores_of(row.model, float(row.sparsity), subject) for row in rows]
-    theirs = [results.scores_of(row.model, float(row.sparsity), row.baseline) for row in rows]
-    tests = leads(ours, theirs)
+    places = [(row.model, float(row.sparsity), row.baseline) for row in found.itertuples()]
+
+    def lead(norm: bool) -> list[Paired]:
+        ours = [results.scores_of(model, at, subject, norm) for model, at, _ in places]
+        theirs = [results.scores_of(model, at, name, norm) for model, at, name in places]
+        return leads(ours, theirs)
+
+    ours = [results.scores_of(model, at, subject) for model, at, _ in places]
+    tests = lead(norm=False)
+    norm = combine(lead(norm=True)) if len(results.norm_scores) else None
     whole, titles = combine(tests), {task.name: task.title for task in results.tasks}
     p_values = pd.Series([test.p_value for test in tests])
     found = found.assign(standard_error=[test.standard_error for test in tests], p_value=p_values)
@@ -133,6 +140,7 @@ def _tested(
         "item_error": whole.item_error,
         "covers_seeds": between_seeds(ours) is not None,
         "p_value": whole.p_value,
+        "norm": norm and [norm.difference, norm.standard_error, norm.p_value],
         "by_task": {titles[name]: points for name, points in whole.parts.items()},
         "cells_significantly_better": int((significant > 0).sum()),
         "cells_significantly_worse": int((significant < 0).sum()),

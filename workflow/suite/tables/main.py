@@ -6,6 +6,7 @@ Captions state generated tasks and mixed dtypes or versions, so that a pasted ta
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 
@@ -20,10 +21,19 @@ from suite.tables.text import csv_text, lines_text, mixed_lines
 _IN_DOMAIN = (
     " In-domain perplexity is that of unseen documents of the kind that methods learn from."
 )
-_FLIPS = (
-    " Flips: items, in percent, that one of the dense and the pruned model answers correctly and "
-    "the other does not (lower is better)."
-)
+_ADDED = {
+    "average_norm": (
+        " Norm.: the average with `acc_norm` in place of `acc` for tasks that have it."
+    ),
+    "flips": (
+        " Flips: items, in percent, that one of the dense and the pruned model answers correctly "
+        "and the other does not (lower is better)."
+    ),
+    "kl": (
+        " KL: divergence of the next token's distribution from the dense model's, in nats per "
+        "token of the perplexity's text (lower is better)."
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,8 @@ def main_frame(results: Results) -> pd.DataFrame:
         *("model", "method", "implementation"),
         *(["pattern"] if has_patterns(results) else []),
         *("sparsity", "seed", "tasks", "achieved_sparsity", *perplexities, *tasks),
-        *("average", "recovered_share", "flips"),
+        *("average", "average_norm", "recovered_share", "flips"),
+        *("kl", "kl_stderr", "in_domain_kl", "in_domain_kl_stderr"),
         *(f"{task}_stderr" for task in tasks),
         "average_stderr",
         *(f"{task}_norm" for task in tasks),
@@ -76,9 +87,15 @@ def main_frame(results: Results) -> pd.DataFrame:
     return frame.assign(sparsity=cells["sparsity"].map(written))
 
 
-def flips(results: Results) -> list[str]:
-    """The measure of flips, if it is known."""
-    return ["flips"] if "flips" in results.cells else []
+def damage(results: Results) -> dict[str, str]:
+    """Headings of the distances from the dense model that are known, by measure."""
+    headings = {"flips": "Flips", "kl": "KL"}
+    return {name: text for name, text in headings.items() if name in results.cells}
+
+
+def normed(results: Results) -> dict[str, str]:
+    """Heading of the average by normalised accuracy, by measure, if it is known."""
+    return {"average_norm": "Norm."} if "average_norm" in results.cells else {}
 
 
 def has_patterns(results: Results) -> bool:
@@ -127,14 +144,15 @@ def printed(results: Results, style: Style) -> pd.DataFrame:
     cells = _sorted(results)
     groups = cells.groupby(["model", "sparsity", "method"], sort=False)
     tasks = [task.name for task in results.tasks]
-    measures = [*tasks, "average", "recovered_share", *flips(results), *results.perplexities]
+    shown = [*normed(results), "recovered_share", *damage(results), *results.perplexities]
+    measures = [*tasks, "average", *shown]
     numbers = groups[measures]
     # not percentages but large, as perplexities are
     wide = {*results.perplexities, *(task.name for task in results.tasks if not task.share)}
     means, spreads = numbers.mean(), numbers.std()
     texts = means.apply(
         lambda column: [
-            (perplexity if column.name in wide else number)(mean, error=spread)
+            _form(column.name in wide, column.name == "kl")(mean, error=spread)
             for mean, spread in zip(column, spreads[column.name], strict=True)
         ]
     )
@@ -150,6 +168,10 @@ def printed(results: Results, style: Style) -> pd.DataFrame:
     return texts
 
 
+def _form(is_wide: bool, is_small: bool) -> Callable[..., str]:
+    return perplexity if is_wide else partial(number, decimals=3 if is_small else 2)
+
+
 def _sorted(results: Results) -> pd.DataFrame:
     places = results.cells["model"].map(results.models.index)
     cells = results.cells.assign(place=places)
@@ -160,7 +182,7 @@ def _best(results: Results, texts: pd.DataFrame) -> pd.DataFrame:
     """Mask of the best entries, compared as printed, so that equal numbers look equal."""
     values = texts.map(lambda text: text.partition(PLUS_MINUS)[0])
     scores = values.replace(NONE, "nan").astype(float)
-    scores[[*flips(results), *results.perplexities]] *= -1
+    scores[[*damage(results), *results.perplexities]] *= -1
     # it is unknown whether more is better
     scores[[task.name for task in results.tasks if not task.share]] = math.nan
     # Controls do not compete.
@@ -178,9 +200,10 @@ def _markdown(results: Results, context: Context) -> list[str]:
     headings = [
         *_first_headings(results),
         *(escaped(task.title) for task in results.tasks),
-        *("Average", "Recovered", *map(str.capitalize, flips(results)), "Perplexity", *second),
+        *("Average", *normed(results).values(), "Recovered", *damage(results).values()),
+        *("Perplexity", *second),
     ]
-    added = _FLIPS if flips(results) else ""
+    added = "".join(_ADDED[name] for name in (*normed(results), *damage(results)))
     lines = [bold_sentence(results.generated) + _caption(results, context, added)]
     for model, rows in _blocks(printed(results, _MARKDOWN), _MARKDOWN):
         lines += ["", f"### {model}", ""]
@@ -217,8 +240,8 @@ def _latex(results: Results, context: Context) -> list[str]:
         *head,
         r"\endhead",
     ]
-    # flips would not fit a page
-    texts = printed(results, LATEX).drop(columns=flips(results))
+    # more columns would not fit a page
+    texts = printed(results, LATEX).drop(columns=[*normed(results), *damage(results)])
     for block, (model, rows) in enumerate(_blocks(texts, LATEX)):
         title = rf"\multicolumn{{{len(headings)}}}{{@{{}}l}}{{\textit{{{model}}}}}"
         body = [title, *(" & ".join(row) for row in rows)]

@@ -94,7 +94,7 @@ def summary(found: Mapping[str, Any]) -> str:
     return (
         f"Average accuracy {accuracy['mean']:+.2f} points, standard error "
         f"{accuracy['standard_error']:.2f} (clustered by item{over}), {_p_values(accuracy)}; "
-        f"{_spread(accuracy)}. Points of it by task: {parts}. "
+        f"{_spread(accuracy)}. Points of it by task: {parts}. {_norm(accuracy)}"
         f"Better in {accuracy['cells_better']} of {cells} cells, significantly in "
         f"{accuracy['cells_significantly_better']}, significantly worse in "
         f"{accuracy['cells_significantly_worse']}. Perplexity is lower in "
@@ -107,6 +107,17 @@ def _p_values(accuracy: Mapping[str, Any]) -> str:
     adjusted = p_text(accuracy["p_holm"])
     same = adjusted == p_text(accuracy["p_value"])
     return f"p {equals(accuracy['p_value'])}" + ("" if same else f" ({adjusted} adjusted)")
+
+
+def _norm(accuracy: Mapping[str, Any]) -> str:
+    """Difference by normalised accuracy, in a sentence, if it is known."""
+    if accuracy["norm"] is None:
+        return ""
+    mean, error, p_value = accuracy["norm"]
+    return (
+        f"With `acc_norm` in place of `acc` where a task has it {mean:+.2f} ± {error:.2f}, "
+        f"p {equals(p_value)}. "
+    )
 
 
 def _spread(accuracy: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ import base64
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from suite.tables.caption import accuracy, counted, measured, recovered
 from suite.tables.context import Context
 from suite.tables.entries import Field, bytes_text, number, number_field, perplexity
 from suite.tables.headline import judge
-from suite.tables.main import flips
+from suite.tables.main import damage, normed
 from suite.tables.published import read_published
 from suite.tables.speed import WAYS, name_of, speed_rows
 
@@ -149,10 +150,12 @@ def _published(results: Results) -> dict[str, Any]:
 
 
 def _results(results: Results) -> Table:
-    headings = ["Method", "Model", "Sparsity", "Seed", "Average", "Recovered",
-                *map(str.capitalize, flips(results)), "Perplexity",
+    headings = ["Method", "Model", "Sparsity", "Seed", "Average", *normed(results).values(),
+                "Recovered", *damage(results).values(), "Perplexity",
                 *(task.title for task in results.tasks)]  # fmt: skip
-    low = [2, 3, headings.index("Perplexity"), *(headings.index("Flips") for _ in flips(results))]
+    fewer = ("Sparsity", "Seed", "Perplexity", *damage(results).values())
+    low = [headings.index(name) for name in fewer]
+    wide = [headings.index(name) for name in ("Seed", "Recovered")]
     rows = [
         [
             Field(method_label(cell["method"]), link=f"#cell-{place}"),
@@ -160,8 +163,12 @@ def _results(results: Results) -> Table:
             Field(written(cell["sparsity"])),
             Field(str(cell["seed"])),
             Field(number(cell["average"], error=cell["average_stderr"]), cell["average"]),
+            *(number_field(cell[name]) for name in normed(results)),
             number_field(cell["recovered_share"]),
-            *(number_field(cell[name]) for name in flips(results)),
+            *(
+                number_field(cell[name], partial(number, decimals=3) if name == "kl" else number)
+                for name in damage(results)
+            ),
             number_field(cell["ppl"], perplexity),
             *(
                 number_field(cell[task.name], number if task.share else perplexity)
@@ -170,7 +177,7 @@ def _results(results: Results) -> Table:
         ]
         for place, cell in results.cells.iterrows()
     ]
-    return Table(headings, rows, text=(0, 1), filters=(0, 1, 2), wide=(3, 5), low=low)
+    return Table(headings, rows, text=(0, 1), filters=(0, 1, 2), wide=wide, low=low)
 
 
 def _speed(results: Results, speeds: Sequence[Path]) -> Table:
