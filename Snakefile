@@ -47,6 +47,7 @@ include: "workflow/rules/page.smk"
 include: "workflow/rules/release.smk"
 include: "workflow/rules/cite.smk"
 include: "workflow/rules/prefetch.smk"
+include: "workflow/rules/documents.smk"
 include: "workflow/rules/examples.smk"
 
 
