@@ -87,6 +87,11 @@ def main_frame(results: Results) -> pd.DataFrame:
     return frame.assign(sparsity=cells["sparsity"].map(written))
 
 
+def added(results: Results) -> str:
+    """Definitions of the columns that not every run has."""
+    return "".join(_ADDED[name] for name in (*normed(results), *damage(results)))
+
+
 def damage(results: Results) -> dict[str, str]:
     """Headings of the distances from the dense model that are known, by measure."""
     headings = {"flips": "Flips", "kl": "KL"}
@@ -203,8 +208,7 @@ def _markdown(results: Results, context: Context) -> list[str]:
         *("Average", *normed(results).values(), "Recovered", *damage(results).values()),
         *("Perplexity", *second),
     ]
-    added = "".join(_ADDED[name] for name in (*normed(results), *damage(results)))
-    lines = [bold_sentence(results.generated) + _caption(results, context, added)]
+    lines = [bold_sentence(results.generated) + _caption(results, context, added(results))]
     for model, rows in _blocks(printed(results, _MARKDOWN), _MARKDOWN):
         lines += ["", f"### {model}", ""]
         lines += table(headings, rows, "l" + "r" * (len(headings) - 1))
@@ -265,7 +269,7 @@ def _bold(text: str, style: Style) -> str:
     return style.bold.format(value) + "".join(spread)
 
 
-def _caption(results: Results, context: Context, added: str) -> str:
+def _caption(results: Results, context: Context, more: str) -> str:
     in_domain = _IN_DOMAIN if "in_domain_ppl" in results.perplexities else ""
     seeds = " Mean ± sample standard deviation where several seeds were run."
-    return caption(results, context, f" {recovered(results)}{added}{in_domain}", seeds)
+    return caption(results, context, f" {recovered(results)}{more}{in_domain}", seeds)

@@ -21,7 +21,7 @@ from suite.tables.caption import accuracy, counted, measured, recovered
 from suite.tables.context import Context
 from suite.tables.entries import Field, bytes_text, number, number_field, perplexity
 from suite.tables.headline import judge
-from suite.tables.main import damage, normed
+from suite.tables.main import added, damage, normed
 from suite.tables.published import read_published
 from suite.tables.speed import WAYS, name_of, speed_rows
 
@@ -90,7 +90,7 @@ def write_page(results: Results, context: Context, inputs: PageInputs, output: P
         speed=_speed(results, inputs.speeds) if inputs.speeds else None,
         measured=measured(results).replace("`", ""),
         averaged=counted(results),
-        recovered=recovered(results),
+        recovered=f"{recovered(results)}{added(results)}".replace("`", ""),
         tables=[{"name": path.name, "data": _data(path, "text/plain")} for path in inputs.tables],
         # images, so that the identifiers of two figures do not meet
         figures=[
@@ -117,7 +117,7 @@ def _verdict(found: Mapping[str, Any], context: Context, generated: bool) -> dic
         "claim": claim.capitalize(),
         "kind": claim.split()[0].rstrip(":"),
         "short": verdict.short_summary(found["accuracy"], generated),
-        "details": verdict.summary(found),
+        "details": verdict.summary(found).replace("`", ""),
         "table": Table(
             headings, verdict.fields(found), text=(0, 2, 9), wide=(3, 4, 7, 8, 9), low=(7, 8)
         ),
