@@ -5,7 +5,7 @@ import pytest
 from suite.artifacts.files import write_json
 from suite.results.collect import Shown, collect_validations
 from suite.tables.context import Context
-from suite.tables.search import ranking, search
+from suite.tables.search import edges, ranking, search
 
 SETTINGS = {
     "leap": {"steps": 200, "alpha": [100, 350], "noise": "logistic"},
@@ -51,7 +51,20 @@ def test_seeds_are_averaged_and_notes_are_printed(validated, note):
     methods = {name: SETTINGS[name] for name in ("leap", "leap-short")}
     texts = search(found, Context("mini", note=note, methods=methods))
     assert texts["csv"].splitlines()[:2] == ["method,steps,perplexity,a", "leap,200,4,4"]
-    first, *_, last, _, mixed = texts["md"].splitlines()
+    first, *_, last, _, tried, _, mixed = texts["md"].splitlines()
+    assert tried.startswith("2 settings tried. The best one has the largest steps tried: ")
     assert last == "| leap-short | 100 | 4.500 | 4.500 |"
     assert first == (f"**{note}.**" if note else "| method | steps | perplexity | a |")
     assert mixed == "Mixed: 1 cell evaluated in float32, 2 unknown."
+
+
+def test_the_best_numbers_are_named_where_they_are_the_least_or_largest_tried():
+    tried = [{"lr": lr, "decay": d, "noise": "a", "clip": True, "steps": 9}
+             for lr in (0.1, 0.2, 0.3) for d in (0, 1)]  # fmt: skip
+    tried.append({"lr": 0.2, "decay": None, "noise": "b", "clip": False, "steps": 9})
+    for lr, decay, said in (
+        (0.2, None, "The best one is at no edge of the numbers tried."),
+        (0.1, None, "has the least lr tried: a better one may lie beyond."),
+        (0.3, 0, "has the largest lr and the least decay tried: "),
+    ):
+        assert said in edges({**tried[0], "lr": lr, "decay": decay}, tried)
