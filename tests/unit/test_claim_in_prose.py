@@ -18,6 +18,7 @@ from suite.results.statistics import Paired, combine, compare, two_sided
 from tests.conftest import ROOT
 
 README, RESULTS, STATISTICS = "README.md", "docs/results.md", "docs/statistics.md"
+SEARCHES = "docs/searches.md"
 CLAIM = ROOT / "results/examples/claim"
 TASKS = {"piqa": "PIQA", "arc_easy": "ARC-E", "arc_challenge": "ARC-C", "winogrande": "WinoGrande",
          "openbookqa": "OpenBookQA", "mmlu": "MMLU"}  # fmt: skip
@@ -215,4 +216,27 @@ def test_elsa_is_as_far_behind_as_is_said():
 def test_jobs_took_the_time_that_is_said(text, method, cost):
     manifests = (CLAIM / "hardened/smollm2-135m" / method).rglob("manifest.json")
     seconds = [read_json(file)["pruning"]["cost"][cost] for file in manifests]
-    assert_said(text.format(f"{min(seconds):.0f}", f"{max(seconds):.0f}"), RESULTS)
+    assert_said(text.format(f"{min(seconds):.0f}", f"{max(seconds):.0f}"), SEARCHES)
+
+
+def test_as_many_settings_are_tried_as_is_said():
+    def tried(scale: str, name: str) -> int:
+        return 1 + len(scale_settings(scale)["studies"][f"{name}_search"]["variants"]["variants"])
+
+    def row(label: str, *names: str, last: str = "") -> str:
+        counts = ["; ".join(str(tried(scale, name)) for name in names)
+                  for scale in ("mini", "laptop")]  # fmt: skip
+        return f"| {label} | {counts[0]}{last} | {counts[1]} |"
+
+    assert_said(row("LEAP", "leap"), SEARCHES)
+    assert_said(
+        row("fine-tuning; LEAP's mask and its weights", "finetune", "leap_finetune"), SEARCHES
+    )
+    assert_said(row("gradual magnitude pruning", "gmp"), SEARCHES)
+    assert_said(row("ELSA", "elsa"), SEARCHES)
+    assert_said(row("reconstruction", "reconstruct", last=", not run"), SEARCHES)
+    layer_wise = [
+        tried("laptop", name) for name in ("admm", "alps", "wanda", "sparsegpt", "thanos")
+    ]
+    assert_said("| ADMM; ALPS | – | {}; {} |".format(*layer_wise[:2]), SEARCHES)
+    assert_said("| Wanda; SparseGPT; Thanos | – | {}; {}; {} |".format(*layer_wise[2:]), SEARCHES)
