@@ -1,10 +1,12 @@
 """Reconstruction: retrain the weights that another method keeps, with its masks fixed.
 
 Wagner et al. 2025, "A Free Lunch in LLM Compression", arXiv 2510.14444. Written after its
-abstract; neither the whole paper nor its code was at hand. Block by block, attention and then the
-MLP, Adam fits the output of a sub-module on the pruned model's hidden states to the output of the
-dense sub-module. A sub-module is a child of the block that holds linear layers; its output is the
-child's return value, before any norm or residual sum. This method is its own driver.
+abstract and a description of its code, neither of which is copied. Block by block, attention and
+then the MLP, Adam fits the output of a sub-module on the pruned model's hidden states, or on the
+dense model's as in the authors' code, to the output of the dense sub-module. A sub-module is a
+child of the block that holds linear layers, with the norm before it where `norms` is set; its
+output is the child's return value, before any other norm or residual sum. This method is its own
+driver.
 
 Axes: B sequences, T tokens, H hidden, O outputs, I inputs.
 """
@@ -31,13 +33,24 @@ class Settings:
     """`learning_rate` of Adam falls linearly to 0 over `epochs` passes over the calibration text.
 
     `batch`: sequences per step, in the order of the corpus. `inputs`: whose hidden states (those of
-    the `dense` or the `pruned` model) the dense sub-module maps to the targets.
+    the `dense` or the `pruned` model) the dense sub-module maps to the targets. `trained_on`: whose
+    hidden states the pruned sub-module maps; `dense` needs dense `inputs`, and nothing is passed on
+    from pruned blocks then. `norms`: also train the norm before a sub-module. `warmup`: share of
+    the steps in which the rate rises linearly first. The authors' code has the last three as
+    `dense`, True and 0.1, a batch of 2 and one epoch. Raises ValueError for other values.
     """
 
     learning_rate: float = 1e-3
     epochs: int = 10
     batch: int = 8
     inputs: str = "dense"
+    trained_on: str = "pruned"
+    norms: bool = False
+    warmup: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.trained_on == "dense" and self.inputs != "dense":
+            raise ValueError("trained_on: dense needs inputs: dense, the same hidden states")
 
 
 @dataclass(frozen=True)
@@ -81,11 +94,14 @@ def prune_model(
     dense_hidden = list(hidden) if settings.inputs == "dense" else []
     events: list[dict[str, Any]] = []
     changed: set[str] = set()
+    beside: list[str] = []
+    on_dense = settings.trained_on == "dense"
     for index, block in enumerate(progress(blocks, "blocks")):
         calls, recording.calls[index] = recording.calls[index], []
-        parts = submodules(block, f"{prefix}.{index}", calls[0], hidden[0])
-        dense = {n: m.weight.clone() for part in parts for n, m in part.linears.items()}
+        parts = submodules(block, f"{prefix}.{index}", calls[0], hidden[0], settings.norms)
+        dense = {n: p.clone() for part in parts for n, p in part.parameters().items()}
         targets: dict[str, list[Tensor]] = {}
+        seen = {p.name: _seen(block, p, calls, hidden) for p in parts} if on_dense else {}
         if settings.inputs == "dense":
             modules = {part.name: part.module for part in parts}
             targets = record_outputs(block, modules, calls, dense_hidden)
@@ -94,28 +110,45 @@ def prune_model(
             linear.weight.copy_(start_OI.masked_fill(~masks[name].to(start_OI.device), 0))
         for part in parts:
             of_dense = targets.pop(part.name, None)
-            examples = _examples(block, part, calls, hidden, of_dense, dense)
+            of_part = seen.pop(part.name, None) or _seen(block, part, calls, hidden)
+            examples = _examples(part, of_part, of_dense, dense)
             events.append(_reconstruct(part, masks, examples, settings))
             changed |= _changed(part, dense, masks)
-            del of_dense, examples  # as large as the hidden states
-        record_outputs(block, {}, calls, hidden)
+            beside += [
+                name
+                for name, parameter in part.parameters().items()
+                if name not in part.linears and not torch.equal(parameter, dense[name])
+            ]
+            del of_part, of_dense, examples  # as large as the hidden states
+        if on_dense:
+            hidden = list(dense_hidden)
+        else:
+            record_outputs(block, {}, calls, hidden)
     linears = prunable_linears(model)
     in_order = {name: masks[name].clone() for name in linears}
-    return Pruned(in_order, events, [name for name in linears if name in changed])
+    return Pruned(in_order, events, [name for name in linears if name in changed], beside)
+
+
+def _seen(
+    block: nn.Module, part: Submodule, calls: Sequence[Call], hidden: Sequence[Tensor]
+) -> tuple[list[Call], list[Tensor]]:
+    """Calls of the sub-module in the block as it is, and its inputs."""
+    inside, inputs = record_inside(block, part.module, calls, hidden)
+    if part.norm:
+        inputs = record_inside(block, part.norm, calls, hidden)[1]
+    return inside, inputs
 
 
 def _examples(
-    block: nn.Module,
     part: Submodule,
-    calls: Sequence[Call],
-    hidden: Sequence[Tensor],
+    seen: tuple[list[Call], list[Tensor]],
     targets: list[Tensor] | None,
     dense: Weights,
 ) -> Examples:
-    """Examples of the sub-module in the block pruned so far; by default its dense targets."""
-    inside, inputs = record_inside(block, part.module, calls, hidden)
+    """Examples of the sub-module for what it has `seen`; by default its dense targets."""
+    inside, inputs = seen
     if targets is None:
-        run = part.with_weights({name: dense[name] for name in part.linears})
+        run = part.with_weights({name: dense[name] for name in part.parameters()})
         targets = [call.run(run, x_BTH) for call, x_BTH in zip(inside, inputs, strict=True)]
     return Examples(inside, inputs, targets)
 
@@ -124,15 +157,15 @@ def _reconstruct(
     part: Submodule, masks: Weights, examples: Examples, settings: Settings
 ) -> dict[str, Any]:
     """Tune the sub-module in place if that lowers its error; the event."""
-    before = _error(part, {n: m.weight for n, m in part.linears.items()}, examples)
+    before = _error(part, part.parameters(), examples)
     if not isfinite(before):
         raise ValueError(f"{part.name}: a weight or a hidden state is not finite")
     tuned = tune(part, masks, examples, settings)
     after = _error(part, tuned, examples)
     fell = after < before  # False for NaN
     if fell:
-        for name, linear in part.linears.items():
-            linear.weight.copy_(tuned[name])
+        for name, parameter in part.parameters().items():
+            parameter.copy_(tuned[name])
     return {
         "layers": list(part.linears),
         "error_before": before,
@@ -142,15 +175,15 @@ def _reconstruct(
 
 
 def tune(part: Submodule, masks: Weights, examples: Examples, settings: Settings) -> Weights:
-    """Weights [O, I] of the sub-module after Adam, in its dtype; the sub-module is not changed.
+    """Parameters of the sub-module after Adam, in its dtype; the sub-module is not changed.
 
     Adam works on float32 copies, rounded for every forward pass; removed weights have no gradient
     and never move. The loss of a step is its batch's mean squared error over the mean square of
     all targets.
     """
-    dtype = {name: linear.weight.dtype for name, linear in part.linears.items()}
-    master = {name: linear.weight.float().clone() for name, linear in part.linears.items()}
-    removed = {name: ~masks[name].to(weight_OI.device) for name, weight_OI in master.items()}
+    dtype = {name: parameter.dtype for name, parameter in part.parameters().items()}
+    master = {name: parameter.float().clone() for name, parameter in part.parameters().items()}
+    removed = {name: ~masks[name].to(master[name].device) for name in part.linears}
     for weight_OI in master.values():
         weight_OI.requires_grad_()
 
@@ -167,11 +200,19 @@ def tune(part: Submodule, masks: Weights, examples: Examples, settings: Settings
             loss = _batch_error(part.with_weights(rounded()), examples, batch).mean() / scale
             gradients = torch.autograd.grad(loss, list(master.values()))
         for (name, weight_OI), gradient_OI in zip(master.items(), gradients, strict=True):
-            weight_OI.grad = gradient_OI.masked_fill_(removed[name], 0)
-        adam.param_groups[0]["lr"] = settings.learning_rate * (1 - step / steps)
+            weight_OI.grad = gradient_OI
+            if name in removed:
+                gradient_OI.masked_fill_(removed[name], 0)
+        adam.param_groups[0]["lr"] = settings.learning_rate * _factor(step, steps, settings.warmup)
         adam.step()
         adam.zero_grad()  # frees these gradients before the next ones
     return rounded()
+
+
+def _factor(step: int, steps: int, warmup: float) -> float:
+    """Share of the learning rate in a step: up to 1 in the warm-up, then down towards 0."""
+    rising = round(warmup * steps)
+    return (step + 1) / rising if step < rising else 1 - (step - rising) / (steps - rising)
 
 
 def _error(part: Submodule, weights: Weights, examples: Examples) -> float:

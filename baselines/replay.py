@@ -55,7 +55,7 @@ def record(model: nn.Module, blocks: nn.ModuleList, batches: Sequence[Tensor]) -
     def before(index: int) -> Callable[..., None]:
         def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             if index == 0:
-                inputs.append(_input_of(args, kwargs))
+                inputs.append(input_of(args, kwargs))
             calls[index].append(_without_hidden(args, kwargs, calls[index]))
 
         return hook
@@ -87,7 +87,7 @@ def record_inside(
     inputs: list[Tensor] = []
 
     def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        inputs.append(_input_of(args, kwargs))
+        inputs.append(input_of(args, kwargs))
         inside.append(_without_hidden(args, kwargs, inside))
         raise Reached
 
@@ -139,7 +139,7 @@ def _passing_through(blocks: nn.ModuleList, tuples: Sequence[bool]) -> Iterator[
     """Let every block return its input hidden states, as a tuple where it returns one."""
     for block, is_tuple in zip(blocks, tuples, strict=True):
         block.forward = lambda *args, _tuple=is_tuple, **kwargs: (
-            (_input_of(args, kwargs), None) if _tuple else _input_of(args, kwargs)
+            (input_of(args, kwargs), None) if _tuple else input_of(args, kwargs)
         )
     try:
         yield
@@ -148,7 +148,8 @@ def _passing_through(blocks: nn.ModuleList, tuples: Sequence[bool]) -> Iterator[
             del block.forward
 
 
-def _input_of(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
+def input_of(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
+    """The hidden states in a call of a block or of a module in it."""
     return args[0] if args else kwargs["hidden_states"]
 
 

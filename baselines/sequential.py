@@ -37,12 +37,14 @@ class Pruned:
     """Masks (bool, [O, I]) of all prunable layers by name, and numerical events.
 
     An event names layers that share an input, and has numbers by name, such as dead columns.
-    `changed` are the layers in which a surviving weight has a new value.
+    `changed` are the layers in which a surviving weight has a new value, and `beside` the names of
+    other parameters with one.
     """
 
     masks: dict[str, Tensor]
     events: list[dict[str, Any]]
     changed: list[str]
+    beside: Sequence[str] = ()
 
 
 def no_progress(items: Iterable[Any], title: str) -> Iterable[Any]:

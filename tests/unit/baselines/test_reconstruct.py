@@ -83,6 +83,81 @@ def test_masks_stay_and_no_error_rises_in_any_family(family, method, inputs, bat
     assert pruned.changed == new
 
 
+BEFORE = {"self_attn": ("input_layernorm", "self_attn_layer_norm"), "fc1": ("final_layer_norm",),
+          "mlp": ("post_attention_layernorm", "pre_feedforward_layernorm")}  # fmt: skip
+
+
+def test_the_authors_way_fits_each_part_and_its_norm_to_the_dense_model(family, batches):
+    """In the intact model but for one part, since only dense hidden states are seen."""
+    model = dense_model(family)
+    dense = copy.deepcopy(model)
+    masks, _ = pruned_by(wanda, model, batches)
+    settings = Settings(3e-3, epochs=2, batch=2, trained_on="dense", norms=True, warmup=0.1)
+    pruned = reconstruct.prune_model(model, settings, SPARSITY, batches, masks, {})
+    linears, names = prunable_linears(model), parts_of(model, family)
+    tuned = dict(model.named_parameters())
+    new = {n for n, p in dense.named_parameters() if not torch.equal(p, tuned[n])}
+    assert set(pruned.beside) == {n for n in new if n.removesuffix(".weight") not in linears}
+    assert pruned.beside, "norms are among what changed"
+    of_dense = of_whole_model(dense, batches, names)
+    for name, event in zip(names, pruned.events, strict=True):
+        single = copy.deepcopy(dense)
+        block, _, part = name.rpartition(".")
+        norms = tuple(f"{block}.{norm}." for norm in BEFORE.get(part, ()))
+        own = [name for name in pruned.beside if name.startswith(norms)]
+        for layer in event["layers"]:
+            assert not linears[layer].weight[~masks[layer]].any()
+        for parameter in (*own, *(f"{layer}.weight" for layer in event["layers"])):
+            single.get_parameter(parameter).data = tuned[parameter].data
+        if event["undone"]:
+            assert not own
+        targets = torch.cat([output for _, _, output in of_dense[name]]).double()
+        outputs = of_whole_model(single, batches, [name])[name]
+        found = torch.cat([output for _, _, output in outputs]).double()
+        error = float((found - targets).square().sum() / targets.square().sum())
+        assert event["error_after"] == pytest.approx(error, rel=1e-3)
+        assert event["error_after"] <= event["error_before"]
+    assert sum(event["undone"] for event in pruned.events) < len(names) / 2
+
+
+def test_dense_hidden_states_need_dense_targets():
+    with pytest.raises(ValueError, match="trained_on: dense needs inputs: dense"):
+        Settings(inputs="pruned", trained_on="dense")
+
+
+def test_a_norm_is_trained_with_the_module_that_it_is_before(batches):
+    torch.manual_seed(5)
+    children = {"norm": nn.LayerNorm(6), "child": two_layers().child}
+    model = Model([Made(lambda block, x: x + block.child(block.norm(x)), **children)])
+    dense = copy.deepcopy(model)
+    masks, sparsity = random_masks(model)
+    ids = torch.cat(batches)[:6]
+    settings = Settings(1e-2, epochs=2, batch=2, norms=True, warmup=0.5)
+    pruned = reconstruct.prune_model(model, settings, sparsity, [ids], masks, {})
+    assert pruned.beside == ["layers.0.norm.weight", "layers.0.norm.bias"]
+    block = copy.deepcopy(dense.layers[0]).double()
+    linears = [module for module in block.modules() if isinstance(module, nn.Linear)]
+    for linear, mask in zip(linears, masks.values(), strict=True):
+        linear.weight.data *= mask
+    inputs = dense.embedding(ids).detach()
+    with torch.no_grad():
+        targets = dense.layers[0].child(dense.layers[0].norm(inputs)).double()
+    adam = torch.optim.Adam(block.parameters(), lr=1)
+    for step, rate in enumerate([1 / 3, 2 / 3, 1, 1, 2 / 3, 1 / 3]):
+        rows = slice(2 * (step % 3), 2 * (step % 3) + 2)
+        found = block.child(block.norm(inputs[rows].double()))
+        loss = (found - targets[rows]).square().mean() / targets.square().mean()
+        adam.zero_grad()
+        loss.backward()
+        for linear, mask in zip(linears, masks.values(), strict=True):
+            linear.weight.grad *= mask
+        adam.param_groups[0]["lr"] = 1e-2 * rate
+        adam.step()
+    for name, parameter in block.named_parameters():
+        tuned = model.layers[0].get_parameter(name)
+        assert torch.allclose(tuned.double(), parameter, atol=1e-5), name
+
+
 def of_whole_model(model, batches, names):
     """By sub-module: its arguments and outputs in runs of the whole model, batch by batch."""
     seen = {name: [] for name in names}
@@ -301,3 +376,17 @@ def test_sub_modules_come_in_the_order_in_which_they_run(batches):
     found = submodules(blocks[0], f"{prefix}.0", recording.calls[0][0], recording.hidden[0])
     assert [part.name for part in found] == ["layers.0.first", "layers.0.last"]
     assert [list(part.linears) for part in found] == [["layers.0.first.0"], ["layers.0.last"]]
+
+
+def test_a_norm_before_two_modules_belongs_to_neither(batches):
+    children = {"norm": nn.LayerNorm(6), "one": nn.Linear(6, 6), "two": nn.Linear(6, 6)}
+    model = Model([Made(lambda m, x: (lambda y: m.one(y) + m.two(y))(m.norm(x)), **children)])
+    prefix, blocks = decoder_blocks(model)
+    recording = record(model, blocks, batches)
+    call, hidden = recording.calls[0][0], recording.hidden[0]
+    found = submodules(blocks[0], f"{prefix}.0", call, hidden, norms=True)
+    assert [part.norm for part in found] == [None, None]
+    model.layers[0].run = lambda m, x: m.two(m.one(m.norm(x)))
+    found = submodules(blocks[0], f"{prefix}.0", call, hidden, norms=True)
+    assert [part.norm_name for part in found] == ["layers.0.norm", ""]
+    assert found[0].norm is model.layers[0].norm

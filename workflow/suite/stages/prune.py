@@ -69,6 +69,7 @@ def prune(
     kind = getattr(torch, saved_dtype)
     changed = ((name, linears[name].weight.detach().cpu().to(kind)) for name in pruned.changed)
     weights = {f"{name}.weight": weight_OI.contiguous() for name, weight_OI in changed}
+    weights |= {n: model.get_parameter(n).detach().cpu().to(kind) for n in pruned.beside}
     save_tensors(weights, outputs["weights"])
     save_masks(pruned.masks, outputs["mask"])
     write_json(
