@@ -122,7 +122,12 @@ def run(job: Mapping[str, Any]) -> None:
     """Run the script of a job in this process."""
     sys.argv = job["arguments"]
     sys.path[0] = str(Path(sys.argv[0]).parent)
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    try:
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    finally:
+        # at its end Python flushes sys.stdout, in whose place the job may have put another file
+        if sys.__stdout__ is not None:
+            sys.__stdout__.flush()
 
 
 def _fork(script: socket.socket, events: selectors.BaseSelector) -> dict[str, Any] | None:
