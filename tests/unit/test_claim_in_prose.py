@@ -223,10 +223,10 @@ def test_as_many_settings_are_tried_as_is_said():
     def tried(scale: str, name: str) -> int:
         return 1 + len(scale_settings(scale)["studies"][f"{name}_search"]["variants"]["variants"])
 
-    def row(label: str, *names: str, last: str = "") -> str:
+    def row(label: str, *names: str) -> str:
         counts = ["; ".join(str(tried(scale, name)) for name in names)
                   for scale in ("mini", "laptop")]  # fmt: skip
-        return f"| {label} | {counts[0]}{last} | {counts[1]} |"
+        return f"| {label} | {counts[0]} | {counts[1]} |"
 
     assert_said(row("LEAP", "leap"), SEARCHES)
     assert_said(
@@ -234,7 +234,7 @@ def test_as_many_settings_are_tried_as_is_said():
     )
     assert_said(row("gradual magnitude pruning", "gmp"), SEARCHES)
     assert_said(row("ELSA", "elsa"), SEARCHES)
-    assert_said(row("reconstruction", "reconstruct", last=", not run"), SEARCHES)
+    assert_said(row("reconstruction", "reconstruct"), SEARCHES)
     layer_wise = [
         tried("laptop", name) for name in ("admm", "alps", "wanda", "sparsegpt", "thanos")
     ]
