@@ -21,6 +21,7 @@ import torch
 from leap.model.layers import prunable_linears
 from suite.artifacts.files import sha256, write_json
 from suite.artifacts.masks import save_masks
+from suite.results.speeds import gain
 from suite.sparse import cpu
 from suite.sparse.container import WEIGHTS, pack_checkpoint
 from suite.sparse.timing import Settings, timed
@@ -113,11 +114,8 @@ def _row(way: str, found: Mapping[str, Sequence[Mapping[str, Any]]], batches: li
     for batch in map(str, batches):
         speeds = {name: [r["tokens_per_second"][batch] for r in of] for name, of in found.items()}
         dense = [of for name, of in speeds.items() if name.startswith("dense")]
-        pairs = zip(speeds[way], *dense, strict=True)
-        gains = [mine / max(others) for mine, *others in pairs]
-        spread = (max(gains) - min(gains)) / 2
-        cells += [f"{statistics.median(speeds[way]):.1f}"]
-        cells += [f"{statistics.median(gains):.2f} ± {spread:.2f}"]
+        middle, spread = gain(speeds[way], *dense)
+        cells += [f"{statistics.median(speeds[way]):.1f}", f"{middle:.2f} ± {spread:.2f}"]
     return f"| {' | '.join(cells)} |"
 
 

@@ -68,13 +68,17 @@ def _seconds(ways: Sequence[_Rounds]) -> list[list[float]]:
     return [[1 / value for value in of] for of in found]
 
 
-def _gains(name: str, way: str, own: Sequence[float], *dense: Sequence[float]) -> dict[str, float]:
+def gain(own: Sequence[float], *dense: Sequence[float]) -> tuple[float, float]:
     """Gain over the fastest of `dense` in each round: median, and half the range over rounds."""
-    if way in DENSE_WAYS:
-        return {name: math.nan, f"{name}_spread": math.nan}
     best = [max(v for v in speeds if not math.isnan(v)) for speeds in zip(*dense, strict=True)]
     ratios = [mine / other for mine, other in zip(own, best, strict=True)]
-    return {name: statistics.median(ratios), f"{name}_spread": (max(ratios) - min(ratios)) / 2}
+    return statistics.median(ratios), (max(ratios) - min(ratios)) / 2
+
+
+def _gains(name: str, way: str, own: Sequence[float], *dense: Sequence[float]) -> dict[str, float]:
+    """Columns of the `gain`, NaN for dense ways."""
+    found = (math.nan, math.nan) if way in DENSE_WAYS else gain(own, *dense)
+    return dict(zip((name, f"{name}_spread"), found, strict=True))
 
 
 def _median(rounds: _Rounds, name: str) -> float:
