@@ -25,11 +25,6 @@ class Submodule:
     norm_name: str = ""
     norm: nn.Module | None = None
 
-    @property
-    def first(self) -> nn.Module:
-        """The module that sees the sub-module's input."""
-        return self.norm or self.module
-
     def parameters(self) -> dict[str, Tensor]:
         """Weights [O, I] by layer, and parameters of the norm by their names in the model."""
         named = self.norm.named_parameters(prefix=self.norm_name) if self.norm else ()
