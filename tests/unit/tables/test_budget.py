@@ -207,6 +207,10 @@ def test_the_figure_has_every_row_by_sparsity(found, rows):
         assert levels == pytest.approx([rows[measure][0]])
     lines = [bars.lines[0] for bars in figure.axes[0].containers]
     assert [line.get_marker() for line in lines if line.get_linewidth() == 2] == ["*"]
+    highest = rows["ppl"][rows["method"] == "leap"].max()
+    assert rows["ppl"].max() > 1.2 * highest
+    assert figure.axes[2].get_ylim()[1] == pytest.approx(1.1 * highest)
+    assert any("higher ones cut" in text for text in texts(figure))
 
 
 def test_shipped_is_at_the_subjects_own_tokens(found, rows):

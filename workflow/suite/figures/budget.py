@@ -12,13 +12,15 @@ from suite.tables.budget import budget_rows
 from suite.tables.context import Context
 
 _INCHES = 6.0  # high enough for lines that are a point apart
+_HEADROOM = 1.1  # over the subject's highest perplexity; far above it lines leave the panel
 
 
 def budget(results: Results, context: Context) -> Figure:
     """Accuracy above perplexity against tokens: one line per method, panels by sparsity.
 
     Shows the numbers of table `budget`; bars are standard errors over items. The subject's line is
-    thick, and the dense model is a dashed line.
+    thick, and the dense model is a dashed line. Perplexities end a little above the subject's
+    highest, so that a training that failed does not hide the differences of the others.
     """
     rows = budget_rows(results, context)
     is_dense = rows["method"] == DENSE
@@ -32,7 +34,15 @@ def budget(results: Results, context: Context) -> Figure:
         at = rows[rows["sparsity"] == sparsity]
         for axes, measure in zip(of_sparsity, ("average", "ppl"), strict=True):
             draw_frontier(axes, at, dense, ("tokens", measure), looks, context.subject)
+    panels[1, 0].set_yscale("log")
+    subject = rows.loc[rows["method"] == context.subject, "ppl"]
+    top = _HEADROOM * subject.max()
+    is_cut = bool(rows["ppl"].max() > top)
+    if is_cut:
+        panels[1, 0].set_ylim(top=top)
     label_measures(*panels[:, 0])
+    if is_cut:
+        panels[1, 0].set_ylabel("Perplexity\n(log scale, higher ones cut)")
     panels[0, 0].xaxis.set_major_formatter(EngFormatter(sep=""))
     figure.supxlabel("Tokens seen (log scale)")
     figure.align_ylabels(panels[:, 0])
