@@ -78,8 +78,8 @@ def few_ticks(axis: Axis) -> None:
     axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], min_n_ticks=3))
 
 
-def two_measures(models: Sequence[str]) -> tuple[Figure, Any]:
-    """Figure with panels [measure, model] that share axes by measure.
+def two_measures(models: Sequence[str], is_shared: bool = True) -> tuple[Figure, Any]:
+    """Figure with panels [measure, model], which share the axes of a measure unless told not to.
 
     The two measures are side by side for one model, else one above the other.
     """
@@ -89,7 +89,7 @@ def two_measures(models: Sequence[str]) -> tuple[Figure, Any]:
         title_panels(panels[1], models)
     else:
         figure = new_figure(4.4)
-        panels = figure.subplots(2, len(models), sharex=True, sharey="row")
+        panels = figure.subplots(2, len(models), sharex=True, sharey="row" if is_shared else False)
     title_panels(panels[0], models)
     return figure, panels
 

@@ -1,7 +1,7 @@
 """Tables in README.md and docs, filled in from the tracked results and the methods' schemas.
 
 `make docs` writes the lines between `<!-- table: FUNCTION RUN METHOD ... -->` and `<!-- end -->`
-from results/examples/RUN. FUNCTION is `short`, `full`, `leads` or `methods`, below.
+from results/examples/RUN. FUNCTION is `short`, `full`, `leads`, `budgets` or `methods`, below.
 """
 
 import re
@@ -17,6 +17,7 @@ from suite.plan.methods import known_methods, method_label, method_schema
 from suite.report.examples import EXAMPLES, tables_of, tracked
 from suite.results.statistics import FLOOR, compare, over_places
 from suite.tables import verdict
+from suite.tables.budget import share_text
 from suite.tables.entries import number, perplexity, table
 from suite.tables.main import main_frame
 
@@ -45,6 +46,32 @@ def leads(run: str, *methods: str) -> list[str]:
     return table(headings, rows, "l" + "r" * len(SEEDS))
 
 
+def budgets(run: str, *shares: str) -> list[str]:
+    """LEAP's accuracy and its lead over methods, at shares of its tokens and by sparsity."""
+    rows = pd.read_csv(EXAMPLES / run / "budget.csv")
+    rows = rows[(rows["tokens"] > 0) & rows["share"].isin(map(float, shares))]
+    texts = pd.Series(
+        [
+            number(row.average)
+            if row.method == LEAP
+            else number(row.lead, sign="+", error=row.lead_stderr)
+            for row in rows.itertuples()
+        ],
+        index=pd.MultiIndex.from_frame(rows[["method", "share", "sparsity"]]),
+    )
+    found = texts.unstack(["share", "sparsity"]).sort_index(axis="columns")
+    methods = [LEAP, *(name for name in rows["method"].unique() if name != LEAP)]
+    lines = [
+        ["LEAP's accuracy" if name == LEAP else method_label(name), *found.loc[name]]
+        for name in methods
+    ]
+    headings = [
+        f"{sparsity}, {'all' if share == 1 else share_text(share)} tokens"
+        for share, sparsity in found
+    ]
+    return table(["LEAP minus", *headings], lines, "l" + "r" * len(headings))
+
+
 def methods() -> list[str]:
     """All methods by their schemas; layer-wise ones first, sorted by name."""
     schemas = {name: method_schema(name) for name in known_methods()}
@@ -69,6 +96,7 @@ _TABLES: Mapping[str, Callable[..., list[str]]] = {
     "short": short,
     "full": full,
     "leads": leads,
+    "budgets": budgets,
     "methods": methods,
 }
 
