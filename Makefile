@@ -50,7 +50,7 @@ ui: $(READY)
 
 # Writes the tables of README and docs from the tracked results.
 docs: $(READY)
-	python -m suite.report.documentation
+	python -m leap_suite.report.documentation
 
 # Proves that HEAD computes the same bits as an older commit, whose results then stay valid:
 # make prove-equal BEFORE=COMMIT [WITHOUT="alps"], where WITHOUT excludes methods known to differ.

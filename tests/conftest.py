@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from suite.plan.config import MINIATURES
+from leap_suite.plan.config import MINIATURES
 from tests.warm import SNAKEMAKE, WarmProcess, write_program
 
 ROOT = Path(__file__).parents[1]

@@ -9,7 +9,7 @@ from transformers import (
     Qwen2Config,
 )
 
-from suite.plan.cost import MODELS
+from leap_suite.plan.cost import MODELS
 
 CONFIGS = {"qwen": Qwen2Config, "gemma": Gemma3TextConfig, "llama": LlamaConfig}
 

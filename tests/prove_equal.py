@@ -5,7 +5,7 @@
 Both commits run two miniatures with every method of `SETTINGS` but the METHODs named, which
 are known to differ, in checkouts of their own. Where all corpora, masks, weights, logits, answers
 and scores are the same bits, the fingerprints that differ are appended to
-workflow/suite/plan/equal_code.yaml, so that results of the old code stay valid.
+workflow/leap_suite/plan/equal_code.yaml, so that results of the old code stay valid.
 """
 
 import gzip
@@ -23,7 +23,7 @@ from typing import Any
 import yaml
 from safetensors import deserialize
 
-from suite.plan.code import PROOFS
+from leap_suite.plan.code import PROOFS
 
 ROOT = Path(__file__).parents[1]
 RUN = "proof"
@@ -67,11 +67,11 @@ VALIDATED = f"results/{RUN}/validation/mini-gemma-3-1b/leap/0.5.json"
 # Run in a checkout: the fingerprints in every recipe of every scale, by scale, cell and key.
 LIST_CODE = """
 import json, sys
-from suite.plan import code, studies
-from suite.plan.config import SCALES, load
-from suite.plan.grid import cells
-from suite.plan.methods import lent_by
-from suite.plan.recipe import Recipes
+from PACKAGE.plan import code, studies
+from PACKAGE.plan.config import SCALES, load
+from PACKAGE.plan.grid import cells
+from PACKAGE.plan.methods import lent_by
+from PACKAGE.plan.recipe import Recipes
 
 without_proofs, compared = json.loads(sys.argv[1])
 if without_proofs:
@@ -191,7 +191,7 @@ def computed(file: Path) -> bytes:
 
 def implementations(settings: dict[str, Any]) -> list[str]:
     """The methods that were run, without variants."""
-    from suite.plan.config import load
+    from leap_suite.plan.config import load
 
     loaded = load({"hub_mirror": "", **settings})
     return sorted({loaded["implementations"][name] for name in loaded["grid"]["methods"]})
@@ -201,7 +201,9 @@ def fingerprints(place: Path, compared: list[str], without_proofs: bool) -> dict
     """The code in recipes of cells of the compared methods, by scale, cell and key."""
     environment = {**os.environ, "PYTHONPATH": f"{place}:{place}/workflow"}
     given = json.dumps([without_proofs, compared])
-    command = [sys.executable, "-c", LIST_CODE, given]
+    # the suite's package was called `suite` at first
+    package = "leap_suite" if (place / "workflow/leap_suite").is_dir() else "suite"
+    command = [sys.executable, "-c", LIST_CODE.replace("PACKAGE", package), given]
     process = subprocess.run(
         command, cwd=place, env=environment, check=True, capture_output=True, text=True
     )

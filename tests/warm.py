@@ -1,7 +1,7 @@
 """Fork server for the Python programs of tests, which saves them large imports.
 
-It is the suite's own (`suite.jobs.fork_server`), but for the suite, which every fork imports from
-its own folder.
+It is the suite's own (`leap_suite.jobs.fork_server`), but for the suite, which every fork imports
+from its own folder.
 """
 
 import os
@@ -11,25 +11,25 @@ import tempfile
 from importlib import import_module
 from pathlib import Path
 
-from suite.jobs import fork_server
-from suite.jobs.fork_client import SERVER_VARIABLE
-from suite.jobs.job import use_threads
+from leap_suite.jobs import fork_server
+from leap_suite.jobs.fork_client import SERVER_VARIABLE
+from leap_suite.jobs.job import use_threads
 
 ROOT = Path(__file__).parents[1]
 CODE = [str(ROOT), str(ROOT / "workflow")]
 # beside what the server imports
 _IMPORTED = ("snakemake.cli", "smart_open", "jsonschema", "torch.distributed.run")
-_OURS = ("baselines", "leap", "suite")
+_OURS = ("baselines", "leap", "leap_suite")
 _NAME = "TEST_FORK_SERVER"  # for forks, which have no SERVER_VARIABLE, and what they start
 _BEGIN = f"""
 import os, sys
 if os.environ.get({SERVER_VARIABLE!r}):
     sys.path.insert(1, {CODE[1]!r})
-    from suite.jobs.fork_client import run_in_fork
+    from leap_suite.jobs.fork_client import run_in_fork
     run_in_fork()
     # there is no server, or it has gone: as a process of its own
     sys.path.remove({CODE[1]!r})
-    for name in [name for name in sys.modules if name.partition(".")[0] == "suite"]:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "leap_suite"]:
         del sys.modules[name]
 """
 _FOR_CHILDREN = f"os.environ[{SERVER_VARIABLE!r}] = os.environ[{_NAME!r}]\n"

@@ -1,4 +1,4 @@
-// Dense products of one token in bfloat16, in the style of suite/sparse/kernel.cpp: what that kernel
+// Dense products of one token in bfloat16, in the style of leap_suite/sparse/kernel.cpp: what that kernel
 // would do without a mask. torch's own product is not the fastest on every CPU.
 
 #include <ATen/ATen.h>

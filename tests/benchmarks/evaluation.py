@@ -68,10 +68,10 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
     from lm_eval import simple_evaluate
     from lm_eval.models.huggingface import HFLM
 
-    from suite.plan.config import load
-    from suite.sources.tasks import build, leaves, task_manager
-    from suite.stages import models
-    from suite.stages.packed import PackedLM
+    from leap_suite.plan.config import load
+    from leap_suite.sources.tasks import build, leaves, task_manager
+    from leap_suite.stages import models
+    from leap_suite.stages.packed import PackedLM
 
     torch.set_num_threads(THREADS)
     logging.getLogger("lm_eval").setLevel(logging.ERROR)

@@ -5,8 +5,8 @@
 A model is the folder of a checkpoint, or the name of one of the paper's models with random weights
 in bfloat16. Masks are random, since speed depends neither on which weights are kept nor on their
 values. Every round measures each way of holding the weights once, in a process of its own
-(`suite.sparse.timing`). `× dense` is against the fastest dense way of the same round; ± is half the
-range over rounds.
+(`leap_suite.sparse.timing`). `× dense` is against the fastest dense way of the same round; ± is
+half the range over rounds.
 """
 
 import argparse
@@ -19,13 +19,13 @@ from typing import Any
 import torch
 
 from leap.model.layers import prunable_linears
-from suite.artifacts.files import sha256, write_json
-from suite.artifacts.masks import save_masks
-from suite.results.speeds import gain
-from suite.sparse import cpu
-from suite.sparse.container import WEIGHTS, pack_checkpoint
-from suite.sparse.timing import Settings, timed
-from suite.stages.models import load_model
+from leap_suite.artifacts.files import sha256, write_json
+from leap_suite.artifacts.masks import save_masks
+from leap_suite.results.speeds import gain
+from leap_suite.sparse import cpu
+from leap_suite.sparse.container import WEIGHTS, pack_checkpoint
+from leap_suite.sparse.timing import Settings, timed
+from leap_suite.stages.models import load_model
 from tests.paper_models import config_of, model_of
 
 

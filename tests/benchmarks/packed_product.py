@@ -3,10 +3,10 @@
     python tests/benchmarks/packed_product.py [--threads 2] [--repeats 15] [--device cpu]
 
 Matrices have the shapes of the paper's models and random masks; copies of each are used in turn, so
-that none stays in a cache. `packed` is the product of `suite.sparse`; `dense` on a CPU a kernel in
-the same style (`dense_product.cpp`) and on a GPU cuBLAS; `torch` its own product in bfloat16 or
-float32; CSR is in float32 with 32-bit indices. All ways take turns. Times are medians, with the
-interquartile range in percent; the last table has bytes a second, beside those of a copy.
+that none stays in a cache. `packed` is the product of `leap_suite.sparse`; `dense` on a CPU a
+kernel in the same style (`dense_product.cpp`) and on a GPU cuBLAS; `torch` its own product in
+bfloat16 or float32; CSR is in float32 with 32-bit indices. All ways take turns. Times are medians,
+with the interquartile range in percent; the last table has bytes a second, beside those of a copy.
 """
 
 import argparse
@@ -19,8 +19,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from suite.sparse import cpu, gpu
-from suite.sparse.container import packed_matrix
+from leap_suite.sparse import cpu, gpu
+from leap_suite.sparse.container import packed_matrix
 
 SHAPES = ((4096, 4096), (8192, 2048), (14336, 4096))
 SPARSITIES = (0.5, 0.6)

@@ -10,9 +10,9 @@ from tests.unit.recipes import MODEL, recipes
 @pytest.fixture(scope="session")
 def place(tmp_path_factory) -> Path:
     """A model with its corpora and the miniature world."""
-    from suite.miniature.dataset import write_world
-    from suite.sources import texts
-    from suite.stages import corpora, models
+    from leap_suite.miniature.dataset import write_world
+    from leap_suite.sources import texts
+    from leap_suite.stages import corpora, models
 
     folder = tmp_path_factory.mktemp("evaluation")
     write_world(folder / "world", training_count=400, held_out_count=60)

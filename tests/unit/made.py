@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from suite.artifacts.items import write_items
-from suite.plan.cell import DENSE, Cell
-from suite.results.collect import Files, Shown, collect
-from suite.results.frame import CELL, Results
+from leap_suite.artifacts.items import write_items
+from leap_suite.plan.cell import DENSE, Cell
+from leap_suite.results.collect import Files, Shown, collect
+from leap_suite.results.frame import CELL, Results
 
 KINDS = ("q", "k", "v", "o", "gate", "up", "down")
 Made = dict[str, Files]  # by the path of the cell

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from suite.plan import methods
-from suite.plan.config import load, merge
-from suite.plan.recipe import Recipes
+from leap_suite.plan import methods
+from leap_suite.plan.config import load, merge
+from leap_suite.plan.recipe import Recipes
 
 MODEL = "mini-gemma-3-1b"
 

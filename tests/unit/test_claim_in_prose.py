@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from suite.artifacts.files import read_json
-from suite.plan.config import scale_settings
-from suite.plan.methods import is_control
-from suite.report.documentation import SEEDS
-from suite.results.frame import ITEM, read_items
-from suite.results.statistics import Paired, combine, compare, two_sided
+from leap_suite.artifacts.files import read_json
+from leap_suite.plan.config import scale_settings
+from leap_suite.plan.methods import is_control
+from leap_suite.report.documentation import SEEDS
+from leap_suite.results.frame import ITEM, read_items
+from leap_suite.results.statistics import Paired, combine, compare, two_sided
 from tests.conftest import ROOT
 
 README, RESULTS, STATISTICS = "README.md", "docs/results.md", "docs/statistics.md"

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from suite.artifacts.files import read_json
-from suite.plan.methods import known_methods, method_label
-from suite.report import documentation
-from suite.tables import verdict
-from suite.tables.verdict import equals, p_text
+from leap_suite.artifacts.files import read_json
+from leap_suite.plan.methods import known_methods, method_label
+from leap_suite.report import documentation
+from leap_suite.tables import verdict
+from leap_suite.tables.verdict import equals, p_text
 from tests.conftest import ROOT
 
 METHOD_OF = {method_label(method): method for method in ("dense", *known_methods())}
@@ -148,7 +148,7 @@ def test_the_example_in_python_runs(tmp_path, capsys):
     place = tmp_path / "tokens.pt"
     torch.save(torch.randint(256, (64, 16), generator=torch.Generator().manual_seed(0)), place)
     known = {
-        "path": str(ROOT / "workflow/suite/miniature/checkpoints/mini-llama-3.2-1b"),
+        "path": str(ROOT / "workflow/leap_suite/miniature/checkpoints/mini-llama-3.2-1b"),
         "tokens": str(place),
     }
     exec(code.replace("steps=500", "steps=3"), known)

@@ -19,9 +19,9 @@ import yaml
 
 from leap.budget import survivors
 from leap.model.layers import prunable_linears
-from suite.artifacts.tensors import load_masks
-from suite.jobs.provenance import benchmarked
-from suite.stages import models
+from leap_suite.artifacts.tensors import load_masks
+from leap_suite.jobs.provenance import benchmarked
+from leap_suite.stages import models
 from tests.conftest import PATH
 from tests.workflow.conftest import SMOKE
 
@@ -41,10 +41,10 @@ METHODS = {
     "Add a learned method": {LEARNED, "workflow/schemas/methods/leap_rows.schema.yaml"},
 }  # fmt: skip
 # what each of these adds to a file, and after which line
-FIGURE = ("Add a figure", {"workflow/suite/figures/scatter.py", "workflow/report/scatter.rst"},
+FIGURE = ("Add a figure", {"workflow/leap_suite/figures/scatter.py", "workflow/report/scatter.rst"},
           "workflow/rules/figures.smk", "FIGURES = (\n")  # fmt: skip
-TABLE = ("Add a table", {"workflow/suite/tables/averages.py", "workflow/report/averages.rst"},
-         "workflow/suite/tables/registry.py", "TABLES: Mapping[str, Table] = {\n")  # fmt: skip
+TABLE = ("Add a table", {"workflow/leap_suite/tables/averages.py", "workflow/report/averages.rst"},
+         "workflow/leap_suite/tables/registry.py", "TABLES: Mapping[str, Table] = {\n")  # fmt: skip
 RIA = {"baselines/ria.py", "workflow/schemas/methods/ria.schema.yaml"}
 # the baseline's example is of all models; a cell of another one stands for all
 ELSEWHERE = f"{RESULTS}/evaluations/{OTHER_MODEL}/random_pruning/0.5.json"
@@ -153,9 +153,10 @@ def in_copy(suite: Path, program: str, *arguments: str) -> str:
 def fingerprint_of_the_folder(suite: Path) -> str:
     return in_copy(
         suite,
-        "from suite.plan.code import fingerprint; from suite.plan.methods import rule_folders; "
+        "from leap_suite.plan.code import fingerprint; "
+        "from leap_suite.plan.methods import rule_folders; "
         "folder = rule_folders()['relative_magnitude']; "
-        "print(fingerprint('suite.stages.adopt:adopt', data=[folder]), end='')",
+        "print(fingerprint('leap_suite.stages.adopt:adopt', data=[folder]), end='')",
     )
 
 
@@ -247,7 +248,7 @@ def test_a_users_method_is_the_subject_of_the_verdicts(extended):
     for method, value in (("ria", cell["value"]), ("wanda", cell["baseline_value"])):
         assert value == pytest.approx(float(rows[method, "0"]["average"]))
     assert "\nRIA vs. the best layer-wise baseline" in extended.output
-    folder = extended.suite / "workflow/suite/miniature/checkpoints" / MODEL
+    folder = extended.suite / "workflow/leap_suite/miniature/checkpoints" / MODEL
     dense = prunable_linears(models.load_model(folder, "float32", "cpu"))
     masks = extended.masks("ria")
     assert masks.keys() == dense.keys()

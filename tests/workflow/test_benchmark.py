@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from suite.plan.config import MINIATURES
+from leap_suite.plan.config import MINIATURES
 from tests.conftest import ROOT
 
 VARIANTS = ["dense", "official", "leap"]

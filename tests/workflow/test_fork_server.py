@@ -68,7 +68,7 @@ def server_at_work(copy: Path) -> tuple[int, list[int]]:
     states = [file.name for file in (copy / STATE).glob("step-*")]
     begins = max((int(name.split(".")[0].removeprefix("step-")) for name in states), default=0)
     wait_until(lambda: journal.is_file() and f'"step": {begins + 2},' in journal.read_text())
-    found = processes(copy, "suite.jobs.fork_server")
+    found = processes(copy, "leap_suite.jobs.fork_server")
     (server,) = [pid for pid in found if parent(pid) not in found]
     forks = [pid for pid in found if pid != server]
     assert forks

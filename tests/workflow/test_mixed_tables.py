@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from suite.artifacts.files import read_json, write_json
+from leap_suite.artifacts.files import read_json, write_json
 
 pytestmark = pytest.mark.heavy
 

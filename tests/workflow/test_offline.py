@@ -12,9 +12,9 @@ from datasets import load_dataset
 from tokenizers import ByteLevelBPETokenizer
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from suite.artifacts.files import read_json
-from suite.plan.config import load
-from suite.plan.downloads import of_hub
+from leap_suite.artifacts.files import read_json
+from leap_suite.plan.config import load
+from leap_suite.plan.downloads import of_hub
 from tests.hub_server import REVISION, hub
 
 pytestmark = [pytest.mark.heavy, pytest.mark.shared]

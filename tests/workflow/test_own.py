@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from suite.artifacts.files import read_json
-from suite.cli.main import main
-from suite.sparse.container import pack_checkpoint
-from suite.sparse.layer import PackedLinear
-from suite.sparse.loading import load
+from leap_suite.artifacts.files import read_json
+from leap_suite.cli.main import main
+from leap_suite.sparse.container import pack_checkpoint
+from leap_suite.sparse.layer import PackedLinear
+from leap_suite.sparse.loading import load
 from tests.conftest import own_model
 
 pytestmark = pytest.mark.heavy

@@ -59,15 +59,19 @@ def test_only_what_shows_an_edit_runs_again(smoke_run, tmp_path, copy_suite, pla
     clone = copy_suite(tmp_path / "clone")
     for kept in (RESULTS, ".snakemake"):
         shutil.copytree(smoke_run / kept, clone / kept, dirs_exist_ok=True)
-    for package in ("leap", "baselines", "workflow/suite"):
+    for package in ("leap", "baselines", "workflow/leap_suite"):
         for file in (clone / package).rglob("*.py"):
             file.write_text(file.read_text() + "\n\n# edited\n")
     for file, old, new in (
         ("leap/budget.py", '"""Exact survivor', '"""The exact survivor'),
         ("leap/methods/patch/__init__.py", "clamp_(-0.99", "clamp_(-0.98"),
-        ("workflow/suite/jobs/job.py", '"%s %d/%s, %.0f s left"', '"%s: %d of %s, %.0f s left"'),
-        ("workflow/suite/tracking/runs.py", 'f" seed {cell.seed}"', 'f" s{cell.seed}"'),
-        ("workflow/suite/figures/gain.py", "(points)", "(percentage points)"),
+        (
+            "workflow/leap_suite/jobs/job.py",
+            '"%s %d/%s, %.0f s left"',
+            '"%s: %d of %s, %.0f s left"',
+        ),
+        ("workflow/leap_suite/tracking/runs.py", 'f" seed {cell.seed}"', 'f" s{cell.seed}"'),
+        ("workflow/leap_suite/figures/gain.py", "(points)", "(percentage points)"),
     ):
         edit(clone, file, old, new)
     now = time.time()

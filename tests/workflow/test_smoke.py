@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from leap.budget import survivors
 from leap.model.layers import prunable_linears
-from suite.artifacts.tensors import load_masks
+from leap_suite.artifacts.tensors import load_masks
 
 pytestmark = pytest.mark.heavy
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 
-from suite.artifacts.tensors import load_masks
+from leap_suite.artifacts.tensors import load_masks
 
 pytestmark = pytest.mark.heavy
 

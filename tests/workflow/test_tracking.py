@@ -23,10 +23,10 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from suite.plan.cell import Cell
-from suite.tracking.journal import open_journal, read_journal
-from suite.tracking.store import connect
-from suite.tracking.upload import upload
+from leap_suite.plan.cell import Cell
+from leap_suite.tracking.journal import open_journal, read_journal
+from leap_suite.tracking.store import connect
+from leap_suite.tracking.upload import upload
 from tests.workflow.held import wait_until
 
 WORKFLOW = Path(__file__).parents[2] / "workflow"
@@ -41,9 +41,9 @@ ALL = dict.fromkeys(NAMES, SCORES)
 # end. The steps end early when there is a file with the journal's name and `.stop`.
 TRAINING = f"""
 import math, os, sys, time
-from suite.plan.cell import Cell
-from suite.tracking import live
-from suite.tracking.journal import open_journal
+from leap_suite.plan.cell import Cell
+from leap_suite.tracking import live
+from leap_suite.tracking.journal import open_journal
 path, method, *numbers = sys.argv[1:]
 steps, pause, live._CLOSE_SECONDS = map(float, numbers)
 with open_journal(path, "test", Cell("t", method, "0.6", 1), {SETTINGS!r}) as record:
@@ -280,7 +280,7 @@ def test_a_long_curve_is_thinned_to_what_mlflow_draws(folder: Path, uri: str) ->
 
 def fill(folder: Path, uri: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "suite.tracking.upload", str(folder)],
+        [sys.executable, "-m", "leap_suite.tracking.upload", str(folder)],
         env={**os.environ, "PYTHONPATH": str(WORKFLOW), "MLFLOW_TRACKING_URI": uri},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
     )  # fmt: skip

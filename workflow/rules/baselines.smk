@@ -1,6 +1,6 @@
 # Layer-wise methods, into results/<run>/pruned. One rule serves every module in baselines/.
 
-from suite.plan.methods import rule_folders
+from leap_suite.plan.methods import rule_folders
 
 OWN_RULES = list(rule_folders())
 LAYER_WISE = sorted(

@@ -1,6 +1,6 @@
 # `snakemake --cores 1 cite`: BibTeX of the run's methods, tasks and texts, without any results.
 
-from suite.plan.methods import used_methods
+from leap_suite.plan.methods import used_methods
 
 
 rule cite:
@@ -16,7 +16,7 @@ rule cite:
         methods=used_methods({cell.method for cell in PRUNED}, config),
         needs=of_hub(config),
         # an edited entry is written again
-        code=shown("report.cite", data=[Path(HERE, "workflow/suite/report/references.bib")]),
+        code=shown("report.cite", data=[Path(HERE, "workflow/leap_suite/report/references.bib")]),
     message:
         "Writing references.bib"
     script:

@@ -1,4 +1,4 @@
-# Figures as SVG, PDF and PNG; each is drawn by the function of its name in suite.figures.
+# Figures as SVG, PDF and PNG; each is drawn by the function of its name in leap_suite.figures.
 
 # cells of all methods but controls
 COUNTED = [cell for cell in FIRST if cell.method not in methods_that_are("control", config)]

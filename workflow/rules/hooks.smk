@@ -8,18 +8,18 @@ from snakemake.logging import ColorizingTextHandler, DefaultFormatter, logger
 from snakemake.persistence.file import FilePersistence
 from snakemake.settings.enums import PersistenceBackend, Quietness
 
-from suite.jobs import fork_server, precision
-from suite.jobs.gpus import visible_gpus
-from suite.plan import preflight
-from suite.report.overview import Overview, closing_lines
-from suite.sources.missing import missing
-from suite.tracking.store import store_uri
+from leap_suite.jobs import fork_server, precision
+from leap_suite.jobs.gpus import visible_gpus
+from leap_suite.plan import preflight
+from leap_suite.report.overview import Overview, closing_lines
+from leap_suite.sources.missing import missing
+from leap_suite.tracking.store import store_uri
 
 
 def refuse_mixed(cells):
     """Raise ValueError if finished results among these cells were not computed alike."""
-    from suite.results.collect import Files, Shown, collect
-    from suite.results.mixed import refuse
+    from leap_suite.results.collect import Files, Shown, collect
+    from leap_suite.results.mixed import refuse
 
     found = {}
     for cell in cells:

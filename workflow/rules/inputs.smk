@@ -1,8 +1,8 @@
 # Input functions of rules.
 
 
-from suite.plan.calibration import corpus_of
-from suite.plan.grid import taken_masks
+from leap_suite.plan.calibration import corpus_of
+from leap_suite.plan.grid import taken_masks
 
 
 def text_inputs(wildcards):

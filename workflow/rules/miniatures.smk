@@ -1,7 +1,7 @@
 # `snakemake --cores all miniatures`: train the miniatures, into results/miniatures. Their
 # checkpoints are tracked, so that no other target needs this.
 
-from suite.plan.config import MINIATURES
+from leap_suite.plan.config import MINIATURES
 
 TRACKED = sorted(file.parent.name for file in MINIATURES.glob("*/recipe.json"))
 

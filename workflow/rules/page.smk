@@ -1,8 +1,8 @@
 # report.html: verdicts, tables, figures, provenance and settings in one file.
 
-from suite.plan.config import shown_settings
+from leap_suite.plan.config import shown_settings
 
-TEMPLATES = Path(HERE, "workflow/suite/report/page").glob("*.j2")
+TEMPLATES = Path(HERE, "workflow/leap_suite/report/page").glob("*.j2")
 
 
 rule page:

@@ -2,11 +2,11 @@
 
 from functools import cache
 
-from suite.plan import searches, tasks, tokens
-from suite.plan.code import fingerprint
-from suite.plan.methods import FOLDERS, METHOD_SCHEMAS
-from suite.plan.recipe import fingerprint_of, synthetic_note
-from suite.tables.published import published_models
+from leap_suite.plan import searches, tasks, tokens
+from leap_suite.plan.code import fingerprint
+from leap_suite.plan.methods import FOLDERS, METHOD_SCHEMAS
+from leap_suite.plan.recipe import fingerprint_of, synthetic_note
+from leap_suite.tables.published import published_models
 
 
 def recipe(kind):
@@ -30,7 +30,7 @@ def recipes_mark(study):
 def shown(*modules, data=()):
     """Fingerprint of modules that show results, and of the descriptions of methods."""
     described = [METHOD_SCHEMAS, *FOLDERS.glob("*/schema.yaml")]
-    return fingerprint(*(f"suite.{module}" for module in modules), data=[*described, *data])
+    return fingerprint(*(f"leap_suite.{module}" for module in modules), data=[*described, *data])
 
 
 PUBLISHED = bool(published_models() & set(config["grid"]["models"]))

@@ -24,8 +24,8 @@ rule collect:
         tasks=tasks.shown(config),
         patterns=PATTERNS,
         code=fingerprint(
-            "suite.results.collect",
-            data=[Path(HERE, "workflow/suite/results/evaluation.schema.yaml")],
+            "leap_suite.results.collect",
+            data=[Path(HERE, "workflow/leap_suite/results/evaluation.schema.yaml")],
         ),
     message:
         "Collecting results"

@@ -6,18 +6,23 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from suite.plan import studies
-from suite.plan.cell import DENSE, Cell
-from suite.plan.config import load
-from suite.plan.grid import cells, first_seeds
-from suite.plan.methods import mask_learners, methods_that_are, weight_learners, written_pattern
-from suite.plan.downloads import of_hub
-from suite.plan.recipe import Recipes
-from suite.plan.subject import judged
-from suite.plan.world import has_generated_tasks
-from suite.sources import lm_eval_tasks
-from suite.sources.own import completed
-from suite.tables.registry import STUDY_FIGURES, TABLES
+from leap_suite.plan import studies
+from leap_suite.plan.cell import DENSE, Cell
+from leap_suite.plan.config import load
+from leap_suite.plan.grid import cells, first_seeds
+from leap_suite.plan.methods import (
+    mask_learners,
+    methods_that_are,
+    weight_learners,
+    written_pattern,
+)
+from leap_suite.plan.downloads import of_hub
+from leap_suite.plan.recipe import Recipes
+from leap_suite.plan.subject import judged
+from leap_suite.plan.world import has_generated_tasks
+from leap_suite.sources import lm_eval_tasks
+from leap_suite.sources.own import completed
+from leap_suite.tables.registry import STUDY_FIGURES, TABLES
 
 STARTED = time.monotonic()  # seconds
 

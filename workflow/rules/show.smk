@@ -1,6 +1,6 @@
 # A rule for every table and figure.
 
-from suite.tables.published import FILES as NUMBERS
+from leap_suite.tables.published import FILES as NUMBERS
 
 # kind, name, function, title, study, inputs
 DISPLAYS = [("figure", *figure) for figure in DRAWN]

@@ -1,4 +1,4 @@
-# Tables of the grid and of studies; each is written by the function of its name in suite.tables.
+# Tables of the grid and of studies; each is written by the function of its name in leap_suite.tables.
 
 OF_GRID = [
     name

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from suite.jobs.script import job_of
-from suite.plan.cell import Cell
+from leap_suite.jobs.script import job_of
+from leap_suite.plan.cell import Cell
 
 if __name__ == "__main__":
     with job_of(snakemake):
-        from suite.stages.adopt import adopt
+        from leap_suite.stages.adopt import adopt
 
         inputs, cell = snakemake.input, Cell.of(snakemake.wildcards)
         files = {key: inputs[key] for key in ("mask", "weights", "benchmark")}

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from suite.jobs.script import job_of
+from leap_suite.jobs.script import job_of
 
 if __name__ == "__main__":
     with job_of(snakemake):
-        from suite.stages.binarise import binarise
+        from leap_suite.stages.binarise import binarise
 
         inputs, params = snakemake.input, snakemake.params
         sparse = Path(inputs.sparse_masks) if inputs.get("sparse_masks") else None

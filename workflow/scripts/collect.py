@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from suite.jobs.script import job_of
+from leap_suite.jobs.script import job_of
 
 if __name__ == "__main__":
     with job_of(snakemake):
-        from suite.plan.recipe import fingerprint_of
-        from suite.results.collect import Files, Shown, collect, collect_validations
-        from suite.results.frame import write
-        from suite.results.mixed import refuse_if_strict
+        from leap_suite.plan.recipe import fingerprint_of
+        from leap_suite.results.collect import Files, Shown, collect, collect_validations
+        from leap_suite.results.frame import write
+        from leap_suite.results.mixed import refuse_if_strict
 
         params, inputs = snakemake.params, snakemake.input
         shown = Shown(params.tasks, params.patterns)

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from suite.jobs.script import job_of
+from leap_suite.jobs.script import job_of
 
 if __name__ == "__main__":
     with job_of(snakemake):
-        from suite.sources import texts
-        from suite.stages import corpora, models
+        from leap_suite.sources import texts
+        from leap_suite.stages import corpora, models
 
         recipe, model = snakemake.params.recipe, Path(snakemake.input.model).parent
         models.check_context(model, snakemake.wildcards.corpus, recipe["length"])

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from suite.jobs.script import job_of
+from leap_suite.jobs.script import job_of
 
 if __name__ == "__main__":
     with job_of(snakemake):
-        from suite.sources.listed import write_documents
+        from leap_suite.sources.listed import write_documents
 
         write_documents(snakemake.params.corpora, Path(snakemake.output[0]))

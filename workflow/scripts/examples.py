@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from suite.jobs.script import job_of
+from leap_suite.jobs.script import job_of
 
 if __name__ == "__main__":
     with job_of(snakemake):
-        from suite.report.examples import write_examples
-        from suite.results.frame import read
+        from leap_suite.report.examples import write_examples
+        from leap_suite.results.frame import read
 
         inputs, params = snakemake.input, snakemake.params
         results = read(Path(inputs.frame), Path(inputs.answers))

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from suite.jobs.script import job_of
-from suite.plan.cell import Cell
+from leap_suite.jobs.script import job_of
+from leap_suite.plan.cell import Cell
 
 if __name__ == "__main__":
     with job_of(snakemake):
-        from suite.stages.harden import harden
+        from leap_suite.stages.harden import harden
 
         params, inputs, cell = snakemake.params, snakemake.input, Cell.of(snakemake.wildcards)
         model, target = Path(inputs.model).parent, Path(snakemake.output.manifest).parent

@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-from suite.jobs.job import progress
-from suite.jobs.script import job_of
+from leap_suite.jobs.job import progress
+from leap_suite.jobs.script import job_of
 
 if __name__ == "__main__":
     with job_of(snakemake):
         target = Path(snakemake.output[0])
         if snakemake.output.get("index"):
-            from suite.miniature.dataset import write_world
+            from leap_suite.miniature.dataset import write_world
 
             write_world(target.parent)
         else:
-            from suite.miniature.training import retrain
+            from leap_suite.miniature.training import retrain
 
             retrain(target.name, target.parent, lambda steps: progress(steps, "steps"))

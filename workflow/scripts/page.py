@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from suite.jobs.script import job_of
+from leap_suite.jobs.script import job_of
 
 if __name__ == "__main__":
     with job_of(snakemake):
         from jinja2 import Template
 
-        from suite.plan.code import ROOT
-        from suite.report.page.write import PageInputs, write_page
-        from suite.results.frame import read
-        from suite.tables.context import Context
+        from leap_suite.plan.code import ROOT
+        from leap_suite.report.page.write import PageInputs, write_page
+        from leap_suite.results.frame import read
+        from leap_suite.tables.context import Context
 
         inputs, params = snakemake.input, snakemake.params
         # the captions are those of Snakemake's own report

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from suite.jobs.script import job_of
-from suite.plan.cell import Cell
+from leap_suite.jobs.script import job_of
+from leap_suite.plan.cell import Cell
 
 if __name__ == "__main__":
     with job_of(snakemake):
-        from suite.stages.prune import prune
+        from leap_suite.stages.prune import prune
 
         inputs, cell = snakemake.input, Cell.of(snakemake.wildcards)
         model, calibration = Path(inputs.model).parent, Path(inputs.calibration)

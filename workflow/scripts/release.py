@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from suite.jobs.script import job_of
+from leap_suite.jobs.script import job_of
 
 if __name__ == "__main__":
     with job_of(snakemake):
-        from suite.report.release import pack
-        from suite.results.frame import read
+        from leap_suite.report.release import pack
+        from leap_suite.results.frame import read
 
         params, inputs = snakemake.params, snakemake.input
         folders = [Path(file).parent for file in inputs.manifests]

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from suite.jobs.script import job_of
+from leap_suite.jobs.script import job_of
 
 
 def inputs(files: dict[str, Any]) -> dict[str, Any]:
     """Arguments of a function: the frames as `results`, other inputs as a path or list of paths."""
-    from suite.results.frame import read
+    from leap_suite.results.frame import read
 
     given: dict[str, Any] = {}
     if "frame" in files:
@@ -21,9 +21,9 @@ def inputs(files: dict[str, Any]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     with job_of(snakemake):
-        from suite.artifacts.files import write_text
-        from suite.tables.context import Context
-        from suite.tables.registry import TABLES, table
+        from leap_suite.artifacts.files import write_text
+        from leap_suite.tables.context import Context
+        from leap_suite.tables.registry import TABLES, table
 
         params = snakemake.params
         given = inputs(dict(snakemake.input.items()))
@@ -33,6 +33,6 @@ if __name__ == "__main__":
             for form, output in zip(TABLES[params.function].formats, outputs, strict=True):
                 write_text(output, texts[form])
         else:
-            from suite.figures.style import draw
+            from leap_suite.figures.style import draw
 
             draw(params.function, given, Context(**params.told), outputs)

@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from suite.jobs.processes import one_on_each
-from suite.jobs.script import job_of
+from leap_suite.jobs.processes import one_on_each
+from leap_suite.jobs.script import job_of
 
 if __name__ == "__main__":
     with job_of(snakemake):
         one_on_each(snakemake.resources.get("gpu", 0))
 
-        from suite.plan.cell import Cell
-        from suite.stages.execution import candidates
-        from suite.stages.train import Training, train_masks, train_weights
+        from leap_suite.plan.cell import Cell
+        from leap_suite.stages.execution import candidates
+        from leap_suite.stages.train import Training, train_masks, train_weights
 
         params, inputs, outputs = snakemake.params, snakemake.input, snakemake.output
         model, cell = Path(inputs.model).parent, Cell.of(snakemake.wildcards)

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from suite.jobs.script import job_of
+from leap_suite.jobs.script import job_of
 
 if __name__ == "__main__":
     with job_of(snakemake):
-        from suite.plan.cell import Cell
-        from suite.stages.models import intact_checkpoint
-        from suite.stages.validate import validate
+        from leap_suite.plan.cell import Cell
+        from leap_suite.stages.models import intact_checkpoint
+        from leap_suite.stages.validate import validate
 
         inputs = snakemake.input
         model = Path(inputs.model).parent

@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from suite.artifacts.files import replacing
+from leap_suite.artifacts.files import replacing
 
 
 def modes(folder):

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from suite.artifacts.items import from_samples, write_items
-from suite.results.frame import read_items
+from leap_suite.artifacts.items import from_samples, write_items
+from leap_suite.results.frame import read_items
 
 NAMES = st.text('abc_,"\n', min_size=1, max_size=5)
 SCORES = st.integers(0, 1) | st.floats(0, 1)

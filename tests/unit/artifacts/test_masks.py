@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from suite.artifacts.masks import mask_hash, save_masks
-from suite.artifacts.tensors import load_masks
+from leap_suite.artifacts.masks import mask_hash, save_masks
+from leap_suite.artifacts.tensors import load_masks
 
 MASKS = st.lists(hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=20)),
                  min_size=1, max_size=4)  # fmt: skip

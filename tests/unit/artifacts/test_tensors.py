@@ -8,9 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suite.artifacts.arrays import load_arrays, save_arrays
-from suite.artifacts.files import read_json, write_json
-from suite.artifacts.tensors import load_tensors, save_tensors
+from leap_suite.artifacts.arrays import load_arrays, save_arrays
+from leap_suite.artifacts.files import read_json, write_json
+from leap_suite.artifacts.tensors import load_tensors, save_tensors
 
 
 @pytest.fixture(scope="module")

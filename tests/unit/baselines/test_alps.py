@@ -6,10 +6,10 @@ from transformers import PreTrainedTokenizerFast
 
 from baselines import alps
 from baselines.sequential import prune_model
-from suite.miniature.text import training_documents
-from suite.miniature.world import build_world
-from suite.plan.config import MINIATURES, load
-from suite.stages import corpora, models
+from leap_suite.miniature.text import training_documents
+from leap_suite.miniature.world import build_world
+from leap_suite.plan.config import MINIATURES, load
+from leap_suite.stages import corpora, models
 from tests.oracle import slow
 from tests.oracle.test_layerwise import PROBLEMS, problem, run
 

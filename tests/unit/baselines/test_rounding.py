@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baselines.rounding import Settings, prune
-from suite.plan.config import load
-from suite.plan.grid import cells
-from suite.sparse.rounded import RoundedLinear, can_hold
+from leap_suite.plan.config import load
+from leap_suite.plan.grid import cells
+from leap_suite.sparse.rounded import RoundedLinear, can_hold
 
 
 @settings(deadline=None, max_examples=50)

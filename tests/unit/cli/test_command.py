@@ -10,11 +10,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from baselines import registry, sequential
 from leap.model.layers import prunable_linears
-from suite.artifacts.files import read_json
-from suite.artifacts.tensors import load_masks
-from suite.cli import main as command
-from suite.cli.main import main
-from suite.sources import texts
+from leap_suite.artifacts.files import read_json
+from leap_suite.artifacts.tensors import load_masks
+from leap_suite.cli import main as command
+from leap_suite.cli.main import main
+from leap_suite.sources import texts
 from tests.conftest import own_model
 
 

@@ -5,8 +5,8 @@ import shlex
 
 import pytest
 
-from suite.cli.main import main
-from suite.sources import texts
+from leap_suite.cli.main import main
+from leap_suite.sources import texts
 from tests.conftest import ROOT, own_model
 
 PAGE = (ROOT / "docs/prune-a-model.md").read_text(encoding="utf-8")

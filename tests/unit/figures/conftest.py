@@ -9,8 +9,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from suite.figures.style import style
-from suite.tables.context import Context
+from leap_suite.figures.style import style
+from leap_suite.tables.context import Context
 
 FIGURES = (
     *("ablations", "agreement", "budget", "cost", "density", "gain"),
@@ -21,7 +21,7 @@ FIGURES = (
 def drawn(name: str, context: Context = Context("test"), **inputs: Any) -> Figure:  # noqa: B008
     """The figure of this name, laid out."""
     with style():
-        figure: Figure = getattr(import_module(f"suite.figures.{name}"), name)(
+        figure: Figure = getattr(import_module(f"leap_suite.figures.{name}"), name)(
             **inputs, context=context
         )
         figure.draw_without_rendering()

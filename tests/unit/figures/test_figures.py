@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 import torch
 
-from suite.artifacts.masks import jaccard, save_masks
-from suite.figures.style import draw
-from suite.report.examples import tracked
-from suite.results.frame import Results
-from suite.tables.context import Context
+from leap_suite.artifacts.masks import jaccard, save_masks
+from leap_suite.figures.style import draw
+from leap_suite.report.examples import tracked
+from leap_suite.results.frame import Results
+from leap_suite.tables.context import Context
 from tests.conftest import ROOT
 from tests.unit.figures.conftest import drawn, journal, texts
 from tests.unit.made import KINDS, made

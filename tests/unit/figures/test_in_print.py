@@ -11,12 +11,12 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from suite.artifacts.masks import save_masks
-from suite.figures.panels import COLUMN_INCHES, PAGE_INCHES
-from suite.figures.style import Look, method_looks, shades, style
-from suite.plan.methods import known_methods
-from suite.results.frame import Results
-from suite.tables.context import Context
+from leap_suite.artifacts.masks import save_masks
+from leap_suite.figures.panels import COLUMN_INCHES, PAGE_INCHES
+from leap_suite.figures.style import Look, method_looks, shades, style
+from leap_suite.plan.methods import known_methods
+from leap_suite.results.frame import Results
+from leap_suite.tables.context import Context
 from tests.unit.figures.conftest import FIGURES, drawn, journal
 from tests.unit.made import made
 from tests.unit.results.example import ran, results

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from suite.plan.cell import Cell
+from leap_suite.plan.cell import Cell
 from tests.conftest import ROOT
 from tests.unit.recipes import MODEL, recipes
 from tests.warm import write_program
@@ -47,9 +47,9 @@ except SystemExit:
 PRUNING = """
 import json, sys
 from pathlib import Path
-from suite.jobs.script import use_determinism
-from suite.plan.cell import Cell
-from suite.stages.prune import prune
+from leap_suite.jobs.script import use_determinism
+from leap_suite.plan.cell import Cell
+from leap_suite.stages.prune import prune
 place, target = sys.argv[1:3]
 cell, recipe = map(json.loads, sys.argv[3:])
 use_determinism(recipe)

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from suite.jobs.fork_client import SERVER_VARIABLE, address
-from suite.jobs.fork_server import AVAILABLE
+from leap_suite.jobs.fork_client import SERVER_VARIABLE, address
+from leap_suite.jobs.fork_server import AVAILABLE
 from tests.warm import CODE
 from tests.workflow.held import wait_until
 
@@ -23,7 +23,7 @@ pytestmark = [
 
 STARTER = f"""
 import os, sys
-from suite.jobs import fork_server
+from leap_suite.jobs import fork_server
 fork_server.start()
 print(os.environ["{SERVER_VARIABLE}"], flush=True)
 sys.stdin.read()
@@ -33,7 +33,7 @@ BEGIN = """
 import os, signal, sys, time
 from pathlib import Path
 sys.path[:0] = {path!r}
-from suite.jobs.job import job, use_threads
+from leap_suite.jobs.job import job, use_threads
 use_threads(2)
 with job({log!r}):
     Path("pid").write_text(str(os.getpid()))
@@ -258,7 +258,7 @@ def test_another_user_is_not_served(shared, environment):
     """Neither does the server fork for others, nor does a script give its job to another's."""
     code = f"""
 import os
-from suite.jobs.fork_client import is_same_user, open_socket, send_job
+from leap_suite.jobs.fork_client import is_same_user, open_socket, send_job
 os.setgid(65534); os.setuid(65534)
 line = open_socket()
 line.connect({address(shared.name)!r})

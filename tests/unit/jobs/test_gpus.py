@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from suite.jobs.gpus import use_gpus, visible_gpus
+from leap_suite.jobs.gpus import use_gpus, visible_gpus
 from tests.conftest import ROOT
 
 # computes on argv[1] GPUs for argv[2] seconds; prints which, and between which times
 JOB = """
 import os, sys, time
-from suite.jobs.gpus import use_gpus
+from leap_suite.jobs.gpus import use_gpus
 use_gpus(int(sys.argv[1]))
 print(os.environ["CUDA_VISIBLE_DEVICES"], time.monotonic(), flush=True)
 time.sleep(float(sys.argv[2]))
@@ -25,9 +25,9 @@ print(time.monotonic(), flush=True)
 # the same, which starts a worker as torchrun does
 LAUNCHER = """
 import os, subprocess, sys, time
-from suite.jobs.gpus import use_gpus
+from leap_suite.jobs.gpus import use_gpus
 use_gpus(2)
-worker = "from suite.jobs.gpus import use_gpus; import os; use_gpus(2)\\n"
+worker = "from leap_suite.jobs.gpus import use_gpus; import os; use_gpus(2)\\n"
 worker += "print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True)"
 environment = {**os.environ, "WORLD_SIZE": "2"}
 subprocess.run([sys.executable, "-c", worker], env=environment, check=True)
@@ -36,8 +36,8 @@ time.sleep(600)
 LOGGING = """
 import logging, sys
 logging.basicConfig(stream=sys.stdout, format="%(message)s")
-logging.getLogger("suite").setLevel("DEBUG")
-from suite.jobs.gpus import use_gpus
+logging.getLogger("leap_suite").setLevel("DEBUG")
+from leap_suite.jobs.gpus import use_gpus
 use_gpus(1)
 """
 
@@ -161,7 +161,7 @@ def test_a_lease_is_not_taken_again_by_workers(start):
 
 def test_without_gpus_wanted_or_there_a_job_computes_on_the_cpu(alone, caplog, tmp_path):
     alone.setenv("CUDA_VISIBLE_DEVICES", "0,1")
-    with caplog.at_level(logging.DEBUG, "suite"):
+    with caplog.at_level(logging.DEBUG, "leap_suite"):
         use_gpus(0)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
     assert caplog.messages == ["on the CPU"]

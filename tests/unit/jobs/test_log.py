@@ -6,8 +6,8 @@ import sys
 JOB = """
 import logging, subprocess, sys, time, warnings
 from pathlib import Path
-from suite.jobs.job import job
-logger = logging.getLogger("suite")
+from leap_suite.jobs.job import job
+logger = logging.getLogger("leap_suite")
 with job(Path(sys.argv[1])):
     {body}
 """
@@ -30,7 +30,7 @@ def test_lines_in_the_terminal_have_the_jobs_name_and_from_a_warning_on_their_le
     assert first[8:] == " train tiny leap 0.5: half"
     assert second[8:] == " WARNING train tiny leap 0.5: odd"
     assert [line[9:] for line in log.splitlines()] == [
-        "DEBUG suite: on GPU 0", "INFO suite: half", "WARNING suite: odd"
+        "DEBUG leap_suite: on GPU 0", "INFO leap_suite: half", "WARNING leap_suite: odd"
     ]  # fmt: skip
 
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from suite.artifacts.files import read_json
-from suite.jobs import precision
-from suite.plan.cell import Cell
-from suite.stages import models
-from suite.stages.harden import harden
-from suite.stages.prune import prune
+from leap_suite.artifacts.files import read_json
+from leap_suite.jobs import precision
+from leap_suite.plan.cell import Cell
+from leap_suite.stages import models
+from leap_suite.stages.harden import harden
+from leap_suite.stages.prune import prune
 from tests.unit.recipes import MODEL, recipes
 
 CPUS = {

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from suite.jobs import processes
+from leap_suite.jobs import processes
 from tests.conftest import ROOT
 
 # The second process runs out of memory; the first one waits for it.
 JOB = """
 import os, sys, time
 from pathlib import Path
-from suite.jobs.gpu_memory import first_that_fits
-from suite.jobs.processes import one_on_each
+from leap_suite.jobs.gpu_memory import first_that_fits
+from leap_suite.jobs.processes import one_on_each
 
 one_on_each(2)
 import torch

@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from suite.jobs.provenance import Meter, compute_setting
+from leap_suite.jobs.provenance import Meter, compute_setting
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def checkout(tmp_path_factory, copy_suite):
 
 
 def commit_named_by(root) -> str:
-    command = "from suite.jobs.provenance import git_commit; print(git_commit())"
+    command = "from leap_suite.jobs.provenance import git_commit; print(git_commit())"
     environment = {**os.environ, "PYTHONPATH": str(root / "workflow")}
     return subprocess.run(
         [sys.executable, "-c", command], env=environment, capture_output=True, text=True, check=True
@@ -93,7 +93,7 @@ def test_all_that_decides_the_bits_is_recorded_on_a_cpu(monkeypatch):
 
 PRECISION = """
 import torch
-from suite.jobs.provenance import compute_setting
+from leap_suite.jobs.provenance import compute_setting
 torch.backends.mkldnn.matmul.fp32_precision = "bf16"
 torch.backends.cuda.enable_flash_sdp(False)
 torch.use_deterministic_algorithms(True)

@@ -18,7 +18,7 @@ from leap.model.layers import prunable_linears
 from leap.seeds import noise_seed
 from leap.selection import density as density_of
 from leap.settings import Settings
-from suite.stages.models import CHECKPOINTS
+from leap_suite.stages.models import CHECKPOINTS
 from tests.unit.leap import tiny
 from tests.unit.leap.by_hand import training_by_hand
 from tests.unit.leap.tiny import CONTEXT, KINDS, equal_bits, llama, random_masks, tokens

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
-from suite.artifacts.files import read_json, sha256
-from suite.miniature.dataset import write_world
-from suite.miniature.tasks import DEFINITIONS, ITEMS, TASKS, Item, items, write_tasks
-from suite.miniature.text import held_out_documents, statements, training_documents
-from suite.miniature.tokenizer import TRACKED_TOKENIZER, build_tokenizer
-from suite.miniature.world import World, build_world
+from leap_suite.artifacts.files import read_json, sha256
+from leap_suite.miniature.dataset import write_world
+from leap_suite.miniature.tasks import DEFINITIONS, ITEMS, TASKS, Item, items, write_tasks
+from leap_suite.miniature.text import held_out_documents, statements, training_documents
+from leap_suite.miniature.tokenizer import TRACKED_TOKENIZER, build_tokenizer
+from leap_suite.miniature.world import World, build_world
 
 DOCUMENTS = 30_000
 WORLD = (

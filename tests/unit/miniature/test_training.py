@@ -9,13 +9,13 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM
 
-from suite.miniature import architectures, text
-from suite.miniature.architectures import NAMES, USES_BOS
-from suite.miniature.recipes import RECIPES
-from suite.miniature.text import held_out_documents
-from suite.miniature.tokenizer import CHECKPOINTS, build_tokenizer
-from suite.miniature.training import pack, recipe_hash, retrain, train
-from suite.miniature.world import build_world
+from leap_suite.miniature import architectures, text
+from leap_suite.miniature.architectures import NAMES, USES_BOS
+from leap_suite.miniature.recipes import RECIPES
+from leap_suite.miniature.text import held_out_documents
+from leap_suite.miniature.tokenizer import CHECKPOINTS, build_tokenizer
+from leap_suite.miniature.training import pack, recipe_hash, retrain, train
+from leap_suite.miniature.world import build_world
 
 _SMALL = {"first_documents": 100, "documents": 300, "batch": 2, "length": 32}
 QUICK = dataclasses.replace(RECIPES[NAMES[0]], steps=100, warmup_steps=5, **_SMALL)

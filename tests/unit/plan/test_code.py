@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from suite.plan import code
+from leap_suite.plan import code
 from tests.conftest import ROOT
 
 TEXTS = {
@@ -161,7 +161,10 @@ def test_data_files_count_by_name_and_content(tmp_path):
 def test_a_fingerprint_is_the_same_elsewhere_and_in_another_process(tmp_path, copy_suite):
     """A copy in another folder, with other times and another hash seed."""
     copy = copy_suite(tmp_path / "elsewhere")
-    ask = "from suite.plan.code import fingerprint; print(fingerprint('suite.stages.evaluate'))"
+    ask = (
+        "from leap_suite.plan.code import fingerprint; "
+        "print(fingerprint('leap_suite.stages.evaluate'))"
+    )
     found = {
         subprocess.run(
             [sys.executable, "-c", ask], cwd=place, capture_output=True, text=True, check=True,
@@ -187,7 +190,7 @@ def called(program: str) -> set[str]:
         [sys.executable, "-c", trace], cwd=ROOT, capture_output=True, text=True, check=True,
         env={"PYTHONPATH": f"{ROOT}:{ROOT}/workflow", "HF_HUB_OFFLINE": "1"},
     ).stdout.splitlines()  # fmt: skip
-    own = {line for line in lines if line.split(".")[0] in ("leap", "baselines", "suite")}
+    own = {line for line in lines if line.split(".")[0] in ("leap", "baselines", "leap_suite")}
     return {line.split(".<")[0] for line in own if "<module>" not in line}
 
 
@@ -216,8 +219,8 @@ sequential.prune_model(model, method, settings, 0.5, ids.split(4))
 @pytest.mark.parametrize(
     ("program", "roots"),
     [
-        (TRAIN, ["suite.stages.train:train_masks", "leap.methods.leap:from_settings"]),
-        (PRUNE, ["suite.stages.prune:prune", "baselines.sparsegpt", "baselines.sequential"]),
+        (TRAIN, ["leap_suite.stages.train:train_masks", "leap.methods.leap:from_settings"]),
+        (PRUNE, ["leap_suite.stages.prune:prune", "baselines.sparsegpt", "baselines.sequential"]),
     ],
 )
 def test_a_closure_has_every_function_that_a_job_calls(program, roots):
@@ -233,18 +236,20 @@ def test_a_closure_has_every_function_that_a_job_calls(program, roots):
 
 def test_no_stage_reaches_what_decides_no_result():
     """Logs, tracking, planning, downloads and the miniature world are in no stage's closure."""
-    for file in sorted(Path(ROOT, "workflow/suite/stages").glob("[a-z]*.py")):
-        module = f"suite.stages.{file.stem}"
+    for file in sorted(Path(ROOT, "workflow/leap_suite/stages").glob("[a-z]*.py")):
+        module = f"leap_suite.stages.{file.stem}"
         if code._is_outside(module, ""):
             continue
         found = {name.split(":")[0] for name in code.closure(module)}
         assert not [name for name in found if code._is_outside(name, module)]
-        planning = {name for name in found if name.startswith("suite.plan.")}
-        assert planning <= {"suite.plan.cell", "suite.plan.metrics"}, file
+        planning = {name for name in found if name.startswith("leap_suite.plan.")}
+        assert planning <= {"leap_suite.plan.cell", "leap_suite.plan.metrics"}, file
 
 
 def test_a_training_reaches_no_selection_and_a_selection_no_training():
-    training = code.closure("suite.stages.train:train_masks", "leap.methods.leap:from_settings")
+    training = code.closure(
+        "leap_suite.stages.train:train_masks", "leap.methods.leap:from_settings"
+    )
     selection = code.closure("leap.methods.leap:masks")
     assert "leap.methods.leap.gate:bernoulli_gate" in training
     assert {"leap.selection", "leap.methods.leap.selection"} & {

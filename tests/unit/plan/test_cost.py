@@ -11,8 +11,8 @@ from leap.methods import elsa, finetune, gmp
 from leap.model.layers import prunable_linears
 from leap.settings import Settings
 from leap.training.masks import learn_masks
-from suite.plan.config import load
-from suite.plan.cost import (
+from leap_suite.plan.config import load
+from leap_suite.plan.cost import (
     DISTILLED,
     LASTING,
     MODELS,

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from suite.plan import code, recipe
-from suite.plan.cell import DENSE, Cell
-from suite.plan.config import load
+from leap_suite.plan import code, recipe
+from leap_suite.plan.cell import DENSE, Cell
+from leap_suite.plan.config import load
 from tests.conftest import ROOT
 
 Jobs = dict[str, set[str]]  # the names of a rule's jobs
@@ -52,13 +52,13 @@ TRAINED = {**OF_LEAP, **cells(*MASKS, *WEIGHTS, "leap-reconstruct", train_weight
 # A function that is edited, and the jobs that this concerns.
 EDITS: dict[str, Jobs] = {
     # where everything begins
-    "workflow/suite/miniature/text.py:training_documents": {
+    "workflow/leap_suite/miniature/text.py:training_documents": {
         **cells(*METHODS, miniature_world={""}, corpus=CORPORA, **MADE), **EVALUATED,
     },
-    "workflow/suite/stages/models.py:prepare": {
+    "workflow/leap_suite/stages/models.py:prepare": {
         **cells(*METHODS, model={MODEL}, **MADE), **EVALUATED,
     },
-    "workflow/suite/stages/corpora.py:build": {
+    "workflow/leap_suite/stages/corpora.py:build": {
         **cells(*METHODS, corpus=CORPORA, **MADE), **EVALUATED,
     },
     # layer-wise methods: LEAP starts from Wanda's masks
@@ -73,7 +73,7 @@ EDITS: dict[str, Jobs] = {
     "baselines/reconstruct.py:tune": cells(*RECONSTRUCTED, prune=RECONSTRUCTED),
     # trainings
     "leap/training/data.py:sequences": TRAINED,
-    "workflow/suite/stages/train.py:_attempt": TRAINED,
+    "workflow/leap_suite/stages/train.py:_attempt": TRAINED,
     "leap/training/objective.py:density_term": OF_LEAP,
     "leap/methods/elsa.py:learn_weights": cells("elsa", train_weights={"elsa"}),
     "leap/methods/gmp.py:sparsity_at": cells("gmp", train_weights={"gmp"}),
@@ -83,16 +83,16 @@ EDITS: dict[str, Jobs] = {
     # another selection of masks trains nothing again
     "leap/methods/leap/selection.py:exact_masks": {**OF_MASKS, "binarise": MASKS},
     # the last stages prune nothing again
-    "workflow/suite/stages/harden.py:harden": cells(*METHODS),
-    "workflow/suite/stages/perplexity.py:perplexity": EVALUATED,
+    "workflow/leap_suite/stages/harden.py:harden": cells(*METHODS),
+    "workflow/leap_suite/stages/perplexity.py:perplexity": EVALUATED,
     # PATCH, which is in no grid here; checkpoints; a download; a progress line; a run's name in
     # tracking; planning; a figure
     "leap/methods/patch/__init__.py:first_tile_logits": {},
     "leap/states/checkpoint.py:save_if_due": {},
-    "workflow/suite/sources/hub.py:locate": {},
-    "workflow/suite/jobs/job.py:progress": {},
-    "workflow/suite/plan/grid.py:cells": {},
-    "workflow/suite/figures/gain.py:gain": {},
+    "workflow/leap_suite/sources/hub.py:locate": {},
+    "workflow/leap_suite/jobs/job.py:progress": {},
+    "workflow/leap_suite/plan/grid.py:cells": {},
+    "workflow/leap_suite/figures/gain.py:gain": {},
 }  # fmt: skip
 
 
@@ -187,7 +187,9 @@ def test_an_edit_changes_the_recipes_of_the_jobs_that_it_concerns(copy, settings
 
 def test_comments_docstrings_and_formatting_change_no_recipe(copy, settings, before):
     files = [
-        f for room in ("leap", "baselines", "workflow/suite") for f in (copy / room).rglob("*.py")
+        f
+        for room in ("leap", "baselines", "workflow/leap_suite")
+        for f in (copy / room).rglob("*.py")
     ]
     texts = {}
     for file in files:
@@ -221,7 +223,7 @@ def test_a_moved_module_and_reworded_errors_change_no_recipe(copy, settings, bef
 
 def test_the_data_of_a_miniature_count(copy, settings, before):
     """Weights that are tracked with the code."""
-    file = copy / "workflow/suite/miniature/checkpoints" / MODEL / "model.safetensors"
+    file = copy / "workflow/leap_suite/miniature/checkpoints" / MODEL / "model.safetensors"
     whole = file.read_bytes()
     file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     try:

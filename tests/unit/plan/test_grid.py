@@ -1,7 +1,7 @@
 """Which cells a grid has, and whose masks they take."""
 
-from suite.plan.cell import Cell
-from suite.plan.grid import cells, first_seeds, taken_masks
+from leap_suite.plan.cell import Cell
+from leap_suite.plan.grid import cells, first_seeds, taken_masks
 from tests.unit.recipes import loaded
 
 MODEL = "mini-llama-3.2-1b"

@@ -4,8 +4,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from suite.plan import methods
-from suite.plan.methods import (
+from leap_suite.plan import methods
+from leap_suite.plan.methods import (
     can_have,
     known_methods,
     look_of,
@@ -16,8 +16,8 @@ from suite.plan.methods import (
     used_methods,
     written_pattern,
 )
-from suite.plan.validation import SCHEMAS, ConfigError
-from suite.report import documentation
+from leap_suite.plan.validation import SCHEMAS, ConfigError
+from leap_suite.report import documentation
 from tests.unit.recipes import forget_schemas, loaded
 
 RIA = """

@@ -7,8 +7,8 @@ of a line of the message. The scale is mini where no other is named.
 import pytest
 import yaml
 
-from suite.plan import config
-from suite.plan.validation import ConfigError
+from leap_suite.plan import config
+from leap_suite.plan.validation import ConfigError
 
 MISTAKES = """
 # keys and values

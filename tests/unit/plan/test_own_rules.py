@@ -2,9 +2,9 @@
 
 import pytest
 
-from suite.plan import code, methods
-from suite.plan.cell import Cell
-from suite.plan.recipe import Recipes
+from leap_suite.plan import code, methods
+from leap_suite.plan.cell import Cell
+from leap_suite.plan.recipe import Recipes
 from tests.unit.recipes import forget_schemas, loaded
 
 SCHEMA = """

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from suite.artifacts.files import write_json
-from suite.plan import preflight
-from suite.plan.cell import Cell
-from suite.plan.config import load
-from suite.plan.recipe import Recipes
-from suite.plan.validation import ConfigError
+from leap_suite.artifacts.files import write_json
+from leap_suite.plan import preflight
+from leap_suite.plan.cell import Cell
+from leap_suite.plan.config import load
+from leap_suite.plan.recipe import Recipes
+from leap_suite.plan.validation import ConfigError
 
 MODEL = "mini-llama-3.2-1b"
 LEAP, WANDA, ELSA = (Cell(MODEL, method, "0.5") for method in ("leap", "wanda", "elsa"))

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from suite.artifacts.recorded import check, differences
-from suite.plan.cell import Cell
-from suite.plan.config import load
-from suite.plan.recipe import Recipes, synthetic_note
+from leap_suite.artifacts.recorded import check, differences
+from leap_suite.plan.cell import Cell
+from leap_suite.plan.config import load
+from leap_suite.plan.recipe import Recipes, synthetic_note
 from tests.unit.recipes import loaded
 
 MODEL = "mini-llama-3.2-1b"

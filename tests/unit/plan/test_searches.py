@@ -2,7 +2,7 @@
 
 import pytest
 
-from suite.plan import searches
+from leap_suite.plan import searches
 from tests.unit.recipes import loaded
 
 

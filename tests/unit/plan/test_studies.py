@@ -6,10 +6,10 @@ from itertools import product
 import pytest
 import yaml
 
-from suite.plan import config, studies
-from suite.plan.grid import cells
-from suite.plan.validation import ConfigError
-from suite.tables.registry import STUDY_FIGURES, TABLES
+from leap_suite.plan import config, studies
+from leap_suite.plan.grid import cells
+from leap_suite.plan.validation import ConfigError
+from leap_suite.tables.registry import STUDY_FIGURES, TABLES
 from tests.conftest import ROOT
 from tests.unit.recipes import loaded
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from suite.plan.methods import is_control
-from suite.plan.subject import judged
+from leap_suite.plan.methods import is_control
+from leap_suite.plan.subject import judged
 from tests.unit.recipes import loaded
 
 

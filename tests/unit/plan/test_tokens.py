@@ -2,9 +2,9 @@
 
 import pytest
 
-from suite.plan import studies, tokens
-from suite.plan.cell import Cell
-from suite.plan.validation import ConfigError
+from leap_suite.plan import studies, tokens
+from leap_suite.plan.cell import Cell
+from leap_suite.plan.validation import ConfigError
 from tests.unit.recipes import loaded
 
 MODEL = "mini-llama-3.2-1b"

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from suite.artifacts.recorded import differences
-from suite.plan.cell import Cell
-from suite.plan.config import load
-from suite.plan.recipe import Recipes
+from leap_suite.artifacts.recorded import differences
+from leap_suite.plan.cell import Cell
+from leap_suite.plan.config import load
+from leap_suite.plan.recipe import Recipes
 from tests.conftest import ROOT
 
 EVALUATIONS = ROOT / "results/examples/claim/evaluations"

@@ -6,12 +6,12 @@ from types import SimpleNamespace
 import pytest
 from jinja2 import Environment, StrictUndefined, Template
 
-from suite.plan import studies
-from suite.plan.config import load
-from suite.plan.recipe import synthetic_note
-from suite.plan.subject import judged
-from suite.tables.context import Context
-from suite.tables.registry import STUDY_FIGURES, TABLES
+from leap_suite.plan import studies
+from leap_suite.plan.config import load
+from leap_suite.plan.recipe import synthetic_note
+from leap_suite.plan.subject import judged
+from leap_suite.tables.context import Context
+from leap_suite.tables.registry import STUDY_FIGURES, TABLES
 from tests.conftest import ROOT
 from tests.unit.figures.conftest import FIGURES
 

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from suite.plan.config import load
-from suite.plan.downloads import of_hub
-from suite.plan.methods import known_methods, method_schema, used_methods
-from suite.report import cite
+from leap_suite.plan.config import load
+from leap_suite.plan.downloads import of_hub
+from leap_suite.plan.methods import known_methods, method_schema, used_methods
+from leap_suite.report import cite
 
 TOOLS = {"eval-harness", "molder2021snakemake", "wolf2020transformers", "paszke2019pytorch"}
 REQUIRED = {

@@ -2,12 +2,12 @@
 
 import pytest
 
-from suite.artifacts.files import write_json
-from suite.report.overview import closing_lines
-from suite.results.frame import write
-from suite.tables.context import Context
-from suite.tables.headline import headline
-from suite.tables.leaderboard import leaderboard_lines
+from leap_suite.artifacts.files import write_json
+from leap_suite.report.overview import closing_lines
+from leap_suite.results.frame import write
+from leap_suite.tables.context import Context
+from leap_suite.tables.headline import headline
+from leap_suite.tables.leaderboard import leaderboard_lines
 from tests.unit.results.example import ran, results
 
 ABOUT = "What these results can tell."

@@ -2,7 +2,7 @@
 
 import pytest
 
-from suite.report.examples import write_examples
+from leap_suite.report.examples import write_examples
 from tests.unit.made import collected, made, scored
 
 PACKAGES = dict.fromkeys(("torch", "transformers", "lm-eval"), "1.0")

@@ -3,10 +3,10 @@
 import pytest
 from huggingface_hub import ModelCard, ModelCardData
 
-from suite.artifacts.files import read_json
-from suite.plan.config import scale_settings
-from suite.report.examples import tracked
-from suite.report.release import front_matter
+from leap_suite.artifacts.files import read_json
+from leap_suite.plan.config import scale_settings
+from leap_suite.report.examples import tracked
+from leap_suite.report.release import front_matter
 from tests.conftest import ROOT
 from tests.unit.made import collected, made, scored
 

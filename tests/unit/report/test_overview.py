@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from suite.report import overview
-from suite.report.overview import Overview, duration
+from leap_suite.report import overview
+from leap_suite.report.overview import Overview, duration
 
 RULES = {1: "train", 2: "train", 3: "prune", 4: "prune", 5: "tables"}
 

@@ -11,16 +11,16 @@ import torch
 from huggingface_hub import ModelCard
 
 from leap.model.layers import prunable_linears
-from suite.artifacts.files import read_json, write_json
-from suite.artifacts.tensors import save_tensors
-from suite.plan.cell import Cell
-from suite.plan.methods import method_schema
-from suite.report.release import MASK, apply_release, pack
-from suite.sparse.container import WEIGHTS, unpack_checkpoint
-from suite.stages import harden as harden_stage
-from suite.stages import models
-from suite.stages import prune as pruning
-from suite.stages.binarise import binarise
+from leap_suite.artifacts.files import read_json, write_json
+from leap_suite.artifacts.tensors import save_tensors
+from leap_suite.plan.cell import Cell
+from leap_suite.plan.methods import method_schema
+from leap_suite.report.release import MASK, apply_release, pack
+from leap_suite.sparse.container import WEIGHTS, unpack_checkpoint
+from leap_suite.stages import harden as harden_stage
+from leap_suite.stages import models
+from leap_suite.stages import prune as pruning
+from leap_suite.stages.binarise import binarise
 from tests.unit.made import collected, made, scored
 from tests.unit.recipes import MODEL, recipes
 

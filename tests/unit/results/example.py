@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from suite.artifacts.files import read_json, write_json
-from suite.plan.cell import DENSE, Cell
-from suite.results.frame import Results
+from leap_suite.artifacts.files import read_json, write_json
+from leap_suite.plan.cell import DENSE, Cell
+from leap_suite.results.frame import Results
 from tests.unit.made import Made, collected, made
 
 Tasks = Mapping[str, Mapping[str, Any]]

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from suite.artifacts.files import write_json
-from suite.artifacts.items import write_items
-from suite.results.collect import Files, Shown, collect, collect_validations
-from suite.results.frame import COLUMNS, ITEM_COLUMNS, read_items
+from leap_suite.artifacts.files import write_json
+from leap_suite.artifacts.items import write_items
+from leap_suite.results.collect import Files, Shown, collect, collect_validations
+from leap_suite.results.frame import COLUMNS, ITEM_COLUMNS, read_items
 from tests.unit.results.example import (
     CHANCES,
     GENERATED,

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from suite.results import frame
+from leap_suite.results import frame
 from tests.unit.results.example import TASKS, ran, results
 
 CELLS = [ran("dense", 0.9), ran("wanda"), ran("leap", 0.6, seed=0), ran("leap", 0.62, seed=1)]

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from suite.results import mixed
-from suite.results.collect import Shown, collect
-from suite.tables.context import Context
-from suite.tables.registry import TABLES, table
+from leap_suite.results import mixed
+from leap_suite.results.collect import Shown, collect
+from leap_suite.tables.context import Context
+from leap_suite.tables.registry import TABLES, table
 from tests.unit.made import part_of
 from tests.unit.results.example import TASKS, edit, ran, write
 

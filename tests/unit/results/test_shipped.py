@@ -2,8 +2,8 @@
 
 import pytest
 
-from suite.artifacts.files import read_json
-from suite.results.shipped import shipped_bytes
+from leap_suite.artifacts.files import read_json
+from leap_suite.results.shipped import shipped_bytes
 from tests.conftest import ROOT
 
 MASK = {"weights": 1001, "survivors": 401, "kept_weights_changed": False, "dtype": "float32"}

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from suite.results.frame import ITEM
-from suite.results.statistics import (
+from leap_suite.results.frame import ITEM
+from leap_suite.results.statistics import (
     between_seeds,
     combine,
     compare,

@@ -1,7 +1,7 @@
 """Downloads of a scale, listed from its settings."""
 
-from suite.plan.config import load
-from suite.plan.downloads import of_hub
+from leap_suite.plan.config import load
+from leap_suite.plan.downloads import of_hub
 
 
 def downloads(scale: str, **overrides) -> dict:

@@ -6,8 +6,8 @@ import hashlib
 
 import pandas as pd
 
-from suite.sources.listed import write_documents
-from suite.sources.texts import documents
+from leap_suite.sources.listed import write_documents
+from leap_suite.sources.texts import documents
 from tests.conftest import ROOT
 
 

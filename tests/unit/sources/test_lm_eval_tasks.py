@@ -10,10 +10,10 @@ import pytest
 import yaml
 from lm_eval.tasks import TaskManager
 
-from suite.plan.config import SCALES, load
-from suite.plan.validation import ConfigError
-from suite.sources import lm_eval_tasks
-from suite.sources.lm_eval_tasks import refuse
+from leap_suite.plan.config import SCALES, load
+from leap_suite.plan.validation import ConfigError
+from leap_suite.sources import lm_eval_tasks
+from leap_suite.sources.lm_eval_tasks import refuse
 from tests.conftest import ROOT
 
 HELLASWAG = {"task": "hellaswag", "dataset": "Rowan/hellaswag", "limit": 0}
@@ -83,7 +83,7 @@ def test_what_can_be_asked_is_not_refused():
 
 def test_the_settings_beside_the_invented_data_are_good():
     settings = yaml.safe_load((ROOT / "tests/data/any_tasks.yaml").read_text())
-    tiny = str(SCALES.parent / "suite/miniature/checkpoints/mini-llama-3.2-1b")
+    tiny = str(SCALES.parent / "leap_suite/miniature/checkpoints/mini-llama-3.2-1b")
     settings["models"]["tiny"]["source"] = {"path": tiny}
     settings["hub_mirror"] = str(ROOT / "tests/data/hub")
     refuse(load(settings))
@@ -105,7 +105,7 @@ def test_the_tasks_of_scales_are_known_without_lm_eval(scale, monkeypatch):
 
 def test_nothing_that_is_slow_is_imported():
     code = (
-        "import sys\nfrom suite.sources.lm_eval_tasks import refuse\n"
+        "import sys\nfrom leap_suite.sources.lm_eval_tasks import refuse\n"
         f"refuse({{'evaluation': {{'tasks': {GOOD!r}}}}})\n"
         "print(*{'torch', 'lm_eval', 'transformers', 'datasets'} & set(sys.modules))"
     )

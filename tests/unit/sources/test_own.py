@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from suite.artifacts.files import read_json, write_json
-from suite.plan.config import load
-from suite.plan.grid import cells
-from suite.sources import own
+from leap_suite.artifacts.files import read_json, write_json
+from leap_suite.plan.config import load
+from leap_suite.plan.grid import cells
+from leap_suite.sources import own
 from tests.conftest import ROOT, own_model
 from tests.hub_server import REVISION, hub, in_process
 
@@ -138,7 +138,7 @@ def test_the_scale_asks_for_a_model():
 
 def test_without_such_a_model_nothing_is_loaded_or_written(tmp_path):
     code = (
-        "import sys; from suite.sources.own import completed\n"
+        "import sys; from leap_suite.sources.own import completed\n"
         "settings = {'scale': 'mini', 'models': {'m': {'source': {'path': 'x'}}}}\n"
         "assert completed(settings) == (settings, set())\n"
         "assert not {'transformers', 'huggingface_hub', 'torch'} & set(sys.modules)"
@@ -149,7 +149,7 @@ def test_without_such_a_model_nothing_is_loaded_or_written(tmp_path):
 
 
 ASK = """
-from suite.sources.own import completed
+from leap_suite.sources.own import completed
 
 def ask(run, model="someone/Tiny"):
     try:

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from suite.artifacts.files import sha256
-from suite.plan.config import load
-from suite.plan.downloads import of_hub
-from suite.sources import hub, prefetch, prefetched, pypi, tasks, texts
-from suite.sources.missing import missing
-from suite.stages import models
+from leap_suite.artifacts.files import sha256
+from leap_suite.plan.config import load
+from leap_suite.plan.downloads import of_hub
+from leap_suite.sources import hub, prefetch, prefetched, pypi, tasks, texts
+from leap_suite.sources.missing import missing
+from leap_suite.stages import models
 from tests.conftest import ROOT, own_model
 from tests.hub_server import REVISION, in_process
 from tests.hub_server import hub as serve
@@ -57,7 +57,7 @@ def repositories(settings, tmp_path_factory) -> Path:
 def fetch(repositories: Path, home: Path, downloads: dict) -> list[str]:
     """Prefetch in a process of its own; the requests."""
     code = f"""
-from suite.sources import prefetch
+from leap_suite.sources import prefetch
 from tests.unit.sources.test_revisions import only
 prefetch.task_manager = lambda miniature: only(*{TASK_FOLDERS})
 prefetch.prefetch({downloads!r})

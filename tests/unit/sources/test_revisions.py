@@ -7,8 +7,8 @@ import pytest
 from datasets import Dataset, DatasetDict
 from lm_eval.tasks import TaskManager
 
-from suite.sources import tasks, texts
-from suite.sources.hub import UNKNOWN
+from leap_suite.sources import tasks, texts
+from leap_suite.sources.hub import UNKNOWN
 from tests.hub_server import hub, in_process
 
 OLD, NEW = "a" * 40, "b" * 40
@@ -42,7 +42,7 @@ def only(*groups: str) -> TaskManager:
 
 
 READ = """
-from suite.sources import prefetch, tasks, texts
+from leap_suite.sources import prefetch, tasks, texts
 from tests.unit.sources.test_revisions import NEW, OLD, PIQA, TEXT, only
 
 prefetch.task_manager = lambda miniature: only("piqa")

@@ -2,10 +2,10 @@
 
 import torch
 
-from suite.artifacts.files import sha256, write_json
-from suite.artifacts.masks import save_masks
-from suite.artifacts.tensors import save_tensors
-from suite.sparse.container import WEIGHTS, packed_matrix
+from leap_suite.artifacts.files import sha256, write_json
+from leap_suite.artifacts.masks import save_masks
+from leap_suite.artifacts.tensors import save_tensors
+from leap_suite.sparse.container import WEIGHTS, packed_matrix
 
 
 def hardened(folder, tensors, masks):

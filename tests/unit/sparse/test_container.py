@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from suite.artifacts.files import write_json
-from suite.sparse.container import WEIGHTS, pack_checkpoint, unpack_checkpoint
+from leap_suite.artifacts.files import write_json
+from leap_suite.sparse.container import WEIGHTS, pack_checkpoint, unpack_checkpoint
 from tests.unit.sparse.packed import hardened
 
 

@@ -10,8 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from suite.sparse import cpu, gpu
-from suite.sparse.container import unpacked_matrix
+from leap_suite.sparse import cpu, gpu
+from leap_suite.sparse.container import unpacked_matrix
 from tests.unit.sparse.packed import assert_products, matrix
 
 BUILT = cpu.instructions()
@@ -114,8 +114,8 @@ def test_without_triton_a_line_says_so(monkeypatch, caplog):
 WITHOUT_COMPILER = """
 import logging, torch
 logging.basicConfig()
-from suite.sparse import cpu
-from suite.sparse.layer import PackedLinear
+from leap_suite.sparse import cpu
+from leap_suite.sparse.layer import PackedLinear
 print(repr(cpu.instructions()), repr(cpu.instructions()))
 """
 
@@ -142,7 +142,7 @@ COMPILE = """
 from triton import compile
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from suite.sparse import gpu, triton_kernels
+from leap_suite.sparse import gpu, triton_kernels
 
 common = {"mask": "*u8", "starts": "*i32", "kept": "*bf16"}
 common |= dict.fromkeys(["rows", "row_bytes", "columns"], "i32")

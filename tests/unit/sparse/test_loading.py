@@ -7,12 +7,12 @@ import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from leap.model.layers import prunable_linears
-from suite.artifacts.files import sha256, write_json
-from suite.artifacts.masks import save_masks
-from suite.artifacts.tensors import load_tensors, save_tensors
-from suite.sparse.container import WEIGHTS, pack_checkpoint
-from suite.sparse.layer import PackedLinear
-from suite.sparse.loading import load
+from leap_suite.artifacts.files import sha256, write_json
+from leap_suite.artifacts.masks import save_masks
+from leap_suite.artifacts.tensors import load_tensors, save_tensors
+from leap_suite.sparse.container import WEIGHTS, pack_checkpoint
+from leap_suite.sparse.layer import PackedLinear
+from leap_suite.sparse.loading import load
 
 SHAPE = {
     "vocab_size": 320, "hidden_size": 96, "intermediate_size": 200, "num_hidden_layers": 2,

@@ -1,10 +1,10 @@
 """Pruned and hardened cells of the fixture `place`."""
 
 from leap.model.layers import prunable_linears
-from suite.artifacts.files import read_json
-from suite.stages import harden as harden_stage
-from suite.stages import models
-from suite.stages import prune as pruning
+from leap_suite.artifacts.files import read_json
+from leap_suite.stages import harden as harden_stage
+from leap_suite.stages import models
+from leap_suite.stages import prune as pruning
 from tests.unit.recipes import recipes
 
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from suite.artifacts.files import read_json
-from suite.artifacts.masks import mask_hash
-from suite.artifacts.tensors import load_masks, load_tensors
-from suite.plan.cell import Cell
-from suite.stages.adopt import adopt
+from leap_suite.artifacts.files import read_json
+from leap_suite.artifacts.masks import mask_hash
+from leap_suite.artifacts.tensors import load_masks, load_tensors
+from leap_suite.plan.cell import Cell
+from leap_suite.stages.adopt import adopt
 from tests.unit.recipes import MODEL, recipes
 from tests.unit.stages import made
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from suite.sources import texts
-from suite.stages import bos, models
+from leap_suite.sources import texts
+from leap_suite.stages import bos, models
 from tests.unit.recipes import MODEL  # which begins every text with BOS
 
 

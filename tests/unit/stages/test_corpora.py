@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from transformers import AutoTokenizer
 
-from suite.stages import corpora
-from suite.stages.models import CHECKPOINTS
+from leap_suite.stages import corpora
+from leap_suite.stages.models import CHECKPOINTS
 
 TEXTS = [f"{'the animal is red . ' * n}" for n in (1, 2, 3, 8, 9, 4)]
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from suite.stages import divergence as module
-from suite.stages.divergence import divergence
+from leap_suite.stages import divergence as module
+from leap_suite.stages.divergence import divergence
 
 
 def model_of(seed, vocabulary=40):

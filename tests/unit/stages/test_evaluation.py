@@ -8,15 +8,15 @@ from datasets import Dataset
 from safetensors.torch import load_file
 
 from leap.budget import survivors
-from suite.artifacts.files import read_json, write_json
-from suite.artifacts.tensors import save_tensors
-from suite.plan.cell import Cell
-from suite.plan.config import load
-from suite.results.frame import read_items
-from suite.sources import tasks, texts
-from suite.stages import corpora, models
-from suite.stages import evaluate as evaluation
-from suite.stages.binarise import binarise
+from leap_suite.artifacts.files import read_json, write_json
+from leap_suite.artifacts.tensors import save_tensors
+from leap_suite.plan.cell import Cell
+from leap_suite.plan.config import load
+from leap_suite.results.frame import read_items
+from leap_suite.sources import tasks, texts
+from leap_suite.stages import corpora, models
+from leap_suite.stages import evaluate as evaluation
+from leap_suite.stages.binarise import binarise
 from tests.unit.recipes import MODEL, limited, recipes
 from tests.unit.sources.test_revisions import only
 from tests.unit.stages.made import dense, harden, prune

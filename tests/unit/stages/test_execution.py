@@ -3,7 +3,7 @@
 import pytest
 
 from leap.execution import Execution, micro_batch_of
-from suite.stages import execution
+from leap_suite.stages import execution
 
 LEAP = {"batch": 16, "sequences_per_draw": 8}
 

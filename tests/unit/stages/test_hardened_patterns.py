@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from suite.artifacts.files import read_json, write_json
-from suite.artifacts.masks import save_masks
-from suite.artifacts.tensors import load_masks, save_tensors
-from suite.plan.cell import Cell
-from suite.stages.binarise import binarise
+from leap_suite.artifacts.files import read_json, write_json
+from leap_suite.artifacts.masks import save_masks
+from leap_suite.artifacts.tensors import load_masks, save_tensors
+from leap_suite.plan.cell import Cell
+from leap_suite.stages.binarise import binarise
 from tests.unit.recipes import MODEL, recipes
 from tests.unit.stages import made
 

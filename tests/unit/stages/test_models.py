@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from leap.model.layers import prunable_linears
-from suite.artifacts.files import sha256
-from suite.plan.config import load
-from suite.stages import models
+from leap_suite.artifacts.files import sha256
+from leap_suite.plan.config import load
+from leap_suite.stages import models
 from tests.conftest import own_model
 
 NAME = "mini-llama-3.2-1b"

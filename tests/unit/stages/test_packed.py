@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 
-from suite.miniature.tasks import DEFINITIONS
-from suite.stages import models
-from suite.stages.packed import PackedLM
-from suite.stages.packing import batches, pack
+from leap_suite.miniature.tasks import DEFINITIONS
+from leap_suite.stages import models
+from leap_suite.stages.packed import PackedLM
+from leap_suite.stages.packing import batches, pack
 
 CHECKPOINTS = Path(DEFINITIONS).parent / "checkpoints"
 # full attention, sliding and full attention in turns, and no list of layer types
@@ -160,9 +160,9 @@ UNSUPPORTED = {
 def test_other_models_are_evaluated_the_plain_way_and_it_is_said(
     reason, tokenizer, caplog, monkeypatch
 ):
-    monkeypatch.setattr(logging.getLogger("suite"), "propagate", True)
+    monkeypatch.setattr(logging.getLogger("leap_suite"), "propagate", True)
     model = random_model(UNSUPPORTED[reason])
-    with caplog.at_level(logging.WARNING, logger="suite"):
+    with caplog.at_level(logging.WARNING, logger="leap_suite"):
         packed = PackedLM(model, tokenizer=tokenizer, batch_tokens=256)
     assert packed.head is None
     assert reason in caplog.text and type(model).__name__ in caplog.text
@@ -208,7 +208,7 @@ class Narrow(transformers.Gemma3TextModel):
 
 @pytest.mark.parametrize("window", [16, 128])
 def test_the_probe_reaches_the_sliding_window(window, tokenizer, caplog, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("suite"), "propagate", True)
+    monkeypatch.setattr(logging.getLogger("leap_suite"), "propagate", True)
     config = transformers.Gemma3TextConfig(
         **SIZES, num_key_value_heads=1, head_dim=16, sliding_window=window
     )
@@ -216,6 +216,6 @@ def test_the_probe_reaches_the_sliding_window(window, tokenizer, caplog, monkeyp
     model = random_model(config)
     assert PackedLM(model, tokenizer=tokenizer, batch_tokens=256).head is not None
     model.model.__class__ = Narrow
-    with caplog.at_level(logging.WARNING, logger="suite"):
+    with caplog.at_level(logging.WARNING, logger="leap_suite"):
         assert PackedLM(model, tokenizer=tokenizer, batch_tokens=256).head is None
     assert "attention that its mask does not describe" in caplog.text

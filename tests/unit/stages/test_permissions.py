@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from leap.states.folder import StateFolder
-from suite.artifacts.arrays import save_arrays
-from suite.artifacts.files import write_json
-from suite.artifacts.masks import save_masks
-from suite.artifacts.tensors import save_tensors
-from suite.miniature.dataset import write_world
-from suite.plan.cell import Cell
-from suite.stages import models
+from leap_suite.artifacts.arrays import save_arrays
+from leap_suite.artifacts.files import write_json
+from leap_suite.artifacts.masks import save_masks
+from leap_suite.artifacts.tensors import save_tensors
+from leap_suite.miniature.dataset import write_world
+from leap_suite.plan.cell import Cell
+from leap_suite.stages import models
 from tests.unit.recipes import MODEL, recipes
 from tests.unit.stages import made
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from suite.artifacts.files import read_json
-from suite.plan.cell import Cell
-from suite.stages import corpora, models
-from suite.stages.perplexity import perplexity
-from suite.stages.validate import validate
+from leap_suite.artifacts.files import read_json
+from leap_suite.plan.cell import Cell
+from leap_suite.stages import corpora, models
+from leap_suite.stages.perplexity import perplexity
+from leap_suite.stages.validate import validate
 from tests.unit.recipes import MODEL, recipes
 
 

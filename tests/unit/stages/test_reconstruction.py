@@ -4,9 +4,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from suite.artifacts.files import read_json
-from suite.artifacts.tensors import load_masks
-from suite.plan.cell import Cell
+from leap_suite.artifacts.files import read_json
+from leap_suite.artifacts.tensors import load_masks
+from leap_suite.plan.cell import Cell
 from tests.unit.recipes import MODEL, recipes
 from tests.unit.stages.made import harden, prune
 

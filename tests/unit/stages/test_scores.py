@@ -15,10 +15,10 @@ from lm_eval import simple_evaluate
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 
-from suite.plan.config import load
-from suite.sources import tasks as sources
-from suite.stages import models, scores
-from suite.stages.packed import PackedLM
+from leap_suite.plan.config import load
+from leap_suite.sources import tasks as sources
+from leap_suite.stages import models, scores
+from leap_suite.stages.packed import PackedLM
 from tests.conftest import ROOT
 
 HUB = ROOT / "tests/data/hub"
@@ -161,7 +161,9 @@ def test_what_only_the_job_can_tell_is_one_line(ask, name):
     wrong, line = REFUSED[name]
     with pytest.raises(ValueError, match=line) as error:
         ask({"wrong": wrong})
-    assert Path(error.traceback[-1].path).is_relative_to(ROOT / "workflow/suite"), "no traceback"
+    assert Path(error.traceback[-1].path).is_relative_to(ROOT / "workflow/leap_suite"), (
+        "no traceback"
+    )
 
 
 def test_answers_without_room_for_a_question_are_refused(place, hub, manager):

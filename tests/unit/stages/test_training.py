@@ -10,13 +10,13 @@ import torch
 from safetensors.torch import load_file
 
 from leap.execution import Execution
-from suite.artifacts.files import read_json, sha256
-from suite.artifacts.tensors import load_masks
-from suite.plan.cell import Cell
-from suite.stages import models
-from suite.stages.binarise import binarise
-from suite.stages.train import Training, train_masks, train_weights
-from suite.tracking.journal import read_journal
+from leap_suite.artifacts.files import read_json, sha256
+from leap_suite.artifacts.tensors import load_masks
+from leap_suite.plan.cell import Cell
+from leap_suite.stages import models
+from leap_suite.stages.binarise import binarise
+from leap_suite.stages.train import Training, train_masks, train_weights
+from leap_suite.tracking.journal import read_journal
 from tests.unit.recipes import MODEL, recipes
 from tests.unit.stages.made import harden, prune
 

@@ -5,8 +5,8 @@ import logging
 import pytest
 from safetensors.torch import load_file, save_file
 
-from suite.stages import models
-from suite.stages.zeros import share_of_zeros, warn_of_zeros
+from leap_suite.stages import models
+from leap_suite.stages.zeros import share_of_zeros, warn_of_zeros
 from tests.conftest import own_model
 
 

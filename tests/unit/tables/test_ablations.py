@@ -6,8 +6,8 @@ from functools import cache
 import numpy as np
 import pytest
 
-from suite.tables.ablations import ablation_rows, ablations
-from suite.tables.context import Context
+from leap_suite.tables.ablations import ablation_rows, ablations
+from leap_suite.tables.context import Context
 from tests.unit.figures.conftest import drawn, texts
 from tests.unit.results.example import GENERATED, TASKS, printed, ran, results
 

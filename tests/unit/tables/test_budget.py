@@ -6,10 +6,10 @@ import math
 import numpy as np
 import pytest
 
-from suite.results.frame import Results
-from suite.tables.budget import budget, budget_rows, share_text
-from suite.tables.context import Context
-from suite.tables.entries import bytes_text
+from leap_suite.results.frame import Results
+from leap_suite.tables.budget import budget, budget_rows, share_text
+from leap_suite.tables.context import Context
+from leap_suite.tables.entries import bytes_text
 from tests.unit.figures.conftest import drawn, texts
 from tests.unit.results.example import (
     GENERATED,

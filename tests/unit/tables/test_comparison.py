@@ -6,9 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from suite.results.frame import Results
-from suite.tables.comparison import comparison, comparison_rows
-from suite.tables.context import Context
+from leap_suite.results.frame import Results
+from leap_suite.tables.comparison import comparison, comparison_rows
+from leap_suite.tables.context import Context
 from tests.unit.results.example import GENERATED, WITH_CHANCE, ran, results, variance_of_a_lead
 
 METHODS = {"dense": [0], "wanda": [0], "leap-per-block": [0, 1], "leap": [0, 1]}

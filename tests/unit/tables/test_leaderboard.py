@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from suite.results.frame import Results
-from suite.tables.leaderboard import leaderboard, leaderboard_lines
+from leap_suite.results.frame import Results
+from leap_suite.tables.leaderboard import leaderboard, leaderboard_lines
 from tests.unit.made import part_of
 from tests.unit.results.example import TASKS, ran, results
 

@@ -8,9 +8,9 @@ from itertools import product
 
 import pytest
 
-from suite.tables.context import Context
-from suite.tables.main import main
-from suite.tables.main_tabular import main_tabular
+from leap_suite.tables.context import Context
+from leap_suite.tables.main import main
+from leap_suite.tables.main_tabular import main_tabular
 from tests.unit.results.example import GENERATED, MANY, TASKS, WITH_CHANCE, printed, ran, results
 
 MODELS = ["qwen_tiny", "llama-tiny"]

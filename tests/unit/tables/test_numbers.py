@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from suite.tables.entries import escaped, number, perplexity, table
+from leap_suite.tables.entries import escaped, number, perplexity, table
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from suite.artifacts.items import write_items
-from suite.results.frame import ITEM
-from suite.results.statistics import compare
-from suite.tables.power import _plan, smallest_difference, standard_error, table, variances
+from leap_suite.artifacts.items import write_items
+from leap_suite.results.frame import ITEM
+from leap_suite.results.statistics import compare
+from leap_suite.tables.power import _plan, smallest_difference, standard_error, table, variances
 from tests.conftest import ROOT
 
 # chances that one alone is right, the other alone, of two tasks
@@ -60,7 +60,7 @@ def test_the_command_prints_the_items_asked_and_planned(tmp_path):
         write_items(items, file)
 
     def run(*plans):
-        command = [sys.executable, "-m", "suite.tables.power", *map(str, files), *plans]
+        command = [sys.executable, "-m", "leap_suite.tables.power", *map(str, files), *plans]
         return subprocess.run(command, cwd=ROOT / "workflow", text=True, capture_output=True)
 
     lines = run("mmlu=3600,piqa=1600", "piqa=1").stdout.strip().splitlines()

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from suite.tables.against_published import against_published, compare
-from suite.tables.context import Context
-from suite.tables.published import MEASURES, published_models, read_published
-from suite.tables.published_leads import leads, lines, sentences
-from suite.tables.verdict import verdict
+from leap_suite.tables.against_published import against_published, compare
+from leap_suite.tables.context import Context
+from leap_suite.tables.published import MEASURES, published_models, read_published
+from leap_suite.tables.published_leads import leads, lines, sentences
+from leap_suite.tables.verdict import verdict
 from tests.unit.results.example import GENERATED, TASKS, printed, ran, results
 
 TASKS_OF_ONE_POINT = {name: {**task, "stderr": 0.01} for name, task in TASKS.items()}

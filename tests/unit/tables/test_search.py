@@ -2,10 +2,10 @@
 
 import pytest
 
-from suite.artifacts.files import write_json
-from suite.results.collect import Shown, collect_validations
-from suite.tables.context import Context
-from suite.tables.search import edges, ranking, search
+from leap_suite.artifacts.files import write_json
+from leap_suite.results.collect import Shown, collect_validations
+from leap_suite.tables.context import Context
+from leap_suite.tables.search import edges, ranking, search
 
 SETTINGS = {
     "leap": {"steps": 200, "alpha": [100, 350], "noise": "logistic"},

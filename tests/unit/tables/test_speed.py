@@ -6,10 +6,10 @@ import math
 
 import pytest
 
-from suite.figures.speed import speed as speed_figure
-from suite.results.speeds import speeds
-from suite.tables.context import Context
-from suite.tables.speed import speed, speed_rows
+from leap_suite.figures.speed import speed as speed_figure
+from leap_suite.results.speeds import speeds
+from leap_suite.tables.context import Context
+from leap_suite.tables.speed import speed, speed_rows
 from tests.unit.made import collected, made
 
 MODEL = "qwen"

@@ -5,8 +5,8 @@ import csv
 import numpy as np
 import pytest
 
-from suite.tables.context import Context
-from suite.tables.tokens import token_rows, tokens
+from leap_suite.tables.context import Context
+from leap_suite.tables.tokens import token_rows, tokens
 from tests.unit.figures.conftest import drawn, texts
 from tests.unit.results.example import GENERATED, ran, results
 

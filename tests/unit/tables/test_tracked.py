@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from suite.report.examples import tables_of, tracked
-from suite.results import mixed
+from leap_suite.report.examples import tables_of, tracked
+from leap_suite.results import mixed
 from tests.conftest import ROOT
 
 CLAIM = ROOT / "results/examples/claim"

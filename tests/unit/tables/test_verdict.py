@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from suite.plan.config import load
-from suite.plan.subject import judged
-from suite.tables.context import Context
-from suite.tables.headline import headline, judge
-from suite.tables.leaderboard import leaderboard_lines
-from suite.tables.verdict import claim, verdict
+from leap_suite.plan.config import load
+from leap_suite.plan.subject import judged
+from leap_suite.tables.context import Context
+from leap_suite.tables.headline import headline, judge
+from leap_suite.tables.leaderboard import leaderboard_lines
+from leap_suite.tables.verdict import claim, verdict
 from tests.unit.results.example import GENERATED, TASKS, ran, results
 
 CONTEXT = Context("mini", about="It is the claim.", kindred=("wanda", "admm"),

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from suite.plan.cell import Cell
-from suite.tracking.journal import open_journal, read_journal
+from leap_suite.plan.cell import Cell
+from leap_suite.tracking.journal import open_journal, read_journal
 
 CELL = Cell("tiny", "leap", "0.6", 1)
 WORKFLOW = Path(__file__).parents[3] / "workflow"
@@ -44,8 +44,8 @@ def test_round_trip(path: Path) -> None:
 def test_a_killed_training_leaves_all_its_steps(path: Path) -> None:
     script = (
         "import os, signal, sys\n"
-        "from suite.plan.cell import Cell\n"
-        "from suite.tracking.journal import open_journal\n"
+        "from leap_suite.plan.cell import Cell\n"
+        "from leap_suite.tracking.journal import open_journal\n"
         "with open_journal(sys.argv[1], 'paper', Cell('m', 'leap', '0.5'), {}) as record:\n"
         "    for step in range(100):\n"
         "        record({'loss': step}, step)\n"
@@ -69,7 +69,7 @@ def test_a_damaged_journal_is_named(path: Path, text: str) -> None:
 
 def test_the_journal_costs_no_heavy_import() -> None:
     script = (
-        "import sys, suite.tracking.journal, suite.tracking.watch; "
+        "import sys, leap_suite.tracking.journal, leap_suite.tracking.watch; "
         "assert not {'mlflow', 'torch', 'numpy', 'pandas'} & set(sys.modules)"
     )
     environment = {**os.environ, "PYTHONPATH": str(WORKFLOW)}

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from suite.plan.cell import Cell
-from suite.tracking.runs import Point, parameters, tags_of
-from suite.tracking.store import store_uri
-from suite.tracking.upload import layer_table
+from leap_suite.plan.cell import Cell
+from leap_suite.tracking.runs import Point, parameters, tags_of
+from leap_suite.tracking.store import store_uri
+from leap_suite.tracking.upload import layer_table
 
 
 def test_tags() -> None:

@@ -16,14 +16,14 @@ import pandas as pd
 import pytest
 from lxml import html
 
-from suite.plan.cell import Cell
-from suite.plan.config import load
-from suite.plan.methods import method_label
-from suite.plan.subject import judged
-from suite.report.page import write
-from suite.report.page.write import PageInputs, write_page
-from suite.results.frame import Results
-from suite.tables.context import Context
+from leap_suite.plan.cell import Cell
+from leap_suite.plan.config import load
+from leap_suite.plan.methods import method_label
+from leap_suite.plan.subject import judged
+from leap_suite.report.page import write
+from leap_suite.report.page.write import PageInputs, write_page
+from leap_suite.results.frame import Results
+from leap_suite.tables.context import Context
 from tests.unit.made import Made, collected, made, scored
 from tests.unit.results.example import TITLES
 

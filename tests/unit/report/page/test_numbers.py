@@ -6,10 +6,10 @@ import math
 
 import pytest
 
-from suite.plan.methods import method_label
-from suite.tables import against_published, published_leads, verdict
-from suite.tables.headline import judge
-from suite.tables.leaderboard import leaderboard
+from leap_suite.plan.methods import method_label
+from leap_suite.tables import against_published, published_leads, verdict
+from leap_suite.tables.headline import judge
+from leap_suite.tables.leaderboard import leaderboard
 from tests.unit.report.page.example import MODELS, NOBODY, TASKS
 from tests.unit.results.example import TITLES
 
