@@ -8,9 +8,10 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 # Jobs import the code of this checkout, whatever else is installed. Not `workflow.basedir`, which
-# is another folder where this file serves as a module of another workflow.
+# is another folder where this file serves as a module of another workflow. Where Snakemake reads it
+# from a repository on a server there is no checkout, and the code is that of the installed package.
 HERE = str(workflow.current_basedir)
-CODE = [HERE, os.path.join(HERE, "workflow")]
+CODE = [HERE, os.path.join(HERE, "workflow")] if os.path.isdir(HERE) else []
 sys.path[:0] = CODE
 
 

@@ -16,7 +16,7 @@ rule cite:
         methods=used_methods({cell.method for cell in PRUNED}, config),
         needs=of_hub(config),
         # an edited entry is written again
-        code=shown("report.cite", data=[Path(HERE, "workflow/leap_suite/report/references.bib")]),
+        code=shown("report.cite", data=[Path(PACKAGE, "report/references.bib")]),
     message:
         "Writing references.bib"
     script:

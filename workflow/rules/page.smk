@@ -2,7 +2,7 @@
 
 from leap_suite.plan.config import shown_settings
 
-TEMPLATES = Path(HERE, "workflow/leap_suite/report/page").glob("*.j2")
+TEMPLATES = Path(PACKAGE, "report/page").glob("*.j2")
 
 
 rule page:
@@ -25,7 +25,7 @@ rule page:
         places=[cell.path for cell in PRUNED],
         captions=SHOWN,
         settings=shown_settings(config),
-        code=shown("report.page.write", data=[Path(HERE, "workflow/report"), *NUMBERS, *TEMPLATES]),
+        code=shown("report.page.write", data=[CAPTIONS, *NUMBERS, *TEMPLATES]),
     message:
         "Writing report.html"
     script:

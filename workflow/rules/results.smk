@@ -25,7 +25,7 @@ rule collect:
         patterns=PATTERNS,
         code=fingerprint(
             "leap_suite.results.collect",
-            data=[Path(HERE, "workflow/leap_suite/results/evaluation.schema.yaml")],
+            data=[Path(PACKAGE, "results/evaluation.schema.yaml")],
         ),
     message:
         "Collecting results"

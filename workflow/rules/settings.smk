@@ -6,6 +6,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from leap_suite.places import CAPTIONS, PACKAGE, ROOT
 from leap_suite.plan import studies
 from leap_suite.plan.cell import DENSE, Cell
 from leap_suite.plan.config import load
@@ -27,7 +28,9 @@ from leap_suite.tables.registry import STUDY_FIGURES, TABLES
 STARTED = time.monotonic()  # seconds
 
 
-configfile: os.path.join(HERE, "config.yaml")
+if CODE:
+
+    configfile: os.path.join(HERE, "config.yaml")
 
 
 config["hub_mirror"] = config.get("hub_mirror") or os.environ.get("HUB_MIRROR", "")
@@ -43,7 +46,7 @@ except ValueError as error:
 
 # Jobs read these from the environment: they change no result, so that none is recomputed for them.
 os.environ.update(
-    LEAP_SUITE_ROOT=HERE,
+    LEAP_SUITE_ROOT=str(ROOT),
     PYTHONPATH=os.pathsep.join(filter(None, [*CODE, os.environ.get("PYTHONPATH")])),
     HUB_MIRROR=config["hub_mirror"] and os.path.abspath(config["hub_mirror"]),
     LEAP_SUITE_LIVE_TRACKING=str(int(config["tracking"]["live"])),

@@ -8,7 +8,7 @@ if __name__ == "__main__":
     with job_of(snakemake):
         from jinja2 import Template
 
-        from leap_suite.plan.code import ROOT
+        from leap_suite.places import CAPTIONS
         from leap_suite.report.page.write import PageInputs, write_page
         from leap_suite.results.frame import read
         from leap_suite.tables.context import Context
@@ -16,7 +16,7 @@ if __name__ == "__main__":
         inputs, params = snakemake.input, snakemake.params
         # the captions are those of Snakemake's own report
         captions = [
-            Template((ROOT / f"workflow/report/{name}.rst").read_text()).render(snakemake=snakemake)
+            Template((CAPTIONS / f"{name}.rst").read_text()).render(snakemake=snakemake)
             for name in params.captions
         ]
         shown = PageInputs(

@@ -11,10 +11,11 @@ import leap
 from baselines import registry
 from leap.methods import elsa
 from leap.settings import ELSA_PRESETS, make_settings
+from leap_suite.places import SCHEMAS
 from leap_suite.plan import calibration, config
 from leap_suite.plan.grid import cells
 from leap_suite.plan.methods import known_methods, method_schema, rule_folders, schema_file
-from leap_suite.plan.validation import SCHEMAS, read_yaml
+from leap_suite.plan.validation import read_yaml
 from tests.conftest import ROOT
 from tests.unit.recipes import loaded
 

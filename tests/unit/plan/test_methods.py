@@ -4,6 +4,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from leap_suite.places import SCHEMAS
 from leap_suite.plan import methods
 from leap_suite.plan.methods import (
     can_have,
@@ -16,7 +17,7 @@ from leap_suite.plan.methods import (
     used_methods,
     written_pattern,
 )
-from leap_suite.plan.validation import SCHEMAS, ConfigError
+from leap_suite.plan.validation import ConfigError
 from leap_suite.report import documentation
 from tests.unit.recipes import forget_schemas, loaded
 

@@ -13,11 +13,11 @@ from typing import Any
 from leap_suite.jobs import log as lines
 from leap_suite.jobs.fork_client import run_in_fork
 from leap_suite.jobs.log import open_log, rare_bars
+from leap_suite.places import PACKAGE, ROOT
 
 logger = logging.getLogger("leap_suite")
 
-_ROOT = Path(__file__).parents[3]
-_OWN_CODE = (_ROOT / "leap", _ROOT / "baselines", _ROOT / "workflow" / "leap_suite")
+_OWN_CODE = (ROOT / "leap", ROOT / "baselines", PACKAGE)
 _DISK_FULL = (
     "the disk is full, or your quota on it (%s): free space for results/ and temporary files, and "
     "run again. Nothing half-written was kept."

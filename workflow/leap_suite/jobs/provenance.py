@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leap_suite.jobs.gpus import asked_driver
+from leap_suite.places import ROOT
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -38,10 +39,9 @@ def git_commit() -> str:
 
     Untracked files count in folders of code, since a new method changes results.
     """
-    root = Path(__file__).parents[3]
 
     def git(*arguments: str) -> str:
-        command = ["git", "-C", str(root), *arguments]
+        command = ["git", "-C", str(ROOT), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:

@@ -18,10 +18,9 @@ from pathlib import Path
 
 import yaml
 
-ROOT = Path(__file__).parents[3]
+from leap_suite.places import PACKAGE, ROOT
 
-# Packages and their folders below ROOT.
-_PACKAGES = {"leap": "leap", "baselines": "baselines", "leap_suite": "workflow/leap_suite"}
+_PACKAGES = {"leap": ROOT / "leap", "baselines": ROOT / "baselines", "leap_suite": PACKAGE}
 
 # Proofs of equality: commits, what was compared, and new fingerprints with the old ones.
 PROOFS = Path(__file__).with_name("equal_code.yaml")
@@ -290,7 +289,7 @@ def _file(module: str) -> Path | None:
     package, _, rest = module.partition(".")
     if package not in _PACKAGES:
         return None
-    place = ROOT / _PACKAGES[package] / rest.replace(".", "/")
+    place = _PACKAGES[package] / rest.replace(".", "/")
     candidates = [place / "__init__.py", *([place.with_name(place.name + ".py")] if rest else [])]
     return next((file for file in candidates if file.is_file()), None)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from leap_suite.places import PACKAGE, SCALES, SCHEMAS
 from leap_suite.plan import (
     borrowing,
     calibration,
@@ -24,8 +25,6 @@ from leap_suite.plan import (
 )
 from leap_suite.plan.methods import method_schema
 from leap_suite.plan.validation import (
-    SCHEMAS,
-    WORKFLOW,
     ConfigError,
     Problem,
     read_yaml,
@@ -35,8 +34,7 @@ from leap_suite.plan.validation import (
     unknown_name,
 )
 
-SCALES = WORKFLOW / "scales"
-MINIATURES = WORKFLOW / "leap_suite" / "miniature" / "checkpoints"
+MINIATURES = PACKAGE / "miniature" / "checkpoints"
 
 # settings that a `revision` beside them belongs to
 _REPOSITORIES = ("hub", "dataset", "id")

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from baselines.pattern import sparsity_of
+from leap_suite.places import ROOT, SCHEMAS
 from leap_suite.plan.cell import DENSE
 from leap_suite.plan.validation import (
-    SCHEMAS,
-    WORKFLOW,
     ConfigError,
     read_yaml,
     refuse,
@@ -24,7 +23,7 @@ from leap_suite.plan.validation import (
 )
 
 METHOD_SCHEMAS = SCHEMAS / "methods"
-FOLDERS = WORKFLOW.parent / "baselines"
+FOLDERS = ROOT / "baselines"
 
 FREE = "free"  # no pattern, for readers
 

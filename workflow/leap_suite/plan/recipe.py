@@ -12,9 +12,10 @@ from functools import cache
 from typing import Any
 
 from baselines.registry import driver, module_name
+from leap_suite.places import PACKAGE
 from leap_suite.plan.calibration import corpus_of
 from leap_suite.plan.cell import Cell
-from leap_suite.plan.code import ROOT, fingerprint
+from leap_suite.plan.code import fingerprint
 from leap_suite.plan.config import MINIATURES
 from leap_suite.plan.grid import taken_masks
 from leap_suite.plan.methods import mask_learners, methods_that_are, pattern_of, rule_folders
@@ -23,8 +24,8 @@ from leap_suite.plan.world import has_generated_tasks
 
 Recipe = dict[str, Any]
 
-_TASKS = ROOT / "workflow/leap_suite/miniature/tasks"
-_KERNEL = ROOT / "workflow/leap_suite/sparse/kernel.cpp"
+_TASKS = PACKAGE / "miniature/tasks"
+_KERNEL = PACKAGE / "sparse/kernel.cpp"
 _DOCUMENTS = "leap_suite.sources.texts:documents"
 
 

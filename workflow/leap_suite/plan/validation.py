@@ -15,9 +15,6 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-WORKFLOW = Path(__file__).parents[2]
-SCHEMAS = WORKFLOW / "schemas"
-
 Problem = tuple[str, str]  # a setting, relative to the validated value, and what is wrong
 
 

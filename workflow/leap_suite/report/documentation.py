@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from leap_suite.artifacts.files import write_text
+from leap_suite.places import ROOT
 from leap_suite.plan.cell import DENSE, LEAP
-from leap_suite.plan.code import ROOT
 from leap_suite.plan.methods import known_methods, method_label, method_schema
 from leap_suite.report.examples import EXAMPLES, tables_of, tracked
 from leap_suite.results.statistics import FLOOR, compare, over_places

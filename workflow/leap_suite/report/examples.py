@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from leap_suite.artifacts.files import replacing, write_text
+from leap_suite.places import ROOT
 from leap_suite.plan import grid, tasks
-from leap_suite.plan.code import ROOT
 from leap_suite.plan.config import load, scale_settings
 from leap_suite.plan.subject import judged
 from leap_suite.results.collect import Files, Shown, collect

@@ -1,12 +1,11 @@
 """Published numbers of results/published, each with its source."""
 
-from pathlib import Path
-
 import pandas as pd
 
+from leap_suite.places import PUBLISHED
 from leap_suite.results.frame import PLACE, Results
 
-FILES = [Path(__file__).parents[3] / f"results/published/{name}.csv" for name in ("leap", "thesis")]
+FILES = [PUBLISHED / f"{name}.csv" for name in ("leap", "thesis")]
 # The published averages are over these, zero-shot.
 TASKS = ("piqa", "arc_easy", "arc_challenge", "winogrande", "openbookqa", "mmlu")
 MEASURES = (*TASKS, "average", "ppl")
