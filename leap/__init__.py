@@ -1,5 +1,6 @@
 """LEAP: learnable end-to-end adaptive pruning of large language models.
 
+blocks = leap.token_blocks(texts, tokenizer, length=1024)
 learned = leap.learn_masks(model, blocks, leap.Settings(sparsity=0.6, steps=500, batch=8))
 leap.apply_masks(model, leap.select_masks(learned))
 """
@@ -7,7 +8,8 @@ leap.apply_masks(model, leap.select_masks(learned))
 from importlib import import_module
 from typing import Any
 
-__all__ = ["PRESETS", "Settings", "apply_masks", "learn_masks", "select_masks"]
+__version__ = "0.2.0"
+__all__ = ["PRESETS", "Settings", "apply_masks", "learn_masks", "select_masks", "token_blocks"]
 
 # imported on first use: torch takes seconds
 _LAZY = {
@@ -16,6 +18,7 @@ _LAZY = {
     "apply_masks": "leap.selection",
     "learn_masks": "leap.training.masks",
     "select_masks": "leap.selection",
+    "token_blocks": "leap.blocks",
 }
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from leap.bar import progress_bar
 from leap.checks import check_training, refuse_non_finite
 from leap.distributed import parallel
 from leap.distributed.rows import collected
@@ -46,7 +47,7 @@ def learn_masks(
     execution: Execution | None = None,
     state: Path | None = None,
     save_seconds: float = 60.0,
-    report: Report = lambda step, values: None,
+    report: Report | None = None,
 ) -> Learned:
     """Learn masks for the prunable weights of a causal LM, which is left unchanged.
 
@@ -54,7 +55,7 @@ def learn_masks(
     the warm start; without it logits start at random. `sparse` holds PATCH's N:M masks. Both are
     read layer by layer. `parameterisation` is the method, LEAP if not given; `execution` has the
     settings of memory and time. `report(step, values)` is called after every step, and after
-    resuming once more for each earlier step.
+    resuming once more for each earlier step; without it there is a progress bar.
 
     With `state` an interrupted training resumes, also under another `execution`: its state is saved
     there, at least `save_seconds` apart and for at most 2 % of the time, and on SIGTERM (exit
@@ -85,7 +86,7 @@ def learn_masks(
         with gated(model, parameterisation, settings, execution, prior, sparse) as gates:
             masks_learned = _Masks(lm_loss, gates, objective, settings)
             trainer = Trainer(masks_learned, blocks_ST, settings, micro_batch, sharded)
-            trainer.run(states, save_seconds, stop, report)
+            trainer.run(states, save_seconds, stop, report or progress_bar(settings.steps))
             logits = _result(masks_learned, sharded)
     for name, tensor in logits.items():
         refuse_non_finite(name, tensor)

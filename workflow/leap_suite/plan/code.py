@@ -26,8 +26,9 @@ _PACKAGES = {"leap": ROOT / "leap", "baselines": ROOT / "baselines", "leap_suite
 PROOFS = Path(__file__).with_name("equal_code.yaml")
 
 # Packages that compute no number: checkpoints, checks, logs, file formats, downloads (their content
-# is compared with the settings), tracking. For miniatures, the miniature world is a root.
+# is compared with the settings), tracking, progress. For miniatures, the miniature world is a root.
 _OUTSIDE = (
+    "leap.bar",
     "leap.states",
     "leap.checks",
     "leap.execution",
