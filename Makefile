@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := mini
-.PHONY: smoke mini test lint style types ui docs prove-equal pins clean
+.PHONY: smoke mini test lint style types ui docs site prove-equal pins clean
 
 # The pins were made with Python 3.11, which is preferred if there are several.
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
@@ -51,6 +51,11 @@ ui: $(READY)
 # Writes the tables of README and docs from the tracked results.
 docs: $(READY)
 	python -m leap_suite.report.documentation
+
+# The documentation as a site, in site/. Needs envs/docs.txt.
+site: $(READY)
+	python -m pip install --quiet -r envs/docs.txt
+	mkdocs build --strict
 
 # Proves that HEAD computes the same bits as an older commit, whose results then stay valid:
 # make prove-equal BEFORE=COMMIT [WITHOUT="alps"], where WITHOUT excludes methods known to differ.

@@ -1,7 +1,8 @@
 """Tables in README.md and docs, filled in from the tracked results and the methods' schemas.
 
 `make docs` writes the lines between `<!-- table: FUNCTION RUN METHOD ... -->` and `<!-- end -->`
-from results/examples/RUN. FUNCTION is `short`, `full`, `leads`, `budgets` or `methods`, below.
+from results/examples/RUN. FUNCTION is one of `_TABLES`, below, without RUN for those
+of the schemas.
 """
 
 import re
@@ -15,13 +16,14 @@ from leap_suite.places import ROOT
 from leap_suite.plan.cell import DENSE, LEAP
 from leap_suite.plan.methods import known_methods, method_label, method_schema
 from leap_suite.report.examples import EXAMPLES, tables_of, tracked
+from leap_suite.report.reference import method_settings, settings
 from leap_suite.results.statistics import FLOOR, compare, over_places
 from leap_suite.tables import verdict
 from leap_suite.tables.budget import share_text
 from leap_suite.tables.entries import number, perplexity, table
 from leap_suite.tables.main import main_frame
 
-PAGES = ("README.md", "docs/results.md", "docs/methods.md")
+PAGES = ("README.md", "docs/results.md", "docs/methods.md", "docs/configuration.md")
 # columns of the table of leads: seeds of LEAP, of which a method has the first
 SEEDS = {at: [at] for at in ("0.5", "0.6")}
 SEEDS |= {"0.6, both seeds": ["0.6", "0.6/seed-1"], "0.7": ["0.7"]}
@@ -98,6 +100,8 @@ _TABLES: Mapping[str, Callable[..., list[str]]] = {
     "leads": leads,
     "budgets": budgets,
     "methods": methods,
+    "settings": settings,
+    "method_settings": method_settings,
 }
 
 
