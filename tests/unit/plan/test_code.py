@@ -31,7 +31,7 @@ def edited(tmp_path, monkeypatch):
     (tmp_path / "leap").mkdir()
     for name, text in TEXTS.items():
         (tmp_path / name).write_text(text)
-    monkeypatch.setattr(code, "ROOT", tmp_path)
+    monkeypatch.setitem(code.PACKAGES, "leap", tmp_path / "leap")
 
     def edit(root: str = F, **files: str) -> str:
         for name, text in files.items():

@@ -103,8 +103,10 @@ def copy(tmp_path_factory) -> Iterator[Path]:
     for package in ("leap", "baselines", "workflow"):
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("*.pyc"))
     with pytest.MonkeyPatch.context() as patch:
-        for module, name in ((code, "ROOT"), (recipe, "MINIATURES"), (recipe, "_TASKS")):
-            patch.setattr(module, name, folder / getattr(module, name).relative_to(ROOT))
+        for package, place in code.PACKAGES.items():
+            patch.setitem(code.PACKAGES, package, folder / place.relative_to(ROOT))
+        for name in ("MINIATURES", "_TASKS"):
+            patch.setattr(recipe, name, folder / getattr(recipe, name).relative_to(ROOT))
         yield folder
     forget()
 

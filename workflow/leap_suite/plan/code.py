@@ -20,7 +20,7 @@ import yaml
 
 from leap_suite.places import PACKAGE, ROOT
 
-_PACKAGES = {"leap": ROOT / "leap", "baselines": ROOT / "baselines", "leap_suite": PACKAGE}
+PACKAGES = {"leap": ROOT / "leap", "baselines": ROOT / "baselines", "leap_suite": PACKAGE}
 
 # Proofs of equality: commits, what was compared, and new fingerprints with the old ones.
 PROOFS = Path(__file__).with_name("equal_code.yaml")
@@ -138,7 +138,7 @@ def _resolve(module: str, name: str) -> Name | None:
     inside = f"{module}.{name}" if name else module
     if _file(inside):
         return inside, ""
-    if module.partition(".")[0] not in _PACKAGES:
+    if module.partition(".")[0] not in PACKAGES:
         return None
     read = _read(module) if _file(module) else None
     if read and name in read.definitions:
@@ -288,9 +288,9 @@ def _is_in(module: str, package: str) -> bool:
 def _file(module: str) -> Path | None:
     """Source of a module or package; None for what is not of this repository."""
     package, _, rest = module.partition(".")
-    if package not in _PACKAGES:
+    if package not in PACKAGES:
         return None
-    place = _PACKAGES[package] / rest.replace(".", "/")
+    place = PACKAGES[package] / rest.replace(".", "/")
     candidates = [place / "__init__.py", *([place.with_name(place.name + ".py")] if rest else [])]
     return next((file for file in candidates if file.is_file()), None)
 
