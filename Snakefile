@@ -15,6 +15,9 @@ CODE = [HERE, os.path.join(HERE, "workflow")] if os.path.isdir(HERE) else []
 sys.path[:0] = CODE
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/settings.smk"
 include: "workflow/rules/resources.smk"
 include: "workflow/rules/files.smk"

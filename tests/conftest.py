@@ -76,9 +76,9 @@ def copy_suite() -> Callable[[Path], Path]:
 
     def copy(target: Path) -> Path:
         for name in listed:
-            if (ROOT / name).is_file():
+            if (ROOT / name).is_file() or (ROOT / name).is_symlink():
                 (target / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(ROOT / name, target / name)
+                shutil.copy(ROOT / name, target / name, follow_symlinks=False)
         return target
 
     return copy

@@ -5,6 +5,7 @@ Contents of tables, verdicts and figures are tested in `tests/unit`.
 
 import csv
 import json
+import zipfile
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -105,6 +106,16 @@ def test_tables_verdicts_and_figures_say_that_tasks_are_generated(results):
         assert height > 300 and width > 300
         pdf = (results / f"figures/{name}.pdf").read_bytes()
         assert pdf.startswith(b"%PDF-") and pdf.rstrip().endswith(b"%%EOF")
+
+
+def test_snakemakes_own_report_has_tables_figures_and_the_scales_note(smoke_run, succeed, tmp_path):
+    place = tmp_path / "report.zip"
+    succeed(smoke_run, "--report", str(place), "--config", "scale=smoke")
+    with zipfile.ZipFile(place) as archive:
+        names = {Path(name).name for name in archive.namelist()}
+        page = archive.read("report/report.html").decode()
+    assert {f"{name}.svg" for name in FIGURES} | {"main.csv", "verdict.md"} <= names
+    assert "results say nothing about the methods" in page
 
 
 def test_a_second_run_does_nothing_wherever_jobs_run_and_data_come_from(
