@@ -1,4 +1,4 @@
-"""What README and docs say of equal tokens, computed from the tracked table of study `budget`."""
+"""What README and docs say of equal tokens and of fewer bits, computed from the tracked tables."""
 
 from typing import Any
 
@@ -77,3 +77,16 @@ def test_shipped_bytes_and_seconds_are_those_of_the_table():
 def test_every_method_has_every_budget(method):
     at = TABLE[TABLE["method"].eq(method)]
     assert len(at) == 16 and at["trials"].between(12, 17).all()
+
+
+def test_rounding_costs_what_is_said():
+    cells = pd.read_csv(ROOT / "results/examples/rounding/main.csv").groupby("method")
+    average, flips = cells["average"].mean(), cells["flips"].mean()
+    said = f"keep {average['rounding-8']:.2f} % of {average['dense']:.2f} % accuracy and change "
+    assert_said(f"{said}{flips['rounding-8']:.1f} % of the answers", "docs/faster.md")
+    leap = row("leap", "0.5")["average"]
+    assert average["rounding-4"] > leap
+    said = (
+        f"keeps {average['rounding-4']:.2f} %, still more than LEAP's mask of 50 % ({leap:.2f} %)"
+    )
+    assert_said(said, "docs/faster.md")
