@@ -108,6 +108,10 @@ def test_the_example_runs_where_nothing_else_is_installed(wheel, tmp_path):
     assert call(python, "-c", given + code + shown, cwd=tmp_path).startswith("True ")
     absent = "import importlib.util as u; print(u.find_spec('mlflow'), u.find_spec('suite'))"
     assert call(python, "-c", absent, cwd=tmp_path) == "None None\n"
+    command = [python.with_name("leap-suite"), "--help"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert done.stderr.endswith("pip install 'leap-suite[suite]'\n")
 
 
 @pytest.mark.network
