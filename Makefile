@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := mini
-.PHONY: smoke mini test lint style types ui docs site prove-equal pins clean
+.PHONY: smoke mini test lint style types ui docs site prove-equal pins release clean
 
 # The pins were made with Python 3.11, which is preferred if there are several.
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
@@ -66,6 +66,10 @@ prove-equal: $(READY)
 pins:
 	sed -i.old '/==/d' envs/suite.yaml && rm envs/suite.yaml.old
 	sed -n 's/^\([^#].*==\)/      - \1/p' envs/requirements.txt >> envs/suite.yaml
+
+# Checks versions and dates, builds both distributions into dist/, and prints what publishes them.
+release: $(READY)
+	@python -m tools.release
 
 # Keeps results, which may have taken days of GPU time.
 clean:

@@ -8,13 +8,16 @@ import sys
 import sysconfig
 import tarfile
 import zipfile
+from datetime import date
 from email import message_from_bytes
 from pathlib import Path
 
 import pytest
 
+from leap_suite.artifacts.files import sha256
 from leap_suite.plan.config import MINIATURES
 from tests.conftest import ROOT
+from tools import release
 
 pytestmark = pytest.mark.heavy
 BUILD = "import setuptools.build_meta as b, sys; print(getattr(b, 'build_' + sys.argv[1])('dist'))"
@@ -90,6 +93,44 @@ def test_the_wheel_has_three_packages_with_their_data_and_four_dependencies(whee
             expected.add(inside.as_posix())
     assert expected <= names, sorted(expected - names)
     assert {f"leap_suite/published/{name}.csv" for name in ("leap", "thesis")} <= names
+
+
+def test_a_release_is_built_from_what_is_committed_and_published_by_hand(repository, tmp_path):
+    place, today = tmp_path / "clone", date.today().isoformat()
+    call("git", "clone", "-q", repository, place, cwd=tmp_path)
+    version = release.latest_section(place / "CHANGELOG.md")[0]
+    for name, dated in {
+        "CHANGELOG.md": (rf"(## \[{version}\] - ).*", rf"\g<1>{today}"),
+        "CITATION.cff": (r"(date-released: ).*", rf'\g<1>"{today}"'),
+    }.items():
+        (place / name).write_text(re.sub(*dated, (place / name).read_text()))
+    who = ("-c", "user.name=A", "-c", "user.email=a@example.org")
+    call("git", *who, "commit", "--allow-empty", "-qam", "Dates", cwd=place)
+    before = call("git", "show-ref", cwd=place)
+    # left by an older build
+    (place / "build/lib/leap").mkdir(parents=True)
+    (place / "build/lib/leap/stale.py").touch()
+    printed = call(
+        sys.executable, "-m", "tools.release", cwd=place, PYTHONPATH=f"{place}:{place}/workflow"
+    )
+    made = re.findall(r"^dist/(\S+)  ([\d,]+) bytes  sha256 (\w+)$", printed, re.M)
+    assert [name for name, *_ in made] == [
+        f"leap_suite-{version}.tar.gz", f"leap_suite-{version}-py3-none-any.whl"
+    ]  # fmt: skip
+    for name, size, checksum in made:
+        assert (place / "dist" / name).stat().st_size == int(size.replace(",", ""))
+        assert sha256(place / "dist" / name) == checksum
+    with zipfile.ZipFile(place / "dist" / made[1][0]) as archive:
+        assert "leap/stale.py" not in archive.namelist()
+    notes = (place / "dist/RELEASE_NOTES.md").read_text(encoding="utf-8")
+    assert f" - {today}\n\n{notes}" in (place / "CHANGELOG.md").read_text() and "## [" not in notes
+    for command in (
+        f"git tag -a v{version} ",
+        f"git push origin v{version}\n",
+        "twine upload dist/",
+    ):
+        assert f"\n    {command}" in printed
+    assert call("git", "show-ref", cwd=place) == before, "nothing is tagged"
 
 
 @pytest.mark.network
