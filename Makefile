@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := mini
-.PHONY: smoke mini test lint style types ui docs site prove-equal pins release clean
+.PHONY: smoke mini check test lint style types ui docs site prove-equal pins release clean
 
 # The pins were made with Python 3.11, which is preferred if there are several.
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
@@ -24,6 +24,11 @@ smoke: $(READY)
 
 mini: $(READY)
 	snakemake --cores all
+
+# Compares a finished run with its tracked example: make check [RUN=claim].
+RUN ?= mini
+check: $(READY)
+	@python -m leap_suite.report.check $(RUN)
 
 test: $(READY)
 	$(MAKE) --jobs 2 lint
