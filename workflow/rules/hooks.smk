@@ -11,7 +11,7 @@ from snakemake.settings.enums import PersistenceBackend, Quietness
 from leap_suite.jobs import fork_server, precision
 from leap_suite.jobs.gpus import visible_gpus
 from leap_suite.plan import preflight
-from leap_suite.report.overview import Overview, closing_lines
+from leap_suite.report.overview import Overview, closing_lines, earlier_seconds
 from leap_suite.sources.missing import missing
 from leap_suite.tracking.store import store_uri
 
@@ -67,6 +67,7 @@ def show_one_line_per_job(jobs):
     overview = Overview(
         DefaultFormatter(settings.quiet, settings.show_failed_logs),
         {workflow.dag.jobid(job): job.rule.name for job in jobs},
+        earlier_seconds(Path(RESULTS, "benchmarks")),
     )
     for handler in logger.handlers:
         if isinstance(handler, ColorizingTextHandler):

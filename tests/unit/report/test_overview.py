@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from leap_suite.report import overview
-from leap_suite.report.overview import Overview, duration
+from leap_suite.report.overview import Overview, duration, earlier_seconds
 
 RULES = {1: "train", 2: "train", 3: "prune", 4: "prune", 5: "tables"}
 
@@ -17,10 +17,10 @@ def record(event=None, msg="", **values):
 class Terminal:
     """The lines that an overview prints of the records that it gets, without their time of day."""
 
-    def __init__(self, monkeypatch, rules=RULES):
+    def __init__(self, monkeypatch, rules=RULES, earlier=None):
         self.now = 100.0
         monkeypatch.setattr(overview.time, "monotonic", lambda: self.now)
-        self.overview = Overview(logging.Formatter("as ever: %(message)s"), rules)
+        self.overview = Overview(logging.Formatter("as ever: %(message)s"), rules, earlier or {})
         self.lines = []
 
     def log(self, *values, **more):
@@ -59,16 +59,44 @@ def test_all_other_records_are_unchanged(terminal, event):
     assert terminal.lines == ["as ever: words"]
 
 
-def test_time_left_waits_for_one_job_of_each_rule_with_several(terminal):
+def test_time_left_is_rough_until_a_job_of_each_rule_with_several_has_finished(terminal):
     terminal.begin(3)
+    assert terminal.lines[-1] == "[0/5] Pruning"
     terminal.finish(3, after=2)
     terminal.begin(1)
-    assert terminal.lines[-1] == "[1/5] Pruning"
+    assert terminal.lines[-1] == "[1/5, very roughly 8 s left] Pruning"
     terminal.finish(1, after=60)
     terminal.now += 10  # without a job
     terminal.begin(2)
     # a training of 60 s, a pruning of 2 s, and the tables as the mean of both; one at a time
-    assert terminal.lines[-1] == "[2/5, 1 min 33 s left] Pruning"
+    assert terminal.lines[-1] == "[2/5, about 1 min 33 s left] Pruning"
+
+
+def test_an_earlier_run_tells_the_time_of_rules_that_are_still_to_come(monkeypatch):
+    terminal = Terminal(monkeypatch, earlier={"train": 50.0, "prune": 9.0})
+    terminal.begin(3)
+    terminal.finish(3, after=2)
+    terminal.begin(1)
+    # two trainings as earlier, a pruning and the tables as the pruning of this run
+    assert terminal.lines[-1] == "[1/5, about 1 min 44 s left] Pruning"
+
+
+def test_earlier_seconds_are_means_of_the_files_that_can_be_read(tmp_path):
+    texts = {"train/a/0.5": "60.0\t1\n", "train/a/0.6": "62.0\t-\n", "prune/a/0.5": "2.5\t1\n"}
+    for name, text in {**texts, "prune/a/0.6": ""}.items():
+        file = tmp_path / f"{name}.tsv"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text and f"s\tmax_rss\n{text}")
+    assert earlier_seconds(tmp_path) == {"train": 61.0, "prune": 2.5}
+    assert earlier_seconds(tmp_path / "none") == {}
+
+
+def test_jobs_in_parallel_count_before_they_finish(monkeypatch):
+    terminal = Terminal(monkeypatch, dict.fromkeys(range(5), "prune"))
+    terminal.begin(0)
+    terminal.begin(1)
+    terminal.finish(0, after=10)
+    assert terminal.overview.seconds_left() == 20
 
 
 def test_parallel_jobs_need_less_time(monkeypatch):

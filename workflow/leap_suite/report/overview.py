@@ -1,5 +1,6 @@
 """Lines of a run in the terminal: one per job, with the time left, and the verdicts at its end."""
 
+import contextlib
 import logging
 import statistics
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from leap_suite.artifacts.files import read_json
+from leap_suite.jobs.provenance import benchmarked
 from leap_suite.plan.methods import method_label
 from leap_suite.results.frame import read
 from leap_suite.tables import caption, verdict
@@ -19,11 +21,15 @@ class Overview:
     """Filter and formatter of Snakemake's log records.
 
     `rest` formats all records but the start of a job: warnings, errors with their logs, the table
-    of jobs. `rules` is the rule of every job of the run, by its id.
+    of jobs. `rules` is the rule of every job of the run, by its id, and `earlier` the seconds of a
+    rule's job in an earlier run, where they are known.
     """
 
-    def __init__(self, rest: logging.Formatter, rules: Mapping[int, str]) -> None:
+    def __init__(
+        self, rest: logging.Formatter, rules: Mapping[int, str], earlier: Mapping[str, float]
+    ) -> None:
         self.rest = rest
+        self.earlier = earlier
         self.total = len(rules)
         self._ahead = dict(rules)
         self._many = {rule for rule, jobs in Counter(rules.values()).items() if jobs > 1}
@@ -48,22 +54,41 @@ class Overview:
         if getattr(record, "event", None) != "job_info":
             return self.rest.format(record)
         done, left = self.total - len(self._ahead), self.seconds_left()
-        counted = f"{done}/{self.total}" + (f", {duration(left)} left" if left else "")
+        known = self._many.intersection(self._ahead.values()) <= set(self._means())
+        about = "about" if known else "very roughly"
+        counted = f"{done}/{self.total}" + (f", {about} {duration(left)} left" if left else "")
         return f"{time.strftime('%H:%M:%S')} [{counted}] {vars(record)['rule_msg']}"
 
     def seconds_left(self) -> float | None:
-        """Estimate from the mean duration of each rule's jobs and the number of parallel jobs.
+        """Estimate from the seconds of each rule's jobs and the number of parallel jobs.
 
-        None before the first job of a rule with several jobs has finished: jobs of a second say
-        nothing about a training. A rule with one job is estimated by the mean of all jobs.
+        None before the first job has finished. A rule that is known neither from this run nor from
+        an earlier one is estimated by the mean of all finished jobs.
         """
-        done = [seconds for took in self._took.values() for seconds in took]
-        if not done or not self._many.intersection(self._ahead.values()) <= set(self._took):
+        done = sum(seconds for took in self._took.values() for seconds in took)
+        if not done:
             return None
-        mean = statistics.fmean(done)
-        means = {rule: statistics.fmean(took) for rule, took in self._took.items()}
+        now, means = time.monotonic(), self._means()
+        mean = done / (self.total - len(self._ahead))
         ahead = sum(means.get(rule, mean) for rule in self._ahead.values())
-        return ahead / max(1.0, sum(done) / (time.monotonic() - self._begun))
+        running = sum(now - begun for job, begun in self._started.items() if job in self._ahead)
+        return ahead / max(1.0, (done + running) / (now - self._begun))
+
+    def _means(self) -> dict[str, float]:
+        """Seconds of a rule's job, where they are known."""
+        seen = {rule: statistics.fmean(took) for rule, took in self._took.items()}
+        return {**self.earlier, **seen}
+
+
+def earlier_seconds(benchmarks: Path) -> dict[str, float]:
+    """Mean seconds of each rule's jobs in earlier runs, from Snakemake's files in the folder
+    `benchmarks/<rule>`; a damaged file counts for nothing."""
+    took = defaultdict(list)
+    for file in benchmarks.rglob("*.tsv"):
+        with contextlib.suppress(KeyError, OSError, StopIteration, ValueError):
+            seconds = benchmarked(file)["wall_time_seconds"]
+            took[file.relative_to(benchmarks).parts[0]].append(seconds)
+    return {rule: statistics.fmean(seconds) for rule, seconds in took.items()}
 
 
 def duration(seconds: float) -> str:
