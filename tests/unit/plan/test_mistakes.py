@@ -23,10 +23,10 @@ models: {mini-llama-3.2-1b: {resources: {prepare: {gpu: 1}}}}
 run: logs
 - config: there is no setting 'colour' (known: about, against, corpora,
 - config: there is no setting 'gridd' (did you mean 'grid'?)
-- execution.checkpointing: "perhaps" is not one of auto, True, False
-- execution.micro_batch: 'all' does not match '^auto$'
+- execution.checkpointing: "perhaps" is not one of auto, true, false
+- execution.micro_batch: "all" does not match '^auto$'
 - grid: there is no setting 'method' (did you mean 'methods'?)
-- grid.methods: 'wanda' is not of type 'array'
+- grid.methods: "wanda" is not a list
 - grid.sparsities: 0.5 is listed twice; list it once
 - models.mini-llama-3.2-1b.resources.prepare: there is no setting 'gpu'
 - run: "logs" cannot be used (results/ has another folder of that name; choose another name)
@@ -49,9 +49,9 @@ studies:
 - grid.sparsities.1: 50 is out of range: it must be below 1
 - grid.sparsities.2: 0 is out of range: it must be above 0
 - grid.sparsities.3: 1 is out of range: it must be below 1
-- grid.sparsities.4: 'half' is not of type 'number'
-- grid.sparsities.5: '1e-5' is not of type 'number'
-- studies.sweep.grid.methods.wanda: 0.5 is not of type 'array' (Sparsities of the method.)
+- grid.sparsities.4: "half" is not a number
+- grid.sparsities.5: "1e-5" is not a number
+- studies.sweep.grid.methods.wanda: 0.5 is not a list (Sparsities of the method.)
 - studies.sweep.grid.sparsities.0: 1.0 is out of range: it must be below 1
 
 grid: {sparsities: [0.30000000000000004, 0.00001, .nan]}
@@ -89,17 +89,17 @@ corpora:
     text: {hub: ../b, name: "", split: ../../c, column: text, documents: 1, revision: main}
   training: {text: {revision: "0000000000000000000000000000000000000000"}}
 evaluation: {tasks: {piqa: {dataset: ../../etc}}}
-- corpora.calibration.text.hub: '../b' does not match
-- corpora.calibration.text.revision: 'main' does not match
-- corpora.calibration.text.split: '../../c' does not match
+- corpora.calibration.text.hub: "../b" does not match
+- corpora.calibration.text.revision: "main" does not match
+- corpora.calibration.text.split: "../../c" does not match
 - corpora.training.text: 'hub' is a dependency of 'revision'
-- evaluation.tasks.piqa.dataset: '../../etc' does not match
-- methods.x$(touch y): 'x$(touch y)' does not match '^[A-Za-z0-9][A-Za-z0-9._-]*$'
-- models.m.source.hub.id: 'a/..' does not match
-- models.m.source.hub.revision: 'main' does not match
-- models.n.source: {'path': 'x', 'miniature': 'y'} has too many properties
-- models.x; touch y: 'x; touch y' does not match
-- studies.My-study: 'My-study' does not match '^[a-z][a-z0-9_]*$'
+- evaluation.tasks.piqa.dataset: "../../etc" does not match
+- methods.x$(touch y): "x$(touch y)" does not match '^[A-Za-z0-9][A-Za-z0-9._-]*$'
+- models.m.source.hub.id: "a/.." does not match
+- models.m.source.hub.revision: "main" does not match
+- models.n.source: {"path": "x", "miniature": "y"} has too many properties
+- models.x; touch y: "x; touch y" does not match
+- studies.My-study: "My-study" does not match '^[a-z][a-z0-9_]*$'
 
 models:
   m: {source: {path: /no/such}, dtype: float32, bos: true}
@@ -155,8 +155,8 @@ studies: {ablations: {variants: {variants: {mine: {like: leep}}}}}
 - studies.ablations.variants.variants.mine.like: there is no method 'leep' (did you mean 'leap'?)
 
 methods: {wanda-owl: {like: wandaa}, w: {like: [wanda]}, leap: {preset: null}}
-- methods.leap.preset: None is not of type 'string'
-- methods.w.like: ['wanda'] is not of type 'string', 'null'
+- methods.leap.preset: null is not text
+- methods.w.like: ["wanda"] is not text or null
 
 scale: smoke
 grid: {methods: [maskllm]}
@@ -278,7 +278,7 @@ evaluation: {tasks: {piqa: null, arc_easy: null, arc_challenge: null, winogrande
 scale: laptop
 evaluation: {tasks: {piga: null, arc_easy: {task: hellaswag}}}
 - evaluation.tasks.arc_easy: dataset must be set
-- evaluation.tasks.piga: None is not of type 'object'
+- evaluation.tasks.piga: null is not a mapping
 
 evaluation: {tasks: {piqa: {averaged: false}, arc_easy: {averaged: false},
                      arc_challenge: {averaged: false}, winogrande: {averaged: false},

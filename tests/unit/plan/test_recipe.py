@@ -139,10 +139,15 @@ def test_a_stochastic_cell_has_its_seed():
 
 def test_the_message_names_file_keys_and_both_ways_on():
     with pytest.raises(ValueError) as error:
-        check("a.json", {"method": {"budget": "row"}, "code": "1" * 16}, {"method": {"budget": 1}})
+        check(
+            "a.json",
+            {"method": {"budget": "row", "texts": ["a", 2]}, "code": "1" * 16},
+            {"method": {"budget": 1, "texts": None}},
+        )
     text = str(error.value)
     assert "a.json was made with other settings" in text
     assert "method.budget was 'row', now 1" in text
+    assert 'method.texts was ["a", 2], now null' in text
     assert "code was 11111111, now not there" in text
     assert "run=NAME" in text
 

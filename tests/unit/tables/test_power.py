@@ -79,7 +79,7 @@ def test_malformed_plans_and_unknown_items_are_refused(wrong):
     with pytest.raises(ValueError, match=f"'{wrong}' is no plan"):
         _plan(wrong)
     first, _ = drawn(3)
-    with pytest.raises(ValueError, match="no items of arc"):
+    with pytest.raises(ValueError, match="no items of arc: there are piqa, mmlu"):
         table(compare(first, first), [{"arc": 3}])
     with pytest.raises(ValueError, match="two items"):
         variances(compare(first[:1], first[:1]))

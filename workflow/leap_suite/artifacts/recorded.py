@@ -1,5 +1,6 @@
 """Comparison of recipes in files with the recipes of a run (see `leap_suite.plan.recipe`)."""
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -43,4 +44,6 @@ def _shown(values: Mapping[str, Any], key: str) -> str:
     if key not in values:
         return "not there"
     value = values[key]
-    return value[:8] if key.endswith("code") and isinstance(value, str) else repr(value)
+    if isinstance(value, str):
+        return value[:8] if key.endswith("code") else f"'{value}'"
+    return json.dumps(value, default=str)

@@ -1,11 +1,12 @@
 """Step down to an execution with less GPU memory on an out-of-memory error."""
 
 import gc
+import json
 import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Execution = TypeVar("Execution")
 Result = TypeVar("Result")
@@ -32,7 +33,7 @@ def first_that_fits(
         try:
             return attempt(executions[number])
         except torch.OutOfMemoryError as error:
-            logger.warning("out of GPU memory with %s: %s", executions[number], error)
+            logger.warning("out of GPU memory with %s: %s", _written(executions[number]), error)
         if "WORLD_SIZE" in os.environ and number + 1 < len(executions):
             sys.exit(OUT_OF_MEMORY)
         gc.collect()  # the error's traceback held the attempt's tensors
@@ -40,6 +41,12 @@ def first_that_fits(
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
     raise ValueError(
-        f"the training does not fit into GPU memory, not even with {executions[-1]}: give it more "
-        "GPUs (resources.train.gpu), larger ones or shorter sequences (corpora.training.length)"
+        f"the training does not fit into GPU memory, not even with {_written(executions[-1])}: "
+        "give it more GPUs (resources.train.gpu), larger ones or shorter sequences "
+        "(corpora.training.length)"
     )
+
+
+def _written(execution: Any) -> str:
+    """An execution as settings write it."""
+    return json.dumps(execution, default=vars)

@@ -15,6 +15,11 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+# as YAML's users call the types
+_KINDS = {"array": "a list", "boolean": "true or false", "integer": "a whole number",
+          "null": "null", "number": "a number", "object": "a mapping",
+          "string": "text"}  # fmt: skip
+
 Problem = tuple[str, str]  # a setting, relative to the validated value, and what is wrong
 
 
@@ -88,8 +93,12 @@ def _explain(error: ValidationError) -> str:
     meaning = f" ({described})" if described else ""
     value, wanted = json.dumps(error.instance, default=str), error.validator_value
     match error.validator:
+        case "type":
+            kinds = [wanted] if isinstance(wanted, str) else wanted
+            return f"{value} is not {' or '.join(_KINDS[kind] for kind in kinds)}{meaning}"
         case "enum":
-            return f"{value} is not one of {', '.join(map(str, wanted))}{meaning}"
+            choices = [item if isinstance(item, str) else json.dumps(item) for item in wanted]
+            return f"{value} is not one of {', '.join(choices)}{meaning}"
         case "uniqueItems":
             twice = sorted({str(item) for item in error.instance if error.instance.count(item) > 1})
             return f"{', '.join(twice)} is listed twice; list it once"
@@ -103,7 +112,8 @@ def _explain(error: ValidationError) -> str:
             return f"set either {', or '.join(choices)}"
         case "oneOf":
             return f"{value} is incomplete{meaning}"
-    return f"{error.message}{meaning}"
+    # which writes the value as Python does
+    return f"{error.message.replace(repr(error.instance), value, 1)}{meaning}"
 
 
 def unknown_name(name: str, known: Iterable[str], others: Iterable[str] = ()) -> str:

@@ -59,7 +59,9 @@ def table(paired: Paired, plans: Sequence[Mapping[str, int]]) -> str:
     for plan in ({}, *plans):
         items = {**asked, **plan}
         if unknown := items.keys() - asked.keys():
-            raise ValueError(f"no items of {', '.join(sorted(unknown))}: there are {list(asked)}")
+            raise ValueError(
+                f"no items of {', '.join(sorted(unknown))}: there are {', '.join(asked)}"
+            )
         values = (standard_error(variance, items), smallest_difference(variance, items))
         counts = [*items.values(), sum(items.values())]
         rows.append([*(f"{count:,}" for count in counts), *(f"{value:.2f}" for value in values)])
