@@ -29,12 +29,35 @@ def checkout(tmp_path_factory, copy_suite):
     return root, git
 
 
-def commit_named_by(root) -> str:
-    command = "from leap_suite.jobs.provenance import git_commit; print(git_commit())"
+def named_by(root, function: str) -> str:
+    command = f"from leap_suite.jobs.provenance import {function}; print({function}())"
     environment = {**os.environ, "PYTHONPATH": str(root / "workflow")}
     return subprocess.run(
         [sys.executable, "-c", command], env=environment, capture_output=True, text=True, check=True
     ).stdout.strip()
+
+
+def commit_named_by(root) -> str:
+    return named_by(root, "git_commit")
+
+
+@pytest.mark.parametrize(
+    ("remote", "address"),
+    [
+        ("https://github.com/owner/leap.git", "https://github.com/owner/leap"),
+        ("https://user:secret@host.org:8443/leap", "https://host.org:8443/leap"),
+        ("git@github.com:owner/leap.git", ""),
+        ("/srv/leap", ""),
+        (None, ""),
+    ],
+)
+def test_the_repository_is_a_remote_that_everybody_can_read(checkout, remote, address):
+    root, git = checkout
+    if remote:
+        git("remote", "add", "origin", remote)
+    assert named_by(root, "repository") == address
+    if remote:
+        git("remote", "remove", "origin")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from leap_suite.jobs.gpus import asked_driver
 from leap_suite.places import ROOT
@@ -50,6 +51,20 @@ def git_commit() -> str:
         return git("rev-parse", "HEAD") + ("-dirty" if changed or added else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+def repository() -> str:
+    """https address of the checkout's remote `origin`, without a user's name; "" without one."""
+    if not (ROOT / ".git").exists():  # an installed package, maybe within a repository of others
+        return ""
+    command = ["git", "-C", str(ROOT), "remote", "get-url", "origin"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    address = urlsplit(found)
+    place = address.netloc.rpartition("@")[2] + address.path.removesuffix(".git")
+    return f"https://{place}" if address.scheme == "https" else ""
 
 
 def choose_device() -> str:
