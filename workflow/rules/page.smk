@@ -1,8 +1,14 @@
 # report.html: verdicts, tables, figures, provenance and settings in one file.
 
+import shlex
+
 from leap_suite.plan.config import shown_settings
 
 TEMPLATES = Path(PACKAGE, "report/page").glob("*.j2")
+# what settings beside these the run has is in the page's settings
+COMMAND = ["snakemake", "--cores", "all", "--config", f"scale={config['scale']}"]
+COMMAND += [f"model={config['model']}"] if config.get("model") else []
+COMMAND += [f"run={RUN}"] if RUN != config["scale"] else []
 
 
 rule page:
@@ -25,6 +31,7 @@ rule page:
         places=[cell.path for cell in PRUNED],
         captions=SHOWN,
         settings=shown_settings(config),
+        command=shlex.join(COMMAND),
         code=shown("report.page.write", data=[CAPTIONS, *NUMBERS, *TEMPLATES]),
     message:
         "Writing report.html"

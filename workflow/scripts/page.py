@@ -1,5 +1,6 @@
 """Rule page: the report as one HTML file."""
 
+from datetime import date
 from pathlib import Path
 
 from leap_suite.jobs.script import job_of
@@ -8,6 +9,7 @@ if __name__ == "__main__":
     with job_of(snakemake):
         from jinja2 import Template
 
+        from leap_suite.jobs.provenance import repository
         from leap_suite.places import CAPTIONS
         from leap_suite.report.page.write import PageInputs, write_page
         from leap_suite.results.frame import read
@@ -25,6 +27,9 @@ if __name__ == "__main__":
             params.settings,
             [Path(file) for file in inputs.tables],
             [Path(file) for file in inputs.speeds],
+            params.command,
+            date.today().isoformat(),
+            repository(),
         )
         results = read(Path(inputs.frame), Path(inputs.answers), params.recipes)
         write_page(results, Context(**params.told), shown, Path(snakemake.output[0]))

@@ -36,10 +36,21 @@ def test_rows_are_means_over_places_of_means_over_seeds():
     assert leap.wall_seconds == pytest.approx((15 + 10) / 2)
 
 
+def test_the_dense_model_is_above_the_methods_at_their_places_and_has_no_rank():
+    lines = leaderboard_lines(results(CELLS, CHANCE))
+    # a has one sparsity, b one: 90 and 80 count alike, and twice as much where there are two
+    assert lines[2] == "| – | Dense | 85.00 | – | 100.00 | 10.00 | – |"
+    more = [*CELLS, ran("leap", 0.5, sparsity="0.6", model="a")]
+    assert leaderboard_lines(results(more, CHANCE))[2].startswith("| – | Dense | 86.67 |")
+    assert "Dense" not in "".join(leaderboard_lines(results(CELLS[2:], TASKS)))
+    partly = [*CELLS[:2], ran("leap", model="a"), ran("wanda", model="b")]
+    assert len(leaderboard_lines(results(partly))) == 2, "no method was run everywhere"
+
+
 def test_unknown_numbers_are_dashes_and_without_methods_there_are_no_rows():
     found = results(CELLS, CHANCE)
     known = ~found.frame["measure"].isin(["wall_seconds", "recovered_share"])
-    head, _, _, line = leaderboard_lines(Results(found.frame[known], found.items))
+    head, _, _, _, line = leaderboard_lines(Results(found.frame[known], found.items))
     assert head.startswith("| # | Method | Accuracy | Mean rank |")
     assert line == "| 2 | Wanda | 61.00 | 1.75 | – | 9.00 | – |"
     assert len(leaderboard_lines(part_of(found, found.cells["method"] == "dense"))) == 2

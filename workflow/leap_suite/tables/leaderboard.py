@@ -5,12 +5,25 @@ from dataclasses import replace
 
 import pandas as pd
 
+from leap_suite.plan.cell import DENSE
 from leap_suite.plan.methods import method_label
-from leap_suite.results.frame import Results, is_pruned
+from leap_suite.results.frame import PLACE, Results, is_pruned
 from leap_suite.results.statistics import means, over_places
-from leap_suite.tables.entries import Field, markdown, number, number_field, perplexity, table
+from leap_suite.tables.entries import (
+    NONE,
+    Field,
+    markdown,
+    number,
+    number_field,
+    perplexity,
+    table,
+)
 
 HEADINGS = ("#", "Method", "Accuracy", "Mean rank", "Recovered", "Perplexity", "Seconds")
+RANK = (
+    "Mean rank: at each model and sparsity the methods are ranked by accuracy, 1 the best, and the "
+    "mean of these ranks is shown."
+)
 _MEASURES = ("recovered_share", "ppl", "wall_seconds")
 _COLUMNS = ["method", "average", "rank", *_MEASURES]
 
@@ -42,7 +55,8 @@ def leaderboard(results: Results) -> pd.DataFrame:
 
 
 def leaderboard_fields(results: Results) -> list[list[Field]]:
-    """Rows under `HEADINGS`, the best entry of each column marked."""
+    """Rows under `HEADINGS`: the dense model, without a rank, and the methods, the best entry of
+    each column marked."""
     rows = leaderboard(results)
     columns = [
         [Field(str(place), place) for place in range(1, len(rows) + 1)],
@@ -53,7 +67,22 @@ def leaderboard_fields(results: Results) -> list[list[Field]]:
         _column(rows["ppl"], "min", perplexity),
         _column(rows["wall_seconds"], "min"),
     ]
-    return [list(row) for row in zip(*columns, strict=True)]
+    methods = [list(row) for row in zip(*columns, strict=True)]
+    return [*_dense(results), *methods] if methods else []
+
+
+def _dense(results: Results) -> list[list[Field]]:
+    """Row of the dense model, if there is one, over the models and sparsities of the methods."""
+    cells = results.cells
+    places = cells.loc[is_pruned(cells) & ~cells["control"], PLACE].drop_duplicates()
+    dense = places.merge(cells[~is_pruned(cells)].drop(columns="sparsity"), on="model")
+    if not len(dense):
+        return []
+    accuracy, recovered = (over_places(dense, name) for name in ("average", "recovered_share"))
+    ppl = number_field(over_places(dense, "ppl", geometric=True), perplexity)
+    none = Field(NONE)
+    return [[Field(NONE, 0), Field(method_label(DENSE)), number_field(accuracy), none,
+             number_field(recovered), ppl, none]]  # fmt: skip
 
 
 def leaderboard_lines(results: Results) -> list[str]:

@@ -14,5 +14,6 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 @pytest.fixture(scope="session", params=["leap", "wanda", NOBODY])
 def report(request, cells: Made, tmp_path_factory: pytest.TempPathFactory) -> Report:
-    """The report of the grid about one subject."""
-    return write_report(cells, request.param, tmp_path_factory.mktemp("report"))
+    """The report of the grid about one subject; Wanda's has a note."""
+    note = {"note": "Miniature models, generated tasks"} if request.param == "wanda" else {}
+    return write_report(cells, request.param, tmp_path_factory.mktemp("report"), note)

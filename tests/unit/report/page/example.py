@@ -36,6 +36,7 @@ ITEMS = 200
 TASKS = {**TITLES, "gsm8k": "GSM8K", "lambada": "LAMBADA"}
 METHOD_OF = {method_label(method): method for method in RIGHT}
 NOBODY = "not in the grid"
+COMMAND = "snakemake --cores all --config scale=mini"
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,8 @@ def write_cells(folder: Path, prefix: str = "", **dtypes: str) -> Made:
             achieved=cell.target and cell.target + draw.uniform(0, 0.01),
             provenance={"git_commit": f"{draw.getrandbits(60):015x}",
                         "device": "</pre><script>problems.push(1)</script>",
-                        "dtype": dtypes.get(cell.method, "float32")},
+                        "dtype": dtypes.get(cell.method, "float32"),
+                        "packages": {"torch": "2.13.0", "transformers": "5.23.0"}},
             manifest=_manifest(draw, place),
         )  # fmt: skip
     return files
@@ -122,7 +124,8 @@ def write_cells(folder: Path, prefix: str = "", **dtypes: str) -> Made:
 def _manifest(draw: random.Random, place: int) -> dict[str, Any]:
     cost = {"wall_time_seconds": 10 + 1.7 * place, "peak_memory_bytes": 10**9 + place * 3 * 10**7}
     pruning = {"settings": {"steps": 4}, "device": "cuda", "gpu": f"GPU <{place}>", "cost": cost}
-    return {"pruning": pruning, "git_commit": f"{draw.getrandbits(60):015x}-dirty"}
+    commit = f"{draw.getrandbits(60):015x}-dirty"
+    return {"pruning": pruning, "git_commit": commit, "platform": "Linux"}
 
 
 def _published(results: Results) -> pd.DataFrame:
@@ -152,7 +155,8 @@ def write_report(
     )
     (folder / "main.csv").write_text("model\n")
     (folder / "quality.svg").write_text(
-        '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><path d="M0 0h9"/></svg>'
+        '<svg xmlns="http://www.w3.org/2000/svg" width="489.6pt" height="9pt">'
+        '<path d="M0 0h9"/></svg>'
     )
     report = Report(
         folder / "report.html", subject,
@@ -162,8 +166,9 @@ def write_report(
     )  # fmt: skip
     inputs = PageInputs(
         {path: of.manifest for path, of in files.items() if of.manifest},
-        [(folder / "quality.svg", "Quality & more")],
-        {"grid": {"models": [*MODELS]}}, [folder / "main.csv"],
+        [(folder / "quality.svg", f"{report.context.note}. Quality & more".removeprefix(". "))],
+        {"grid": {"models": [*MODELS]}}, [folder / "main.csv"], command=COMMAND, day="2026-05-17",
+        repository="https://example.org/leap",
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(write, "read_published", lambda: report.published)

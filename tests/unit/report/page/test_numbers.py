@@ -7,10 +7,13 @@ import math
 import pytest
 
 from leap_suite.plan.methods import method_label
+from leap_suite.report.overview import duration
+from leap_suite.report.page import masthead
+from leap_suite.results.frame import Results
 from leap_suite.tables import against_published, published_leads, verdict
 from leap_suite.tables.headline import judge
-from leap_suite.tables.leaderboard import leaderboard
-from tests.unit.report.page.example import MODELS, NOBODY, TASKS
+from leap_suite.tables.leaderboard import RANK, leaderboard
+from tests.unit.report.page.example import COMMAND, MODELS, NOBODY, TASKS
 from tests.unit.results.example import TITLES
 
 
@@ -49,7 +52,15 @@ def test_every_table_is_checked_here(report):
 
 
 def test_leaderboard(report):
-    lines, rows = leaderboard(report.results), report.rows("leaderboard-table")
+    lines, (dense, *rows) = leaderboard(report.results), report.rows("leaderboard-table")
+    # over the methods' places: each model's cell at 0.0 with the two sparsities' weight
+    unpruned = report.results.cells.query("method == 'dense'")
+    check_row(
+        dense,
+        {"#": "–", "Method": "Dense", "Accuracy": unpruned["average"].mean(), "Mean rank": "–",
+         "Recovered": 100.0, "Perplexity": math.sqrt(unpruned["ppl"].prod()), "Seconds": "–"},
+    )  # fmt: skip
+    assert not any("best" in cell.get("class", "").split() for cell in dense.values())
     for place, (row, line) in enumerate(zip(rows, lines.itertuples(), strict=True), 1):
         check_row(
             row,
@@ -62,6 +73,43 @@ def test_leaderboard(report):
         values = [float(row[heading].get("data-sort")) for row in rows]
         bold = ["best" in row[heading].get("class", "").split() for row in rows]
         assert bold == [value == best(values) for value in values]
+
+
+def test_mean_rank_is_explained(report):
+    assert dict(leaderboard_notes(report)) == {"Mean rank": RANK}
+    assert RANK in report.texts("//section[@id='leaderboard']/p")[0]
+
+
+def leaderboard_notes(report):
+    for button in report.page.xpath("//table[@id='leaderboard-table']//th/button[@title]"):
+        yield button.text_content(), button.get("title")
+
+
+def test_the_head_says_how_the_page_was_made(report):
+    names, texts = (report.texts(f"//header/dl/div/{part}") for part in ("dt", "dd"))
+    cells = report.results.cells
+    commits = [commit[:7] for commit in cells["commit"]]
+    assert dict(zip(names, texts, strict=True)) == {
+        "Written": "2026-05-17",
+        "Command": f"{COMMAND}, with the settings below",
+        "Machine": f"{cells['device'][0]}; GPU <1>; GPU <2> and {cells['wall_seconds'].count() - 2}"
+        " more, Linux",
+        "Computed in": "float32",
+        "Versions": cells["versions"][0],
+        "Pruning and training": f"{duration(cells['wall_seconds'].sum())}, the sum over all jobs",
+        "Commit": f"{'; '.join(commits[:3])} and {len(commits) - 3} more",
+        "Sources": "Paper, repository",
+    }
+    assert report.page.xpath("//header/dl//a/@href") == [
+        "#settings", "https://arxiv.org/abs/2605.17289", "https://example.org/leap",
+    ]  # fmt: skip
+
+
+def test_facts_that_nobody_recorded_are_left_out(report):
+    frame = report.results.frame
+    known = frame[frame["measure"] != "wall_seconds"].assign(versions="", commit="unknown")
+    found = dict(masthead.facts(Results(known, report.results.items), {}))
+    assert found.keys() == {"Machine", "Computed in"}
 
 
 def test_verdicts(report):

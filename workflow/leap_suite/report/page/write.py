@@ -2,8 +2,9 @@
 
 import base64
 import math
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from leap_suite.artifacts.files import read_json, write_text
 from leap_suite.plan.cell import Cell
 from leap_suite.plan.methods import method_label
+from leap_suite.report.page import masthead
 from leap_suite.results.frame import Results, written
 from leap_suite.results.speeds import batches
 from leap_suite.tables import against_published, leaderboard, published_leads, verdict
@@ -25,6 +27,8 @@ from leap_suite.tables.main import added, damage, normed
 from leap_suite.tables.published import read_published
 from leap_suite.tables.speed import WAYS, name_of, speed_rows
 
+_COLUMN = 300  # points, more than the width of a figure for one column
+
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 
 
@@ -33,7 +37,7 @@ class Table:
     """Headings and rows, and the roles of columns, by their indices.
 
     `text` columns are aligned left, `filters` have a menu that selects rows, `wide` are hidden on a
-    phone, and in `low` smaller numbers are better.
+    phone, in `low` smaller numbers are better, and `notes` explain headings.
     """
 
     headings: Sequence[str]
@@ -42,6 +46,7 @@ class Table:
     filters: Sequence[int] = ()
     wide: Sequence[int] = ()
     low: Sequence[int] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,8 @@ class PageInputs:
     """Files and settings shown on the page in addition to the results.
 
     `manifests` of the pruned checkpoints by the path of their cell; `figures`, SVG files with their
-    captions; `tables`, files for download; `speeds`, files of measured speed.
+    captions; `tables`, files for download; `speeds`, files of measured speed; `command`, which
+    makes the page; `day`, on which it was written; `repository`, an https address.
     """
 
     manifests: Mapping[str, Path]
@@ -57,6 +63,9 @@ class PageInputs:
     settings: Mapping[str, Any]
     tables: Sequence[Path] = ()
     speeds: Sequence[Path] = ()
+    command: str = ""
+    day: str = ""
+    repository: str = ""
 
 
 def write_page(results: Results, context: Context, inputs: PageInputs, output: Path) -> None:
@@ -68,12 +77,17 @@ def write_page(results: Results, context: Context, inputs: PageInputs, output: P
         trim_blocks=True,
     )
     judged, generated = judge(results, context), results.generated
-    cells, manifests = _provenance(results, inputs.manifests)
+    made = {path: read_json(file) for path, file in inputs.manifests.items()}
+    cells, manifests = _provenance(results, made)
     text = environment.get_template(TEMPLATE.name).render(
         scale=context.scale,
         note=context.note,
         about=context.about,
         count=len(results.cells),
+        facts=masthead.facts(results, made),
+        command=inputs.command,
+        day=inputs.day,
+        repository=inputs.repository,
         subject=method_label(context.subject),
         rule=verdict.rule(context) if judged["against"] else verdict.no_verdict(context),
         mixed=judged["mixed"],
@@ -85,7 +99,9 @@ def write_page(results: Results, context: Context, inputs: PageInputs, output: P
             text=(1,),
             wide=(0, 3, 6),
             low=(0, 3, 5, 6),
+            notes={"Mean rank": leaderboard.RANK},
         ),
+        rank=leaderboard.RANK,
         results=_results(results),
         speed=_speed(results, inputs.speeds) if inputs.speeds else None,
         measured=measured(results).replace("`", ""),
@@ -94,7 +110,7 @@ def write_page(results: Results, context: Context, inputs: PageInputs, output: P
         tables=[{"name": path.name, "data": _data(path, "text/plain")} for path in inputs.tables],
         # images, so that the identifiers of two figures do not meet
         figures=[
-            {"name": path.stem, "caption": caption, "data": _data(path, "image/svg+xml")}
+            _figure(path, caption.removeprefix(f"{context.note}. "))
             for path, caption in inputs.figures
         ],
         provenance=cells,
@@ -203,21 +219,36 @@ def _speed(results: Results, speeds: Sequence[Path]) -> Table:
     return Table(headings, fields, text=(0, 1, 3), filters=(0, 1, 2, 3), wide=(4, 5), low=(5, 6))
 
 
-def _provenance(results: Results, manifests: Mapping[str, Path]) -> tuple[Table, list[Any]]:
-    """Table of all cells, and their manifests as text; `manifests` are files by the cell's path."""
+def _figure(path: Path, caption: str) -> dict[str, Any]:
+    """`wide`: for a page's width in print, not for a column's."""
+    width = re.search(r'<svg[^>]* width="([\d.]+)', path.read_text())
+    wide = width is not None and float(width[1]) > _COLUMN
+    data = _data(path, "image/svg+xml")
+    return {"name": path.stem, "caption": caption, "data": data, "wide": wide}
+
+
+def _provenance(results: Results, manifests: Mapping[str, Any]) -> tuple[Table, list[Any]]:
+    """Table of all cells, and their manifests as text; `manifests` are by the cell's path."""
     rows, texts = [], []
     for row in results.cells.itertuples():
         cell = Cell.at(row.model, row.method, row.sparsity, row.seed)
-        manifest = read_json(manifests[cell.path]) if cell.path in manifests else {}
+        manifest = manifests.get(cell.path, {})
         label = f"{cell.model}, {method_label(cell.method)}, sparsity {cell.sparsity}"
         label += f", seed {cell.seed}" if cell.seed else ""
         rows.append(_cell(row, manifest))
         text = _manifest(row, manifest)
         texts.append({"anchor": f"cell-{row.Index}", "label": label, "text": text})
-    roles = {"text": (0, 1, 7, 8), "filters": (0, 1, 2), "wide": (3, 4, 6, 8), "low": (2, 3, 5, 6)}
     headings = ["Method", "Model", "Sparsity", "Seed", "Achieved", "Seconds", "Peak GB", "Device",
                 "Commit"]  # fmt: skip
-    return Table(headings, rows, **roles), texts
+    table = Table(
+        headings,
+        rows,
+        text=(0, 1, 7, 8),
+        filters=(0, 1, 2),
+        wide=(3, 4, 6, 8),
+        low=(2, 3, 5, 6),
+    )
+    return table, texts
 
 
 def _manifest(row: Any, manifest: Mapping[str, Any]) -> str:
@@ -232,9 +263,7 @@ def _manifest(row: Any, manifest: Mapping[str, Any]) -> str:
 
 
 def _cell(row: Any, manifest: Mapping[str, Any]) -> list[Field]:
-    made_by = manifest.get("pruning", {})
     gpu, cpu = (float(getattr(row, name, math.nan)) for name in ("peak_gpu_bytes", "peak_bytes"))
-    commit, dirty, _ = str(manifest.get("git_commit", row.commit)).partition("-dirty")
     return [
         Field(method_label(row.method), link=f"#cell-{row.Index}"),
         Field(row.model),
@@ -243,8 +272,8 @@ def _cell(row: Any, manifest: Mapping[str, Any]) -> list[Field]:
         number_field(row.achieved_sparsity, lambda value: number(value, 4)),
         number_field(getattr(row, "wall_seconds", math.nan), lambda value: number(value, 1)),
         number_field((cpu if math.isnan(gpu) or not gpu else gpu) / 1e9),
-        Field(made_by.get("gpu") or made_by.get("device", "" if manifest else row.device)),
-        Field(commit[:7] + dirty),
+        Field(masthead.device_of(manifest) if manifest else row.device),
+        Field(masthead.short_commit(str(manifest.get("git_commit", row.commit)))),
     ]
 
 
