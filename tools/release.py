@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 from datetime import date
 from pathlib import Path
@@ -61,8 +60,7 @@ def build(root: Path, target: Path) -> list[Path]:
         clone = Path(place, "clone")
         _run("git", "clone", "-q", str(root), str(clone), cwd=root)
         sdist = _built("sdist", clone)
-        with tarfile.open(sdist) as archive:
-            archive.extractall(place, filter="data")
+        shutil.unpack_archive(sdist, place)
         wheel = _built("wheel", Path(place, sdist.name.removesuffix(".tar.gz")))
         target.mkdir(exist_ok=True)
         return [Path(shutil.copy2(file, target)) for file in (sdist, wheel)]

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import tarfile
 import zipfile
 from datetime import date
 from email import message_from_bytes
@@ -57,8 +56,7 @@ def wheel(repository, tmp_path_factory) -> Path:
     place = tmp_path_factory.mktemp("build")
     call("git", "clone", "-q", repository, place / "clone", cwd=place)
     sdist = call(sys.executable, "-c", BUILD, "sdist", cwd=place / "clone").split()[-1]
-    with tarfile.open(place / "clone/dist" / sdist) as archive:
-        archive.extractall(place, filter="data")
+    shutil.unpack_archive(place / "clone/dist" / sdist, place)
     source = place / sdist.removesuffix(".tar.gz")
     return source / "dist" / call(sys.executable, "-c", BUILD, "wheel", cwd=source).split()[-1]
 

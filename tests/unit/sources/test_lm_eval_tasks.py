@@ -10,7 +10,7 @@ import pytest
 import yaml
 from lm_eval.tasks import TaskManager
 
-from leap_suite.plan.config import SCALES, load
+from leap_suite.plan.config import MINIATURES, load
 from leap_suite.plan.validation import ConfigError
 from leap_suite.sources import lm_eval_tasks
 from leap_suite.sources.lm_eval_tasks import refuse
@@ -83,7 +83,7 @@ def test_what_can_be_asked_is_not_refused():
 
 def test_the_settings_beside_the_invented_data_are_good():
     settings = yaml.safe_load((ROOT / "tests/data/any_tasks.yaml").read_text())
-    tiny = str(SCALES.parent / "leap_suite/miniature/checkpoints/mini-llama-3.2-1b")
+    tiny = str(MINIATURES / "mini-llama-3.2-1b")
     settings["models"]["tiny"]["source"] = {"path": tiny}
     settings["hub_mirror"] = str(ROOT / "tests/data/hub")
     refuse(load(settings))
