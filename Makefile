@@ -74,7 +74,7 @@ pins:
 
 # Checks versions and dates, builds both distributions into dist/, and prints what publishes them.
 release: $(READY)
-	@python -m tools.release
+	@python -m tests.release
 
 # Keeps results, which may have taken days of GPU time.
 clean:

@@ -8,7 +8,7 @@ import pytest
 
 import leap
 from tests.conftest import ROOT
-from tools.release import CHANGES, CITATION, VERSION, checked_version, latest_section
+from tests.release import CHANGES, CITATION, VERSION, checked_version, latest_section
 
 TODAY = "2030-01-02"
 FILES = {

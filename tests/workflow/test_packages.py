@@ -15,11 +15,10 @@ import pytest
 
 from leap_suite.artifacts.files import sha256
 from leap_suite.plan.config import MINIATURES
+from tests import release
 from tests.conftest import ROOT
-from tools import release
 
 pytestmark = pytest.mark.heavy
-BUILD = "import setuptools.build_meta as b, sys; print(getattr(b, 'build_' + sys.argv[1])('dist'))"
 # `https://github.com/owner/leap-suite` is the repository of the fixture for git
 OWNER, SNAKEDEPLOY = "owner", "snakedeploy==0.17.1"
 
@@ -53,12 +52,8 @@ def repository(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def wheel(repository, tmp_path_factory) -> Path:
     """Built from the source distribution, which is built from a clone."""
-    place = tmp_path_factory.mktemp("build")
-    call("git", "clone", "-q", repository, place / "clone", cwd=place)
-    sdist = call(sys.executable, "-c", BUILD, "sdist", cwd=place / "clone").split()[-1]
-    shutil.unpack_archive(place / "clone/dist" / sdist, place)
-    source = place / sdist.removesuffix(".tar.gz")
-    return source / "dist" / call(sys.executable, "-c", BUILD, "wheel", cwd=source).split()[-1]
+    _, built = release.build(repository, tmp_path_factory.mktemp("build"))
+    return built
 
 
 def environment(place: Path) -> Path:
@@ -109,7 +104,7 @@ def test_a_release_is_built_from_what_is_committed_and_published_by_hand(reposit
     (place / "build/lib/leap").mkdir(parents=True)
     (place / "build/lib/leap/stale.py").touch()
     printed = call(
-        sys.executable, "-m", "tools.release", cwd=place, PYTHONPATH=f"{place}:{place}/workflow"
+        sys.executable, "-m", "tests.release", cwd=place, PYTHONPATH=f"{place}:{place}/workflow"
     )
     made = re.findall(r"^dist/(\S+)  ([\d,]+) bytes  sha256 (\w+)$", printed, re.M)
     assert [name for name, *_ in made] == [

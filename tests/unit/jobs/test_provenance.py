@@ -87,6 +87,14 @@ def test_outside_a_repository_it_is_unknown(tmp_path, copy_suite):
     assert commit_named_by(copy) == "unknown"
 
 
+def test_within_a_repository_of_others_it_is_unknown(tmp_path, copy_suite):
+    copy = copy_suite(tmp_path / "suite")
+    who = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+    for command in (["init", "-q"], [*who, "commit", "-q", "--allow-empty", "-m", "Theirs"]):
+        subprocess.run(["git", "-C", tmp_path, *command], check=True)
+    assert commit_named_by(copy) == "unknown"
+
+
 def small_model(attention: str) -> LlamaForCausalLM:
     config = LlamaConfig(hidden_size=8, intermediate_size=8, num_hidden_layers=1, vocab_size=8,
                          num_attention_heads=2, attn_implementation=attention)  # fmt: skip

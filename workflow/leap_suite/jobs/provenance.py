@@ -40,31 +40,33 @@ def git_commit() -> str:
 
     Untracked files count in folders of code, since a new method changes results.
     """
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(ROOT), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
     try:
-        changed = git("status", "--porcelain", "--untracked-files=no")
-        added = git("ls-files", "--others", "--exclude-standard", "--", *_CODE)
-        return git("rev-parse", "HEAD") + ("-dirty" if changed or added else "")
+        changed = _git("status", "--porcelain", "--untracked-files=no")
+        added = _git("ls-files", "--others", "--exclude-standard", "--", *_CODE)
+        return _git("rev-parse", "HEAD") + ("-dirty" if changed or added else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 
 
 def repository() -> str:
     """https address of the checkout's remote `origin`, without a user's name; "" without one."""
-    if not (ROOT / ".git").exists():  # an installed package, maybe within a repository of others
-        return ""
-    command = ["git", "-C", str(ROOT), "remote", "get-url", "origin"]
     try:
-        found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        address = urlsplit(_git("remote", "get-url", "origin"))
     except (OSError, subprocess.CalledProcessError):
         return ""
-    address = urlsplit(found)
     place = address.netloc.rpartition("@")[2] + address.path.removesuffix(".git")
     return f"https://{place}" if address.scheme == "https" else ""
+
+
+def _git(*arguments: str) -> str:
+    """Output of git on the checkout.
+
+    Raises OSError outside one: an installed package may lie within a repository of others.
+    """
+    if not (ROOT / ".git").exists():
+        raise FileNotFoundError(f"{ROOT} is no checkout")
+    command = ["git", "-C", str(ROOT), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def choose_device() -> str:

@@ -17,12 +17,11 @@ _MISSING = object()
 def settings(section: str = "") -> list[str]:
     """Settings of a run with their types; of one section, or those that have no settings below."""
     schema = read_yaml(SCHEMAS / "config.schema.yaml")
-    whole = _resolved(schema, schema)
     if section:
-        below = schema["$defs"].get(section) or whole["properties"][section]
+        below = schema["$defs"].get(section) or schema["properties"][section]
         rows = _rows(below, schema, "")
     else:
-        rows = _rows(whole, schema, "", deep=False)
+        rows = _rows(schema, schema, "", deep=False)
     return table(_HEADINGS, list(rows), "lllll")
 
 
