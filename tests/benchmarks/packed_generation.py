@@ -11,6 +11,7 @@ half the range over rounds.
 
 import argparse
 import statistics
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -39,7 +40,9 @@ def main() -> None:
         threads=options.threads,
         device=options.device,
     )
-    dense_ways = ["bfloat16"] + (["float32"] if options.device == "cpu" else [])
+    dense_ways = ["bfloat16"]
+    if options.device == "cpu":
+        dense_ways += ["own kernel", "float32"]
     with tempfile.TemporaryDirectory() as temporary:
         dense = _dense(options.model, Path(temporary) / "dense")
         packed = {s: _packed(dense, s, Path(temporary) / f"{s}") for s in options.sparsities}
@@ -48,9 +51,10 @@ def main() -> None:
         if options.device == "cpu":  # for comparison, by torch's kernels
             ways |= {f"{bits} bits": (dense, f"{bits} bits") for bits in (8, 4)}
         found: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
-        for _ in range(options.rounds):
+        for number in range(options.rounds):
             for way, (folder, kind) in ways.items():
                 found[way].append(timed(folder, kind, settings))
+                print(f"round {number}, {way}: {found[way][-1]}", file=sys.stderr)
     kind = cpu.instructions() if options.device == "cpu" else torch.cuda.get_device_name()
     print(f"{options.model}, {kind}, {options.threads} threads, torch {torch.__version__}\n")
     print("| weights | GB | peak GB | first token, s |", end="")

@@ -3,18 +3,16 @@
     python tests/benchmarks/packed_product.py [--threads 2] [--repeats 15] [--device cpu]
 
 Matrices have the shapes of the paper's models and random masks; copies of each are used in turn, so
-that none stays in a cache. `packed` is the product of `leap_suite.sparse`; `dense` on a CPU a
-kernel in the same style (`dense_product.cpp`) and on a GPU cuBLAS; `torch` its own product in
-bfloat16 or float32; CSR is in float32 with 32-bit indices. All ways take turns. Times are medians,
-with the interquartile range in percent; the last table has bytes a second, beside those of a copy.
+that none stays in a cache. `packed` and, on a CPU, `dense` are the products of `leap_suite.sparse`;
+`torch` is its own product in bfloat16 (on a GPU cuBLAS) or float32; CSR is in float32 with 32-bit
+indices. All ways take turns. Times are medians, with the interquartile range in percent; the last
+column has bytes a second, to compare with a copy's in the first line.
 """
 
 import argparse
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -39,8 +37,6 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     on_cpu = options.device == "cpu"
-    if on_cpu:
-        _build_dense()
     print(f"{cpu.instructions() if on_cpu else torch.cuda.get_device_name()}, "
           f"{options.threads} threads, copy {_copy_speed(options.device):.0f} GB/s\n")  # fmt: skip
     headings = ["matrix", "zeros", "packed", *(_DENSE if on_cpu else _DENSE_GPU), "dense / packed"]
@@ -88,12 +84,11 @@ def _dense_ways(token: Tensor, weights: Sequence[Tensor]) -> Mapping[str, Way]:
     ways: dict[str, Way] = {"torch bfloat16": [lambda w=w: linear(token, w) for w in weights]}
     if token.is_cuda:
         return ways
-    kind, column = cpu.instructions(), token.float().T.contiguous()
-    dense = torch.ops.dense_product.linear
+    column = token.float().T.contiguous()
     few = weights[: max(2, len(weights) // 2)]  # float32 takes twice the bytes
     csr = [_csr(weight) for weight in few]
     return {
-        "dense bfloat16": [lambda w=w: dense(token, w, kind) for w in weights],
+        "dense bfloat16": [lambda w=w: cpu.dense(token, w) for w in weights],
         **ways,
         "torch float32": [lambda w=w: linear(column.T, w) for w in [w.float() for w in few]],
         "CSR float32": [lambda m=m: m @ column for m in csr],
@@ -137,15 +132,6 @@ def _copy_speed(device: str) -> float:
     options = argparse.Namespace(repeats=9, device=device)
     seconds = measured({"copy": [lambda: target.copy_(source)]}, options)["copy"]
     return 2 * source.nbytes / statistics.median(seconds) / 1e9
-
-
-def _build_dense() -> None:
-    from torch.utils.cpp_extension import load
-
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(__file__).with_name("dense_product.cpp")
-        load("dense_product", [str(source)], extra_cflags=["-O3", "-std=c++20", "-fopenmp"],
-             build_directory=folder, is_python_module=False)  # fmt: skip
 
 
 if __name__ == "__main__":

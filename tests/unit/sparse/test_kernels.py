@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from leap_suite.sparse import cpu, gpu
 from leap_suite.sparse.container import unpacked_matrix
+from leap_suite.sparse.dense import like
 from tests.unit.sparse.packed import assert_products, matrix
 
 BUILT = cpu.instructions()
@@ -47,6 +48,31 @@ def test_products_on_a_cpu(rows, columns, tokens, density, seed):
         assert torch.equal(found_OI.bfloat16(), weight_OI)
     assert_products(cpu.linear(tokens_NI, *parts), tokens_NI, weight_OI)
     assert torch.equal(unpacked_matrix(parts[0], parts[2], columns), weight_OI)
+
+
+@needs_kernel
+@pytest.mark.parametrize("shape", [(1, 64), (33, 640), (500, 2048)])
+def test_dense_products_of_one_token(shape, kind):
+    weight_OI, token_1I = torch.randn(shape).bfloat16(), torch.randn(1, shape[1]).bfloat16()
+    assert cpu.can_multiply(token_1I, weight_OI)
+    assert_products(torch.ops.bitmask.dense(token_1I, weight_OI, kind), token_1I, weight_OI)
+
+
+@needs_kernel
+def test_other_dense_products_are_torchs():
+    linear = torch.nn.Linear(128, 7, dtype=torch.bfloat16)
+    layer = like(linear)
+    assert layer.weight is linear.weight
+    assert_products(layer(torch.ones(1, 128).bfloat16()) - linear.bias,
+                    torch.ones(1, 128).bfloat16(), linear.weight, 2**-6)  # fmt: skip
+    several = torch.randn(2, 3, 128).bfloat16()
+    assert torch.equal(layer(several), linear(several))
+    assert layer(several[:1, :1]).shape == (1, 1, 7)
+    token_1I = torch.randn(1, 100).bfloat16()
+    assert not cpu.can_multiply(token_1I, torch.randn(7, 100).bfloat16())
+    for x, weight in ((several[0], linear.weight), (token_1I, torch.randn(7, 100).bfloat16())):
+        with pytest.raises(RuntimeError, match="needs one token"):
+            torch.ops.bitmask.dense(x, weight, BUILT)
 
 
 @needs_kernel

@@ -11,11 +11,12 @@ from leap_suite.artifacts.files import sha256, write_json
 from leap_suite.artifacts.masks import save_masks
 from leap_suite.artifacts.tensors import load_tensors, save_tensors
 from leap_suite.sparse.container import WEIGHTS, pack_checkpoint
+from leap_suite.sparse.dense import DenseLinear
 from leap_suite.sparse.layer import PackedLinear
 from leap_suite.sparse.loading import load
 
 SHAPE = {
-    "vocab_size": 320, "hidden_size": 96, "intermediate_size": 200, "num_hidden_layers": 2,
+    "vocab_size": 320, "hidden_size": 128, "intermediate_size": 200, "num_hidden_layers": 2,
     "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 512,
     "attention_bias": True, "initializer_range": 0.1,
 }  # fmt: skip
@@ -43,6 +44,8 @@ def packed(folder, dtype, **changed):
 def test_greedy_text_is_the_dense_models(tmp_path, tied):
     model, folder = packed(tmp_path, torch.bfloat16, tie_word_embeddings=tied)
     sparse = load(folder)
+    assert type(sparse.lm_head) is DenseLinear
+    assert (sparse.lm_head.weight is sparse.model.embed_tokens.weight) == tied
     ids = torch.arange(10)[None]
     dense_text = model.generate(ids, max_new_tokens=200, do_sample=False)
     assert dense_text.shape == (1, 210)

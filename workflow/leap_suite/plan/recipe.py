@@ -25,7 +25,7 @@ from leap_suite.plan.world import has_generated_tasks
 Recipe = dict[str, Any]
 
 _TASKS = PACKAGE / "miniature/tasks"
-_KERNEL = PACKAGE / "sparse/kernel.cpp"
+_KERNELS = [PACKAGE / "sparse" / name for name in ("kernel.cpp", "dense.cpp")]
 _DOCUMENTS = "leap_suite.sources.texts:documents"
 
 
@@ -149,7 +149,7 @@ class Recipes:
             "model": self.model(cell.model),
             "checkpoint": self._checkpoint_read(cell),
             "speed": asked,
-            "code": fingerprint("leap_suite.sparse.measure:measure", data=[_KERNEL]),
+            "code": fingerprint("leap_suite.sparse.measure:measure", data=_KERNELS),
         }
 
     def evaluation(self, cell: Cell) -> Recipe:

@@ -17,7 +17,7 @@ from leap_suite.plan.cell import DENSE
 from leap_suite.results.frame import CELL
 
 PACKED = "bitmask"
-DENSE_WAYS = ("bfloat16", "float32")
+DENSE_WAYS = ("bfloat16", "own kernel", "float32")
 OWN_WAYS = (PACKED, "8 bits", "4 bits")  # of methods, rather than for comparison
 SPARSE_WAYS = (*OWN_WAYS, "csr")
 

@@ -1,4 +1,4 @@
-"""The CPU kernels of `kernel.cpp`, built by torch's extension loader at first use."""
+"""CPU kernels: `kernel.cpp`, `dense.cpp`, built by torch's extension loader at first use."""
 
 import hashlib
 import logging
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-SOURCE = Path(__file__).with_name("kernel.cpp")
+SOURCES = [Path(__file__).with_name(name) for name in ("kernel.cpp", "dense.cpp")]
 MOST_TOKENS = 16  # with more, a dense product is faster
 
 # without -lgomp, since the functions of torch's own copy, and so its threads, are to be used
@@ -46,7 +46,7 @@ def _load_library() -> None:
     from torch.utils.cpp_extension import get_default_build_root, load
 
     root = Path(os.environ.get("TORCH_EXTENSIONS_DIR") or get_default_build_root())
-    known = f"{torch.__version__} {_FLAGS} {SOURCE.read_text()}"
+    known = f"{torch.__version__} {_FLAGS} {[source.read_text() for source in SOURCES]}"
     library = root / f"leap-suite-{hashlib.sha256(known.encode()).hexdigest()[:16]}.so"
     if library.is_file():
         torch.ops.load_library(library)
@@ -54,7 +54,7 @@ def _load_library() -> None:
     root.mkdir(parents=True, exist_ok=True)
     # no lock, which a killed process would leave behind
     with tempfile.TemporaryDirectory(dir=root) as folder:
-        load("bitmask", [str(SOURCE)], extra_cflags=_FLAGS, build_directory=folder,
+        load("bitmask", list(map(str, SOURCES)), extra_cflags=_FLAGS, build_directory=folder,
              is_python_module=False)  # fmt: skip
         shutil.copy(f"{folder}/bitmask.so", f"{folder}/finished.so")
         os.replace(f"{folder}/finished.so", library)
@@ -70,3 +70,19 @@ def linear(
     dense = torch.ops.bitmask.unpack(mask, starts, kept, instructions())
     weight_OI = dense[:, : tokens_NI.shape[1]]
     return torch.nn.functional.linear(tokens_NI.to(weight_OI.dtype), weight_OI).bfloat16()
+
+
+def can_multiply(tokens_NI: torch.Tensor, weight_OI: torch.Tensor) -> bool:
+    """Whether there is a kernel for this product with a dense matrix: of one token, in bfloat16."""
+    return (
+        tokens_NI.shape[0] == 1
+        and tokens_NI.dtype == weight_OI.dtype == torch.bfloat16
+        and tokens_NI.device.type == "cpu"
+        and weight_OI.shape[1] % 64 == 0
+        and bool(instructions())
+    )
+
+
+def dense(token_NI: torch.Tensor, weight_OI: torch.Tensor) -> torch.Tensor:
+    """One token times the transposed dense matrix, [1, O], with float32 sums."""
+    return torch.ops.bitmask.dense(token_NI.contiguous(), weight_OI.contiguous(), instructions())

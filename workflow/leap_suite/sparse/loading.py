@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from safetensors import safe_open
+from torch import nn
 from transformers.quantizers.auto import register_quantization_config, register_quantizer
 from transformers.quantizers.base import HfQuantizer
 from transformers.utils.quantization_config import QuantizationConfigMixin, QuantizationMethod
 
 from leap.model.layers import prunable_linears
+from leap_suite.sparse import dense
 from leap_suite.sparse.container import METHOD, PARTS, layers_of, read_packed
 from leap_suite.sparse.layer import PackedLinear
 from leap_suite.stages.models import load_model
@@ -56,6 +58,9 @@ class BitmaskQuantizer(HfQuantizer):
                     raise ValueError(f"{name}: {part} has shape {shapes[f'{name}.{part}']}, "
                                      f"and the model's layer needs {expected}")  # fmt: skip
             model.set_submodule(name, layer)
+        head = model.get_output_embeddings()
+        if type(head) is nn.Linear:
+            model.set_output_embeddings(dense.like(head))
 
     def is_serializable(self) -> bool:
         return True

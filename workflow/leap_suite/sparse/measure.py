@@ -72,7 +72,7 @@ def _folders(
     dense = hardened or models.intact_checkpoint(model_directory)
     folders = {"bfloat16": dense}
     if device == "cpu":
-        folders["float32"] = dense
+        folders |= {"own kernel": dense, "float32": dense}
     if hardened is None:
         return folders
     manifest = read_json(hardened / "manifest.json")

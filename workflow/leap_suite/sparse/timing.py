@@ -75,7 +75,7 @@ def _is_fit(way: str) -> bool:
     import torch
 
     fast = torch.cuda.is_available() or torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return way != "bfloat16" or fast
+    return way not in ("bfloat16", "own kernel") or fast
 
 
 def _first_token_seconds(model: "PreTrainedModel", ids: "Tensor") -> float:
@@ -133,6 +133,18 @@ def _bfloat16(folder: Path, device: str) -> "PreTrainedModel":
     return load_model(folder, "bfloat16", device)
 
 
+def _own_kernel(folder: Path, device: str) -> "PreTrainedModel":
+    from torch import nn
+
+    from leap_suite.sparse.dense import like
+
+    model = _bfloat16(folder, device)
+    for name, linear in list(model.named_modules()):
+        if type(linear) is nn.Linear:
+            model.set_submodule(name, like(linear))
+    return model
+
+
 def _packed(folder: Path, device: str) -> "PreTrainedModel":
     from leap_suite.sparse.loading import load
 
@@ -170,6 +182,7 @@ def _rounded(folder: Path, device: str, bits: int, group: int) -> "PreTrainedMod
 
 WAYS: Mapping[str, Callable[[Path, str], "PreTrainedModel"]] = {
     "bfloat16": _bfloat16,
+    "own kernel": _own_kernel,
     "bitmask": _packed,
     "float32": _float32,
     "csr": _csr,

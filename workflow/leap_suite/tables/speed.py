@@ -19,6 +19,7 @@ from leap_suite.tables.text import captioned
 
 WAYS = {
     "bfloat16": "dense, bfloat16",
+    "own kernel": "dense, bfloat16, own kernel",
     "float32": "dense, float32",
     "bitmask": "packed",
     "8 bits": "8 bits",
