@@ -5,8 +5,16 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from leap_suite.results.statistics import compare
 from tests.conftest import ROOT
-from tests.unit.test_claim_in_prose import README, RESULTS, assert_said
+from tests.unit.test_claim_in_prose import (
+    README,
+    RESULTS,
+    assert_said,
+    average,
+    evaluation,
+    scores,
+)
 
 TABLE = pd.read_csv(ROOT / "results/examples/mini/budget.csv", dtype={"sparsity": str})
 TABLE = TABLE[TABLE["tokens"] > 0]
@@ -71,6 +79,20 @@ def test_shipped_bytes_and_seconds_are_those_of_the_table():
     assert_said(f"{elsa.min():.0f} to {elsa.max():.0f} kB for ELSA", RESULTS)
     seconds = TABLE.groupby("method")["cpu_seconds"].sum()
     assert_said(f"costs {seconds['finetune'] / seconds['leap']:.2f} of LEAP's", RESULTS)
+
+
+def test_a_quarter_of_the_tokens_on_a_real_model():
+    run, whole = ROOT / "results/examples/real", average("leap", "0.6")
+    found = {name: evaluation(f"{name}-188-steps", "0.6", run) for name in ("finetune", "leap")}
+    assert {of["provenance"]["dtype"] for of in found.values()} == {"bfloat16"}
+    scored = {name: average(f"{name}-188-steps", "0.6", run) for name in found}
+    pair = compare(*(scores(f"{name}-188-steps", "0.6", run=run) for name in ("leap", "finetune")))
+    for name, label in (("finetune", "fine-tuning of Wanda's mask"), ("leap", "LEAP")):
+        wiki, c4 = (found[name][text]["value"] for text in ("perplexity", "in_domain"))
+        measured = f"{scored[name]:.2f} (perplexity {wiki:.2f} on WikiText-2, {c4:.2f} on C4)"
+        assert_said(f"{label} scores {measured}", RESULTS)
+    assert_said(f"by {abs(pair.difference):.2f} ± {pair.item_error:.2f} points", RESULTS)
+    assert_said(f"LEAP with all tokens scores {whole:.2f}", RESULTS)
 
 
 @pytest.mark.parametrize("method", sorted(set(TABLE["method"]) - {"random-mask", "wanda"}))

@@ -4,6 +4,7 @@ import math
 import re
 import statistics
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -34,20 +35,21 @@ def prose(page: str) -> str:
     return " ".join((ROOT / page).read_text(encoding="utf-8").split())
 
 
-def evaluation(method: str, cell: str) -> Mapping[str, Any]:
-    return read_json(CLAIM / "evaluations/smollm2-135m" / method / f"{cell}.json")
+def evaluation(method: str, cell: str, run: Path = CLAIM) -> Mapping[str, Any]:
+    return read_json(run / "evaluations/smollm2-135m" / method / f"{cell}.json")
 
 
-def average(method: str, cell: str) -> float:
-    tasks = evaluation(method, cell)["tasks"].values()
+def average(method: str, cell: str, run: Path = CLAIM) -> float:
+    tasks = evaluation(method, cell, run)["tasks"].values()
     return 100 * statistics.fmean(task["acc"] for task in tasks)
 
 
-def scores(method: str, *cells: str) -> pd.DataFrame:
+def scores(method: str, *cells: str, run: Path = CLAIM) -> pd.DataFrame:
     """A row an item, a column a cell."""
-    files = [CLAIM / "items/smollm2-135m" / method / f"{cell}.csv.gz" for cell in cells]
+    files = [run / "items/smollm2-135m" / method / f"{cell}.csv.gz" for cell in cells]
     items = [read_items(file).set_index(ITEM)["score"] for file in files]
-    return pd.concat(items, axis="columns", keys=cells)
+    found = pd.concat(items, axis="columns", keys=cells)
+    return found[found.index.get_level_values("measure").isin(TASKS)]  # not acc_norm
 
 
 def lead(method: str, *cells: str) -> Paired:
