@@ -42,7 +42,7 @@ def main() -> None:
     )
     dense_ways = ["bfloat16"]
     if options.device == "cpu":
-        dense_ways += ["own kernel", "float32"]
+        dense_ways += [*(["own kernel"] if cpu.instructions() else []), "float32"]
     with tempfile.TemporaryDirectory() as temporary:
         dense = _dense(options.model, Path(temporary) / "dense")
         packed = {s: _packed(dense, s, Path(temporary) / f"{s}") for s in options.sparsities}

@@ -107,6 +107,7 @@ def test_wrong_tensors_and_instructions_are_refused():
     for product in (
         lambda: torch.ops.bitmask.linear(tokens_NI, mask, starts, kept, "amx"),
         lambda: torch.ops.bitmask.unpack(mask, starts, kept, "amx"),
+        lambda: torch.ops.bitmask.dense(tokens_NI, tokens_NI, "amx"),
     ):
         with pytest.raises(RuntimeError, match="this CPU has no amx"):
             product()

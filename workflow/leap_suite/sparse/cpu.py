@@ -79,10 +79,11 @@ def can_multiply(tokens_NI: torch.Tensor, weight_OI: torch.Tensor) -> bool:
         and tokens_NI.dtype == weight_OI.dtype == torch.bfloat16
         and tokens_NI.device.type == "cpu"
         and weight_OI.shape[1] % 64 == 0
+        and weight_OI.is_contiguous()
         and bool(instructions())
     )
 
 
 def dense(token_NI: torch.Tensor, weight_OI: torch.Tensor) -> torch.Tensor:
     """One token times the transposed dense matrix, [1, O], with float32 sums."""
-    return torch.ops.bitmask.dense(token_NI.contiguous(), weight_OI.contiguous(), instructions())
+    return torch.ops.bitmask.dense(token_NI.contiguous(), weight_OI, instructions())

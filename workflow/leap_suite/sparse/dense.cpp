@@ -12,6 +12,8 @@
 #include <immintrin.h>
 #endif
 
+bool checked(const std::string& instructions);  // in kernel.cpp
+
 namespace {
 
 constexpr int64_t STEP = 64;  // columns
@@ -69,8 +71,7 @@ at::Tensor dense(const at::Tensor& x, const at::Tensor& weight, const std::strin
   }
   TORCH_CHECK(x.size(0) == 1 && x.size(1) == weight.size(1) && x.size(1) % STEP == 0,
               "needs one token, and a multiple of ", STEP, " columns");
-  TORCH_CHECK(!instructions.empty(), "this CPU has no AVX2");
-  const bool wide = instructions == "avx512_bf16";
+  const bool wide = checked(instructions);
   const at::Tensor inputs = wide ? x : x.to(at::kFloat);
   const auto* w = static_cast<const uint16_t*>(weight.const_data_ptr());
   const void* tokens = inputs.const_data_ptr();

@@ -227,13 +227,17 @@ Matrix matrix(const at::Tensor& mask, const at::Tensor& starts, const at::Tensor
           reinterpret_cast<const uint16_t*>(kept.const_data_ptr()), mask.size(0), mask.size(1) / 8};
 }
 
-// Whether these are AVX-512, and not AVX2.
+}  // namespace
+
+// Whether these are AVX-512, and not AVX2; an error where this CPU has neither. Also for dense.cpp.
 bool checked(const std::string& instructions_) {
   const bool wide = instructions_ == "avx512_bf16";
   TORCH_CHECK(wide ? has_avx512() : instructions_ == "avx2" && has_avx2(),
               "this CPU has no ", instructions_);
   return wide;
 }
+
+namespace {
 
 // x [N, I] in bfloat16 times the matrix' transpose: [N, O] in bfloat16.
 at::Tensor linear(const at::Tensor& x, const at::Tensor& mask, const at::Tensor& starts,

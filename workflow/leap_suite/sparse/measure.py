@@ -72,15 +72,16 @@ def _folders(
     dense = hardened or models.intact_checkpoint(model_directory)
     folders = {"bfloat16": dense}
     if device == "cpu":
-        own = {"own kernel": dense} if cpu.instructions() else {}
-        folders |= own | {"float32": dense}
+        if cpu.instructions():
+            folders["own kernel"] = dense
+        folders["float32"] = dense
     if hardened is None:
         return folders
     manifest = read_json(hardened / "manifest.json")
     check(hardened / "manifest.json", manifest["recipe"], recipe["checkpoint"])
-    method = recipe["checkpoint"]["masks"]["method"]
-    if "bits" in method:  # rounded, for which torch has kernels on CPUs
-        return folders | ({f"{method['bits']} bits": dense} if device == "cpu" else {})
+    own = recipe["checkpoint"]["masks"]["method"]
+    if "bits" in own:  # rounded, for which torch has kernels on CPUs
+        return folders | ({f"{own['bits']} bits": dense} if device == "cpu" else {})
     pack_checkpoint(hardened, temporary)
     return folders | {"bitmask": temporary} | ({"csr": dense} if device == "cpu" else {})
 
