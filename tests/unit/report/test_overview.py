@@ -59,12 +59,20 @@ def test_all_other_records_are_unchanged(terminal, event):
     assert terminal.lines == ["as ever: words"]
 
 
-def test_time_left_is_rough_until_a_job_of_each_rule_with_several_has_finished(terminal):
+def test_time_left_is_rough_until_a_job_of_each_rule_with_several_has_finished(monkeypatch):
+    terminal = Terminal(monkeypatch, {**RULES, 6: "prune", 7: "prune"})
     terminal.begin(3)
-    assert terminal.lines[-1] == "[0/5] Pruning"
+    assert terminal.lines[-1] == "[0/7] Pruning"
     terminal.finish(3, after=2)
     terminal.begin(1)
-    assert terminal.lines[-1] == "[1/5, very roughly 8 s left] Pruning"
+    assert terminal.lines[-1] == "[1/7, very roughly 12 s left] Pruning"
+
+
+def test_short_first_jobs_tell_nothing_of_the_others(terminal):
+    terminal.begin(3)
+    terminal.finish(3, after=2)
+    terminal.begin(1)  # two trainings, a pruning and the tables are ahead
+    assert terminal.lines[-1] == "[1/5] Pruning"
     terminal.finish(1, after=60)
     terminal.now += 10  # without a job
     terminal.begin(2)

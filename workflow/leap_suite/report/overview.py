@@ -62,13 +62,15 @@ class Overview:
     def seconds_left(self) -> float | None:
         """Estimate from the seconds of each rule's jobs and the number of parallel jobs.
 
-        None before the first job has finished. A rule that is known neither from this run nor from
-        an earlier one is estimated by the mean of all finished jobs.
+        None before the first job has finished, and while most jobs ahead have rules whose seconds
+        are known neither from this run nor from an earlier one: the first jobs of a run are short.
+        Other such rules are estimated by the mean of all finished jobs.
         """
         done = sum(seconds for took in self._took.values() for seconds in took)
-        if not done:
-            return None
         now, means = time.monotonic(), self._means()
+        unknown = sum(rule not in means for rule in self._ahead.values())
+        if not done or unknown > len(self._ahead) / 2:
+            return None
         mean = done / (self.total - len(self._ahead))
         ahead = sum(means.get(rule, mean) for rule in self._ahead.values())
         running = sum(now - begun for job, begun in self._started.items() if job in self._ahead)

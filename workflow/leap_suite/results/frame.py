@@ -164,6 +164,8 @@ def read_items(file: Path) -> pd.DataFrame:
         types = {"column": str, "task": str}
         found = pd.read_csv(file, compression="gzip", dtype=types, keep_default_na=False)
         return found.set_axis([*ITEM, "score"], axis="columns")
+    except FileNotFoundError:
+        raise ValueError(f"{file} does not exist: evaluate its cell again") from None
     except (EOFError, OSError, ValueError, zlib.error) as error:
         raise ValueError(f"{file} is damaged ({error}): delete it and run again") from error
 
