@@ -60,8 +60,12 @@ SETTINGS: dict[str, Any] = {
         "validation": {"text": {"miniature": "validation"}, **MINIATURE_TEXT},
         "in_domain": {"text": {"miniature": "validation"}, **MINIATURE_TEXT},
     },
+    "evaluation": {"divergence": True},
 }  # fmt: skip
-SCORES = ("achieved_sparsity", "tasks", "perplexity", "in_domain")  # of evaluations and validations
+# of evaluations and validations
+SCORES = (
+    "achieved_sparsity", "tasks", "perplexity", "in_domain", "divergence", "in_domain_divergence",
+)  # fmt: skip
 VALIDATED = f"results/{RUN}/validation/mini-gemma-3-1b/leap/0.5.json"
 
 # Run in a checkout: the fingerprints in every recipe of every scale, by scale, cell and key.

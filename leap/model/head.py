@@ -63,13 +63,18 @@ class Head:
         scores, likeliest = [], []
         chunks = zip(hidden_NH.split(self.chunk), ids_N.split(self.chunk), strict=True)
         for hidden_CH, ids_C in chunks:
-            logits_CV = self.logits(hidden_CH)
-            chosen_C = logits_CV.gather(1, ids_C[:, None])[:, 0]
-            largest_C, likeliest_C = logits_CV.max(1)
-            rest_C = logits_CV.sub_(largest_C[:, None]).exp_().sum(1).log_()  # in its place
-            scores.append(chosen_C - largest_C - rest_C)
-            likeliest.append(likeliest_C == ids_C)
+            score_C, likeliest_C = score(self.logits(hidden_CH), ids_C)
+            scores.append(score_C)
+            likeliest.append(likeliest_C)
         return torch.cat(scores), torch.cat(likeliest)
+
+
+def score(logits_NV: Tensor, ids_N: Tensor) -> tuple[Tensor, Tensor]:
+    """Log-probability [N] of each row's token, and whether it is the argmax. Changes the logits."""
+    chosen_N = logits_NV.gather(1, ids_N[:, None])[:, 0]
+    largest_N, likeliest_N = logits_NV.max(1)
+    rest_N = logits_NV.sub_(largest_N[:, None]).exp_().sum(1).log_()
+    return chosen_N - largest_N - rest_N, likeliest_N == ids_N
 
 
 def is_close(found: Tensor, wanted: Tensor) -> bool:

@@ -84,7 +84,7 @@ EDITS: dict[str, Jobs] = {
     "leap/methods/leap/selection.py:exact_masks": {**OF_MASKS, "binarise": MASKS},
     # the last stages prune nothing again
     "workflow/leap_suite/stages/harden.py:harden": cells(*METHODS),
-    "workflow/leap_suite/stages/perplexity.py:perplexity": EVALUATED,
+    "workflow/leap_suite/stages/perplexity.py:_mean_and_error": EVALUATED,
     # PATCH, which is in no grid here; checkpoints; a download; a progress line; a run's name in
     # tracking; planning; a figure
     "leap/methods/patch/__init__.py:first_tile_logits": {},

@@ -7,8 +7,8 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from leap_suite.stages import divergence as module
-from leap_suite.stages.divergence import divergence
+from leap_suite.stages import perplexity as module
+from leap_suite.stages.perplexity import perplexity, perplexity_and_divergence
 
 
 def model_of(seed, vocabulary=40):
@@ -44,21 +44,23 @@ def test_it_is_the_mean_over_tokens_and_windows(monkeypatch, plain, batch_tokens
         monkeypatch.setattr(module, "_FLOATS_IN_A_CHUNK", 3 * 40)
     else:
         monkeypatch.setattr("leap.model.head._FLOATS_IN_A_CHUNK", 3 * 40)
-    found = divergence(ours, theirs, windows, batch_tokens)
+    quality, found = perplexity_and_divergence(ours, theirs, windows, batch_tokens)
+    assert quality == perplexity(ours, windows, batch_tokens)
     assert each.min() > 0.01
     assert found["value"] == pytest.approx(each.mean(), rel=1e-4)
     error = each.mean(axis=1).std(ddof=1) / np.sqrt(5)
     assert found["stderr"] == pytest.approx(error, rel=1e-3)
     # from the dense model, not to it
-    assert divergence(theirs, ours, windows, 18)["value"] != pytest.approx(each.mean(), rel=1e-2)
+    _, back = perplexity_and_divergence(theirs, ours, windows, 18)
+    assert back["value"] != pytest.approx(each.mean(), rel=1e-2)
 
 
 def test_a_model_does_not_diverge_from_itself_and_nan_is_refused():
     dense = model_of(0)
     windows = np.random.default_rng(0).integers(0, 40, (2, 6)).astype(np.int32)
-    found = divergence(copy.deepcopy(dense), dense, windows, 8)
+    _, found = perplexity_and_divergence(copy.deepcopy(dense), dense, windows, 8)
     assert found["value"] == pytest.approx(0, abs=1e-6)
     broken = model_of(0)
     broken.lm_head.weight.data[0, 0] = float("nan")
     with pytest.raises(ValueError, match="not finite"):
-        divergence(broken, dense, windows, 8)
+        perplexity_and_divergence(dense, broken, windows, 8)

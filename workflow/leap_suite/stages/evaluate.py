@@ -15,8 +15,7 @@ from leap_suite.jobs.provenance import Meter, choose_device, compute_setting, en
 from leap_suite.plan.cell import Cell
 from leap_suite.sources.hub import mirror
 from leap_suite.stages import corpora, models
-from leap_suite.stages.divergence import divergence
-from leap_suite.stages.perplexity import perplexity
+from leap_suite.stages.perplexity import perplexity, perplexity_and_divergence
 from leap_suite.stages.scores import run_tasks
 
 # by the text's corpus
@@ -60,10 +59,12 @@ def evaluate(
     for name, corpus in (("perplexity", perplexity_corpus), ("in_domain", in_domain_corpus)):
         if corpus:
             windows_ST, recorded[f"{name}_corpus"] = corpora.read(corpus, recipe[name])
-            qualities[name] = perplexity(model, windows_ST, settings["batch_tokens"])
+            asked = windows_ST, settings["batch_tokens"]
             if dense:
-                found = divergence(model, dense, windows_ST, settings["batch_tokens"])
-                qualities[DIVERGENCES[name]] = found
+                found = perplexity_and_divergence(model, dense, *asked)
+                qualities[name], qualities[DIVERGENCES[name]] = found
+            else:
+                qualities[name] = perplexity(model, *asked)
     result = {
         "run": run,
         **asdict(cell),

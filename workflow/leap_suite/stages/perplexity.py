@@ -1,7 +1,11 @@
-"""Perplexity over fixed windows of token ids. Axes: S sequences, T tokens, H hidden features."""
+"""Perplexity over fixed windows of token ids, and divergence of a model from its dense one.
+
+Axes: S sequences, T tokens, N positions of all sequences, C positions of a chunk, V vocabulary,
+K quantities.
+"""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from leap_suite.jobs.job import progress
@@ -10,6 +14,8 @@ from leap_suite.stages.corpora import Tokens
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
+
+_FLOATS_IN_A_CHUNK = 2**26  # of logits, with a head of the model's own
 
 
 def perplexity(model: "PreTrainedModel", windows_ST: Tokens, batch_tokens: int) -> dict[str, Any]:
@@ -20,46 +26,96 @@ def perplexity(model: "PreTrainedModel", windows_ST: Tokens, batch_tokens: int) 
     not tokens, count as independent. Log-likelihoods are computed in float32 and summed in float64.
     Raises ValueError where the model's output is not finite.
     """
-    import torch
+    (losses,) = _window_means((model,), windows_ST, batch_tokens)
+    return _perplexity(losses, windows_ST)
 
+
+def perplexity_and_divergence(
+    model: "PreTrainedModel", dense: "PreTrainedModel", windows_ST: Tokens, batch_tokens: int
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """`perplexity`, and KL(dense || model) of the same tokens, from one pass of each model.
+
+    The divergence is in nats over the full vocabulary, the mean over tokens; its standard error is
+    that of the mean over windows. Both models are on one device.
+    """
+    losses, divergences = _window_means((model, dense), windows_ST, batch_tokens)
+    value, error = _mean_and_error(divergences)
+    return _perplexity(losses, windows_ST), {"value": value, "stderr": error}
+
+
+def _perplexity(losses: Sequence[float], windows_ST: Tokens) -> dict[str, Any]:
     windows, length = windows_ST.shape
-    chunks = torch.from_numpy(windows_ST).long().split(max(1, batch_tokens // length))
-    losses: list[float] = []
-    with torch.inference_mode():
-        surprise = _surprise_of(model)
-        for chunk_ST in progress(chunks, "perplexity"):
-            losses += surprise(chunk_ST.to(model.device)).double().mean(dim=1).tolist()
-    mean = sum(losses) / len(losses)
-    if not math.isfinite(mean):
-        raise ValueError("the perplexity is not finite: the model's logits hold NaN or infinity")
-    variance = sum((loss - mean) ** 2 for loss in losses) / max(1, len(losses) - 1)
+    mean, error = _mean_and_error(losses)
     value = math.exp(mean)
     return {
         "value": value,
-        "stderr": value * math.sqrt(variance / len(losses)),
+        "stderr": value * error,
         "windows": windows,
         "length": length,
         "tokens": windows * (length - 1),
     }
 
 
-def _surprise_of(model: "PreTrainedModel") -> Callable[["Tensor"], "Tensor"]:
-    """Function from token ids [S, T] to -log p [S, T - 1] of the tokens after the first."""
+def _mean_and_error(values: Sequence[float]) -> tuple[float, float]:
+    mean = sum(values) / len(values)
+    if not math.isfinite(mean):
+        raise ValueError("the perplexity is not finite: a model's logits hold NaN or infinity")
+    variance = sum((value - mean) ** 2 for value in values) / max(1, len(values) - 1)
+    return mean, math.sqrt(variance / len(values))
+
+
+def _window_means(
+    models: Sequence["PreTrainedModel"], windows_ST: Tokens, batch_tokens: int
+) -> list[list[float]]:
+    """Means [K, S] over each window's tokens: of the first model's -log p and, given a second, of
+    the divergence from it."""
     import torch
 
+    chunks = torch.from_numpy(windows_ST).long().split(max(1, batch_tokens // windows_ST.shape[1]))
+    means = []
+    with torch.inference_mode():
+        logits_of = [_logits_of(model) for model in models]
+        for chunk_ST in progress(chunks, "perplexity"):
+            ids_ST = chunk_ST.to(models[0].device)
+            rest_N = ids_ST[:, 1:].flatten()
+            values = []
+            for logits_CV in zip(*(function(ids_ST) for function in logits_of), strict=True):
+                next_C, rest_N = rest_N.tensor_split([len(logits_CV[0])])
+                values.append(_values(next_C, *logits_CV))
+            values_KST = torch.cat(values, dim=1).view(-1, *ids_ST[:, 1:].shape)
+            means.append(values_KST.double().mean(dim=2))
+    return torch.cat(means, dim=1).tolist()
+
+
+def _values(next_C: "Tensor", ours_CV: "Tensor", theirs_CV: "Tensor | None" = None) -> "Tensor":
+    """-log p of the next tokens and, given the dense model's logits, the divergence: [K, C]."""
+    import torch
+    from torch.nn.functional import kl_div
+
+    from leap.model.head import score
+
+    values = []
+    if theirs_CV is not None:
+        ours, theirs = ours_CV.log_softmax(1), theirs_CV.log_softmax(1)
+        values = [kl_div(ours, theirs, reduction="none", log_target=True).sum(1)]
+    score_C, _ = score(ours_CV, next_C)
+    return torch.stack([-score_C, *values])
+
+
+def _logits_of(model: "PreTrainedModel") -> Callable[["Tensor"], Iterator["Tensor"]]:
+    """Function of token ids [S, T] that yields logits [C, V] in float32 of all tokens but each
+    sequence's last, all sequences in a row."""
     from leap.model.head import Head
 
-    def plain(ids_ST: "Tensor") -> "Tensor":
-        logits_STV = model(input_ids=ids_ST, use_cache=False).logits[:, :-1].float()
-        return torch.nn.functional.cross_entropy(
-            logits_STV.transpose(1, 2), ids_ST[:, 1:], reduction="none"
-        )
+    def plain(ids_ST: "Tensor") -> Iterator["Tensor"]:
+        logits_NV = model(input_ids=ids_ST, use_cache=False).logits[:, :-1].flatten(0, 1)
+        for logits_CV in logits_NV.split(max(1, _FLOATS_IN_A_CHUNK // logits_NV.shape[1])):
+            yield logits_CV.float()
 
-    def by_head(ids_ST: "Tensor") -> "Tensor":
+    def by_head(ids_ST: "Tensor") -> Iterator["Tensor"]:
         hidden_STH = head.trunk(input_ids=ids_ST, use_cache=False).last_hidden_state[:, :-1]
-        next_ST = ids_ST[:, 1:]
-        score_N, _ = head.score(hidden_STH.flatten(0, 1), next_ST.flatten())
-        return -score_N.view(next_ST.shape)
+        for hidden_CH in hidden_STH.flatten(0, 1).split(head.chunk):
+            yield head.logits(hidden_CH)
 
     try:
         head = Head(model)
