@@ -8,6 +8,7 @@ from typing import Any
 
 from leap_suite.artifacts.files import read_json, write_json
 from leap_suite.artifacts.recorded import check
+from leap_suite.jobs.job import progress
 from leap_suite.jobs.provenance import Meter, choose_device, compute_setting, environment
 from leap_suite.plan.cell import Cell
 from leap_suite.sparse import cpu
@@ -41,9 +42,8 @@ def measure(
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".packed-") as temporary:
         folders = _folders(model_directory, hardened, device, recipe, Path(temporary))
         found: dict[str, list[dict[str, Any]]] = {way: [] for way in folders}
-        for _ in range(rounds):
-            for way, folder in folders.items():
-                found[way].append(timed(folder, way, settings))
+        for way in progress(rounds * list(folders), "measurement"):
+            found[way].append(timed(folders[way], way, settings))
         sizes = {way: _file_bytes(folder) for way, folder in folders.items()}
     result = {
         "run": run,
