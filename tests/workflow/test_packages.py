@@ -145,7 +145,7 @@ def test_the_example_runs_where_nothing_else_is_installed(wheel, tmp_path):
     command = [python.with_name("leap-suite"), "--help"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr.count("\n") == 1
-    assert done.stderr.endswith("pip install 'leap-suite[suite]'\n")
+    assert done.stderr.endswith("pip install -e '.[suite]'\n")
 
 
 @pytest.mark.network

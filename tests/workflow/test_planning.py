@@ -27,8 +27,9 @@ MISTAKES = {
     ),
     "study": (
         ["patterns", "--config", "scale=smoke"],
-        ["patterns: scale smoke has none; use mini, or write a section"],
+        ["scale smoke has no target or study 'patterns'; scale mini has most studies"],
     ),
+    "target": (["tokenz"], ["no target or study 'tokenz' (did you mean 'tokens'?); "]),
 }  # fmt: skip
 
 

@@ -13,9 +13,12 @@ from leap.model.layers import prunable_linears
 from leap_suite.artifacts.files import read_json
 from leap_suite.artifacts.tensors import load_masks
 from leap_suite.cli import main as command
+from leap_suite.cli import start
 from leap_suite.cli.main import main
 from leap_suite.sources import texts
-from tests.conftest import own_model
+from tests.conftest import ROOT, own_model
+
+BINARY = ROOT / "results/examples/claim/documents.csv.gz"
 
 
 @pytest.fixture(scope="module")
@@ -104,12 +107,13 @@ def test_other_kinds_of_methods_go_the_same_way(method, model, text, tmp_path):
 
 REFUSED = {
     "a method": (["--method", "wandaa"], "invalid choice: 'wandaa'"),
-    "a sparsity": (["--sparsity", "1.5"], "1.5 is out of range"),
+    "a sparsity": (["--sparsity", "1.5"], "--sparsity: 1.5 is not between 0 and 1"),
     "steps of what is not trained": (["--steps", "3"], "there is no setting 'steps'"),
     "another share than a pattern's": (
         ["--method", "wanda-2-4", "--sparsity", "0.6"], "--sparsity: wanda-2-4 is 2:4, not 0.6",
     ),
     "no text": (["--text", "nowhere.txt"], "--text: there is no file nowhere.txt"),
+    "bytes": (["--text", str(BINARY)], f"--text: {BINARY} is no text in UTF-8"),
     "an option": (["--sparsitty", "0.5"], "unrecognized arguments: --sparsitty"),
 }  # fmt: skip
 
@@ -120,6 +124,26 @@ def test_bad_arguments_are_one_line_and_exit_code_2(arguments, message, model, t
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("leap-suite: ") and message in line
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (KeyboardInterrupt(), "leap-suite: interrupted; nothing was written"),
+        (ModuleNotFoundError(name="datasets"), "leap-suite: there is no datasets; install the "),
+    ],
+)
+def test_an_interruption_and_a_missing_package_are_one_line(
+    error, message, monkeypatch, tmp_path, capsys
+):
+    def fail(_):
+        raise error
+
+    monkeypatch.setattr("leap_suite.cli.commands.prune", fail)
+    monkeypatch.setattr("sys.argv", ["leap-suite", "prune", "m", "--out", str(tmp_path / "out")])
+    assert start.main() == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(message)
 
 
 def test_a_folder_that_holds_something_is_left_alone(model, tmp_path, capsys):

@@ -17,6 +17,7 @@ def test_tags() -> None:
         "evaluation": "results/paper/evaluations/llama-3.2-1b/leap/0.6.json",
         "checkpoint": "results/paper/hardened/llama-3.2-1b/leap/0.6",
     }  # fmt: skip
+    assert tags_of("p", Cell.dense("m"))["checkpoint"] == "results/p/models/m"
     assert tags_of("p", Cell("m", "leap", "0.6", 1))["mlflow.runName"] == "m leap 0.6 seed 1"
 
 

@@ -31,8 +31,8 @@ def prune(asked: Namespace) -> str:
     method, sparsity, out = asked.method, asked.sparsity, asked.out
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise ConfigError(f"--out: {out} exists: name a new or an empty folder")
-    if asked.text is not None and not asked.text.is_file():
-        raise ConfigError(f"--text: there is no file {asked.text}")
+    if asked.text is not None:
+        _check_text(asked.text)
     grid = {"methods": [method], "sparsities": [sparsity]}
     steps = {} if asked.steps is None else {"methods": {method: {"steps": asked.steps}}}
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -88,6 +88,15 @@ def evaluate(asked: Namespace) -> str:
     return "\n".join(_table(collect(written, Shown(tasks.shown(bench.settings)))))
 
 
+def _check_text(file: Path) -> None:
+    try:
+        file.read_text("utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"--text: there is no file {file}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"--text: {file} is no text in UTF-8") from None
+
+
 def _model(asked: Namespace, **own: Any) -> dict[str, Any]:
     bos = {} if asked.bos is None else {"bos": asked.bos}
     return {"model": asked.model, "models": {path_name(asked.model): {**own, **bos}}}
@@ -101,4 +110,4 @@ def _table(results: Results) -> Iterator[str]:
     yield f"{'average':24}{cell['average']:9.2f}"
     for name, title in _TEXTS.items():
         quality, error = cell[name], cell[f"{name}_stderr"]
-        yield f"{f'perplexity, {title}':24}{quality:9.2f}{error:9.2f}"
+        yield f"{f'perplexity, {title}':24} {quality:8.2f} {error:8.2f}"

@@ -41,8 +41,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with _messages():
             result = command(arguments)
-    except (Exception, KeyboardInterrupt) as error:
-        if arguments.debug:
+    except KeyboardInterrupt:
+        print("leap-suite: interrupted; nothing was written", file=sys.stderr)
+        return 1
+    except Exception as error:
+        if arguments.debug or isinstance(error, ModuleNotFoundError):
             raise
         kind = "" if isinstance(error, ValueError) else f"{type(error).__name__} "
         print(f"leap-suite: {kind}{' '.join(str(error).split())}", file=sys.stderr)
@@ -68,6 +71,12 @@ def _messages() -> Iterator[None]:
         log.SECONDS_BETWEEN_LINES = before
 
 
+def _fraction(text: str) -> float:
+    if not 0 < float(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1, such as 0.6 for 60 %")
+    return float(text)
+
+
 def _parser() -> _Parser:
     scale = scale_settings("own")
     raw = argparse.RawDescriptionHelpFormatter
@@ -85,7 +94,7 @@ def _parser() -> _Parser:
     names = f"default: wanda, of {', '.join(known)}"
     add("--method", metavar="NAME", default="wanda", choices=known, help=names)
     share = "fraction of the decoder blocks' weights to remove; default: 0.5"
-    add("--sparsity", metavar="S", type=float, default=0.5, help=share)
+    add("--sparsity", metavar="S", type=_fraction, default=0.5, help=share)
     add("--steps", metavar="N", type=int, help=f"optimiser steps; default: leap {steps}")
     add = prune.add_argument_group("text").add_argument
     text = "plain text for calibration or training, cut into sequences; default: C4"

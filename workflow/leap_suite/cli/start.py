@@ -4,11 +4,12 @@ import sys
 
 
 def main() -> int:
-    """Run the command; one line where what it needs is not installed."""
+    """Run the command; one line where a package that it needs is not installed."""
     try:
         from leap_suite.cli.main import main as run
+
+        return run()
     except ModuleNotFoundError as error:
-        needed = "the command needs the packages of the suite: pip install 'leap-suite[suite]'"
+        needed = "install the packages of the suite in its clone: pip install -e '.[suite]'"
         print(f"leap-suite: there is no {error.name}; {needed}", file=sys.stderr)
         return 1
-    return run()

@@ -23,10 +23,12 @@ def names(settings: Mapping[str, Any]) -> list[str]:
 
 def section(name: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
     """Settings of a study. Raises ConfigError for an unknown one."""
-    if name not in names(settings):
+    known = names(settings)
+    if name not in known:
         raise ConfigError(
-            f"{name}: scale {settings['scale']} has none; use mini, or write a section "
-            f"studies.{name}"
+            f"scale {settings['scale']} has no target or study "
+            f"{unknown_name(name, known) if known else repr(name)}; scale mini has most studies, "
+            f"and a section studies.{name} makes one"
         )
     return {"measure": "test", **settings["studies"][name]}
 

@@ -169,8 +169,9 @@ def reaching(repository: str) -> Iterator[None]:
         if names & _NETWORK_ERRORS:
             raise ValueError(
                 f"{repository} is not available: the Hub cannot be reached, and the cache in "
-                "HF_HOME lacks it or a part of it. Run `snakemake --cores 1 prefetch` where there "
-                "is network access (with this HF_HOME), or set hub_mirror: DIR to a local copy"
+                "HF_HOME lacks it or a part of it. Where there is network access, run `snakemake "
+                "--cores 1 prefetch` with this HF_HOME and the --config of this run; or name a "
+                "local copy by the setting hub_mirror (for leap-suite by HUB_MIRROR=DIR)"
             ) from None
         raise
 

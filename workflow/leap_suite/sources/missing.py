@@ -65,5 +65,5 @@ def _check_task(task: Mapping[str, Any]) -> None:
 def _absent(what: str) -> ValueError:
     return ValueError(
         f"HF_HUB_OFFLINE is set, and the cache in HF_HOME has no {what}: run "
-        "`snakemake --cores 1 prefetch` where there is network access"
+        "`snakemake --cores 1 prefetch` with these settings where there is network access"
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from leap_suite.plan.cell import Cell
+from leap_suite.plan.cell import DENSE, Cell
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -29,10 +29,11 @@ def tags_of(run: str, cell: Cell) -> dict[str, str]:
     """
     key = {"run": run, **{name: str(value) for name, value in asdict(cell).items()}}
     seed = f" seed {cell.seed}" if cell.seed else ""
+    checkpoint = f"models/{cell.model}" if cell.method == DENSE else f"hardened/{cell.path}"
     return key | {
         "mlflow.runName": f"{cell.model} {cell.method} {cell.sparsity}{seed}",
         "evaluation": f"results/{run}/evaluations/{cell.path}.json",
-        "checkpoint": f"results/{run}/hardened/{cell.path}",
+        "checkpoint": f"results/{run}/{checkpoint}",
     }
 
 
