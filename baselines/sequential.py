@@ -210,10 +210,10 @@ def _prune_layer(
     weight_OI = linear.weight.data
     version = weight_OI._version
     try:
-        new_OI, mask_OI = method.prune(weight_OI, prepared, keep, settings)
+        pair = method.prune(weight_OI, prepared, keep, settings)
+        new_OI, mask_OI = _checked(pair, weight_OI, keep)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
-    assert int(mask_OI.sum()) == keep, f"{name}: the method kept a wrong number of weights"
     new_OI = new_OI.to(weight_OI.dtype)
     # after an in-place change the old weight is gone
     is_new = weight_OI._version != version or bool(((new_OI != weight_OI) & mask_OI).any())
@@ -221,3 +221,18 @@ def _prune_layer(
     if not torch.isfinite(linear.weight).all():
         raise ValueError(f"{name}: a pruned weight is not finite")
     return mask_OI.cpu(), is_new
+
+
+def _checked(pair: Any, weight_OI: Tensor, keep: int) -> tuple[Tensor, Tensor]:
+    """What a method's `prune` returned. Raises ValueError where it is not as `Method` says."""
+    if not isinstance(pair, tuple) or len(pair) != 2:
+        raise ValueError("the method's `prune` must return a pair, the new weight and the mask")
+    for tensor, name in zip(pair, ("weight", "mask"), strict=True):
+        if tensor.shape != weight_OI.shape:
+            raise ValueError(f"the {name} is {[*tensor.shape]}, not {[*weight_OI.shape]}")
+    new_OI, mask_OI = pair
+    if mask_OI.dtype != torch.bool:
+        raise ValueError(f"the mask is {mask_OI.dtype}, not bool")
+    if (kept := int(mask_OI.sum())) != keep:
+        raise ValueError(f"the method kept {kept} of {mask_OI.numel()} weights, not {keep}")
+    return new_OI, mask_OI

@@ -90,6 +90,26 @@ def test_a_weight_changed_in_place_counts_as_changed(batches):
     assert changed == [n for n in prunable_linears(model) if n.endswith(("gate_proj", "up_proj"))]
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda weight, mask: mask, "must return a pair, the new weight and the mask"),
+        (lambda weight, mask: (weight, mask.T), r"the mask is \[24, 40\], not \[40, 24\]"),
+        (lambda weight, mask: (weight, mask.float()), r"the mask is torch\.float32, not bool"),
+        (lambda weight, mask: (weight, mask | True), "the method kept 960 of 960 weights, not 480"),
+    ],
+)
+def test_what_a_method_returns_is_checked(wrong, message, batches):
+    class Wrong(InPlace):
+        @staticmethod
+        def prune(weight_OI, prepared, keep, settings):
+            pair = magnitude.prune(weight_OI, prepared, keep, settings)
+            return wrong(*pair) if weight_OI.shape == (40, 24) else pair
+
+    with pytest.raises(ValueError, match=rf"^model\.layers\.0\.mlp\.\w+: .*{message}"):
+        prune_model(FAMILIES["llama"]().eval(), Wrong, magnitude.Settings(), 0.5, batches)
+
+
 def test_global_scores_are_those_of_the_dense_model(batches):
     """Wanda over the whole model, by one sort of all scores."""
     torch.manual_seed(0)
