@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from leap_suite.artifacts.files import read_json
 from leap_suite.results.statistics import compare
 from tests.conftest import ROOT
 from tests.unit.test_claim_in_prose import (
@@ -93,6 +94,26 @@ def test_a_quarter_of_the_tokens_on_a_real_model():
         assert_said(f"{label} scores {measured}", RESULTS)
     assert_said(f"by {abs(pair.difference):.2f} ± {pair.item_error:.2f} points", RESULTS)
     assert_said(f"LEAP with all tokens scores {whole:.2f}", RESULTS)
+
+
+def test_elsa_is_destroyed_in_a_quarter_of_the_steps():
+    run = ROOT / "results/examples/real/validation/smollm2-135m"
+    interval, more = (
+        read_json(run / name / "0.6.json") for name in ("elsa-188-steps", "elsa-quarter")
+    )
+    found = {}
+    for of in (interval, more):
+        settings = of["recipe"]["checkpoint"]["masks"]["method"]
+        found[settings["interval"]] = f"{of['perplexity']['value']:,.0f}"
+        moved = sum(
+            settings["learning_rate"] * (1 - step / 188) for step in range(settings["steps"])
+        )
+        assert settings["decay"] == "linear"
+        assert_said(f"the sum of the learning rates, {moved:.3f}", RESULTS)
+    said = (
+        f"validation perplexity {found[7]} with the scale's interval of 7, and {found[2]} with an"
+    )
+    assert_said(said, RESULTS)
 
 
 @pytest.mark.parametrize("method", sorted(set(TABLE["method"]) - {"random-mask", "wanda"}))
