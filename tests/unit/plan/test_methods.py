@@ -62,6 +62,12 @@ def describe(tmp_path, monkeypatch):
     forget_schemas()
 
 
+def test_a_layer_wise_method_without_its_module_is_refused(describe):
+    describe(RIA)
+    with pytest.raises(ConfigError, match=r"methods\.mine: there is no module baselines/ria\.py"):
+        loaded(methods={"ria": {"budget": "row"}, "mine": {"like": "ria"}})
+
+
 def test_the_schema_of_schemas_and_every_schema_are_json_schemas():
     Draft202012Validator.check_schema(yaml.safe_load((SCHEMAS / "method.schema.yaml").read_text()))
     for name in known_methods():

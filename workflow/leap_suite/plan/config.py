@@ -23,7 +23,7 @@ from leap_suite.plan import (
     variants,
     world,
 )
-from leap_suite.plan.methods import method_schema
+from leap_suite.plan.methods import method_schema, module_problems
 from leap_suite.plan.validation import (
     ConfigError,
     Problem,
@@ -60,6 +60,7 @@ def load(overrides: Mapping[str, Any]) -> dict[str, Any]:
     settings["methods"], settings["implementations"] = variants.resolve(written)
     refuse(subject.problems(settings), tokens.problems(settings), tasks.problems(settings))
     refuse(world.problems(settings))
+    refuse(module_problems(settings))
     schemas = {name: method_schema(kind) for name, kind in settings["implementations"].items()}
     for name, values in settings["methods"].items():
         settings["methods"][name] = typed(values, schemas[name], schemas[name])

@@ -6,7 +6,7 @@ variant in a configuration.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -46,6 +46,15 @@ def known_methods() -> list[str]:
 def rule_folders() -> dict[str, Path]:
     """Folders of methods with a rule, baselines/<name>/rule.smk, in place of a module."""
     return {file.parent.name: file.parent for file in sorted(FOLDERS.glob("*/rule.smk"))}
+
+
+def module_problems(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Layer-wise methods with a schema but without their module."""
+    for name, kind in settings["implementations"].items():
+        module = FOLDERS / f"{kind.replace('-', '_')}.py"
+        layer_wise = not method_schema(kind).get("trained") and kind not in rule_folders()
+        if layer_wise and not module.is_file():
+            yield f"methods.{name}: there is no module baselines/{module.name}"
 
 
 def schema_file(method: str) -> Path:
