@@ -89,7 +89,7 @@ def test_a_study_of_ones_own_makes_methods_of_its_own():
 
 @pytest.mark.parametrize("asked", [studies.cells_of, studies.section, studies.methods_of])
 def test_a_study_that_the_scale_has_not_is_said(asked):
-    with pytest.raises(ConfigError, match="admm_search: scale smoke has none"):
+    with pytest.raises(ConfigError, match="scale smoke has no target or study 'admm_search'"):
         asked("admm_search", loaded(scale="smoke"))
 
 
