@@ -9,10 +9,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from baselines.pattern import sparsity_of
+from baselines.registry import module_name
 from leap_suite.places import ROOT, SCHEMAS
 from leap_suite.plan.cell import DENSE
 from leap_suite.plan.validation import (
@@ -51,10 +53,9 @@ def rule_folders() -> dict[str, Path]:
 def module_problems(settings: Mapping[str, Any]) -> Iterator[str]:
     """Layer-wise methods with a schema but without their module."""
     for name, kind in settings["implementations"].items():
-        module = FOLDERS / f"{kind.replace('-', '_')}.py"
         layer_wise = not method_schema(kind).get("trained") and kind not in rule_folders()
-        if layer_wise and not module.is_file():
-            yield f"methods.{name}: there is no module baselines/{module.name}"
+        if layer_wise and find_spec(module_name(kind)) is None:
+            yield f"methods.{name}: there is no module {module_name(kind).replace('.', '/')}.py"
 
 
 def schema_file(method: str) -> Path:
