@@ -112,7 +112,8 @@ REFUSED = {
     "another share than a pattern's": (
         ["--method", "wanda-2-4", "--sparsity", "0.6"], "--sparsity: wanda-2-4 is 2:4, not 0.6",
     ),
-    "no text": (["--text", "nowhere.txt"], "--text: there is no file nowhere.txt"),
+    "no text": (["--text", "nowhere.txt"], "--text: there is no readable file nowhere.txt"),
+    "a folder as text": (["--text", str(ROOT)], f"--text: there is no readable file {ROOT}"),
     "bytes": (["--text", str(BINARY)], f"--text: {BINARY} is no text in UTF-8"),
     "an option": (["--sparsitty", "0.5"], "unrecognized arguments: --sparsitty"),
 }  # fmt: skip

@@ -91,8 +91,8 @@ def evaluate(asked: Namespace) -> str:
 def _check_text(file: Path) -> None:
     try:
         file.read_text("utf-8")
-    except FileNotFoundError:
-        raise ConfigError(f"--text: there is no file {file}") from None
+    except OSError:
+        raise ConfigError(f"--text: there is no readable file {file}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"--text: {file} is no text in UTF-8") from None
 

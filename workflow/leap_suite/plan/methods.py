@@ -52,8 +52,9 @@ def rule_folders() -> dict[str, Path]:
 
 def module_problems(settings: Mapping[str, Any]) -> Iterator[str]:
     """Layer-wise methods with a schema but without their module."""
+    with_rules = rule_folders()
     for name, kind in settings["implementations"].items():
-        layer_wise = not method_schema(kind).get("trained") and kind not in rule_folders()
+        layer_wise = not method_schema(kind).get("trained") and kind not in with_rules
         if layer_wise and find_spec(module_name(kind)) is None:
             yield f"methods.{name}: there is no module {module_name(kind).replace('.', '/')}.py"
 
