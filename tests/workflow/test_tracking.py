@@ -35,6 +35,7 @@ NAMES = {DENSE: "t dense 0.0", LEAP: "t leap 0.6 seed 1", WANDA: "t wanda 0.6"}
 SETTINGS = {"rate": 0.1, "tau": [1, 0.05], "bound": "", "calibration": {"sequences": 8}}
 PARAMS = {"rate": "0.1", "tau": "[1, 0.05]", "bound": "", "calibration.sequences": "8"}
 SCORES = {"ppl": 7.5, "in_domain_ppl": 9.25, "average": 50.1, "piqa": 60.3, "wall_seconds": 12.5}
+ERRORS = {"ppl": 0.25, "piqa": 1.5}
 ALL = dict.fromkeys(NAMES, SCORES)
 
 # Arguments: journal, method, steps, seconds between steps, seconds to wait for the store at the
@@ -104,12 +105,12 @@ class Training:
 def write_results(folder: Path, cells: Mapping[Cell, Mapping[str, float]]) -> Path:
     """Write the frame of results, and manifests of pruned cells."""
     rows = [
-        (cell.model, cell.method, cell.target, cell.seed, measure, value)
+        (cell.model, cell.method, cell.target, cell.seed, measure, value, ERRORS.get(measure))
         for cell, scores in cells.items()
         for measure, value in scores.items()
     ]
     folder.mkdir(parents=True, exist_ok=True)
-    columns = ["model", "method", "sparsity", "seed", "measure", "value"]
+    columns = ["model", "method", "sparsity", "seed", "measure", "value", "stderr"]
     pd.DataFrame(rows, columns=columns).to_parquet(folder / "results.parquet")
     for cell in cells.keys() - {DENSE}:
         manifest = folder / "hardened" / cell.path / "manifest.json"
@@ -202,10 +203,13 @@ def test_a_cell_is_one_run_with_everything(folder: Path, uri: str) -> None:
         run = found[name]
         assert run.info.status == "FINISHED"
         assert scores.items() <= run.data.metrics.items()
+        errors = {name: v for name, v in run.data.metrics.items() if name.endswith("_stderr")}
+        assert errors == {"perplexity_stderr": 0.25, "piqa_stderr": 1.5}
         assert run.data.params == ({} if cell == DENSE else PARAMS)
         training = read_journal(journal_of(folder))[0] if cell == LEAP else None
         assert run.data.tags.get("training") == training
-        assert run.data.tags["checkpoint"] == f"results/test/hardened/{cell.path}"
+        place = f"models/{cell.model}" if cell == DENSE else f"hardened/{cell.path}"
+        assert run.data.tags["checkpoint"] == f"results/test/{place}"
     run, curve = found[NAMES[LEAP]], curve_of(folder)
     assert curve_in(uri, run.info.run_id) == curve
     times = [point[2] for point in curve]

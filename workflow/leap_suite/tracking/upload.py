@@ -65,16 +65,18 @@ def upload(results: Iterable[Path], folder: Path, run: str, uri: str) -> dict[st
 
 
 def _scores(results: Iterable[Path]) -> dict[Cell, dict[str, float]]:
-    """Measures of each cell by their MLflow names, without missing values."""
+    """Measures of each cell by their MLflow names, and standard errors, without missing values."""
     import pandas as pd
 
     found: dict[Cell, dict[str, float]] = {}
     for file in results:
         rows = pd.read_parquet(
-            file, columns=["model", "method", "sparsity", "seed", "measure", "value"]
-        ).dropna()
-        for *cell, measure, value in rows.itertuples(index=False):
-            found.setdefault(Cell.at(*cell), {})[_NAMES.get(measure, measure)] = value
+            file, columns=["model", "method", "sparsity", "seed", "measure", "value", "stderr"]
+        )
+        for *cell, measure, value, stderr in rows.itertuples(index=False):
+            name, scores = _NAMES.get(measure, measure), found.setdefault(Cell.at(*cell), {})
+            known = {name: value, f"{name}_stderr": stderr}
+            scores |= {key: each for key, each in known.items() if not math.isnan(each)}
     return found
 
 
