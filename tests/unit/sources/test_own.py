@@ -178,4 +178,4 @@ def test_the_newest_commit_is_asked_for_once_a_run(folder, tmp_path):
         pinned = f"ask('three', 'someone/Tiny@{REVISION}')"
         assert ask("ask('two')", "ask('one')", pinned) == [LATER, REVISION, REVISION]
     (line,) = ask("ask('four', 'someone/other')")
-    assert "someone/other is not available" in line and "hub_mirror: DIR" in line
+    assert "someone/other is not available" in line and "the setting hub_mirror" in line
